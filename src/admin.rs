@@ -1,0 +1,81 @@
+//! The operations port: health, readiness, metrics, version. It changes nothing and needs no key.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use crate::server::Answer;
+use crate::state::State;
+use crate::telemetry::logs::Logs;
+
+/// Answers on the operations port.
+#[derive(Clone)]
+pub struct Ops {
+    state: State,
+    logs: Option<Arc<Logs>>,
+}
+
+impl Ops {
+    /// `logs` tells how many lines were dropped, where there is a log.
+    #[must_use]
+    pub fn new(state: State, logs: Option<Arc<Logs>>) -> Self {
+        Self { state, logs }
+    }
+
+    fn page(&self, path: &str) -> (StatusCode, &'static str, String) {
+        const TEXT: &str = "text/plain; charset=utf-8";
+        const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        match path {
+            "/livez" => (StatusCode::OK, TEXT, "ok\n".into()),
+            "/readyz" if self.state.is_ready() => (StatusCode::OK, TEXT, "ok\n".into()),
+            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
+            "/version" => (
+                StatusCode::OK,
+                TEXT,
+                concat!(env!("CARGO_PKG_VERSION"), "\n").into(),
+            ),
+            "/metrics" => (StatusCode::OK, OPENMETRICS, self.metrics()),
+            _ => (
+                StatusCode::NOT_FOUND,
+                TEXT,
+                "/livez /readyz /metrics /version\n".into(),
+            ),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let metrics = self.state.metrics();
+        if let Some(logs) = &self.logs {
+            let news = logs.dropped().saturating_sub(metrics.lines_dropped.get());
+            metrics.lines_dropped.inc_by(news);
+        }
+        metrics.page()
+    }
+}
+
+impl Answer for Ops {
+    type Body = Full<Bytes>;
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let allowed = [Method::GET, Method::HEAD].contains(request.method());
+        let (status, kind, text) = match allowed {
+            true => self.page(request.uri().path()),
+            false => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "text/plain",
+                "GET or HEAD\n".into(),
+            ),
+        };
+        let mut response = Response::new(Full::from(text));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+        if !allowed {
+            headers.insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+        }
+        response
+    }
+}

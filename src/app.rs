@@ -1,0 +1,252 @@
+//! From a configuration to a running gateway and back: state, pipeline, listeners, reload, drain.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::admin::Ops;
+use crate::call::StreamBody;
+use crate::config::Config;
+use crate::error::Cause;
+use crate::pipeline::Pipeline;
+use crate::server::{self, Answer, Drain, Limits, Terms};
+use crate::state::State;
+use crate::telemetry::Telemetry;
+use crate::telemetry::logs::{AccessLog, Logs};
+use crate::telemetry::metrics::Metrics;
+
+/// A gateway that serves its ports.
+pub struct Gateway {
+    /// Where applications send their requests.
+    pub data: SocketAddr,
+    /// Health and metrics.
+    pub ops: SocketAddr,
+    state: State,
+    pipeline: Arc<ArcSwap<Pipeline>>,
+    terms: Arc<ArcSwap<Terms>>,
+    fixed: Fixed,
+    grace: Duration,
+    drain: Drain,
+    accepting: Vec<JoinHandle<()>>,
+}
+
+/// What can't change while the gateway runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Fixed {
+    data: SocketAddr,
+    ops: SocketAddr,
+    sockets: usize,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({key}): {source}")]
+pub struct CannotListen {
+    key: &'static str,
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// What a drain left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Client connections that were cut.
+    pub connections: usize,
+    /// Sent calls whose outcome was not awaited.
+    pub flights: usize,
+}
+
+/// The data port: every request takes the pipeline of the moment.
+#[derive(Clone)]
+struct Data {
+    pipeline: Arc<ArcSwap<Pipeline>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Gateway {
+    /// Starts a gateway. `logs` is the log of the process, if it has one.
+    ///
+    /// # Errors
+    /// When a port can't be taken; then nothing runs.
+    pub async fn start(config: Config, logs: Option<Arc<Logs>>) -> Result<Self, CannotListen> {
+        let fixed = Fixed::of(&config);
+        let data = listen("server.listen", fixed.data).await?;
+        let ops = listen("ops.listen", fixed.ops).await?;
+        let access = logs
+            .as_ref()
+            .map_or_else(AccessLog::none, |logs| logs.access());
+        let telemetry = Telemetry {
+            metrics: Arc::default(),
+            access,
+        };
+        let state = State::new(&config, telemetry);
+        let pipeline = Arc::new(ArcSwap::from_pointee(Pipeline::build(&config, &state)));
+        let terms = Arc::new(ArcSwap::from_pointee(terms(&config)));
+        let drain = Drain::default();
+        let (data_port, ops_port) = (address(&data)?, address(&ops)?);
+        let answer = Data {
+            pipeline: pipeline.clone(),
+            metrics: state.metrics().clone(),
+        };
+        let plain = Terms {
+            limits: limits(&config),
+            tls: None,
+        };
+        let plain = Arc::new(ArcSwap::from_pointee(plain));
+        let health = Ops::new(state.clone(), logs);
+        let accepting = vec![
+            tokio::spawn(server::serve(
+                data,
+                fixed.sockets,
+                terms.clone(),
+                answer,
+                drain.clone(),
+            )),
+            // Not drained: it says that the gateway drains.
+            tokio::spawn(server::serve(
+                ops,
+                OPS_SOCKETS,
+                plain,
+                health,
+                Drain::default(),
+            )),
+        ];
+        tracing::info!(listener = "data", addr = %data_port, tls = config.tls.is_some(), "listening");
+        tracing::info!(listener = "ops", addr = %ops_port, "listening");
+        Ok(Self {
+            data: data_port,
+            ops: ops_port,
+            state,
+            pipeline,
+            terms,
+            fixed,
+            grace: config.settings.server.grace.get(),
+            drain,
+            accepting,
+        })
+    }
+
+    /// What outlives a reload.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Swaps in a new configuration. Requests under way keep the one they began with.
+    ///
+    /// # Errors
+    /// When it changes what can't change in a running gateway; then nothing is changed.
+    pub fn reload(&mut self, config: &Config) -> Result<(), String> {
+        if Fixed::of(config) != self.fixed {
+            return Err("server.listen, server.sockets and ops.listen can't change in a running gateway: restart it".into());
+        }
+        self.state.reconfigure(config);
+        self.pipeline
+            .store(Arc::new(Pipeline::build(config, &self.state)));
+        self.terms.store(Arc::new(terms(config)));
+        self.grace = config.settings.server.grace.get();
+        Ok(())
+    }
+
+    /// Counts a reload that ended as `outcome`.
+    pub fn reloaded(&self, outcome: &'static str) {
+        self.state.metrics().reloaded(outcome);
+    }
+
+    /// Takes no new request, finishes those under way within the grace, and stops.
+    pub async fn shut_down(self) -> Drained {
+        self.state.drain();
+        self.drain.begin();
+        let flights = self.state.flights();
+        let finished = async {
+            self.drain.ended().await;
+            flights.landed().await;
+        };
+        let in_time = timeout(self.grace, finished).await.is_ok();
+        let (connections, flights) = if in_time {
+            (0, 0)
+        } else {
+            (self.drain.open(), flights.len())
+        };
+        for task in &self.accepting {
+            task.abort();
+        }
+        Drained {
+            connections,
+            flights,
+        }
+    }
+}
+
+/// Scrapers and probes are few; more than this is a mistake.
+const OPS_SOCKETS: usize = 64;
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotListen> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| CannotListen {
+            key,
+            address,
+            source,
+        })
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, CannotListen> {
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|source| CannotListen {
+        key: "listen",
+        address: nowhere,
+        source,
+    })
+}
+
+fn limits(config: &Config) -> Limits {
+    let server = &config.settings.server;
+    Limits {
+        handshake: server.handshake.get(),
+        head_size: server.head_size.get(),
+        head_fields: server.head_fields,
+        head_time: server.head_time.get(),
+        keep_alive: server.keep_alive.get(),
+        stalled_reader: server.stalled_reader.get(),
+        streams: server.streams,
+    }
+}
+
+fn terms(config: &Config) -> Terms {
+    Terms {
+        limits: limits(config),
+        tls: config.tls.clone(),
+    }
+}
+
+impl Fixed {
+    fn of(config: &Config) -> Self {
+        let settings = &config.settings;
+        Self {
+            data: settings.server.listen,
+            ops: settings.ops.listen,
+            sockets: settings.server.sockets,
+        }
+    }
+}
+
+impl Answer for Data {
+    type Body = StreamBody;
+
+    async fn answer(&self, request: http::Request<Incoming>) -> http::Response<StreamBody> {
+        let request = request.map(|body| body.map_err(Cause::from).boxed_unsync());
+        self.pipeline.load_full().answer(request).await
+    }
+
+    fn sockets(&self, change: i64) {
+        self.metrics.sockets.inc_by(change);
+    }
+}

@@ -1,0 +1,105 @@
+//! What moves through the stack: bodies, callers, the [`Call`] and its [`Reply`].
+//!
+//! Above the seam services take HTTP requests; below it they take a [`Call`]. A layer in the wrong
+//! place does not compile.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::catalog::Operation;
+use crate::clock::Instant;
+use crate::error::{Cause, Error};
+use crate::ids::{AppId, ConnectionId, KeyId, TenantId};
+use crate::record::Record;
+
+/// A body that arrives as it is read.
+pub type StreamBody = UnsyncBoxBody<Bytes, Cause>;
+
+/// An answer on its way to the client.
+pub type Reply = http::Response<StreamBody>;
+
+/// A request as the server hands it to the pipeline.
+pub type Request = http::Request<StreamBody>;
+
+/// What a stage answers.
+pub type Result<T = Reply> = std::result::Result<T, Error>;
+
+/// What a stage's `call` returns when it awaits.
+pub type BoxFuture<T = Result> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The stages below the seam, boxed once.
+pub type Stage = tower::util::BoxCloneSyncService<Call, Reply, Error>;
+
+/// A body that is already here.
+#[must_use]
+pub fn full(bytes: impl Into<Bytes>) -> StreamBody {
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// No body.
+#[must_use]
+pub fn empty() -> StreamBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Who is calling, through which connection.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The organisation; cache, tokens and connections never cross from one to another.
+    pub tenant: TenantId,
+    /// The application.
+    pub app: AppId,
+    /// The key it used.
+    pub key: KeyId,
+    /// The vendor credential that this call uses.
+    pub connection: ConnectionId,
+}
+
+/// The request body at this point of the stack.
+pub enum Body {
+    /// There is none.
+    Empty,
+    /// The client has not been asked for it yet.
+    Unread(StreamBody),
+    /// All of it, counted against the bytes that the gateway may hold until the call ends.
+    Buffered(Bytes, Option<OwnedSemaphorePermit>),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Unread(_) => f.write_str("Unread"),
+            Self::Buffered(bytes, _) => write!(f, "Buffered({})", bytes.len()),
+        }
+    }
+}
+
+/// One call of one app on one operation.
+#[derive(Debug)]
+pub struct Call {
+    /// Who.
+    pub caller: Caller,
+    /// What, as the catalogue knows it.
+    pub operation: Arc<Operation>,
+    /// The method as sent: `HEAD` where the operation is a `GET`.
+    pub method: Method,
+    /// Path and query byte for byte as sent, without the `/c/<connection>` prefix.
+    pub target: http::uri::PathAndQuery,
+    /// The client's end-to-end fields, without credentials and overrides.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+    /// When the caller must have an answer's head.
+    pub deadline: Instant,
+    /// Where marks are written.
+    pub record: Arc<Record>,
+}

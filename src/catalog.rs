@@ -1,0 +1,14 @@
+//! The catalogue: what the gateway knows about the operations of the vendor's API, as data.
+//!
+//! `config/courier.toml` is embedded; `[vendor] catalog` replaces or extends it by a file of the
+//! same form. Columns are closed enums and plain values, never expressions.
+
+mod file;
+mod matcher;
+mod operation;
+
+pub use file::{CONNECTION_POOL, Catalog, CatalogError};
+pub use matcher::Match;
+pub use operation::{
+    Access, CacheRule, Freshness, Idempotency, Lane, MethodPattern, Operation, Pool, Shim,
+};

@@ -1,0 +1,203 @@
+//! The catalogue as a file: the embedded one, one that replaces it, one that extends it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::matcher::{Match, Matcher};
+use super::{Operation, Pool};
+use crate::document::{self, Document, Problem, Step};
+
+/// Courier's, as shipped.
+const COURIER: &str = include_str!("../../config/courier.toml");
+
+/// The quota that every connection has; rows pay it by this name.
+pub const CONNECTION_POOL: &str = "connection";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// `courier`: rows and pools are added to the embedded ones, or override them by id.
+    #[serde(default)]
+    extends: Option<Base>,
+    #[serde(default)]
+    pool: Vec<Pool>,
+    #[serde(default)]
+    operation: Vec<Operation>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Base {
+    Courier,
+}
+
+/// Every operation that the gateway knows.
+#[derive(Debug)]
+pub struct Catalog {
+    operations: Vec<Arc<Operation>>,
+    pools: Vec<Pool>,
+    unlisted: Arc<Operation>,
+    matcher: Matcher,
+}
+
+/// Why a catalogue file was refused: each problem with its place in the file.
+pub type CatalogError = Vec<Problem>;
+
+impl Catalog {
+    /// The embedded catalogue of Courier's API.
+    #[must_use]
+    pub fn courier() -> Self {
+        Self::parse(COURIER).expect("the embedded catalogue is valid: a test reads it")
+    }
+
+    /// Reads a catalogue file.
+    ///
+    /// # Errors
+    /// Every problem in it, with its place.
+    pub fn parse(text: &str) -> Result<Self, CatalogError> {
+        let document = document::parse::<File>(text)?;
+        let problems = check(&document);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut file = document.value;
+        if file.extends.is_some() {
+            let base: File = toml::from_str(COURIER).expect("the embedded catalogue is valid");
+            file.pool = overlay(base.pool, file.pool, |pool| pool.id.as_str().into());
+            file.operation = overlay(base.operation, file.operation, |row| row.id.clone());
+        }
+        let operations: Vec<_> = file.operation.into_iter().map(Arc::new).collect();
+        let whole_file = |message| {
+            vec![Problem {
+                line: 0,
+                column: 0,
+                message,
+            }]
+        };
+        if let Some(message) = unknown_pool(&operations, &file.pool) {
+            return Err(whole_file(message));
+        }
+        let matcher = Matcher::new(&operations).map_err(whole_file)?;
+        Ok(Self {
+            operations,
+            pools: file.pool,
+            unlisted: Arc::new(Operation::unlisted()),
+            matcher,
+        })
+    }
+
+    /// All rows.
+    #[must_use]
+    pub fn operations(&self) -> &[Arc<Operation>] {
+        &self.operations
+    }
+
+    /// The named pools.
+    #[must_use]
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+
+    /// The row that stands for paths of which the catalogue knows nothing.
+    #[must_use]
+    pub fn unlisted(&self) -> &Arc<Operation> {
+        &self.unlisted
+    }
+
+    /// Finds the row for a raw path and a method; `HEAD` is `GET`.
+    #[must_use]
+    pub fn find(&self, method: &http::Method, raw_path: &str) -> Match<'_> {
+        self.matcher.find(&self.operations, method, raw_path)
+    }
+
+    /// The words that scopes may use beside `*`, operation ids and `unlisted`.
+    #[must_use]
+    pub fn groups(&self) -> BTreeSet<&str> {
+        self.operations
+            .iter()
+            .map(|row| row.group.as_str())
+            .collect()
+    }
+
+    /// True when the first segment of `raw_path` belongs to a group that scopes must name.
+    #[must_use]
+    pub fn is_named_area(&self, raw_path: &str) -> bool {
+        let first = raw_path.split('/').nth(1).unwrap_or_default();
+        let named = self.operations.iter().filter(|row| row.named);
+        named
+            .map(|row| row.first_segment())
+            .any(|area| area.eq_ignore_ascii_case(first))
+    }
+}
+
+/// `more` on top of `base`: same key replaces in place, new keys follow.
+fn overlay<T>(base: Vec<T>, more: Vec<T>, key: impl Fn(&T) -> Arc<str>) -> Vec<T> {
+    let mut by_key: BTreeMap<Arc<str>, T> =
+        more.into_iter().map(|item| (key(&item), item)).collect();
+    let mut all: Vec<T> = base
+        .into_iter()
+        .map(|item| by_key.remove(&key(&item)).unwrap_or(item))
+        .collect();
+    all.extend(by_key.into_values());
+    all
+}
+
+/// What one file can get wrong by itself.
+fn check(document: &Document<'_, File>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (at, row) in document.value.operation.iter().enumerate() {
+        let path = |column| [Step::Key("operation"), Step::Index(at), Step::Key(column)];
+        let mut refuse = |column, message: String| {
+            problems.push(document.problem(&path(column), message));
+        };
+        if !seen.insert(&row.id) {
+            refuse("id", format!("operation '{}' is there twice", row.id));
+        }
+        if &*row.id == "unlisted" || row.group == "unlisted" {
+            refuse(
+                "id",
+                "the name 'unlisted' is taken by paths outside the catalogue".into(),
+            );
+        }
+        if !row.path.starts_with('/') {
+            refuse("path", format!("path '{}' must begin with '/'", row.path));
+        }
+        if row.cache.is_some() && row.reads.is_empty() {
+            refuse(
+                "cache",
+                format!(
+                    "'{}' is cached but reads no collection: no write could clear it",
+                    row.id
+                ),
+            );
+        }
+        for name in &row.headers {
+            if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+                refuse("headers", format!("'{name}' is not a header name"));
+            }
+        }
+    }
+    let mut pools = BTreeSet::from([CONNECTION_POOL]);
+    for (at, pool) in document.value.pool.iter().enumerate() {
+        if !pools.insert(&pool.id) {
+            let path = [Step::Key("pool"), Step::Index(at), Step::Key("id")];
+            problems.push(document.problem(&path, format!("pool '{}' is there twice", pool.id)));
+        }
+    }
+    problems
+}
+
+fn unknown_pool(operations: &[Arc<Operation>], pools: &[Pool]) -> Option<String> {
+    operations.iter().find_map(|row| {
+        let mut paid = row.pools.keys();
+        let name =
+            paid.find(|name| *name != CONNECTION_POOL && pools.iter().all(|p| p.id != **name))?;
+        Some(format!(
+            "operation '{}' pays pool '{name}', which no [[pool]] declares",
+            row.id
+        ))
+    })
+}

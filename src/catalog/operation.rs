@@ -1,0 +1,220 @@
+//! One row of the catalogue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use serde::Deserialize;
+
+/// One operation: what it is called, how it is recognised, what it costs, reads and changes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    /// Unique name, such as `lists.subscriptions.add`; also a scope and a label.
+    pub id: Arc<str>,
+    /// The scope word that covers the row.
+    pub group: String,
+    /// The method.
+    pub method: MethodPattern,
+    /// Template: literals, `{name}` for one segment, `{*name}` at the end for all that remain.
+    pub path: String,
+    /// Whether it only reads.
+    pub access: Access,
+    /// What an `Idempotency-Key` does.
+    #[serde(default)]
+    pub idempotency: Idempotency,
+    /// What a call pays: pool name to cost. `connection` is the connection's own quota.
+    #[serde(default)]
+    pub pools: BTreeMap<String, u32>,
+    /// How long an answer may be reused.
+    #[serde(default)]
+    pub cache: Option<CacheRule>,
+    /// Where freshness comes from.
+    #[serde(default)]
+    pub freshness: Freshness,
+    /// The collections that an answer is built from.
+    #[serde(default)]
+    pub reads: Vec<String>,
+    /// The collections that a call changes.
+    #[serde(default)]
+    pub clears: Vec<String>,
+    /// Identical reads in flight at the same time may share one answer.
+    #[serde(default)]
+    pub share: bool,
+    /// The lane of a row that is bulk by nature; else the app's.
+    #[serde(default)]
+    pub lane: Option<Lane>,
+    /// Scopes must name the group: `*` does not reach it.
+    #[serde(default)]
+    pub named: bool,
+    /// A fix for one known client.
+    #[serde(default)]
+    pub shim: Option<Shim>,
+    /// Request fields that reach the vendor on a cacheable read, beyond the default ones.
+    #[serde(default)]
+    pub headers: Vec<String>,
+}
+
+/// A method, or every one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum MethodPattern {
+    /// This one.
+    Only(Method),
+    /// `*`: each of [`Self::ALL`].
+    Any,
+}
+
+impl MethodPattern {
+    /// The methods that a row can have. `HEAD` follows the `GET` row.
+    pub const ALL: [Method; 5] = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+    ];
+}
+
+impl TryFrom<String> for MethodPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        Self::ALL
+            .into_iter()
+            .find(|method| method.as_str() == text)
+            .map(Self::Only)
+            .ok_or_else(|| format!("method '{text}' is none of GET, POST, PUT, PATCH, DELETE, *"))
+    }
+}
+
+/// Whether an operation changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// It only reads.
+    Read,
+    /// It may change something.
+    Write,
+}
+
+/// What an `Idempotency-Key` does on an operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Idempotency {
+    /// The vendor honours it and its SDKs expose it: the gateway may add one.
+    Make,
+    /// The vendor honours the client's; none is made.
+    Honor,
+    /// There is no evidence that it does anything.
+    #[default]
+    None,
+}
+
+/// How long an answer may be reused when the vendor does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheRule {
+    /// Seconds.
+    pub ttl: u32,
+    /// Cached unless configured otherwise.
+    #[serde(default)]
+    pub on: bool,
+}
+
+impl CacheRule {
+    /// The time as a duration.
+    #[must_use]
+    pub fn ttl(self) -> Duration {
+        Duration::from_secs(self.ttl.into())
+    }
+}
+
+/// Where freshness comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Freshness {
+    /// The row's seconds, which the vendor's directives can only shorten.
+    #[default]
+    Table,
+    /// The vendor's header fields alone (RFC 9111).
+    Headers,
+}
+
+/// Which queue a call waits in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Somebody is waiting for it.
+    #[default]
+    Interactive,
+    /// It may take its time.
+    Bulk,
+}
+
+impl Lane {
+    /// The word in labels and lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Bulk => "bulk",
+        }
+    }
+}
+
+/// A fix for one known client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shim {
+    /// Moves the query `idempotency`, which the vendor does not know, into `Idempotency-Key`.
+    ConnectorIdempotency,
+}
+
+/// A quota of the vendor beside the connection's own; it belongs to the workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// The name that rows pay to.
+    pub id: String,
+    /// Calls in any one window.
+    pub calls: std::num::NonZeroU32,
+    /// The window.
+    pub window: crate::units::Span,
+}
+
+impl Operation {
+    /// The row that stands for paths which the catalogue does not know: never cached, paid from
+    /// the connection's quota.
+    #[must_use]
+    pub fn unlisted() -> Self {
+        Self {
+            id: "unlisted".into(),
+            group: "unlisted".into(),
+            method: MethodPattern::Any,
+            path: "/{*rest}".into(),
+            access: Access::Write,
+            idempotency: Idempotency::None,
+            pools: BTreeMap::from([("connection".into(), 1)]),
+            cache: None,
+            freshness: Freshness::Table,
+            reads: Vec::new(),
+            clears: Vec::new(),
+            share: false,
+            lane: None,
+            named: true,
+            shim: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// The first segment of the template.
+    #[must_use]
+    pub fn first_segment(&self) -> &str {
+        self.path.split('/').nth(1).unwrap_or_default()
+    }
+}

@@ -1,0 +1,164 @@
+//! The command line: what people type, and the exit codes they get.
+//!
+//! | code | means |
+//! | --- | --- |
+//! | 0 | done |
+//! | 1 | failed |
+//! | 2 | the command line is wrong |
+//! | 64 | the configuration is wrong |
+
+mod healthcheck;
+mod keys;
+mod serve;
+mod simulate;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+
+use crate::config::{self, Config};
+use crate::demo;
+use crate::units::Span;
+
+/// Exit code of a configuration that is wrong.
+const WRONG_CONFIGURATION: u8 = 64;
+
+/// A gateway between a company's applications and the Courier API.
+#[derive(Parser)]
+#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 usage, 64 configuration.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve {
+        /// The configuration file [default: /etc/tollgate/tollgate.toml, else config/tollgate.toml].
+        #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+        config: Option<PathBuf>,
+    },
+    /// Check a configuration file and report every problem in it.
+    Check {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Run a simulated Courier, a gateway before it, and a little traffic, on this machine.
+    Demo {
+        /// End by itself after this time, such as 20s; without it the demo runs until Ctrl-C.
+        #[arg(long, value_name = "TIME", value_parser = span)]
+        r#for: Option<Span>,
+    },
+    /// Run a simulated Courier.
+    Simulate(simulate::Args),
+    /// Make keys for applications.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Print what a configuration file may say.
+    #[command(subcommand)]
+    Config(Reference),
+    /// Ask a running gateway whether it is ready; for containers without a shell.
+    Healthcheck {
+        /// The address of its operations port.
+        #[arg(long, value_name = "ADDR", env = "TOLLGATE_OPS", default_value = "127.0.0.1:9090")]
+        ops: SocketAddr,
+    },
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Make a key, and print it once with its entry for the configuration.
+    New {
+        /// The application that will use it.
+        #[arg(long)]
+        app: String,
+        /// The public part of the key, a-z and 0-9 [default: random].
+        #[arg(long)]
+        id: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Reference {
+    /// The JSON Schema, for editors.
+    Schema,
+    /// The reference in Markdown.
+    Reference,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve { config } => serve::run(&config.unwrap_or_else(default_config)),
+        Command::Check { file } => check(&file),
+        Command::Demo { r#for } => demo::run(r#for.map(Span::get)),
+        Command::Simulate(args) => simulate::run(args),
+        Command::Keys(Keys::New { app, id }) => keys::new(&app, id),
+        Command::Config(what) => reference(what),
+        Command::Healthcheck { ops } => healthcheck::run(ops),
+    }
+}
+
+fn default_config() -> PathBuf {
+    let installed = Path::new("/etc/tollgate/tollgate.toml");
+    if installed.exists() { installed.into() } else { "config/tollgate.toml".into() }
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    Span::try_from(text.to_owned())
+}
+
+fn check(file: &Path) -> ExitCode {
+    match Config::load(file) {
+        Ok(config) => {
+            let tenants = config.settings.tenant.len();
+            say(&format!("{}: good: {tenants} tenants, {} connections, {} operations", file.display(), config.tokens.len(), config.catalog.operations().len()));
+            ExitCode::SUCCESS
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+fn reference(what: Reference) -> ExitCode {
+    say(match what {
+        Reference::Schema => pretty(&config::schema()),
+        Reference::Reference => config::reference(),
+    }.trim_end());
+    ExitCode::SUCCESS
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).expect("a JSON value is always JSON")
+}
+
+fn refused(error: &config::ConfigError) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::from(WRONG_CONFIGURATION)
+}
+
+/// A runtime for the whole process.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::FAILURE
+}
+
+/// For people, on standard output; a reader that has gone is no reason to panic.
+pub(crate) fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// For people, on standard error.
+pub(crate) fn complain(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "tollgate: {text}");
+}

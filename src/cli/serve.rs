@@ -1,0 +1,100 @@
+//! `tollgate serve`: starts a gateway and obeys its signals.
+//!
+//! SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reads the configuration
+//! again; a bad one changes nothing and says why.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{failed, refused, runtime};
+use crate::app::Gateway;
+use crate::config::Config;
+use crate::telemetry::logs::Logs;
+
+/// Runs the gateway of the configuration at `path` until it is told to stop.
+pub(super) fn run(path: &Path) -> ExitCode {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(error) => return refused(&error),
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let logs = Arc::new(Logs::start());
+    log_panics();
+    let code = runtime.block_on(serve(path, config, logs));
+    // A call that outlived its grace must not hold the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(path: &Path, config: Config, logs: Arc<Logs>) -> ExitCode {
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    ) else {
+        super::complain("signals can't be received");
+        return ExitCode::FAILURE;
+    };
+    let mut gateway = match Gateway::start(config, Some(logs)).await {
+        Ok(gateway) => gateway,
+        Err(error) => return failed(&error),
+    };
+    loop {
+        tokio::select! {
+            _ = hang_up.recv() => reload(&mut gateway, path),
+            () = stop(&mut terminate, &mut interrupt) => break,
+        }
+    }
+    tracing::info!("draining");
+    tokio::select! {
+        left = gateway.shut_down() => {
+            if left.connections + left.flights > 0 {
+                tracing::warn!(connections = left.connections, flights = left.flights, "grace is over");
+                return ExitCode::FAILURE;
+            }
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        () = stop(&mut terminate, &mut interrupt) => {
+            tracing::warn!("told twice to stop");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn reload(gateway: &mut Gateway, path: &Path) {
+    let result = Config::load(path)
+        .map_err(|error| error.to_string())
+        .and_then(|config| gateway.reload(&config));
+    match result {
+        Ok(()) => {
+            gateway.reloaded("done");
+            tracing::info!(file = %path.display(), "configuration reloaded");
+        }
+        Err(reason) => {
+            gateway.reloaded("refused");
+            tracing::error!(file = %path.display(), reason, "configuration not reloaded; the old one stays");
+        }
+    }
+}
+
+/// A panic is a line of the log: where, not what, since a message could hold anything.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string);
+        tracing::error!(place, "panic");
+    }));
+}

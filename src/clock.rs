@@ -1,0 +1,36 @@
+//! The one clock. Everything that waits or measures uses [`Instant`], which tests can pause;
+//! wall time is for what leaves the process: log lines and key expiry.
+
+use std::time::SystemTime;
+
+pub use tokio::time::Instant;
+
+/// The wall time now.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only place that reads the wall clock"
+)]
+pub fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// `time` as RFC 3339 in UTC with milliseconds: `2026-11-24T17:30:00.000Z`.
+#[must_use]
+pub fn rfc3339(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time)
+        .map(|stamp| format!("{stamp:.3}"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn wall_time_is_written_in_utc_with_milliseconds() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_323_045_120);
+        assert_eq!(rfc3339(time), "2026-01-02T03:04:05.120Z");
+    }
+}

@@ -1,0 +1,103 @@
+//! The configuration: one TOML file, read, checked and resolved before anything starts.
+//!
+//! [`Settings`] is the file as written; [`Config`] is what it means: the catalogue, the keys and
+//! the tokens that it refers to. Every problem is reported at once, with line and column. Only
+//! `app`, `state`, `pipeline` and `cli` read it: below them a layer gets the values it needs.
+
+mod base_url;
+mod reference;
+mod settings;
+mod validate;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ServerConfig};
+
+pub use base_url::BaseUrl;
+pub use reference::{reference, schema};
+pub use settings::{App, AppKey, Connection, Ops, Server, Settings, Tenant, TlsFiles, Vendor};
+
+use crate::catalog::Catalog;
+use crate::document::{self, Problem};
+use crate::identity::Keys;
+use crate::tokens::Tokens;
+
+/// A configuration that can be run.
+pub struct Config {
+    /// The file as written.
+    pub settings: Settings,
+    /// The operations.
+    pub catalog: Arc<Catalog>,
+    /// The apps, by their keys.
+    pub keys: Arc<Keys>,
+    /// The vendor tokens.
+    pub tokens: Tokens,
+    /// TLS of the data port.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// TLS to the vendor.
+    pub vendor_tls: ClientConfig,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug)]
+pub struct ConfigError {
+    /// The file, or what stands in its place.
+    pub source: String,
+    /// Everything that is wrong with it.
+    pub problems: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// Every problem in it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let source = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let message = format!("cannot be read: {error}");
+            ConfigError {
+                source: source.clone(),
+                problems: vec![Problem {
+                    line: 0,
+                    column: 0,
+                    message,
+                }],
+            }
+        })?;
+        Self::parse(&text).map_err(|problems| ConfigError { source, problems })
+    }
+
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// Every problem in it.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        validate::resolve(document::parse::<Settings>(text)?)
+    }
+
+    /// The base URL of each connection.
+    pub fn base_urls(&self) -> impl Iterator<Item = (&Connection, &BaseUrl)> {
+        let default = &self.settings.vendor.base_url;
+        let connections = self
+            .settings
+            .tenant
+            .iter()
+            .flat_map(|tenant| &tenant.connection);
+        connections.map(move |c| (c, c.base_url.as_ref().unwrap_or(default)))
+    }
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = self.problems.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        write!(f, "{}: {count} {noun}", self.source)?;
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}

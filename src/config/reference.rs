@@ -1,0 +1,132 @@
+//! The JSON Schema of the configuration and the reference made from it.
+
+use std::fmt::Write as _;
+
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::{Ops, Server, Settings, Vendor};
+
+/// The JSON Schema (draft 2020-12) of the configuration file.
+#[must_use]
+pub fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<Settings>()
+        .to_value();
+    let defaults = [
+        ("server", serde_json::to_value(Server::default())),
+        ("ops", serde_json::to_value(Ops::default())),
+        ("vendor", serde_json::to_value(Vendor::default())),
+    ];
+    for (table, values) in defaults {
+        for (name, value) in values.ok().iter().filter_map(Value::as_object).flatten() {
+            schema["properties"][table]["properties"][name]["default"] = value.clone();
+        }
+    }
+    schema
+}
+
+/// `config/reference.md`: every key with its type, default and meaning.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Configuration reference\n\n\
+         Made by `tollgate config reference` from the code; `tollgate config schema` prints the JSON\n\
+         Schema. Durations are whole numbers with `ms`, `s`, `m` or `h`; sizes with `B`, `KiB`, `MiB`\n\
+         or `GiB`. Unknown keys are refused. `tollgate check FILE` reports every problem at once.\n",
+    );
+    table(&mut text, &schema(), "");
+    text
+}
+
+/// Writes the keys of one table, then the tables below it.
+fn table(text: &mut String, schema: &Value, path: &str) {
+    let Some(keys) = schema["properties"].as_object() else {
+        return;
+    };
+    let (tables, plain): (Vec<_>, Vec<_>) = keys.iter().partition(|(_, key)| is_table(key));
+    if !plain.is_empty() {
+        text.push_str("\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
+    }
+    for (name, key) in plain {
+        let default = match &key["default"] {
+            Value::Null if required(schema, name) => "required".to_owned(),
+            Value::Null => "–".to_owned(),
+            value => format!("`{value}`"),
+        };
+        let meaning = describe(key).replace('\n', " ");
+        let _ = writeln!(text, "| `{name}` | {} | {default} | {meaning} |", kind(key));
+    }
+    for (name, key) in tables {
+        let path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        let heading = if key["type"] == "array" {
+            format!("[[{path}]]")
+        } else {
+            format!("[{path}]")
+        };
+        let _ = writeln!(
+            text,
+            "\n## `{heading}`\n\n{}",
+            describe(key).replace('\n', " ")
+        );
+        let rows = if key["type"] == "array" {
+            &key["items"]
+        } else {
+            key
+        };
+        table(text, rows, &path);
+    }
+}
+
+/// A table of its own: one with keys, or a list of such, that is not written inline.
+fn is_table(key: &Value) -> bool {
+    let rows = if key["type"] == "array" {
+        &key["items"]
+    } else {
+        key
+    };
+    rows["properties"].is_object() && !required(rows, "sha256")
+}
+
+fn required(schema: &Value, name: &str) -> bool {
+    schema["required"]
+        .as_array()
+        .is_some_and(|names| names.iter().any(|n| n == name))
+}
+
+fn describe(key: &Value) -> &str {
+    key["description"].as_str().unwrap_or_default()
+}
+
+/// The type in a reader's words.
+fn kind(key: &Value) -> String {
+    if let Some(choices) = key["anyOf"].as_array().or(key["oneOf"].as_array()) {
+        let mut kinds: Vec<String> = choices
+            .iter()
+            .filter(|c| c["type"] != "null")
+            .map(kind)
+            .collect();
+        kinds.dedup();
+        return kinds.join(" or ");
+    }
+    if let Some(keys) = key["properties"].as_object() {
+        let names: Vec<String> = keys.keys().map(|name| format!("`{name}`")).collect();
+        return format!("table of {}", names.join(", "));
+    }
+    let word = match &key["type"] {
+        Value::Array(types) => types.iter().find(|t| *t != "null").and_then(Value::as_str),
+        other => other.as_str(),
+    };
+    match (word.unwrap_or("value"), key["pattern"].as_str()) {
+        ("array", _) => format!("list of {}", kind(&key["items"])),
+        ("string", Some(pattern)) if pattern.contains("ms|") => "duration".into(),
+        ("string", Some(pattern)) if pattern.contains("KiB") => "size".into(),
+        (word, _) => word.into(),
+    }
+}

@@ -1,0 +1,257 @@
+//! The configuration file as written: one struct a table, defaults beside the keys.
+//!
+//! Doc comments become descriptions in the JSON Schema and in `config/reference.md`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::base_url::BaseUrl;
+use crate::identity::Digest;
+use crate::ids::{AppId, ConnectionId, KeyId, TenantId, WorkspaceId};
+use crate::tokens::TokenSource;
+use crate::units::{Size, Span};
+
+/// The configuration of one Tollgate process.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The data port: where applications send their requests.
+    pub server: Server,
+    /// The port for health checks and metrics. It changes nothing and needs no key.
+    pub ops: Ops,
+    /// The Courier API, or what stands in its place.
+    pub vendor: Vendor,
+    /// The organisations or teams that use this gateway. At least one.
+    pub tenant: Vec<Tenant>,
+}
+
+/// The data port and the limits of what clients may do there.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address and port; port 0 takes a free one, which the log names.
+    pub listen: SocketAddr,
+    /// Certificate and key; without them the port speaks plain HTTP (HTTP/1.1 and h2c).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFiles>,
+    /// Time in which a caller has the head of an answer, unless it asked for less. Below the
+    /// 60 s of Courier's SDKs, so that they never give up first.
+    pub deadline: Span,
+    /// Time that calls in flight have to finish at shutdown.
+    pub grace: Span,
+    /// Client connections at a time. More wait in the kernel's queue.
+    pub sockets: usize,
+    /// Time for the TLS handshake.
+    pub handshake: Span,
+    /// Size of a request head.
+    pub head_size: Size,
+    /// Header fields in a request.
+    pub head_fields: usize,
+    /// Time from connect to the end of the first request head.
+    pub head_time: Span,
+    /// Size of a request target (path and query).
+    pub target_size: Size,
+    /// Size of a request body. Courier takes 6 MB.
+    pub body_size: Size,
+    /// Time for the whole request body.
+    pub body_total: Span,
+    /// Time between two pieces of a request body.
+    pub body_idle: Span,
+    /// Bytes of request bodies held at a time, over all calls; beyond it 503.
+    pub uploads_total: Size,
+    /// Time that a client connection may stay open without a request.
+    pub keep_alive: Span,
+    /// Time that a client may leave an answer unread.
+    pub stalled_reader: Span,
+    /// Requests at a time on one HTTP/2 connection.
+    pub streams: u32,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            tls: None,
+            deadline: Span::secs(55),
+            grace: Span::secs(30),
+            sockets: 10_000,
+            handshake: Span::secs(10),
+            head_size: Size::kib(32),
+            head_fields: 100,
+            head_time: Span::secs(10),
+            target_size: Size::kib(8),
+            body_size: Size::mib(6),
+            body_total: Span::secs(30),
+            body_idle: Span::secs(10),
+            uploads_total: Size::mib(256),
+            keep_alive: Span::secs(60),
+            stalled_reader: Span::secs(30),
+            streams: 100,
+        }
+    }
+}
+
+/// A certificate chain and its private key, as PEM files.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The chain, leaf first.
+    pub cert: PathBuf,
+    /// The private key of the leaf.
+    pub key: PathBuf,
+}
+
+/// The operations port.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ops {
+    /// Address and port; port 0 takes a free one, which the log names.
+    pub listen: SocketAddr,
+}
+
+impl Default for Ops {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 9090)),
+        }
+    }
+}
+
+/// How the vendor is reached.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vendor {
+    /// Where the API is. Courier's EU host is `https://api.eu.courier.com`.
+    pub base_url: BaseUrl,
+    /// A catalogue file that replaces the embedded one or, with `extends = "courier"`, adds to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<PathBuf>,
+    /// Time for name look-up, TCP and TLS handshake together.
+    pub connect: Span,
+    /// Time from the end of the request to the head of the answer.
+    pub first_byte: Span,
+    /// Time for one attempt, from its start to the head of the answer, whoever still waits for it.
+    pub hard_limit: Span,
+    /// Time that an unused connection is kept; below the vendor's own, so that it never closes first.
+    pub idle: Span,
+    /// Age from which a connection takes no new request, so that a changed address is followed.
+    pub max_age: Span,
+    /// Time between two pieces of an answer's body.
+    pub body_idle: Span,
+    /// Time for the whole body of an answer.
+    pub body_total: Span,
+    /// Connections at a time to one host.
+    pub sockets: usize,
+    /// Allows `http://` to hosts other than this machine. Tokens then travel in clear text.
+    pub allow_plain_http: bool,
+    /// Further roots to trust, as a PEM file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for Vendor {
+    fn default() -> Self {
+        Self {
+            base_url: BaseUrl::courier(),
+            catalog: None,
+            connect: Span::secs(5),
+            first_byte: Span::secs(60),
+            hard_limit: Span::secs(60),
+            idle: Span::secs(30),
+            max_age: Span::secs(55),
+            body_idle: Span::secs(30),
+            body_total: Span::secs(300),
+            sockets: 512,
+            allow_plain_http: false,
+            ca_file: None,
+        }
+    }
+}
+
+/// An organisation or team. Connections, tokens and caches never cross from one to another.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Its name.
+    pub id: TenantId,
+    /// Its vendor credentials. At least one.
+    #[serde(default)]
+    pub connection: Vec<Connection>,
+    /// Its applications.
+    #[serde(default)]
+    pub app: Vec<App>,
+}
+
+/// One vendor credential with its quota.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connection {
+    /// Its name, unique in the file.
+    pub id: ConnectionId,
+    /// Where its token is: `{ file = "…" }` or `{ env = "…" }`. No two connections have one token.
+    pub token: TokenSource,
+    /// Where its API is, if not at `vendor.base_url`.
+    #[serde(default)]
+    pub base_url: Option<BaseUrl>,
+    /// The vendor's side of it: connections of one workspace see each other's writes. Its own by default.
+    #[serde(default)]
+    pub workspace: Option<WorkspaceId>,
+}
+
+/// One application.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// Its name, unique in its tenant.
+    pub id: AppId,
+    /// Its keys, made by `tollgate keys new`; several may live at a time.
+    pub keys: Vec<AppKey>,
+    /// What it may do: `*`, `*.read`, a group, `<group>.read`, an operation id, `unlisted`. The
+    /// groups `auth`, `providers`, `inbound` and `client`, and `unlisted`, must be named.
+    #[serde(default = "every_scope")]
+    pub scopes: Vec<String>,
+    /// The connections that it may use, its default first. Without it: the tenant's only one.
+    #[serde(default)]
+    pub connections: Option<Vec<ConnectionId>>,
+}
+
+/// One key of an application.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppKey {
+    /// The part between `tg_` and the next `_`: a-z and 0-9, unique in the file.
+    pub id: KeyId,
+    /// SHA-256 of the whole key, in hex.
+    pub sha256: Digest,
+    /// From then on it is refused (RFC 3339), such as `"2027-03-01T00:00:00Z"`.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
+}
+
+/// A point in time.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct Expiry(pub std::time::SystemTime);
+
+impl TryFrom<String> for Expiry {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let stamp: jiff::Timestamp = text.parse().map_err(|_| {
+            format!("'{text}' is not a time: write RFC 3339, such as \"2027-03-01T00:00:00Z\"")
+        })?;
+        Ok(Self(
+            stamp
+                .try_into()
+                .map_err(|_| format!("'{text}' is out of range"))?,
+        ))
+    }
+}
+
+fn every_scope() -> Vec<String> {
+    vec!["*".into()]
+}

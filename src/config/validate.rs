@@ -1,0 +1,334 @@
+//! What a file means, and every rule that no single key can break.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{App, BaseUrl, Config, Settings, Tenant};
+use crate::catalog::Catalog;
+use crate::document::{Document, Problem, Step};
+use crate::identity::{self, Key, Keys, Scopes};
+use crate::ids::{ConnectionId, TenantId, WorkspaceId};
+use crate::tls;
+use crate::tokens::Tokens;
+
+/// Reads what the file refers to and checks it as a whole.
+pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Problem>> {
+    let mut check = Check {
+        document: &document,
+        problems: Vec::new(),
+    };
+    check.limits();
+    check.listeners();
+    let catalog = check.catalog();
+    let tokens = check.connections();
+    let keys = check.apps(&catalog);
+    let settings = &document.value;
+    let tls = settings.server.tls.as_ref().and_then(|files| {
+        let built = tls::server(&files.cert, &files.key);
+        check.accept(&key(&["server", "tls"]), built)
+    });
+    let client = tls::client(settings.vendor.ca_file.as_deref());
+    let client = check.accept(&key(&["vendor", "ca_file"]), client);
+    let mut problems = check.problems;
+    problems.sort();
+    match client {
+        Some(vendor_tls) if problems.is_empty() => Ok(Config {
+            settings: document.value,
+            catalog: Arc::new(catalog),
+            keys: Arc::new(keys),
+            tokens,
+            tls,
+            vendor_tls,
+        }),
+        _ => Err(problems),
+    }
+}
+
+struct Check<'a> {
+    document: &'a Document<'a, Settings>,
+    problems: Vec<Problem>,
+}
+
+fn key(names: &[&'static str]) -> Vec<Step> {
+    names.iter().map(|name| Step::Key(name)).collect()
+}
+
+/// The path of the entry `at` of `list` in tenant `tenant`, and below it.
+fn within(tenant: usize, list: &'static str, at: usize, below: &[&'static str]) -> Vec<Step> {
+    let mut path = vec![
+        Step::Key("tenant"),
+        Step::Index(tenant),
+        Step::Key(list),
+        Step::Index(at),
+    ];
+    path.extend(key(below));
+    path
+}
+
+impl<'a> Check<'a> {
+    fn settings(&self) -> &'a Settings {
+        &self.document.value
+    }
+
+    fn refuse(&mut self, path: &[Step], message: impl Into<String>) {
+        self.problems.push(self.document.problem(path, message));
+    }
+
+    fn accept<T>(&mut self, path: &[Step], result: Result<T, String>) -> Option<T> {
+        result.map_err(|message| self.refuse(path, message)).ok()
+    }
+
+    /// Limits that would refuse everything.
+    fn limits(&mut self) {
+        let (server, vendor) = (&self.settings().server, &self.settings().vendor);
+        let spans = [
+            ("server", "deadline", server.deadline),
+            ("server", "handshake", server.handshake),
+            ("server", "head_time", server.head_time),
+            ("server", "body_total", server.body_total),
+            ("server", "body_idle", server.body_idle),
+            ("server", "keep_alive", server.keep_alive),
+            ("server", "stalled_reader", server.stalled_reader),
+            ("vendor", "connect", vendor.connect),
+            ("vendor", "first_byte", vendor.first_byte),
+            ("vendor", "hard_limit", vendor.hard_limit),
+            ("vendor", "body_idle", vendor.body_idle),
+            ("vendor", "body_total", vendor.body_total),
+        ];
+        for (table, name, span) in spans {
+            if span.get().is_zero() {
+                self.refuse(
+                    &key(&[table, name]),
+                    format!("{table}.{name} must be more than 0"),
+                );
+            }
+        }
+        let counts = [
+            ("server", "sockets", server.sockets),
+            ("server", "head_fields", server.head_fields),
+            ("server", "target_size", server.target_size.get()),
+            ("server", "streams", server.streams as usize),
+            ("vendor", "sockets", vendor.sockets),
+        ];
+        for (table, name, count) in counts {
+            if count == 0 {
+                self.refuse(
+                    &key(&[table, name]),
+                    format!("{table}.{name} must be more than 0"),
+                );
+            }
+        }
+        // hyper takes no smaller read buffer, and head limits of gigabytes are a slip.
+        if !(8 << 10..=1 << 20).contains(&server.head_size.get()) {
+            self.refuse(
+                &key(&["server", "head_size"]),
+                "server.head_size must be 8KiB to 1MiB",
+            );
+        }
+        if server.uploads_total < server.body_size {
+            let message = "server.uploads_total is below server.body_size: one body of full size could never be held";
+            self.refuse(&key(&["server", "uploads_total"]), message);
+        }
+    }
+
+    fn listeners(&mut self) {
+        let (data, ops) = (self.settings().server.listen, self.settings().ops.listen);
+        if data == ops && data.port() != 0 {
+            self.refuse(
+                &key(&["ops", "listen"]),
+                format!("server.listen and ops.listen are both {data}"),
+            );
+        }
+        if self.settings().tenant.is_empty() {
+            self.refuse(
+                &[],
+                "no [[tenant]]: nobody could call; config/tollgate.toml shows a complete one",
+            );
+        }
+        let path = key(&["vendor", "base_url"]);
+        self.plain_http(&path, &self.settings().vendor.base_url);
+    }
+
+    fn plain_http(&mut self, path: &[Step], url: &BaseUrl) {
+        if url.is_plain_and_remote() && !self.settings().vendor.allow_plain_http {
+            let message = format!(
+                "{url} would carry tokens in clear text: use https, or say vendor.allow_plain_http = true"
+            );
+            self.refuse(path, message);
+        }
+    }
+
+    fn catalog(&mut self) -> Catalog {
+        let Some(path) = &self.settings().vendor.catalog else {
+            return Catalog::courier();
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            vec![Problem {
+                line: 0,
+                column: 0,
+                message: format!("cannot be read: {error}"),
+            }]
+        });
+        text.and_then(|text| Catalog::parse(&text))
+            .unwrap_or_else(|problems| {
+                for problem in problems {
+                    let message = format!("catalogue '{}': {problem}", path.display());
+                    self.refuse(&key(&["vendor", "catalog"]), message);
+                }
+                Catalog::courier()
+            })
+    }
+
+    /// Names, workspaces and tokens of all connections.
+    fn connections(&mut self) -> Tokens {
+        let mut tokens = Tokens::new();
+        let mut owners: HashMap<&ConnectionId, &TenantId> = HashMap::new();
+        let mut workspaces: BTreeMap<&WorkspaceId, &TenantId> = BTreeMap::new();
+        let mut tenants = HashSet::new();
+        for (t, tenant) in self.settings().tenant.iter().enumerate() {
+            if !tenants.insert(&tenant.id) {
+                let path = [Step::Key("tenant"), Step::Index(t), Step::Key("id")];
+                self.refuse(&path, format!("tenant '{}' is there twice", tenant.id));
+            }
+            for (c, connection) in tenant.connection.iter().enumerate() {
+                let path = |name| within(t, "connection", c, &[name]);
+                if let Some(owner) = owners.insert(&connection.id, &tenant.id) {
+                    let message = format!(
+                        "connection '{}' belongs to tenant '{owner}' already: a connection has one tenant",
+                        connection.id
+                    );
+                    self.refuse(&path("id"), message);
+                }
+                if let Some(workspace) = &connection.workspace {
+                    let owner = *workspaces.entry(workspace).or_insert(&tenant.id);
+                    if owner != &tenant.id {
+                        let message =
+                            format!("workspace '{workspace}' belongs to tenant '{owner}' already");
+                        self.refuse(&path("workspace"), message);
+                    }
+                }
+                if let Some(url) = &connection.base_url {
+                    self.plain_http(&path("base_url"), url);
+                }
+                self.token(&path("token"), connection, &mut tokens);
+            }
+        }
+        tokens
+    }
+
+    fn token(&mut self, path: &[Step], connection: &super::Connection, tokens: &mut Tokens) {
+        let Some(token) = self.accept(path, connection.token.read()) else {
+            return;
+        };
+        let twin = tokens
+            .iter()
+            .find(|(_, other)| other.same_as(&token))
+            .map(|(id, _)| id.clone());
+        match twin {
+            Some(twin) => {
+                let message = format!(
+                    "connections '{twin}' and '{}' have one token: they would share one quota unknowingly",
+                    connection.id
+                );
+                self.refuse(path, message);
+            }
+            None => drop(tokens.insert(connection.id.clone(), token)),
+        }
+    }
+
+    fn apps(&mut self, catalog: &Catalog) -> Keys {
+        let mut keys = Keys::default();
+        for (t, tenant) in self.settings().tenant.iter().enumerate() {
+            let mut names = HashSet::new();
+            for (a, app) in tenant.app.iter().enumerate() {
+                if !names.insert(&app.id) {
+                    let message =
+                        format!("app '{}' is there twice in tenant '{}'", app.id, tenant.id);
+                    self.refuse(&within(t, "app", a, &["id"]), message);
+                }
+                let scopes = self.scopes(&within(t, "app", a, &["scopes"]), app, catalog);
+                let connections = self.app_connections(&within(t, "app", a, &[]), tenant, app);
+                let identity = Arc::new(identity::App {
+                    id: app.id.clone(),
+                    tenant: tenant.id.clone(),
+                    scopes,
+                    connections,
+                });
+                self.keys(&within(t, "app", a, &["keys"]), app, &identity, &mut keys);
+            }
+        }
+        keys
+    }
+
+    fn scopes(&mut self, path: &[Step], app: &App, catalog: &Catalog) -> Scopes {
+        Scopes::parse(&app.scopes, catalog).unwrap_or_else(|wrong| {
+            for (at, message) in wrong {
+                let word = [path, &[Step::Index(at)]].concat();
+                self.refuse(&word, format!("app '{}': {message}", app.id));
+            }
+            Scopes::default()
+        })
+    }
+
+    fn app_connections(&mut self, path: &[Step], tenant: &Tenant, app: &App) -> Vec<ConnectionId> {
+        let owned: Vec<&ConnectionId> = tenant.connection.iter().map(|c| &c.id).collect();
+        let Some(listed) = &app.connections else {
+            if owned.len() != 1 {
+                let message = format!(
+                    "app '{}' must say connections = [...]: tenant '{}' has {} of them, not one",
+                    app.id,
+                    tenant.id,
+                    owned.len()
+                );
+                self.refuse(path, message);
+            }
+            return owned.into_iter().cloned().collect();
+        };
+        let path = [path, &[Step::Key("connections")]].concat();
+        if listed.is_empty() {
+            self.refuse(
+                &path,
+                format!("app '{}' has an empty list of connections", app.id),
+            );
+        }
+        for (at, connection) in listed.iter().enumerate() {
+            if !owned.contains(&connection) {
+                let message = format!(
+                    "app '{}': tenant '{}' has no connection '{connection}': it has {owned:?}",
+                    app.id, tenant.id
+                );
+                self.refuse(&[path.as_slice(), &[Step::Index(at)]].concat(), message);
+            }
+        }
+        listed.clone()
+    }
+
+    fn keys(&mut self, path: &[Step], app: &App, identity: &Arc<identity::App>, keys: &mut Keys) {
+        if app.keys.is_empty() {
+            self.refuse(
+                path,
+                format!("app '{}' has no key: `tollgate keys new` makes one", app.id),
+            );
+        }
+        for (at, key) in app.keys.iter().enumerate() {
+            let added = keys.add(
+                Key {
+                    id: key.id.clone(),
+                    sha256: key.sha256.clone(),
+                    expires: key.expires.map(|end| end.0),
+                },
+                identity.clone(),
+            );
+            if !added {
+                let place = [path, &[Step::Index(at), Step::Key("id")]].concat();
+                self.refuse(
+                    &place,
+                    format!(
+                        "key id '{}' is taken: it must be unique in the file",
+                        key.id.as_str()
+                    ),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The key becomes a caller, and every credential that the client sent is removed.
+//!
+//! | the client sends | is |
+//! | --- | --- |
+//! | one `x-api-key` | the key; any `Authorization` is removed |
+//! | one `Authorization`, `Bearer tg_…` or bare `tg_…` | the key |
+//! | none, several of one, anything else | 401, the same for all |
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::header::{self, HeaderMap, HeaderValue};
+use tower::{Layer, Service};
+
+use super::{Authenticated, Opened};
+use crate::call::Reply;
+use crate::clock;
+use crate::error::{Code, Error};
+use crate::headers;
+use crate::identity::Keys;
+
+/// Authenticates requests by their gateway key.
+#[derive(Clone)]
+pub struct AuthenticateLayer {
+    keys: Arc<Keys>,
+}
+
+/// See [`AuthenticateLayer`].
+#[derive(Clone)]
+pub struct Authenticate<S> {
+    keys: Arc<Keys>,
+    inner: S,
+}
+
+// === impl AuthenticateLayer ===
+
+impl AuthenticateLayer {
+    /// `keys` are those that are accepted.
+    #[must_use]
+    pub fn new(keys: Arc<Keys>) -> Self {
+        Self { keys }
+    }
+}
+
+impl<S> Layer<S> for AuthenticateLayer {
+    type Service = Authenticate<S>;
+
+    fn layer(&self, inner: S) -> Authenticate<S> {
+        Authenticate {
+            keys: self.keys.clone(),
+            inner,
+        }
+    }
+}
+
+// === impl Authenticate ===
+
+impl<S> Authenticate<S> {
+    fn authenticate(&self, opened: Opened) -> Result<Authenticated, Error> {
+        let Opened {
+            mut request,
+            record,
+        } = opened;
+        let known = presented(request.headers()).and_then(|key| self.keys.find(key, clock::wall()));
+        let Some((app, key)) = known else {
+            return Err(unauthenticated());
+        };
+        let (app, key) = (app.clone(), key.clone());
+        record.mark(|marks| {
+            marks.tenant = Some(app.tenant.clone());
+            marks.app = Some(app.id.clone());
+            marks.key = Some(key.clone());
+        });
+        // Hop by hop first: a client can't name away what is added later.
+        headers::strip_hop_by_hop(request.headers_mut());
+        headers::strip_credentials(request.headers_mut());
+        Ok(Authenticated {
+            request,
+            record,
+            app,
+            key,
+        })
+    }
+}
+
+/// The key that `headers` present, if they present one in an accepted form.
+fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+    let only = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => Ok(Some(value.as_bytes())),
+            (None, _) => Ok(None),
+            _ => Err(()),
+        }
+    };
+    if let Some(key) = only("x-api-key").ok()? {
+        return Some(key);
+    }
+    let value = only("authorization").ok()??;
+    match value.get(..7) {
+        Some(scheme) if scheme.eq_ignore_ascii_case(b"bearer ") => {
+            Some(value[7..].trim_ascii_start())
+        }
+        _ => Some(value),
+    }
+}
+
+fn unauthenticated() -> Error {
+    let detail = "send a gateway key as 'x-api-key: tg_…' or 'Authorization: Bearer tg_…'";
+    Error::refused(Code::Unauthenticated, detail).with_header(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static("Bearer realm=\"tollgate\""),
+    )
+}
+
+impl<S> Service<Opened> for Authenticate<S>
+where
+    S: Service<Authenticated, Response = Reply, Error = Error>,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = Either<S::Future, Ready<Result<Reply, Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, opened: Opened) -> Self::Future {
+        match self.authenticate(opened) {
+            Ok(authenticated) => Either::Left(self.inner.call(authenticated)),
+            Err(error) => Either::Right(ready(Err(error))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(fields: &[(&'static str, &'static str)]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        presented(&headers).map(|key| String::from_utf8_lossy(key).into_owned())
+    }
+
+    #[test]
+    fn a_key_comes_in_one_of_three_forms() {
+        for fields in [
+            &[("x-api-key", "tg_a_b")][..],
+            &[("x-api-key", "tg_a_b"), ("authorization", "Bearer other")],
+            &[("authorization", "Bearer tg_a_b")],
+            &[("authorization", "bearer  tg_a_b")],
+            &[("authorization", "tg_a_b")],
+        ] {
+            assert_eq!(find(fields).as_deref(), Some("tg_a_b"), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn none_and_several_are_no_key() {
+        for fields in [
+            &[][..],
+            &[("x-api-key", "tg_a_b"), ("x-api-key", "tg_a_b")],
+            &[("authorization", "tg_a_b"), ("authorization", "tg_a_b")],
+            &[("cookie", "tg_a_b")],
+        ] {
+            assert_eq!(find(fields), None, "{fields:?}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `/.tollgate/health` on the data port: for load balancers, without key, record or quota.
+
+use http::{Method, StatusCode, header};
+
+use crate::call::{self, Reply};
+
+/// The path that never reaches the stack.
+pub const PATH: &str = "/.tollgate/health";
+
+/// 200 while new requests are welcome, 503 while the gateway drains.
+#[must_use]
+pub fn answer(method: &Method, ready: bool) -> Reply {
+    let (status, text) = match (method, ready) {
+        (&Method::GET | &Method::HEAD, true) => (StatusCode::OK, "ok\n"),
+        (&Method::GET | &Method::HEAD, false) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        _ => (StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n"),
+    };
+    let mut reply = Reply::new(call::full(text));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("text/plain"),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+    }
+    reply
+}

@@ -1,0 +1,188 @@
+//! Opens the record of a request and lets the answer's body carry it to the end.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::Opened;
+use crate::call::{Reply, Request, StreamBody};
+use crate::error::Cause;
+use crate::record::{Marks, Observer, Record};
+
+/// Longest client request id that is taken over.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Opens records.
+#[derive(Clone)]
+pub struct RecordLayer {
+    observer: Arc<dyn Observer>,
+}
+
+/// See [`RecordLayer`].
+#[derive(Clone)]
+pub struct OpenRecord<S> {
+    observer: Arc<dyn Observer>,
+    inner: S,
+}
+
+pin_project! {
+    /// Puts the record into the answer's body.
+    pub struct RecordFuture<F> {
+        #[pin]
+        inner: F,
+        record: Arc<Record>,
+    }
+}
+
+pin_project! {
+    /// Counts what is handed over, and holds the record until it is dropped.
+    struct Recorded {
+        #[pin]
+        inner: StreamBody,
+        record: Arc<Record>,
+    }
+}
+
+// === impl RecordLayer ===
+
+impl RecordLayer {
+    /// `observer` gets each record when its call is over.
+    #[must_use]
+    pub fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { observer }
+    }
+}
+
+impl<S> Layer<S> for RecordLayer {
+    type Service = OpenRecord<S>;
+
+    fn layer(&self, inner: S) -> OpenRecord<S> {
+        OpenRecord {
+            observer: self.observer.clone(),
+            inner,
+        }
+    }
+}
+
+// === impl OpenRecord ===
+
+impl<S> Service<Request> for OpenRecord<S>
+where
+    S: Service<Opened, Response = Reply, Error = Infallible>,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = RecordFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let record = Record::open(self.observer.clone());
+        record.mark(|marks| {
+            first_marks(marks, &request);
+            if marks.request_id.is_empty() {
+                marks.request_id = record.call_id.to_string();
+            }
+        });
+        let inner = self.inner.call(Opened {
+            request,
+            record: record.clone(),
+        });
+        RecordFuture { inner, record }
+    }
+}
+
+/// What the head tells before anything is decided.
+fn first_marks(marks: &mut Marks, request: &Request) {
+    let headers = request.headers();
+    marks.method = request.method().clone();
+    marks.request_id = word(headers, "x-request-id", REQUEST_ID_MAX).unwrap_or_default();
+    marks.trace_id = trace_id(headers);
+    marks.sdk = word(headers, "x-stainless-lang", 16).map(|language| {
+        match word(headers, "x-stainless-package-version", 16) {
+            Some(version) => format!("{language}/{version}"),
+            None => language,
+        }
+    });
+}
+
+/// A field of visible ASCII, sent once and short: nothing else may enter a log line.
+fn word(headers: &HeaderMap, name: &str, max: usize) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let plain = |b: &u8| b.is_ascii_graphic() && *b != b'"' && *b != b'\\';
+    let bytes = value.as_bytes();
+    let fits = !bytes.is_empty() && bytes.len() <= max && bytes.iter().all(plain);
+    fits.then(|| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The trace id of a W3C `traceparent` (Trace Context level 1, section 3.2).
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let text = word(headers, "traceparent", 55)?;
+    let id = text.split('-').nth(1)?;
+    let valid = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    (valid && id.bytes().any(|b| b != b'0')).then(|| id.to_owned())
+}
+
+// === impl RecordFuture ===
+
+impl<F> Future for RecordFuture<F>
+where
+    F: Future<Output = Result<Reply, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Ok(reply) = ready!(this.inner.poll(cx));
+        let record = this.record.clone();
+        // An empty body may never be polled: it is complete as it is.
+        record.mark(|marks| marks.complete = reply.body().is_end_stream());
+        Poll::Ready(Ok(
+            reply.map(|inner| Recorded { inner, record }.boxed_unsync())
+        ))
+    }
+}
+
+// === impl Recorded ===
+
+impl Body for Recorded {
+    type Data = Bytes;
+    type Error = Cause;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cause>>> {
+        let mut this = self.project();
+        let frame = ready!(this.inner.as_mut().poll_frame(cx));
+        let ended = frame.is_none() || this.inner.is_end_stream();
+        let octets = frame
+            .as_ref()
+            .and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
+        this.record.mark(|marks| {
+            marks.bytes_out += octets.unwrap_or_default() as u64;
+            marks.broken = matches!(frame, Some(Err(_)));
+            marks.complete |= ended && !marks.broken;
+        });
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,166 @@
+//! The outermost layer that can fail: errors and panics become problem documents (RFC 9457), and
+//! every answer gets the fields that come from the record.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use tower::{Layer, Service};
+
+use super::Opened;
+use crate::call::{self, BoxFuture, Reply};
+use crate::clock::Instant;
+use crate::error::{Code, Error, Outcome, chain};
+use crate::record::Record;
+
+const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
+const OUTCOME: HeaderName = HeaderName::from_static("tollgate-outcome");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Answers whatever happens below.
+#[derive(Clone, Copy)]
+pub struct RespondLayer;
+
+/// See [`RespondLayer`].
+#[derive(Clone)]
+pub struct Respond<S> {
+    inner: S,
+}
+
+/// An answer of the gateway's own (RFC 9457), with the member `message` that Courier's SDKs print.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    message: &'a str,
+    outcome: &'a str,
+    call_id: String,
+}
+
+// === impl RespondLayer ===
+
+impl<S> Layer<S> for RespondLayer {
+    type Service = Respond<S>;
+
+    fn layer(&self, inner: S) -> Respond<S> {
+        Respond { inner }
+    }
+}
+
+// === impl Respond ===
+
+impl<S> Service<Opened> for Respond<S>
+where
+    S: Service<Opened, Response = Reply, Error = Error> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = BoxFuture<Result<Reply, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, opened: Opened) -> Self::Future {
+        let mut inner = self.inner.clone();
+        let record = opened.record.clone();
+        Box::pin(async move {
+            // A record and handles cross the unwind; neither is left half changed by a panic.
+            let answer = AssertUnwindSafe(async move { inner.call(opened).await });
+            let result = answer.catch_unwind().await.unwrap_or_else(|_| {
+                Err(Error::refused(
+                    Code::Internal,
+                    "an unexpected condition was met; it is logged",
+                )
+                .with_outcome(record.outcome()))
+            });
+            let mut reply = result.unwrap_or_else(|error| problem(error, &record));
+            finish(&mut reply, &record);
+            Ok(reply)
+        })
+    }
+}
+
+/// The document for `error`, which is logged here, once.
+fn problem(error: Error, record: &Record) -> Reply {
+    let code = error.code;
+    if let Some(cause) = &error.cause {
+        let cause = chain(cause.as_ref());
+        tracing::warn!(call_id = %record.call_id, code = code.as_str(), cause, "call failed");
+    }
+    record.mark(|marks| {
+        marks.code = Some(code);
+        marks.outcome = Some(error.outcome);
+    });
+    let document = Problem {
+        r#type: format!("urn:tollgate:{}", code.as_str()),
+        title: code.title(),
+        status: code.status().as_u16(),
+        detail: &error.detail,
+        message: &error.detail,
+        outcome: error.outcome.as_str(),
+        call_id: record.call_id.to_string(),
+    };
+    let body = serde_json::to_vec(&document).expect("strings and numbers are always JSON");
+    let mut reply = Reply::new(call::full(body));
+    *reply.status_mut() = code.status();
+    let headers = reply.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    own_fields(headers, code, error.outcome);
+    if let Some((name, value)) = error.header {
+        headers.insert(name, value);
+    }
+    reply
+}
+
+fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {
+    headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));
+    let status = format!(
+        "tollgate; error={}; details=\"{}\"",
+        code.proxy_error(),
+        code.as_str()
+    );
+    set(headers, PROXY_STATUS, &status);
+}
+
+/// Fields that every answer has.
+fn finish(reply: &mut Reply, record: &Record) {
+    let now = Instant::now();
+    let (request_id, vendor) = record.read(|marks| (marks.request_id.clone(), marks.vendor_time()));
+    record.mark(|marks| {
+        marks.head_at = Some(now);
+        marks.status = Some(reply.status());
+    });
+    let headers = reply.headers_mut();
+    set(headers, CALL_ID, &record.call_id.to_string());
+    set(headers, REQUEST_ID, &request_id);
+    let total = now.saturating_duration_since(record.started);
+    let vendor = vendor.unwrap_or_default();
+    let gateway = total.saturating_sub(vendor);
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let timing = format!(
+        "vendor;dur={:.3}, gateway;dur={:.3}",
+        ms(vendor),
+        ms(gateway)
+    );
+    set(headers, SERVER_TIMING, &timing);
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,194 @@
+//! Raw path and method become an operation; connection, scope and deadline are settled; from here
+//! on the request is a [`Call`].
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::Either;
+use http::Method;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::PathAndQuery;
+use tower::{Layer, Service};
+
+use super::Authenticated;
+use crate::call::{Body, Call, Caller, Reply};
+use crate::catalog::{Catalog, Match, MethodPattern, Operation};
+use crate::error::{Code, Error};
+use crate::headers;
+use crate::identity::App;
+use crate::ids::ConnectionId;
+
+/// What a client's own time-out leaves for the way back.
+const RETURN_TRIP: Duration = Duration::from_secs(1);
+
+/// Routes requests by the catalogue.
+#[derive(Clone)]
+pub struct RouteLayer {
+    catalog: Arc<Catalog>,
+    deadline: Duration,
+}
+
+/// See [`RouteLayer`].
+#[derive(Clone)]
+pub struct Route<S> {
+    rules: RouteLayer,
+    inner: S,
+}
+
+// === impl RouteLayer ===
+
+impl RouteLayer {
+    /// A call has at most `deadline` from ingress to the head of its answer.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>, deadline: Duration) -> Self {
+        Self { catalog, deadline }
+    }
+
+    fn route(&self, authenticated: Authenticated) -> Result<Call, Error> {
+        let Authenticated {
+            request,
+            record,
+            app,
+            key,
+        } = authenticated;
+        let (mut head, body) = request.into_parts();
+        let target = head
+            .uri
+            .path_and_query()
+            .cloned()
+            .unwrap_or(PathAndQuery::from_static("/"));
+        let (connection, target) = connection(&app, target)?;
+        record.mark(|marks| marks.connection = Some(connection.clone()));
+        let operation = self.operation(&app, &head.method, target.path())?;
+        record.mark(|marks| marks.operation = Some(operation.clone()));
+        let deadline = record.started + self.time_allowed(&head.headers);
+        headers::strip_overrides(&mut head.headers);
+        head.headers.remove(header::CONTENT_LENGTH);
+        let body = if http_body::Body::is_end_stream(&body) {
+            Body::Empty
+        } else {
+            Body::Unread(body)
+        };
+        let caller = Caller {
+            tenant: app.tenant.clone(),
+            app: app.id.clone(),
+            key,
+            connection,
+        };
+        Ok(Call {
+            caller,
+            operation,
+            method: head.method,
+            target,
+            headers: head.headers,
+            body,
+            deadline,
+            record,
+        })
+    }
+
+    /// The row of a path, if `app` may call it. Empty segments match no row, also not `unlisted`.
+    fn operation(&self, app: &App, method: &Method, path: &str) -> Result<Arc<Operation>, Error> {
+        let unknown = || {
+            Error::refused(
+                Code::UnknownOperation,
+                "no operation has this path; nothing was decoded to look",
+            )
+        };
+        if path.split('/').skip(1).any(str::is_empty) {
+            return Err(unknown());
+        }
+        match self.catalog.find(method, path) {
+            Match::Operation(row) if app.scopes.allow(row) => Ok(row.clone()),
+            Match::Operation(row) => {
+                let detail = format!("the app's scopes do not cover '{}'", row.id);
+                Err(Error::refused(Code::ScopeMissing, detail))
+            }
+            Match::WrongMethod(allow) => Err(not_allowed(allow)),
+            Match::Unknown if app.scopes.allow_unlisted() && !self.catalog.is_named_area(path) => {
+                // TRACE would show the token to the caller; what is not known is not forwarded.
+                if *method != Method::HEAD && !MethodPattern::ALL.contains(method) {
+                    return Err(not_allowed(HeaderValue::from_static(
+                        "GET, HEAD, POST, PUT, PATCH, DELETE",
+                    )));
+                }
+                Ok(self.catalog.unlisted().clone())
+            }
+            Match::Unknown => Err(unknown()),
+        }
+    }
+
+    /// The operator's bound, or the client's own time-out less the way back, if that is shorter.
+    fn time_allowed(&self, headers: &HeaderMap) -> Duration {
+        ["x-stainless-timeout", "x-stainless-read-timeout"]
+            .iter()
+            .filter_map(|name| headers.get(*name)?.to_str().ok()?.parse::<f64>().ok())
+            .filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .filter(|client| !client.is_zero())
+            .map(|client| client.saturating_sub(RETURN_TRIP).max(client / 2))
+            .fold(self.deadline, Duration::min)
+    }
+}
+
+fn not_allowed(allow: HeaderValue) -> Error {
+    let detail = "this path takes the methods in Allow";
+    Error::refused(Code::MethodNotAllowed, detail).with_header(header::ALLOW, allow)
+}
+
+/// The connection of a call and its target without the `/c/<connection>` prefix.
+fn connection(app: &App, target: PathAndQuery) -> Result<(ConnectionId, PathAndQuery), Error> {
+    let Some(rest) = target.as_str().strip_prefix("/c/") else {
+        return Ok((app.default_connection().clone(), target));
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let named = app
+        .connections
+        .iter()
+        .find(|connection| connection.as_str() == &rest[..end]);
+    let Some(connection) = named else {
+        let detail = "the app has no connection of the name behind '/c/'";
+        return Err(Error::refused(Code::ScopeMissing, detail));
+    };
+    let shorter = match &rest[end..] {
+        "" => "/",
+        tail => tail,
+    };
+    let target = PathAndQuery::try_from(shorter)
+        .map_err(|_| Error::malformed("a path must follow the connection"))?;
+    Ok((connection.clone(), target))
+}
+
+impl<S> Layer<S> for RouteLayer {
+    type Service = Route<S>;
+
+    fn layer(&self, inner: S) -> Route<S> {
+        Route {
+            rules: self.clone(),
+            inner,
+        }
+    }
+}
+
+// === impl Route ===
+
+impl<S> Service<Authenticated> for Route<S>
+where
+    S: Service<Call, Response = Reply, Error = Error>,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = Either<S::Future, Ready<Result<Reply, Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, authenticated: Authenticated) -> Self::Future {
+        match self.rules.route(authenticated) {
+            Ok(call) => Either::Left(self.inner.call(call)),
+            Err(error) => Either::Right(ready(Err(error))),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Every refusal and failure of the gateway: one closed list.
+//!
+//! [`Code::as_str`] is problem type, metric label and log field at once. Texts are fixed and
+//! public; the cause of a failure goes to the log only, and only once.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+/// Any error below; never shown to a caller.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $status:ident, $proxy:literal, $title:literal;)*) => {
+        /// What went wrong, from the caller's point of view.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $(#[doc = $title] $name),* }
+
+        impl Code {
+            /// All of them, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The word in problem types, metric labels and log lines.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$name => $code),* } }
+
+            /// The status of the answer.
+            #[must_use]
+            pub const fn status(self) -> StatusCode { match self { $(Self::$name => StatusCode::$status),* } }
+
+            /// The error token of `Proxy-Status` (RFC 9209 section 2.3).
+            #[must_use]
+            pub const fn proxy_error(self) -> &'static str { match self { $(Self::$name => $proxy),* } }
+
+            /// One line for people (RFC 9457 `title`).
+            #[must_use]
+            pub const fn title(self) -> &'static str { match self { $(Self::$name => $title),* } }
+        }
+    };
+}
+
+codes! {
+    MalformedRequest = "malformed-request", BAD_REQUEST, "http_request_error", "The request is malformed";
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "http_request_denied", "A valid gateway key is required";
+    ScopeMissing = "scope-missing", FORBIDDEN, "http_request_denied", "This app may not do that";
+    UnknownOperation = "unknown-operation", NOT_FOUND, "http_request_denied", "No such operation";
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "http_request_denied", "The path does not take this method";
+    RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "http_request_error", "The request body did not arrive in time";
+    BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "http_request_error", "The request body is too large";
+    TargetTooLong = "head-too-large", URI_TOO_LONG, "http_request_error", "The request target is too long";
+    HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error", "The request head is too large";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "proxy_internal_error", "The gateway failed";
+    VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "Courier could not be reached";
+    VendorMalformed = "vendor-malformed", BAD_GATEWAY, "http_protocol_error", "Courier's answer was unusable";
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway holds as much as it may";
+    VendorTimeout = "vendor-timeout", GATEWAY_TIMEOUT, "http_response_timeout", "Courier did not answer in time";
+    Loop = "loop", LOOP_DETECTED, "proxy_loop_detected", "The request came back to the gateway";
+}
+
+/// What the gateway knows of a call that it answered itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing reached the vendor: sending it again cannot do it twice.
+    NotSent,
+    /// It may have reached the vendor, which may have acted on it.
+    Unknown,
+}
+
+impl Outcome {
+    /// The word in `Tollgate-Outcome`, problem documents and log lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not-sent",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A call that the gateway answers itself.
+#[derive(Debug)]
+pub struct Error {
+    /// What went wrong.
+    pub code: Code,
+    /// What is known of the outcome.
+    pub outcome: Outcome,
+    /// What is wrong and what would be right; public.
+    pub detail: Cow<'static, str>,
+    /// A field that the answer must carry, such as `Allow`.
+    pub header: Option<(HeaderName, HeaderValue)>,
+    /// For the log.
+    pub cause: Option<Cause>,
+}
+
+impl Error {
+    /// A refusal: nothing was sent.
+    #[must_use]
+    pub fn refused(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            outcome: Outcome::NotSent,
+            detail: detail.into(),
+            header: None,
+            cause: None,
+        }
+    }
+
+    /// A malformed request.
+    #[must_use]
+    pub fn malformed(detail: &'static str) -> Self {
+        Self::refused(Code::MalformedRequest, detail)
+    }
+
+    /// The same error with what is known of the outcome.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// The same error with a field for its answer.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    /// The same error with its cause, for the log.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Cause>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.detail)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The whole chain of `error` in one line, for the log.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_a_word_that_fits_a_urn_and_a_label() {
+        for code in Code::ALL {
+            let word = code.as_str();
+            assert!(
+                word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
+                "{word}"
+            );
+            assert!(code.status().is_client_error() || code.status().is_server_error());
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Who may call what: apps, their keys and their scopes.
+
+mod keys;
+mod scopes;
+
+pub use keys::{Digest, Key, Keys, NewKey};
+pub use scopes::Scopes;
+
+use crate::ids::{AppId, ConnectionId, TenantId};
+
+/// One internal application.
+#[derive(Debug)]
+pub struct App {
+    /// Its name, unique in its tenant.
+    pub id: AppId,
+    /// The organisation that it belongs to.
+    pub tenant: TenantId,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// The connections that it may use; the first is its default. Never empty.
+    pub connections: Vec<ConnectionId>,
+}
+
+impl App {
+    /// The connection of a call that names none.
+    #[must_use]
+    pub fn default_connection(&self) -> &ConnectionId {
+        self.connections
+            .first()
+            .expect("the configuration refuses an app without a connection")
+    }
+}

@@ -1,0 +1,224 @@
+//! The gateway's own keys: `tg_<id>_<secret>`, 256 random bits, of which only the SHA-256 is kept.
+//!
+//! A fast hash is right here: it protects a random key, not a password, and a slow one would be a
+//! lever for attackers. A key is found by its public id and compared in constant time.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use sha2::Digest as _;
+use subtle::ConstantTimeEq;
+
+use super::App;
+use crate::ids::KeyId;
+
+/// The characters of a secret: 32 octets in base64url without padding.
+const SECRET_LEN: usize = 43;
+
+/// SHA-256 over a whole key string.
+#[derive(Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct Digest([u8; 32]);
+
+/// One key of an app.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its public part.
+    pub id: KeyId,
+    /// What is known of its secret part.
+    pub sha256: Digest,
+    /// From then on it is not accepted.
+    pub expires: Option<SystemTime>,
+}
+
+/// A key that was just made; the only time that its text exists in the gateway.
+pub struct NewKey {
+    /// `tg_<id>_<secret>`, for the app.
+    pub text: String,
+    /// For the configuration.
+    pub sha256: Digest,
+}
+
+/// Every live key, by id.
+#[derive(Debug, Default)]
+pub struct Keys {
+    by_id: HashMap<KeyId, (Key, Arc<App>)>,
+}
+
+// === impl Digest ===
+
+impl Digest {
+    fn of(key: &[u8]) -> Self {
+        Self(sha2::Sha256::digest(key).into())
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = &'static str;
+
+    fn try_from(hex: String) -> Result<Self, &'static str> {
+        const RULE: &str =
+            "is not a SHA-256: write the 64 hex digits that `tollgate keys new` prints";
+        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
+            return Err(RULE);
+        }
+        let mut octets = [0; 32];
+        for (octet, pair) in octets.iter_mut().zip(pairs) {
+            let digit = |b: u8| char::from(b).to_digit(16);
+            let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
+                return Err(RULE);
+            };
+            *octet = u8::try_from(high << 4 | low).expect("two hex digits are one octet");
+        }
+        Ok(Self(octets))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+// === impl NewKey ===
+
+impl NewKey {
+    /// Makes a key from 256 random bits of the system.
+    #[must_use]
+    pub fn generate(id: &KeyId) -> Self {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).expect("the system has random bytes once it has booted");
+        let text = format!("tg_{}_{}", id.as_str(), URL_SAFE_NO_PAD.encode(secret));
+        let sha256 = Digest::of(text.as_bytes());
+        Self { text, sha256 }
+    }
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// Adds a key of `app`. False when the id is taken.
+    pub fn add(&mut self, key: Key, app: Arc<App>) -> bool {
+        let free = !self.by_id.contains_key(&key.id);
+        if free {
+            self.by_id.insert(key.id.clone(), (key, app));
+        }
+        free
+    }
+
+    /// The app whose live key `presented` is.
+    #[must_use]
+    pub fn find(&self, presented: &[u8], now: SystemTime) -> Option<(&Arc<App>, &KeyId)> {
+        let id = public_id(presented)?;
+        let digest = Digest::of(presented);
+        let (key, app) = self.by_id.get(&id)?;
+        let same: bool = digest.0.ct_eq(&key.sha256.0).into();
+        let live = key.expires.is_none_or(|end| now < end);
+        (same && live).then_some((app, &key.id))
+    }
+}
+
+/// The id in `tg_<id>_<secret>`; `None` when the text has another form.
+fn public_id(presented: &[u8]) -> Option<KeyId> {
+    let text = std::str::from_utf8(presented).ok()?;
+    let (id, secret) = text.strip_prefix("tg_")?.split_once('_')?;
+    let is_base64url = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let is_secret = secret.len() == SECRET_LEN && secret.bytes().all(is_base64url);
+    KeyId::try_from(id.to_owned()).ok().filter(|_| is_secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Scopes;
+    use std::time::Duration;
+
+    fn id(text: &str) -> KeyId {
+        KeyId::try_from(text.to_owned()).unwrap()
+    }
+
+    fn keys(expires: Option<SystemTime>) -> (Keys, String) {
+        let app = Arc::new(App {
+            id: "billing".parse().unwrap(),
+            tenant: "acme".parse().unwrap(),
+            scopes: Scopes::default(),
+            connections: vec!["acme-prod".parse().unwrap()],
+        });
+        let new = NewKey::generate(&id("k1"));
+        let mut keys = Keys::default();
+        assert!(keys.add(
+            Key {
+                id: id("k1"),
+                sha256: new.sha256,
+                expires
+            },
+            app
+        ));
+        (keys, new.text)
+    }
+
+    #[test]
+    fn a_key_is_found_and_nothing_like_it() {
+        let (keys, text) = keys(None);
+        let now = SystemTime::UNIX_EPOCH;
+        assert!(keys.find(text.as_bytes(), now).is_some());
+        let last = if text.ends_with('A') { 'B' } else { 'A' };
+        let other = format!("{}{last}", &text[..text.len() - 1]);
+        let renamed = text.replace("tg_k1_", "tg_k2_");
+        for wrong in [
+            &other,
+            &renamed,
+            &text[..text.len() - 1],
+            "tg_k1_",
+            "",
+            "Bearer",
+        ] {
+            assert!(
+                keys.find(wrong.as_bytes(), now).is_none(),
+                "{}",
+                wrong.len()
+            );
+        }
+    }
+
+    #[test]
+    fn an_expired_key_is_none() {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
+        let (keys, text) = keys(Some(end));
+        assert!(
+            keys.find(text.as_bytes(), end - Duration::from_secs(1))
+                .is_some()
+        );
+        assert!(keys.find(text.as_bytes(), end).is_none());
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written() {
+        let digest = NewKey::generate(&id("k1")).sha256;
+        assert!(Digest::try_from(digest.to_string()).unwrap() == digest);
+        for bad in ["", "zz", &"0".repeat(63), &"g".repeat(64), &"é".repeat(32)] {
+            assert!(Digest::try_from((*bad).to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_secret_may_hold_the_separator() {
+        assert_eq!(
+            public_id(format!("tg_k1_{}", "_".repeat(43)).as_bytes()),
+            Some(id("k1"))
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! What an app may do, in words of the catalogue.
+//!
+//! | scope | covers |
+//! | --- | --- |
+//! | `*` | every row but those that must be named |
+//! | `*.read` | the reads among them |
+//! | `<group>` | every row of the group |
+//! | `<group>.read` | the reads among them |
+//! | `<operation id>` | that row |
+//! | `unlisted` | paths outside the catalogue |
+
+use crate::catalog::{Access, Catalog, Operation};
+
+/// The scopes of one app.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(Vec<Scope>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Scope {
+    All { read_only: bool },
+    Group { name: String, read_only: bool },
+    Operation(String),
+    Unlisted,
+}
+
+impl Scopes {
+    /// Reads the words of one app.
+    ///
+    /// # Errors
+    /// The index of each word that the catalogue does not know, with what would be right.
+    pub fn parse(words: &[String], catalog: &Catalog) -> Result<Self, Vec<(usize, String)>> {
+        let mut scopes = Vec::with_capacity(words.len());
+        let mut wrong = Vec::new();
+        for (at, word) in words.iter().enumerate() {
+            match Scope::parse(word, catalog) {
+                Some(scope) => scopes.push(scope),
+                None => wrong.push((at, unknown(word, catalog))),
+            }
+        }
+        if wrong.is_empty() {
+            Ok(Self(scopes))
+        } else {
+            Err(wrong)
+        }
+    }
+
+    /// True when one of the scopes covers `operation`.
+    #[must_use]
+    pub fn allow(&self, operation: &Operation) -> bool {
+        let read = operation.access == Access::Read;
+        self.0.iter().any(|scope| match scope {
+            Scope::All { read_only } => !operation.named && (read || !read_only),
+            Scope::Group { name, read_only } => *name == operation.group && (read || !read_only),
+            Scope::Operation(id) => **id == *operation.id,
+            Scope::Unlisted => false,
+        })
+    }
+
+    /// True when paths outside the catalogue may be called.
+    #[must_use]
+    pub fn allow_unlisted(&self) -> bool {
+        self.0.contains(&Scope::Unlisted)
+    }
+}
+
+impl Scope {
+    fn parse(word: &str, catalog: &Catalog) -> Option<Self> {
+        if word == "unlisted" {
+            return Some(Self::Unlisted);
+        }
+        if catalog.operations().iter().any(|row| &*row.id == word) {
+            return Some(Self::Operation(word.to_owned()));
+        }
+        let (name, read_only) = match word.strip_suffix(".read") {
+            Some(name) => (name, true),
+            None => (word, false),
+        };
+        if name == "*" {
+            return Some(Self::All { read_only });
+        }
+        catalog.groups().contains(name).then(|| Self::Group {
+            name: name.to_owned(),
+            read_only,
+        })
+    }
+}
+
+fn unknown(word: &str, catalog: &Catalog) -> String {
+    let groups: Vec<&str> = catalog.groups().into_iter().collect();
+    format!(
+        "no scope '{word}': use '*', '*.read', 'unlisted', an operation id, or one of the groups {} (each also with '.read')",
+        groups.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(words: &[&str]) -> Vec<String> {
+        let catalog = Catalog::courier();
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let scopes = Scopes::parse(&words, &catalog).unwrap();
+        let rows = catalog.operations().iter();
+        rows.filter(|row| scopes.allow(row))
+            .map(|row| row.id.clone())
+            .collect()
+    }
+
+    #[test]
+    fn the_star_leaves_out_what_mints_tokens_or_holds_credentials() {
+        let groups = ["auth", "providers", "inbound", "client"];
+        let all = allowed(&["*"]);
+        assert!(
+            all.iter()
+                .all(|id| groups.iter().all(|g| !id.starts_with(&format!("{g}."))))
+        );
+        let catalog = Catalog::courier();
+        let denied = catalog
+            .operations()
+            .iter()
+            .filter(|row| groups.contains(&row.group.as_str()));
+        assert_eq!(all.len() + denied.count(), catalog.operations().len());
+    }
+
+    #[test]
+    fn a_group_a_read_and_a_single_operation_cover_what_they_say() {
+        assert_eq!(
+            allowed(&["audit_events"]),
+            ["audit_events.list", "audit_events.get"]
+        );
+        assert_eq!(allowed(&["brands.read"]), ["brands.list", "brands.get"]);
+        assert_eq!(allowed(&["messages.send"]), ["messages.send"]);
+        assert_eq!(allowed(&["auth"]), ["auth.issue_token"]);
+        assert!(allowed(&["unlisted"]).is_empty() && allowed(&[]).is_empty());
+        assert!(allowed(&["*.read"]).contains(&"messages.get".to_owned()));
+        assert!(!allowed(&["*.read"]).contains(&"providers.list".to_owned()));
+    }
+
+    #[test]
+    fn an_unknown_scope_is_refused_with_the_accepted_words() {
+        let catalog = Catalog::courier();
+        let words = [
+            "brands".to_owned(),
+            "brand".to_owned(),
+            "*.write".to_owned(),
+        ];
+        let wrong = Scopes::parse(&words, &catalog).unwrap_err();
+        assert_eq!(wrong.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 2]);
+        assert!(
+            wrong[0].1.contains("'brand'") && wrong[0].1.contains("brands"),
+            "{}",
+            wrong[0].1
+        );
+    }
+}

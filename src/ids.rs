@@ -1,0 +1,184 @@
+//! Identifiers are types, parsed once: a tenant cannot stand where an app belongs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+/// What a name of the configuration looks like; said in each message that refuses one.
+const NAME_RULE: &str =
+    "1 to 64 characters of a-z, 0-9, '.', '_' and '-', the first a letter or digit";
+
+fn is_name(text: &str) -> bool {
+    let tail = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+    (1..=64).contains(&text.len())
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+        && text.bytes().all(tail)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
+        #[serde(try_from = "String")]
+        #[schemars(with = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                if is_name(&text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(format!("'{text}' is not a name: use {NAME_RULE}"))
+                }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id! {
+    /// An organisation or team; nothing crosses from one to another.
+    TenantId
+}
+id! {
+    /// One vendor credential with its quota.
+    ConnectionId
+}
+id! {
+    /// The vendor's side of a connection: connections of one workspace see each other's writes.
+    WorkspaceId
+}
+id! {
+    /// One internal application, with its own keys, scopes, lane and weight.
+    AppId
+}
+
+/// The public part of an app's key, `tg_<id>_<secret>`: 1 to 32 characters of `a-z` and `0-9`.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize, schemars::JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct KeyId(Arc<str>);
+
+impl KeyId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let fits = (1..=32).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            // Without the text: a whole key may have been pasted here.
+            Err("not a key id: use 1 to 32 characters of a-z and 0-9")
+        }
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// 128 random bits that name one call (or this process), written as 32 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RandomId(u128);
+
+impl RandomId {
+    /// A fresh one from the system's generator.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the system has random bytes once it has booted");
+        Self(u128::from_ne_bytes(bytes))
+    }
+}
+
+impl Default for RandomId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for RandomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for RandomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_lower_case_words_of_at_most_64_characters() {
+        for good in ["a", "acme-prod", "news.eu_1", "9"] {
+            assert!(good.parse::<TenantId>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "Acme", "a b", "ä", &"x".repeat(65)] {
+            assert!(bad.parse::<TenantId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refused_name_says_what_would_be_right() {
+        let message = "Acme".parse::<TenantId>().unwrap_err();
+        assert!(
+            message.contains("'Acme'") && message.contains("a-z"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_random_id_is_32_hex_digits() {
+        let text = RandomId::new().to_string();
+        assert_eq!(text.len(), 32);
+        assert!(text.bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+}

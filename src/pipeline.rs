@@ -1,0 +1,117 @@
+//! The stack: what happens to a request, top to bottom, one line a layer with its reason.
+//!
+//! [`Pipeline::build`] is pure: it reads the configuration and the state's handles and starts
+//! nothing. A reload builds a new one and swaps it whole; a request uses the one it began with.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceBuilder};
+
+use crate::call::{Reply, Request, Stage};
+use crate::config::Config;
+use crate::edge::authenticate::AuthenticateLayer;
+use crate::edge::health;
+use crate::edge::record::RecordLayer;
+use crate::edge::respond::RespondLayer;
+use crate::edge::route::RouteLayer;
+use crate::edge::screen::ScreenLayer;
+use crate::ids::ConnectionId;
+use crate::stage::credentials::CredentialsLayer;
+use crate::stage::handover::HandoverLayer;
+use crate::stage::intake::{self, IntakeLayer};
+use crate::stage::upstream::{self, Destination, Upstream};
+use crate::state::State;
+
+/// The stack of one configuration.
+#[derive(Clone)]
+pub struct Pipeline {
+    stack: BoxCloneSyncService<Request, Reply, Infallible>,
+    state: State,
+}
+
+impl Pipeline {
+    /// Builds the stack.
+    #[must_use]
+    pub fn build(config: &Config, state: &State) -> Self {
+        let server = &config.settings.server;
+        // Below the seam: a `Call`, and services that are always ready.
+        let stages = ServiceBuilder::new()
+            // the caller's deadline ends here; a call that was sent goes on without its caller
+            .layer(HandoverLayer::new(state.flights().clone()))
+            // the whole body, bounded: a slow client holds nothing of what follows
+            .layer(IntakeLayer::new(
+                body_limits(config),
+                state.uploads().clone(),
+            ))
+            // the tenant's token, as late as possible
+            .layer(CredentialsLayer::new(Arc::new(config.tokens.clone())))
+            // pooled sockets, the attempt's own limits, a streaming answer
+            .service(upstream(config, state));
+        let seam = Stage::new(stages);
+        // Above the seam: an HTTP request, step by step.
+        let stack = ServiceBuilder::new()
+            // one record a request: its line and metrics are written whatever happens below
+            .layer(RecordLayer::new(state.telemetry().clone()))
+            // the outermost layer that can fail: errors and panics become problem documents
+            .layer(RespondLayer)
+            // ambiguous requests and loops are seen by nobody below
+            .layer(ScreenLayer::new(
+                state.instance().clone(),
+                server.target_size.get(),
+            ))
+            // the key becomes a caller; every credential of the client ends here
+            .layer(AuthenticateLayer::new(config.keys.clone()))
+            // raw path and method become an operation, the request becomes a call
+            .layer(RouteLayer::new(
+                config.catalog.clone(),
+                server.deadline.get(),
+            ))
+            .service(seam);
+        Self {
+            stack: BoxCloneSyncService::new(stack),
+            state: state.clone(),
+        }
+    }
+
+    /// Answers `request`.
+    pub async fn answer(&self, request: Request) -> Reply {
+        if request.uri().path() == health::PATH {
+            return health::answer(request.method(), self.state.is_ready());
+        }
+        let Ok(reply) = self.stack.clone().call(request).await;
+        reply
+    }
+}
+
+fn body_limits(config: &Config) -> intake::Limits {
+    let server = &config.settings.server;
+    intake::Limits {
+        size: server.body_size.get(),
+        total: server.body_total.get(),
+        idle: server.body_idle.get(),
+    }
+}
+
+fn upstream(config: &Config, state: &State) -> Upstream {
+    let vendor = &config.settings.vendor;
+    let limits = upstream::Limits {
+        first_byte: vendor.first_byte.get(),
+        hard_limit: vendor.hard_limit.get(),
+        body_idle: vendor.body_idle.get(),
+        body_total: vendor.body_total.get(),
+    };
+    let destinations: HashMap<ConnectionId, Destination> = config
+        .base_urls()
+        .map(|(connection, url)| {
+            let destination = Destination {
+                host: state.host(url),
+                prefix: url.prefix().into(),
+            };
+            (connection.id.clone(), destination)
+        })
+        .collect();
+    Upstream::new(Arc::new(destinations), limits, state.instance().clone())
+}

@@ -1,0 +1,203 @@
+//! The record: what the gateway will say about one call, and how telemetry stays out of the stages.
+//!
+//! Each call carries one `Arc<Record>`. Layers write marks into it and know nothing of logs,
+//! metrics or traces; the answer's body carries it to the end. When the last holder lets go, the
+//! [`Observer`] gets it: so a line is written also when the client left, a stage failed or a sent
+//! call went on without its caller.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use http::{Method, StatusCode};
+
+use crate::catalog::{Lane, Operation};
+use crate::clock::{self, Instant};
+use crate::error::{Code, Outcome};
+use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
+
+/// Gets each record once, when its call is over. Must not block.
+pub trait Observer: Send + Sync {
+    /// A record was opened.
+    fn opened(&self) {}
+
+    /// `record` has no holder left.
+    fn finished(&self, record: &Record, marks: &Marks);
+}
+
+/// One call, from the first look at its head until its last octet or the end of its flight.
+pub struct Record {
+    /// The gateway's own name for the call.
+    pub call_id: RandomId,
+    /// When the head was there.
+    pub started: Instant,
+    /// The same on the wall clock.
+    pub started_at: SystemTime,
+    sent: AtomicBool,
+    /// std, not tokio: each section is a few assignments and never awaits.
+    marks: Mutex<Marks>,
+    observer: Arc<dyn Observer>,
+}
+
+/// What the layers noted. `None` and zero mean that the call did not come that far.
+#[derive(Debug, Default)]
+pub struct Marks {
+    /// The client's request id, or the call id.
+    pub request_id: String,
+    /// The trace that the client named (W3C `traceparent`).
+    pub trace_id: Option<String>,
+    /// The client library, as `language/version`.
+    pub sdk: Option<String>,
+    /// The method as sent.
+    pub method: Method,
+    /// The tenant of the key.
+    pub tenant: Option<TenantId>,
+    /// The app of the key.
+    pub app: Option<AppId>,
+    /// The key.
+    pub key: Option<KeyId>,
+    /// The connection that the call uses.
+    pub connection: Option<ConnectionId>,
+    /// The operation.
+    pub operation: Option<Arc<Operation>>,
+    /// The status that the client was given.
+    pub status: Option<StatusCode>,
+    /// Why the gateway answered by itself.
+    pub code: Option<Code>,
+    /// What is known of a call that the gateway answered by itself.
+    pub outcome: Option<Outcome>,
+    /// Tries at the vendor.
+    pub attempts: u32,
+    /// When the last attempt was handed to a socket.
+    pub sent_at: Option<Instant>,
+    /// When the last attempt's answer head came.
+    pub first_byte_at: Option<Instant>,
+    /// When the answer's head was handed over.
+    pub head_at: Option<Instant>,
+    /// Octets of the request body.
+    pub bytes_in: u64,
+    /// Octets of the answer body.
+    pub bytes_out: u64,
+    /// The queue that the call waits in.
+    pub lane: Option<Lane>,
+    /// The answer's body was handed over to its end.
+    pub complete: bool,
+    /// The answer's body ended in an error of the vendor's side.
+    pub broken: bool,
+}
+
+impl Record {
+    /// Opens the record of a call whose head has just been read.
+    #[must_use]
+    pub fn open(observer: Arc<dyn Observer>) -> Arc<Self> {
+        observer.opened();
+        Arc::new(Self {
+            call_id: RandomId::new(),
+            started: Instant::now(),
+            started_at: clock::wall(),
+            sent: AtomicBool::new(false),
+            marks: Mutex::default(),
+            observer,
+        })
+    }
+
+    /// Writes marks.
+    pub fn mark(&self, write: impl FnOnce(&mut Marks)) {
+        write(&mut self.marks());
+    }
+
+    /// Reads marks.
+    pub fn read<T>(&self, read: impl FnOnce(&Marks) -> T) -> T {
+        read(&self.marks())
+    }
+
+    /// An attempt is being handed to a socket: from here on the vendor may be working.
+    pub fn sending(&self) {
+        self.sent.store(true, Ordering::Release);
+        let now = Instant::now();
+        self.mark(|marks| {
+            marks.attempts += 1;
+            marks.sent_at = Some(now);
+        });
+    }
+
+    /// The transport proved that nothing of the last attempt left the gateway.
+    pub fn not_sent(&self) {
+        self.sent.store(false, Ordering::Release);
+        self.mark(|marks| {
+            marks.attempts = marks.attempts.saturating_sub(1);
+            marks.sent_at = None;
+        });
+    }
+
+    /// What is known when the call ends without the vendor's answer.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        if self.sent.load(Ordering::Acquire) {
+            Outcome::Unknown
+        } else {
+            Outcome::NotSent
+        }
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Marks {
+    /// Time from handing the last attempt to a socket until its answer head.
+    #[must_use]
+    pub fn vendor_time(&self) -> Option<Duration> {
+        Some(self.first_byte_at?.saturating_duration_since(self.sent_at?))
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let marks = std::mem::take(&mut *self.marks());
+        self.observer.finished(self, &marks);
+    }
+}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Record({})", self.call_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Seen(Mutex<Vec<u32>>);
+
+    impl Observer for Seen {
+        fn finished(&self, _: &Record, marks: &Marks) {
+            self.0.lock().unwrap().push(marks.attempts);
+        }
+    }
+
+    #[test]
+    fn the_observer_gets_a_record_once_when_its_last_holder_lets_go() {
+        let seen = Arc::new(Seen(Mutex::default()));
+        let record = Record::open(seen.clone());
+        let flight = record.clone();
+        flight.sending();
+        drop(record);
+        assert!(seen.0.lock().unwrap().is_empty());
+        drop(flight);
+        assert_eq!(*seen.0.lock().unwrap(), [1]);
+    }
+
+    #[test]
+    fn an_attempt_that_was_given_back_is_none() {
+        let record = Record::open(Arc::new(Seen(Mutex::default())));
+        assert_eq!(record.outcome(), Outcome::NotSent);
+        record.sending();
+        assert_eq!(record.outcome(), Outcome::Unknown);
+        record.not_sent();
+        assert_eq!(record.outcome(), Outcome::NotSent);
+        assert_eq!(record.read(|marks| marks.attempts), 0);
+    }
+}

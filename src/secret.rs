@@ -1,0 +1,83 @@
+//! Secrets: no `Display`, no `Serialize`, a `Debug` that says nothing, wiped when dropped.
+
+use std::fmt;
+
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+/// A vendor token as the `Authorization` field that carries it.
+#[derive(Clone)]
+pub struct VendorToken(SecretString);
+
+impl VendorToken {
+    /// Reads a token as people store it: surrounding white space and the word `Bearer` are dropped.
+    ///
+    /// # Errors
+    /// A reason, without the token, when nothing is left or it cannot stand in a header.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim();
+        let token = match text.get(..6) {
+            Some(word) if word.eq_ignore_ascii_case("bearer") => text[6..].trim_start(),
+            _ => text,
+        };
+        if token.is_empty() {
+            return Err("is empty");
+        }
+        if !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err("holds white space or characters that no token has");
+        }
+        Ok(Self(token.into()))
+    }
+
+    /// `Bearer <token>`, marked sensitive: it is neither printed nor put into HPACK tables.
+    #[must_use]
+    pub fn authorization(&self) -> HeaderValue {
+        let text = Zeroizing::new(format!("Bearer {}", self.0.expose_secret()));
+        let mut value = HeaderValue::from_str(&text).expect("a parsed token is visible ASCII");
+        value.set_sensitive(true);
+        value
+    }
+
+    /// True when both are the same token; the time taken does not depend on where they differ.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        use subtle::ConstantTimeEq;
+        let (a, b) = (self.0.expose_secret(), other.0.expose_secret());
+        a.as_bytes().ct_eq(b.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for VendorToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VendorToken(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_bearer_is_optional() {
+        for text in ["tok-1", "Bearer tok-1", "bearer  tok-1\n", "  tok-1 "] {
+            let token = VendorToken::parse(text).unwrap();
+            assert_eq!(token.authorization(), "Bearer tok-1", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_sent_is_refused_without_being_printed() {
+        for text in ["", "Bearer ", "two words", "line\nbreak", "naïve"] {
+            let reason = VendorToken::parse(text).unwrap_err();
+            assert!(text.is_empty() || !reason.contains(text.trim()), "{reason}");
+        }
+    }
+
+    #[test]
+    fn nothing_prints_a_token() {
+        let token = VendorToken::parse("tok-1").unwrap();
+        assert_eq!(format!("{token:?}"), "VendorToken(..)");
+        assert_eq!(format!("{:?}", token.authorization()), "Sensitive");
+    }
+}

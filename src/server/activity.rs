@@ -1,0 +1,214 @@
+//! Watches one connection: no first request, nothing to do, or a client that does not read.
+//!
+//! No timer a request: the connection looks at its watch when the earliest limit could be over.
+//! Each limit is set when something changes and is at least [`Activity::shortest`] long, so a look
+//! after that time at the latest is never too late.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Limits;
+use crate::clock::Instant;
+
+/// The watch of one connection.
+pub(super) struct Activity {
+    head_time: Duration,
+    keep_alive: Duration,
+    stalled_reader: Duration,
+    /// std, not tokio: each section is a few assignments and never awaits.
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Requests that came so far; also the name of the next one.
+    requests: u64,
+    /// Requests without a whole answer.
+    open: usize,
+    /// When `open` last became 0, or the connection was opened.
+    idle_since: Instant,
+    /// Answers of which a piece was given to the connection that it has not asked past yet.
+    owed: HashMap<u64, Instant>,
+}
+
+/// One request on a connection, until its answer is over.
+pub(super) struct Answering {
+    activity: Arc<Activity>,
+    name: u64,
+}
+
+/// What the watch says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Go on.
+    Fine,
+    /// Nothing to do for too long.
+    Idle,
+    /// The client broke a limit.
+    Slow(&'static str),
+}
+
+// === impl Activity ===
+
+impl Activity {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let state = State {
+            requests: 0,
+            open: 0,
+            idle_since: Instant::now(),
+            owed: HashMap::new(),
+        };
+        Self {
+            head_time: limits.head_time,
+            keep_alive: limits.keep_alive,
+            stalled_reader: limits.stalled_reader,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// When to ask for a verdict next.
+    pub(super) fn next_look(&self) -> Instant {
+        let latest = Instant::now() + self.shortest();
+        self.limit(&self.state())
+            .map_or(latest, |(at, _)| at.min(latest))
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        match self.limit(&self.state()) {
+            Some((at, verdict)) if at <= Instant::now() => verdict,
+            _ => Verdict::Fine,
+        }
+    }
+
+    fn shortest(&self) -> Duration {
+        self.head_time.min(self.keep_alive).min(self.stalled_reader)
+    }
+
+    /// The limit that is over first.
+    fn limit(&self, state: &State) -> Option<(Instant, Verdict)> {
+        if state.requests == 0 {
+            return Some((
+                state.idle_since + self.head_time,
+                Verdict::Slow("no request in time"),
+            ));
+        }
+        if state.open == 0 {
+            return Some((state.idle_since + self.keep_alive, Verdict::Idle));
+        }
+        let oldest = state.owed.values().min()?;
+        Some((
+            *oldest + self.stalled_reader,
+            Verdict::Slow("an answer was not read"),
+        ))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Answering ===
+
+impl Answering {
+    pub(super) fn begin(activity: Arc<Activity>) -> Self {
+        let name = {
+            let mut state = activity.state();
+            state.requests += 1;
+            state.open += 1;
+            state.requests
+        };
+        Self { activity, name }
+    }
+
+    /// The connection asks for the next piece: it has room again.
+    pub(super) fn asked(&self) {
+        self.activity.state().owed.remove(&self.name);
+    }
+
+    /// The connection has a piece to write.
+    pub(super) fn gave(&self) {
+        self.activity.state().owed.insert(self.name, Instant::now());
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.activity.state();
+        state.owed.remove(&self.name);
+        state.open -= 1;
+        if state.open == 0 {
+            state.idle_since = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    fn activity() -> Arc<Activity> {
+        Arc::new(Activity::new(&Limits {
+            handshake: Duration::from_secs(10),
+            head_size: 1 << 15,
+            head_fields: 100,
+            head_time: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(60),
+            stalled_reader: Duration::from_secs(30),
+            streams: 100,
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_never_asks_is_closed_after_the_time_for_a_head() {
+        let activity = activity();
+        advance(Duration::from_millis(9_999)).await;
+        assert_eq!(activity.verdict(), Verdict::Fine);
+        advance(Duration::from_millis(1)).await;
+        assert!(matches!(activity.verdict(), Verdict::Slow(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_rests_as_long_as_it_may_after_its_last_answer() {
+        let activity = activity();
+        let first = Answering::begin(activity.clone());
+        let second = Answering::begin(activity.clone());
+        drop(first);
+        advance(Duration::from_secs(100)).await;
+        assert_eq!(
+            activity.verdict(),
+            Verdict::Fine,
+            "one answer is still being made"
+        );
+        drop(second);
+        advance(Duration::from_secs(59)).await;
+        assert_eq!(activity.verdict(), Verdict::Fine);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(activity.verdict(), Verdict::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_read_closes_the_connection() {
+        let activity = activity();
+        let answering = Answering::begin(activity.clone());
+        answering.gave();
+        advance(Duration::from_secs(29)).await;
+        answering.asked();
+        answering.gave();
+        advance(Duration::from_secs(29)).await;
+        assert_eq!(activity.verdict(), Verdict::Fine);
+        advance(Duration::from_secs(1)).await;
+        assert!(matches!(activity.verdict(), Verdict::Slow(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_is_never_later_than_a_limit_that_is_set_after_it_was_planned() {
+        let activity = activity();
+        let answering = Answering::begin(activity.clone());
+        let planned = activity.next_look();
+        answering.gave();
+        assert!(planned <= activity.next_look());
+        drop(answering);
+        assert!(planned <= activity.next_look());
+    }
+}

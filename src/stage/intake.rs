@@ -1,0 +1,154 @@
+//! Reads the request body before anything is spent on the call: bounded in octets, in time, and
+//! over all calls together. A slow client holds nothing but its own socket.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tower::{Layer, Service};
+
+use crate::call::{Body, BoxFuture, Call, Reply, Result, StreamBody};
+use crate::error::{Code, Error};
+
+/// What a request body may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Octets of one body, inclusive.
+    pub size: usize,
+    /// Time for the whole body.
+    pub total: Duration,
+    /// Time between two pieces of it.
+    pub idle: Duration,
+}
+
+/// Reads bodies.
+#[derive(Clone)]
+pub struct IntakeLayer {
+    limits: Limits,
+    /// One permit an octet that the gateway may hold.
+    uploads: Arc<Semaphore>,
+}
+
+/// See [`IntakeLayer`].
+#[derive(Clone)]
+pub struct Intake<S> {
+    rules: IntakeLayer,
+    inner: S,
+}
+
+// === impl IntakeLayer ===
+
+impl IntakeLayer {
+    /// `uploads` has one permit for each octet that may be held over all calls.
+    #[must_use]
+    pub fn new(limits: Limits, uploads: Arc<Semaphore>) -> Self {
+        Self { limits, uploads }
+    }
+
+    async fn read(self, body: StreamBody) -> Result<(Bytes, OwnedSemaphorePermit)> {
+        let announced = body.size_hint().lower();
+        if announced > self.limits.size as u64 {
+            return Err(self.too_large());
+        }
+        let mut held = self.hold(usize::try_from(announced).unwrap_or(usize::MAX))?;
+        let reading = self.pieces(body, &mut held);
+        let bytes = timeout(self.limits.total, reading)
+            .await
+            .map_err(|_| late())??;
+        Ok((bytes, held))
+    }
+
+    async fn pieces(&self, mut body: StreamBody, held: &mut OwnedSemaphorePermit) -> Result<Bytes> {
+        let mut read = BytesMut::new();
+        while let Some(frame) = timeout(self.limits.idle, body.frame())
+            .await
+            .map_err(|_| late())?
+        {
+            let cut = |cause| Error::malformed("the request body was cut short").caused_by(cause);
+            let Ok(piece) = frame.map_err(cut)?.into_data() else {
+                continue;
+            };
+            let size = read.len() + piece.len();
+            if size > self.limits.size {
+                return Err(self.too_large());
+            }
+            if let Some(more) = size
+                .checked_sub(held.num_permits())
+                .filter(|more| *more > 0)
+            {
+                held.merge(self.hold(more)?);
+            }
+            if read.is_empty() && body.is_end_stream() {
+                return Ok(piece);
+            }
+            read.extend_from_slice(&piece);
+        }
+        Ok(read.freeze())
+    }
+
+    /// Takes `octets` out of what may be held over all calls.
+    fn hold(&self, octets: usize) -> Result<OwnedSemaphorePermit> {
+        let permits = u32::try_from(octets).map_err(|_| self.too_large())?;
+        self.uploads.clone().try_acquire_many_owned(permits).map_err(|_| {
+            let detail = "request bodies of other calls take all the memory set aside for them; try again";
+            Error::refused(Code::Overloaded, detail)
+                .with_header(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"))
+        })
+    }
+
+    fn too_large(&self) -> Error {
+        let detail = format!("a request body must not exceed {} octets", self.limits.size);
+        Error::refused(Code::BodyTooLarge, detail)
+    }
+}
+
+fn late() -> Error {
+    Error::refused(Code::RequestTimeout, "the request body came too slowly")
+}
+
+impl<S> Layer<S> for IntakeLayer {
+    type Service = Intake<S>;
+
+    fn layer(&self, inner: S) -> Intake<S> {
+        Intake {
+            rules: self.clone(),
+            inner,
+        }
+    }
+}
+
+// === impl Intake ===
+
+impl<S> Service<Call> for Intake<S>
+where
+    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut call: Call) -> BoxFuture {
+        let (rules, mut inner) = (self.rules.clone(), self.inner.clone());
+        Box::pin(async move {
+            if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
+                let (bytes, held) = rules.read(body).await?;
+                call.record
+                    .mark(|marks| marks.bytes_in = bytes.len() as u64);
+                if !bytes.is_empty() {
+                    call.body = Body::Buffered(bytes, Some(held));
+                }
+            }
+            inner.call(call).await
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! What outlives a reload: vendor sockets, flights, the bytes that uploads may take, telemetry.
+//!
+//! A [`Pipeline`](crate::pipeline::Pipeline) holds handles to it; [`State::reconfigure`] changes it
+//! in place.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::uri::{Authority, Scheme};
+use tokio::sync::Semaphore;
+
+use crate::config::{BaseUrl, Config};
+use crate::flight::Flights;
+use crate::ids::RandomId;
+use crate::record::Observer;
+use crate::stage::upstream::{Dial, Dialer, Host, HostLimits};
+use crate::telemetry::Telemetry;
+
+/// A handle; clones share one state.
+#[derive(Clone)]
+pub struct State(Arc<Inner>);
+
+struct Inner {
+    instance: Arc<str>,
+    flights: Flights,
+    telemetry: Arc<Telemetry>,
+    observer: Arc<dyn Observer>,
+    ready: AtomicBool,
+    uploads: Arc<Semaphore>,
+    /// std, not tokio: changed by a reload only, read when a pipeline is built.
+    vendor: Mutex<VendorSide>,
+}
+
+struct VendorSide {
+    dial: Arc<dyn Dial>,
+    limits: HostLimits,
+    uploads_total: usize,
+    hosts: HashMap<(Scheme, Authority), Arc<Host>>,
+}
+
+impl State {
+    /// The state of a gateway that starts with `config`. Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn new(config: &Config, telemetry: Telemetry) -> Self {
+        Self::with_dial(
+            config,
+            telemetry,
+            Arc::new(Dialer::new(config.vendor_tls.clone())),
+        )
+    }
+
+    /// The same with another way to open lines to the vendor.
+    #[must_use]
+    pub fn with_dial(config: &Config, telemetry: Telemetry, dial: Arc<dyn Dial>) -> Self {
+        let telemetry = Arc::new(telemetry);
+        let uploads_total = config.settings.server.uploads_total.get();
+        Self(Arc::new(Inner {
+            instance: RandomId::new().to_string().into(),
+            flights: Flights::new(),
+            observer: telemetry.clone(),
+            telemetry,
+            ready: AtomicBool::new(true),
+            uploads: Arc::new(Semaphore::new(uploads_total)),
+            vendor: Mutex::new(VendorSide {
+                dial,
+                limits: host_limits(config),
+                uploads_total,
+                hosts: HashMap::new(),
+            }),
+        }))
+    }
+
+    /// Takes over what a reload may change. Call it before the new pipeline is built.
+    pub fn reconfigure(&self, config: &Config) {
+        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        let total = config.settings.server.uploads_total.get();
+        if total > vendor.uploads_total {
+            self.0.uploads.add_permits(total - vendor.uploads_total);
+            vendor.uploads_total = total;
+        } else {
+            // Octets that are held now can't be taken back; the next reload may lower further.
+            vendor.uploads_total -= self.0.uploads.forget_permits(vendor.uploads_total - total);
+        }
+        vendor.dial = Arc::new(Dialer::new(config.vendor_tls.clone()));
+        if vendor.limits == host_limits(config) {
+            let dial = vendor.dial.clone();
+            vendor
+                .hosts
+                .values()
+                .for_each(|host| host.redial(dial.clone()));
+        } else {
+            // Other limits mean other sockets; calls under way keep theirs.
+            vendor.limits = host_limits(config);
+            vendor.hosts.clear();
+        }
+    }
+
+    /// The host behind `url`, with its sockets.
+    #[must_use]
+    pub fn host(&self, url: &BaseUrl) -> Arc<Host> {
+        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        let (dial, limits) = (vendor.dial.clone(), vendor.limits);
+        let (scheme, authority) = (url.scheme().clone(), url.authority().clone());
+        let host = vendor.hosts.entry((scheme.clone(), authority.clone()));
+        host.or_insert_with(|| Arc::new(Host::new(scheme, authority, limits, dial)))
+            .clone()
+    }
+
+    /// This gateway's name in `Via`, fresh at each start.
+    #[must_use]
+    pub fn instance(&self) -> &Arc<str> {
+        &self.0.instance
+    }
+
+    /// Calls that go on without their callers.
+    #[must_use]
+    pub fn flights(&self) -> &Flights {
+        &self.0.flights
+    }
+
+    /// One permit an octet of request bodies that may be held.
+    #[must_use]
+    pub fn uploads(&self) -> &Arc<Semaphore> {
+        &self.0.uploads
+    }
+
+    /// Who gets finished records.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<dyn Observer> {
+        &self.0.observer
+    }
+
+    /// The instruments.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<crate::telemetry::metrics::Metrics> {
+        &self.0.telemetry.metrics
+    }
+
+    /// True while new requests are welcome.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.ready.load(Ordering::Acquire)
+    }
+
+    /// From now on health checks say that the gateway drains.
+    pub fn drain(&self) {
+        self.0.ready.store(false, Ordering::Release);
+    }
+}
+
+fn host_limits(config: &Config) -> HostLimits {
+    let vendor = &config.settings.vendor;
+    HostLimits {
+        connect: vendor.connect.get(),
+        idle: vendor.idle.get(),
+        max_age: vendor.max_age.get(),
+        sockets: vendor.sockets,
+    }
+}

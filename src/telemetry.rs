@@ -1,0 +1,43 @@
+//! What the gateway tells about itself, made from finished records: the stages know none of it.
+
+pub mod logs;
+pub mod metrics;
+
+use std::sync::Arc;
+
+use logs::AccessLog;
+use metrics::Metrics;
+
+use crate::record::{Marks, Observer, Record};
+
+/// Turns each finished record into an access line and metrics.
+pub struct Telemetry {
+    /// The instruments.
+    pub metrics: Arc<Metrics>,
+    /// Where access lines go.
+    pub access: AccessLog,
+}
+
+impl Observer for Telemetry {
+    fn opened(&self) {
+        self.metrics.in_flight.inc();
+    }
+
+    fn finished(&self, record: &Record, marks: &Marks) {
+        self.metrics.in_flight.dec();
+        self.metrics.observe(record, marks);
+        self.access.write(record, marks);
+    }
+}
+
+/// Why a call ended as it did, in one word: a code of the gateway's own, `ok` for an answer of the
+/// vendor's that was handed over whole, `client-gone` for a client that did not wait for it.
+#[must_use]
+pub fn code(marks: &Marks) -> &'static str {
+    match (marks.code, marks.complete) {
+        (Some(code), _) => code.as_str(),
+        (None, true) => "ok",
+        (None, false) if marks.broken => "cut",
+        (None, false) => "client-gone",
+    }
+}

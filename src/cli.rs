@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use crate::config::{self, Config};
 use crate::demo;
+use crate::terminal::{complain, say};
 use crate::units::Span;
 
 /// Exit code of a configuration that is wrong.
@@ -28,7 +29,10 @@ const WRONG_CONFIGURATION: u8 = 64;
 
 /// A gateway between a company's applications and the Courier API.
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 usage, 64 configuration.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 64 configuration."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -64,7 +68,12 @@ enum Command {
     /// Ask a running gateway whether it is ready; for containers without a shell.
     Healthcheck {
         /// The address of its operations port.
-        #[arg(long, value_name = "ADDR", env = "TOLLGATE_OPS", default_value = "127.0.0.1:9090")]
+        #[arg(
+            long,
+            value_name = "ADDR",
+            env = "TOLLGATE_OPS",
+            default_value = "127.0.0.1:9090"
+        )]
         ops: SocketAddr,
     },
 }
@@ -106,7 +115,11 @@ pub fn run() -> ExitCode {
 
 fn default_config() -> PathBuf {
     let installed = Path::new("/etc/tollgate/tollgate.toml");
-    if installed.exists() { installed.into() } else { "config/tollgate.toml".into() }
+    if installed.exists() {
+        installed.into()
+    } else {
+        "config/tollgate.toml".into()
+    }
 }
 
 fn span(text: &str) -> Result<Span, String> {
@@ -117,7 +130,12 @@ fn check(file: &Path) -> ExitCode {
     match Config::load(file) {
         Ok(config) => {
             let tenants = config.settings.tenant.len();
-            say(&format!("{}: good: {tenants} tenants, {} connections, {} operations", file.display(), config.tokens.len(), config.catalog.operations().len()));
+            say(&format!(
+                "{}: good: {tenants} tenants, {} connections, {} operations",
+                file.display(),
+                config.tokens.len(),
+                config.catalog.operations().len()
+            ));
             ExitCode::SUCCESS
         }
         Err(error) => refused(&error),
@@ -128,7 +146,8 @@ fn reference(what: Reference) -> ExitCode {
     say(match what {
         Reference::Schema => pretty(&config::schema()),
         Reference::Reference => config::reference(),
-    }.trim_end());
+    }
+    .trim_end());
     ExitCode::SUCCESS
 }
 
@@ -143,22 +162,12 @@ fn refused(error: &config::ConfigError) -> ExitCode {
 
 /// A runtime for the whole process.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {
     complain(&error.to_string());
     ExitCode::FAILURE
-}
-
-/// For people, on standard output; a reader that has gone is no reason to panic.
-pub(crate) fn say(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-/// For people, on standard error.
-pub(crate) fn complain(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "tollgate: {text}");
 }

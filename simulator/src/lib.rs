@@ -1,1 +1,54 @@
-//! A stand-in for the Courier API.
+//! A stand-in for the Courier API: state, ids, paging, errors, limits and faults, with a clock and counters of its own.
+//!
+//! [`Simulator`] is the pure core, a request and the time in, an answer out; [`Server`] puts it on sockets. Nothing here is
+//! shared with the gateway: its catalogue (`operations.json`), clock and counters are its own, so that a mistake in one can't
+//! hide the same mistake in the other. What is like Courier, what is simpler and what nobody knows: `README.md`.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod broken;
+mod call;
+mod caller;
+mod catalogue;
+mod clock;
+mod counters;
+mod faults;
+mod gzip;
+mod idempotency;
+mod ids;
+mod journal;
+mod latency;
+mod limits;
+mod ops;
+mod options;
+mod pipeline;
+mod refusal;
+mod reply;
+mod request;
+mod server;
+mod simulator;
+mod state;
+mod switches;
+mod table;
+mod target;
+mod time;
+mod windows;
+mod wire;
+
+pub use catalogue::{CATALOGUE, Catalogue, Envelope, Row};
+pub use clock::{Clock, ClockOptions, Mode};
+pub use counters::{CountersOptions, Largest, Report};
+pub use faults::{Answer, Conflict, Effect, Fault, Faults, Malformed, When, Wire};
+pub use ids::{Ids, Rng};
+pub use journal::{Ending, Entry, Journal, JournalOptions, Search};
+pub use latency::Latency;
+pub use limits::{LimitRule, Scope, documented};
+pub use options::{Capacity, Credential, Environment, Options};
+pub use reply::{Body, Delivery, End, Framing, Pace, Reply};
+pub use request::{Protocol, Request};
+pub use server::Server;
+pub use simulator::{MAX_BODY, Simulator};
+pub use state::Release;
+pub use switches::{EpochUnit, RetryAfter, Switches, TooLarge, Unknown, UnknownQuery};
+pub use time::{Micros, Wall};
+pub use windows::Algorithm;

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{complain, say};
+use crate::terminal::{complain, say};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 

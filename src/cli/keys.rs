@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{complain, say};
 use crate::identity::NewKey;
 use crate::ids::{AppId, KeyId, RandomId};
+use crate::terminal::{complain, say};
 
 /// Prints a new key and its entry for the configuration.
 pub(super) fn new(app: &str, id: Option<String>) -> ExitCode {
@@ -18,7 +18,10 @@ pub(super) fn new(app: &str, id: Option<String>) -> ExitCode {
         Err(message) => return usage("--id", message),
     };
     let key = NewKey::generate(&id);
-    say(&format!("The key for '{app}', shown this once:\n\n  {}\n", key.text));
+    say(&format!(
+        "The key for '{app}', shown this once:\n\n  {}\n",
+        key.text
+    ));
     say(&format!(
         "Its entry in the configuration, under the app:\n\n  keys = [{{ id = \"{}\", sha256 = \"{}\" }}]",
         id.as_str(),

@@ -13,6 +13,7 @@ use super::{failed, refused, runtime};
 use crate::app::Gateway;
 use crate::config::Config;
 use crate::telemetry::logs::Logs;
+use crate::terminal::complain;
 
 /// Runs the gateway of the configuration at `path` until it is told to stop.
 pub(super) fn run(path: &Path) -> ExitCode {
@@ -38,7 +39,7 @@ async fn serve(path: &Path, config: Config, logs: Arc<Logs>) -> ExitCode {
         signal(SignalKind::interrupt()),
         signal(SignalKind::hangup()),
     ) else {
-        super::complain("signals can't be received");
+        complain("signals can't be received");
         return ExitCode::FAILURE;
     };
     let mut gateway = match Gateway::start(config, Some(logs)).await {

@@ -103,7 +103,7 @@ mod tests {
         let scopes = Scopes::parse(&words, &catalog).unwrap();
         let rows = catalog.operations().iter();
         rows.filter(|row| scopes.allow(row))
-            .map(|row| row.id.clone())
+            .map(|row| row.id.to_string())
             .collect()
     }
 

@@ -68,7 +68,8 @@ macro_rules! instruments {
             pub fn new() -> Self {
                 let mut registry = Registry::default();
                 $(let $field: $type = $make;
-                registry.register($name, concat!($($help),*).trim_ascii(), $field.clone());)*
+                // The registry ends each text with a full stop of its own.
+                registry.register($name, concat!($($help),*).trim_ascii().trim_end_matches('.'), $field.clone());)*
                 Self { $($field,)* registry }
             }
         }
@@ -194,9 +195,27 @@ fn seconds(time: Duration) -> f64 {
 mod tests {
     use super::*;
 
+    struct Nobody;
+
+    impl crate::record::Observer for Nobody {
+        fn finished(&self, _: &Record, _: &Marks) {}
+    }
+
     #[test]
     fn every_row_of_the_table_is_on_the_page_with_its_type_and_help() {
-        let page = Metrics::default().page();
+        let metrics = Metrics::default();
+        let record = Record::open(Arc::new(Nobody));
+        let now = Some(record.started);
+        metrics.observe(
+            &record,
+            &Marks {
+                sent_at: now,
+                first_byte_at: now,
+                ..Marks::default()
+            },
+        );
+        metrics.reloaded("done");
+        let page = metrics.page();
         for row in Metrics::TABLE {
             assert!(
                 page.contains(&format!("# TYPE {} {}", row.name, row.kind)),

@@ -1,0 +1,55 @@
+//! `simulate [ADDR [SEED [SCRIPT]]]`: a simulator on a socket, until it is stopped.
+
+use std::process::ExitCode;
+
+use simulator::{Options, Server};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            #[expect(clippy::print_stderr, reason = "a program says on stderr why it ends")]
+            {
+                eprintln!("simulate: {why}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), String> {
+    let mut args = std::env::args().skip(1);
+    let address = args.next().unwrap_or_else(|| "127.0.0.1:0".into());
+    let seed = args
+        .next()
+        .map(|s| {
+            s.parse::<u64>()
+                .map_err(|_| format!("the seed {s:?} is no number"))
+        })
+        .transpose()?;
+    let mut options = match args.next() {
+        Some(file) => {
+            let text = std::fs::read_to_string(&file).map_err(|e| format!("{file}: {e}"))?;
+            Options::from_json(&text).map_err(|e| format!("{file}: {e}"))?
+        }
+        None => Options::default(),
+    };
+    if let Some(seed) = seed {
+        options.seed = seed;
+    }
+    let listener = tokio::net::TcpListener::bind(&address)
+        .await
+        .map_err(|e| format!("{address}: {e}"))?;
+    let bound = listener.local_addr().map_err(|e| e.to_string())?;
+    #[expect(
+        clippy::print_stdout,
+        reason = "the address is what this program has to say"
+    )]
+    {
+        println!("listening on {bound}");
+    }
+    let stop = async { drop(tokio::signal::ctrl_c().await) };
+    Server::new(options).serve(listener, stop).await;
+    Ok(())
+}

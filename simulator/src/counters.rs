@@ -1,0 +1,268 @@
+//! The simulator's own proof of how many calls came: per token, by every way of counting at once, and never refusing anything.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::windows::{Algorithm, Window};
+
+/// What is counted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CountersOptions {
+    /// The window in ms.
+    pub window_ms: u64,
+    /// How many evenly shifted fixed and weighted windows run side by side.
+    pub phases: u64,
+    /// How many tokens (and pairs of token and operation) are kept apart; further ones are not counted, and `overflow` says so.
+    pub keys: usize,
+}
+
+impl Default for CountersOptions {
+    fn default() -> Self {
+        Self {
+            window_ms: 60_000,
+            phases: 4,
+            keys: 4096,
+        }
+    }
+}
+
+/// When a vendor may count a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Moment {
+    /// When it has arrived.
+    Arrival,
+    /// Half-way between.
+    Between,
+    /// When the answer's first byte goes out.
+    Answer,
+}
+
+const MOMENTS: [Moment; 3] = [Moment::Arrival, Moment::Between, Moment::Answer];
+
+/// The largest counts ever seen in any window, for one moment of counting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Largest {
+    /// In any sliding window.
+    pub sliding: f64,
+    /// In any fixed window of any phase.
+    pub fixed: f64,
+    /// By the weighted estimate of any phase.
+    pub weighted: f64,
+    /// All calls.
+    pub total: u64,
+}
+
+/// The largest counts at each of the three moments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// Counted at arrival.
+    pub arrival: Largest,
+    /// Counted half-way.
+    pub between: Largest,
+    /// Counted at the answer.
+    pub answer: Largest,
+}
+
+impl Report {
+    /// The largest exact count (sliding or fixed) at any moment.
+    pub fn worst(&self) -> f64 {
+        [self.arrival, self.between, self.answer]
+            .iter()
+            .map(|l| l.sliding.max(l.fixed))
+            .fold(0.0, f64::max)
+    }
+}
+
+struct Meter {
+    windows: Vec<(Algorithm, Window)>,
+    largest: Largest,
+}
+
+impl Meter {
+    fn new(options: &CountersOptions) -> Self {
+        let window = options.window_ms.saturating_mul(1000).max(1);
+        let phases = options.phases.max(1);
+        let mut windows = vec![(
+            Algorithm::Sliding,
+            Window::new(Algorithm::Sliding, window, 0),
+        )];
+        for n in 0..phases {
+            for algorithm in [Algorithm::Fixed, Algorithm::Weighted] {
+                windows.push((
+                    algorithm,
+                    Window::new(algorithm, window, window / phases * n),
+                ));
+            }
+        }
+        Self {
+            windows,
+            largest: Largest::default(),
+        }
+    }
+
+    fn add(&mut self, at: u64) {
+        self.largest.total += 1;
+        for (algorithm, window) in &mut self.windows {
+            window.add(at);
+            let count = window.count(at);
+            let most = match algorithm {
+                Algorithm::Sliding => &mut self.largest.sliding,
+                Algorithm::Fixed => &mut self.largest.fixed,
+                Algorithm::Weighted => &mut self.largest.weighted,
+            };
+            *most = most.max(count);
+        }
+    }
+}
+
+type Key = (String, Option<String>);
+
+/// All meters.
+pub(crate) struct Counters {
+    options: CountersOptions,
+    index: BTreeMap<Key, usize>,
+    meters: Vec<[Meter; 3]>,
+    /// Calls to be counted later: time, order of arrival, meter, moment.
+    ahead: BinaryHeap<Reverse<(u64, u64, usize, Moment)>>,
+    order: u64,
+    overflow: u64,
+}
+
+impl Counters {
+    /// No calls yet.
+    pub(crate) fn new(options: &CountersOptions) -> Self {
+        Self {
+            options: options.clone(),
+            index: BTreeMap::new(),
+            meters: Vec::new(),
+            ahead: BinaryHeap::new(),
+            order: 0,
+            overflow: 0,
+        }
+    }
+
+    /// Notes a call of `token` that arrived at `at` and is answered at `answer` (both µs), for the token and for its operation.
+    pub(crate) fn record(&mut self, token: &str, operation: &str, at: u64, answer: u64) {
+        self.advance(at);
+        for operation in [None, Some(operation)] {
+            let Some(meter) = self.meter(token, operation) else {
+                continue;
+            };
+            self.meters[meter][0].add(at);
+            for (moment, time) in [
+                (Moment::Between, at.midpoint(answer)),
+                (Moment::Answer, answer),
+            ] {
+                self.order += 1;
+                self.ahead.push(Reverse((time, self.order, meter, moment)));
+            }
+        }
+        self.advance(at);
+    }
+
+    /// The largest counts of a token so far, over all its calls or those of one operation.
+    pub(crate) fn report(&mut self, token: &str, operation: Option<&str>, at: u64) -> Report {
+        self.advance(at);
+        self.index
+            .get(&(token.to_owned(), operation.map(str::to_owned)))
+            .map_or_else(Report::default, |m| self.report_of(*m))
+    }
+
+    /// Token, operation (absent: all calls) and the largest counts of each.
+    pub(crate) fn reports(&mut self, at: u64) -> Vec<(String, Option<String>, Report)> {
+        self.advance(at);
+        self.index
+            .iter()
+            .map(|((token, operation), m)| (token.clone(), operation.clone(), self.report_of(*m)))
+            .collect()
+    }
+
+    /// Calls that no meter took, because there were too many tokens.
+    pub(crate) const fn overflow(&self) -> u64 {
+        self.overflow
+    }
+
+    fn report_of(&self, meter: usize) -> Report {
+        let [arrival, between, answer] = &self.meters[meter];
+        Report {
+            arrival: arrival.largest,
+            between: between.largest,
+            answer: answer.largest,
+        }
+    }
+
+    fn advance(&mut self, at: u64) {
+        while let Some(Reverse((time, _, meter, moment))) = self.ahead.peek().copied() {
+            if time > at {
+                return;
+            }
+            self.ahead.pop();
+            self.meters[meter][moment as usize].add(time);
+        }
+    }
+
+    fn meter(&mut self, token: &str, operation: Option<&str>) -> Option<usize> {
+        let key = (token.to_owned(), operation.map(str::to_owned));
+        if let Some(meter) = self.index.get(&key) {
+            return Some(*meter);
+        }
+        if self.meters.len() == self.options.keys {
+            self.overflow += 1;
+            return None;
+        }
+        self.meters.push(MOMENTS.map(|_| Meter::new(&self.options)));
+        self.index.insert(key, self.meters.len() - 1);
+        Some(self.meters.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_after_a_burst_is_seen_by_the_sliding_window_only() {
+        let mut c = Counters::new(&CountersOptions {
+            window_ms: 60_000,
+            phases: 1,
+            keys: 10,
+        });
+        for at in [59_000_000, 61_000_000] {
+            (0..50).for_each(|i| c.record("t", "lists.put", at + i, at + i));
+        }
+        let r = c.report("t", None, 70_000_000);
+        assert_eq!((r.arrival.sliding, r.arrival.fixed), (100.0, 50.0));
+        assert!(r.arrival.weighted > 98.0);
+        assert_eq!(c.report("t", Some("lists.put"), 70_000_000), r);
+    }
+
+    #[test]
+    fn the_moment_of_counting_changes_the_largest_count() {
+        let mut c = Counters::new(&CountersOptions {
+            window_ms: 1000,
+            phases: 1,
+            keys: 10,
+        });
+        c.record("t", "x", 0, 1_500_000);
+        c.record("t", "x", 1_200_000, 1_600_000);
+        let r = c.report("t", None, 1_599_999);
+        assert_eq!((r.arrival.sliding, r.answer.sliding), (1.0, 1.0));
+        assert_eq!(c.report("t", None, 1_600_000).answer.sliding, 2.0);
+    }
+
+    #[test]
+    fn too_many_tokens_are_told_not_kept() {
+        let mut c = Counters::new(&CountersOptions {
+            keys: 2,
+            ..CountersOptions::default()
+        });
+        c.record("a", "x", 0, 0);
+        c.record("b", "x", 0, 0);
+        assert_eq!(c.overflow(), 2);
+        assert_eq!(c.report("b", None, 0), Report::default());
+    }
+}

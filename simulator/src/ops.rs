@@ -1,0 +1,95 @@
+//! What each operation does.
+
+pub(crate) mod audiences;
+pub(crate) mod audit;
+pub(crate) mod automations;
+pub(crate) mod brands;
+pub(crate) mod bulk;
+pub(crate) mod filter;
+pub(crate) mod generic;
+pub(crate) mod lifecycle;
+pub(crate) mod lists;
+pub(crate) mod messages;
+pub(crate) mod notifications;
+pub(crate) mod patch;
+pub(crate) mod profiles;
+pub(crate) mod recipients;
+pub(crate) mod special;
+
+use crate::call::{Call, Outcome};
+
+/// Runs the operation that the call's row names; the rows not named here share one generic store.
+pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
+    let operation = match call.row.id.as_str() {
+        "audiences.list" => audiences::list,
+        "audiences.get" => audiences::get,
+        "audiences.put" => audiences::put,
+        "audiences.delete" => audiences::delete,
+        "audiences.members.list" => audiences::members,
+        "audit_events.list" => audit::list,
+        "audit_events.get" => audit::get,
+        "auth.issue_token" => special::issue_token,
+        "automations.invoke" => automations::invoke,
+        "automations.invoke_adhoc" => automations::invoke_ad_hoc,
+        "automations.runs.list" => automations::runs,
+        "automations.runs.get" => automations::run,
+        "automations.runs.steps" => automations::steps,
+        "brands.list" => brands::list,
+        "brands.get" => brands::get,
+        "brands.create" => brands::create,
+        "brands.put" => brands::put,
+        "brands.delete" => brands::delete,
+        "bulk.create" => bulk::create,
+        "bulk.get" => bulk::get,
+        "bulk.users.add" => bulk::add_users,
+        "bulk.run" => bulk::run,
+        "bulk.users.list" => bulk::users,
+        "client.graphql" => special::graphql,
+        "inbound.courier" | "inbound.segment" => special::inbound,
+        "journeys.invoke" => special::invoke_journey,
+        _ => return run_more(call),
+    };
+    operation(call)
+}
+
+fn run_more(call: &mut Call<'_>) -> Outcome {
+    let operation = match call.row.id.as_str() {
+        "lists.list" => lists::list,
+        "lists.get" => lists::get,
+        "lists.put" => lists::put,
+        "lists.delete" => lists::delete,
+        "lists.restore" => lists::restore,
+        "lists.subscriptions.list" => lists::subscriptions,
+        "lists.subscriptions.add" | "lists.subscriptions.replace" => lists::subscribe_many,
+        "lists.subscriptions.put_user" => lists::subscribe_one,
+        "lists.subscriptions.delete_user" => lists::unsubscribe,
+        "messages.send" => messages::send,
+        "messages.send_list" => messages::send_list,
+        "messages.list" => messages::list,
+        "messages.get" => messages::get,
+        "messages.history" => messages::history,
+        "messages.output" => messages::output,
+        "messages.cancel" => messages::cancel,
+        "messages.resend" => messages::resend,
+        "requests.archive" | "messages.archive" => messages::archive,
+        "notifications.list" => notifications::list,
+        "notifications.get" => notifications::get,
+        "notifications.create" => notifications::create,
+        "notifications.put" => notifications::put,
+        "notifications.publish" => notifications::publish,
+        "notifications.archive" => notifications::archive,
+        "notifications.duplicate" => notifications::duplicate,
+        "notifications.metrics" => special::metrics,
+        "profiles.get" => profiles::get,
+        "profiles.merge" => profiles::merge,
+        "profiles.put" => profiles::put,
+        "profiles.patch" => profiles::patch,
+        "profiles.delete" => profiles::delete,
+        "profiles.lists.list" => lists::of_user,
+        "profiles.lists.add" => lists::add_to_user,
+        "profiles.lists.clear" => lists::clear_of_user,
+        "users.put" => profiles::legacy_user,
+        _ => generic::handle,
+    };
+    operation(call)
+}

@@ -1,0 +1,188 @@
+//! Audiences: members are computed from profiles, a moment after the write that concerns them.
+
+use serde_json::{Value, json};
+
+use super::filter;
+use crate::call::{Call, Failure, Outcome, Success, rows_of};
+use crate::state::State;
+use crate::table::{Order, Table};
+use crate::time::Wall;
+
+/// One audience.
+#[derive(Clone)]
+pub(crate) struct Audience {
+    /// What the API shows, without the filter's evaluation.
+    record: Value,
+    /// Grows with every put.
+    version: u64,
+    /// Members by user.
+    members: Table<Value>,
+}
+
+/// What has to be computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// One user, in every audience.
+    User(String),
+    /// One audience, over every user.
+    Audience(String),
+}
+
+/// GET /audiences.
+pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
+    let page = call.state.audiences.page(
+        Order::Oldest,
+        call.query.get("cursor"),
+        call.limit()?,
+        |_, _| true,
+    )?;
+    let (rows, cursor) = rows_of(page, |_, a| a.record.clone());
+    Ok(call.wrap(rows, cursor))
+}
+
+/// GET /audiences/{audience_id}.
+pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
+    let audience = call
+        .state
+        .audiences
+        .get(&call.param(0))
+        .ok_or_else(Failure::not_found)?;
+    Ok(Success::Json(audience.record.clone()))
+}
+
+/// PUT /audiences/{audience_id}: creates or replaces; members given keep what was left out. Answers `{"audience":{…}}`.
+pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
+    let (id, body) = (call.param(0), Value::Object(call.object()?));
+    if let Some(f) = body.get("filter").filter(|f| !f.is_null()) {
+        filter::check(f).map_err(Failure::invalid)?;
+    }
+    let old = call.state.audiences.get(&id);
+    if old.is_none() && !call.room(call.state.audiences.len()) {
+        return Err(Failure::full());
+    }
+    let before = |name: &str, fallback: Value| match (body.get(name).filter(|v| !v.is_null()), old)
+    {
+        (Some(sent), _) => sent.clone(),
+        (None, Some(old)) => old.record[name].clone(),
+        (None, None) => fallback,
+    };
+    let record = json!({
+        "id": id, "name": before("name", json!("")), "description": before("description", json!("")),
+        "operator": before("operator", json!("AND")), "filter": before("filter", Value::Null),
+        "created_at": old.map_or_else(|| json!(call.wall.iso()), |o| o.record["created_at"].clone()), "updated_at": call.wall.iso(),
+    });
+    let version = old.map_or(1, |o| o.version + 1);
+    let members = old.map_or_else(|| Table::new("members"), |o| o.members.clone());
+    call.state.audiences.insert(
+        &id,
+        Audience {
+            record: record.clone(),
+            version,
+            members,
+        },
+    );
+    later(call, Due::Audience(id.clone()));
+    call.audit("audience:updated", &format!("audience/{id}"));
+    Ok(Success::Json(json!({ "audience": record })))
+}
+
+/// DELETE /audiences/{audience_id}.
+pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
+    let id = call.param(0);
+    call.state
+        .audiences
+        .remove(&id)
+        .ok_or_else(Failure::not_found)?;
+    call.audit("audience:deleted", &format!("audience/{id}"));
+    Ok(Success::Done)
+}
+
+/// GET /audiences/{audience_id}/members.
+pub(crate) fn members(call: &mut Call<'_>) -> Outcome {
+    settle(call.state, call.wall, call.switches.audience_lag_ms);
+    let audience = call
+        .state
+        .audiences
+        .get(&call.param(0))
+        .ok_or_else(Failure::not_found)?;
+    let page = audience.members.page(
+        Order::Oldest,
+        call.query.get("cursor"),
+        call.limit()?,
+        |_, _| true,
+    )?;
+    let (rows, cursor) = rows_of(page, |_, m| m.clone());
+    Ok(call.wrap(rows, cursor))
+}
+
+/// The users in an audience, as computed up to `wall`; none for an unknown one.
+pub(crate) fn users(call: &mut Call<'_>, id: &str) -> Vec<String> {
+    settle(call.state, call.wall, call.switches.audience_lag_ms);
+    call.state
+        .audiences
+        .get(id)
+        .map(|a| a.members.iter().map(|(user, _)| user.to_owned()).collect())
+        .unwrap_or_default()
+}
+
+/// Notes that something has to be computed once the lag has passed.
+pub(crate) fn later(call: &mut Call<'_>, due: Due) {
+    let lag = call.switches.audience_lag_ms;
+    settle(call.state, call.wall, lag);
+    // Without audiences there is nobody to join: an audience put later looks at every user anyway.
+    if !call.state.audiences.is_empty() {
+        call.state.due.push_back((call.wall.plus_ms(lag), due));
+    }
+}
+
+/// Computes what is due. A time further away than the lag means that the clock was set back: it counts as due.
+pub(crate) fn settle(state: &mut State, wall: Wall, lag_ms: u64) {
+    while let Some((at, _)) = state.due.front() {
+        if *at > wall && *at <= wall.plus_ms(lag_ms) {
+            return;
+        }
+        let Some((at, due)) = state.due.pop_front() else {
+            return;
+        };
+        let State {
+            audiences,
+            profiles,
+            ..
+        } = state;
+        match due {
+            Due::User(user) => {
+                for (id, audience) in audiences.iter_mut() {
+                    place(id, audience, &user, profiles.get(&user), at);
+                }
+            }
+            Due::Audience(id) => {
+                if let Some(audience) = audiences.get_mut(&id) {
+                    let gone: Vec<String> = audience
+                        .members
+                        .iter()
+                        .filter(|(u, _)| profiles.get(u).is_none())
+                        .map(|(u, _)| u.to_owned())
+                        .collect();
+                    gone.iter().for_each(|u| place(&id, audience, u, None, at));
+                    profiles
+                        .iter()
+                        .for_each(|(u, p)| place(&id, audience, u, Some(p), at));
+                }
+            }
+        }
+    }
+}
+
+fn place(id: &str, audience: &mut Audience, user: &str, profile: Option<&Value>, at: Wall) {
+    let f = &audience.record["filter"];
+    let outer = audience.record["operator"].as_str().unwrap_or("AND");
+    let fits = profile.is_some_and(|p| !f.is_null() && filter::fits(f, outer, p));
+    if !fits {
+        audience.members.remove(user);
+    } else if audience.members.get(user).is_none() {
+        let member = json!({
+            "member_id": user, "audience_id": id, "audience_version": audience.version, "added_at": at.iso(), "reason": filter::reason(f),
+        });
+        audience.members.insert(user, member);
+    }
+}

@@ -1,0 +1,233 @@
+//! The rows beyond the connector: one store of documents by path. It knows how a REST resource behaves, not what it means.
+
+use serde_json::{Value, json};
+
+use super::profiles::deep_merge;
+use crate::call::{Call, Failure, Outcome, Success};
+use crate::catalogue::{CATALOGUE, Envelope};
+use crate::switches::Unknown;
+
+/// Joins the segments of a document's key: no decoded segment of a template holds it.
+const JOIN: char = '\0';
+
+/// Does what the row's method and template suggest.
+pub(crate) fn handle(call: &mut Call<'_>) -> Outcome {
+    let key = key(call);
+    match call.row.method.as_str() {
+        "GET" => match call.row.envelope {
+            Some(envelope) => list(call, &key, envelope),
+            None => get(call, &key),
+        },
+        "PUT" | "PATCH" => write(call, &key),
+        "DELETE" => delete(call, &key),
+        _ => post(call, &key),
+    }
+}
+
+/// The template with its parameters filled in, decoded.
+fn key(call: &Call<'_>) -> String {
+    let mut params = call.params.iter();
+    let fill = |s: &str| {
+        if s.starts_with('{') {
+            params.next().cloned().unwrap_or_default()
+        } else {
+            s.to_owned()
+        }
+    };
+    call.row.path[1..]
+        .split('/')
+        .map(fill)
+        .collect::<Vec<_>>()
+        .join("\0")
+}
+
+fn last_id(call: &Call<'_>) -> String {
+    if call.row.ends_in_parameter() {
+        call.params.last().cloned().unwrap_or_default()
+    } else {
+        String::new()
+    }
+}
+
+fn get(call: &Call<'_>, key: &str) -> Outcome {
+    match (call.state.documents.get(key), call.switches.unknown_generic) {
+        (Some(Value::String(text)), _) => Ok(Success::Text(text.clone())),
+        (Some(found), _) => Ok(Success::Json(found.clone())),
+        (None, Unknown::NotFound) => Err(Failure::not_found()),
+        (None, Unknown::Empty) if call.row.id == "translations.get" => {
+            Ok(Success::Text(String::new()))
+        }
+        (None, Unknown::Empty) => Ok(Success::Json(placeholder(call))),
+    }
+}
+
+fn placeholder(call: &Call<'_>) -> Value {
+    match call.params.last() {
+        Some(id) => json!({ "id": id, "version": 0 }),
+        None => json!({ "version": 0 }),
+    }
+}
+
+fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
+    let start = format!("{key}{JOIN}");
+    let direct = |k: &str| {
+        k.strip_prefix(&start)
+            .is_some_and(|rest| !rest.contains(JOIN))
+    };
+    let after = match call.query.get("cursor") {
+        None => start.clone(),
+        Some(cursor) => read_cursor(cursor)
+            .filter(|k| direct(k))
+            .ok_or_else(|| Failure::invalid("Invalid cursor format"))?,
+    };
+    let limit = if envelope == Envelope::Tokens {
+        usize::MAX - 1
+    } else {
+        call.limit()?
+    };
+    let range = call
+        .state
+        .documents
+        .range(after.clone()..)
+        .filter(|(k, _)| **k != after);
+    let mut found: Vec<_> = range
+        .take_while(|(k, _)| k.starts_with(&start))
+        .filter(|(k, _)| direct(k))
+        .take(limit + 1)
+        .collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let cursor = found.last().filter(|_| more).map(|(k, _)| make_cursor(k));
+    Ok(call.wrap(found.into_iter().map(|(_, v)| v.clone()).collect(), cursor))
+}
+
+fn write(call: &mut Call<'_>, key: &str) -> Outcome {
+    if !call.state.documents.contains_key(key) && !call.room(call.state.documents.len()) {
+        return Err(Failure::full());
+    }
+    // A translation is a PO text; everything else is JSON.
+    let sent = match serde_json::from_slice::<Value>(call.body) {
+        Ok(sent) => sent,
+        Err(_) if call.row.id == "translations.put" => {
+            Value::String(String::from_utf8_lossy(call.body).into_owned())
+        }
+        Err(_) if call.body.is_empty() => json!({}),
+        Err(_) => return Err(Failure::invalid("Invalid JSON in request body")),
+    };
+    if sent.is_string() {
+        call.state.documents.insert(key.to_owned(), sent);
+        return Ok(Success::Done);
+    }
+    let old = call.state.documents.get(key).cloned();
+    let version = old
+        .as_ref()
+        .and_then(|o| o["version"].as_u64())
+        .unwrap_or(0)
+        + 1;
+    let mut document = match old {
+        Some(old) if call.row.method == "PATCH" && old.is_object() => old,
+        _ => json!({}),
+    };
+    deep_merge(
+        &mut document,
+        if sent.is_object() {
+            &sent
+        } else {
+            &Value::Null
+        },
+    );
+    if !sent.is_object() {
+        document = json!({ "items": sent });
+    }
+    stamp(call, &mut document, &last_id(call), version);
+    call.state
+        .documents
+        .insert(key.to_owned(), document.clone());
+    Ok(Success::Json(document))
+}
+
+fn stamp(call: &Call<'_>, document: &mut Value, id: &str, version: u64) {
+    if !id.is_empty() && document.get("id").is_none() {
+        document["id"] = json!(id);
+    }
+    document["version"] = json!(version);
+    document["updated_at"] = json!(call.wall.iso());
+}
+
+fn delete(call: &mut Call<'_>, key: &str) -> Outcome {
+    let found = call.state.documents.remove(key);
+    let below = format!("{key}{JOIN}");
+    let gone: Vec<String> = call
+        .state
+        .documents
+        .range(below.clone()..)
+        .map(|(k, _)| k)
+        .take_while(|k| k.starts_with(&below))
+        .cloned()
+        .collect();
+    gone.iter()
+        .for_each(|k| drop(call.state.documents.remove(k)));
+    match found {
+        Some(document) => Ok(Success::Json(document)),
+        None if !gone.is_empty() || call.switches.unknown_generic == Unknown::Empty => {
+            Ok(Success::Json(placeholder(call)))
+        }
+        None => Err(Failure::not_found()),
+    }
+}
+
+/// A POST makes a child where the catalogue has rows for children; anywhere else it is an action on its parent.
+fn post(call: &mut Call<'_>, key: &str) -> Outcome {
+    let child = format!("{}/{{", call.row.path);
+    let collection = CATALOGUE.rows().any(|r| {
+        r.path.starts_with(&child)
+            || r.method == "GET" && r.path == call.row.path && r.envelope.is_some()
+    });
+    let sent = Value::Object(call.object()?);
+    if collection {
+        if !call.room(call.state.documents.len()) {
+            return Err(Failure::full());
+        }
+        let id = sent["id"]
+            .as_str()
+            .map_or_else(|| call.ids.base32(), str::to_owned);
+        let mut document = sent;
+        stamp(call, &mut document, &id, 1);
+        call.state
+            .documents
+            .insert(format!("{key}{JOIN}{id}"), document.clone());
+        return Ok(Success::Json(document));
+    }
+    let (parent, action) = key.rsplit_once(JOIN).unwrap_or((key, key));
+    let (parent, action) = (parent.to_owned(), action.to_owned());
+    let mut document = call
+        .state
+        .documents
+        .get(&parent)
+        .filter(|d| d.is_object())
+        .cloned()
+        .unwrap_or_else(|| placeholder(call));
+    let version = document["version"].as_u64().unwrap_or(0) + 1;
+    document["last_action"] = json!(action);
+    let id = call.params.last().cloned().unwrap_or_default();
+    stamp(call, &mut document, &id, version);
+    if call.state.documents.contains_key(&parent) {
+        call.state.documents.insert(parent, document.clone());
+    }
+    Ok(Success::Json(document))
+}
+
+fn make_cursor(key: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(key)
+}
+
+fn read_cursor(cursor: &str) -> Option<String> {
+    use base64::Engine;
+    String::from_utf8(
+        base64::engine::general_purpose::STANDARD
+            .decode(cursor)
+            .ok()?,
+    )
+    .ok()
+}

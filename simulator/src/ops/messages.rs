@@ -1,0 +1,314 @@
+//! Messages: a life that follows from the time of the send alone, so that reading never changes anything.
+
+use serde_json::{Value, json};
+
+use super::lifecycle::{Fate, steps};
+use super::recipients;
+use crate::call::{Call, Failure, Outcome, Success, rows_of};
+use crate::table::Order;
+use crate::time::Wall;
+
+/// One message.
+#[derive(Clone)]
+pub(crate) struct Message {
+    /// The request that made it; equal to its own id when there was one recipient.
+    pub(crate) request: String,
+    /// Whom it goes to: user id or address.
+    pub(crate) recipient: String,
+    /// The list it was sent to.
+    pub(crate) list: Option<String>,
+    /// What was asked for: template, event, content, metadata, as sent.
+    pub(crate) ask: Value,
+    /// `email`, `sms` or `direct_message`, and the provider behind it.
+    pub(crate) channel: (&'static str, &'static str),
+    /// When it was taken in; may lie ahead for a delayed automation step, and then nobody sees it yet.
+    pub(crate) enqueued: Wall,
+    /// How it will end.
+    pub(crate) fate: Fate,
+    /// When it was cancelled.
+    pub(crate) canceled: Option<Wall>,
+    /// Whether its request was archived.
+    pub(crate) archived: bool,
+    /// The automation's cancelation token, for a step that lies ahead.
+    pub(crate) token: Option<String>,
+}
+
+impl Message {
+    /// The status at `wall`.
+    pub(crate) fn status(&self, wall: Wall) -> &'static str {
+        steps(self)
+            .take_while(|(_, at)| *at <= wall)
+            .last()
+            .map_or("ENQUEUED", |(kind, _)| match kind {
+                "MAPPED" | "PROFILE_LOADED" | "FILTERED" => "ENQUEUED",
+                "RENDERED" => "ROUTED",
+                other => other,
+            })
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.ask.get(name).and_then(Value::as_str)
+    }
+
+    fn tags(&self) -> impl Iterator<Item = &str> {
+        self.ask
+            .pointer("/metadata/tags")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+    }
+
+    /// What a listing shows.
+    fn summary(&self, id: &str, wall: Wall) -> Value {
+        let mut v = json!({ "id": id, "status": self.status(wall), "recipient": self.recipient, "enqueued": self.enqueued.0 });
+        for (name, source) in [("event", "event"), ("notification", "template")] {
+            if let Some(text) = self.text(source) {
+                v[name] = json!(text);
+            }
+        }
+        if let Some(list) = &self.list {
+            v["listId"] = json!(list);
+        }
+        let tags: Vec<&str> = self.tags().collect();
+        if !tags.is_empty() {
+            v["tags"] = json!(tags);
+        }
+        for (kind, at) in steps(self).take_while(|(_, at)| *at <= wall) {
+            match kind {
+                "SENT" => v["sent"] = json!(at.0),
+                "DELIVERED" => v["delivered"] = json!(at.0),
+                "OPENED" => v["opened"] = json!(at.0),
+                "CLICKED" => v["clicked"] = json!(at.0),
+                _ => {}
+            }
+        }
+        if let Some(why) = self.fate.error() {
+            v["error"] = json!(why);
+        }
+        v
+    }
+
+    /// What GET /messages/{id} shows.
+    fn detail(&self, id: &str, wall: Wall) -> Value {
+        let mut v = self.summary(id, wall);
+        if !v["sent"].is_null() {
+            v["providers"] =
+                json!([{ "provider": self.channel.1, "status": v["status"], "sent": v["sent"] }]);
+        }
+        v
+    }
+}
+
+/// POST /send.
+pub(crate) fn send(call: &mut Call<'_>) -> Outcome {
+    let mut body = call.object()?;
+    let Some(mut ask) = body.remove("message").filter(Value::is_object) else {
+        return Err(Failure::invalid("message: Required"));
+    };
+    let Some(to) = ask
+        .as_object_mut()
+        .and_then(|m| m.remove("to"))
+        .filter(|to| !to.is_null())
+    else {
+        return Err(Failure::invalid("message.to: Required"));
+    };
+    if ["template", "content", "event"]
+        .iter()
+        .all(|name| ask.get(name).is_none())
+    {
+        return Err(Failure::invalid(
+            "message.template or message.content: Required",
+        ));
+    }
+    let request = call.ids.xray(call.wall);
+    let people = recipients::resolve(call, &to)?;
+    let one = people.len() == 1 && people[0].list.is_none();
+    for person in people {
+        let id = if one {
+            request.clone()
+        } else {
+            call.ids.xray(call.wall)
+        };
+        let message = recipients::message(call, &request, person, ask.clone(), call.wall);
+        call.state.keep_message(&id, message);
+    }
+    Ok(Success::Json(json!({ "requestId": request })))
+}
+
+/// POST /send/list (legacy).
+pub(crate) fn send_list(call: &mut Call<'_>) -> Outcome {
+    let body = Value::Object(call.object()?);
+    let to = match (body["list"].as_str(), body["pattern"].as_str()) {
+        (Some(list), _) => json!({ "list_id": list }),
+        (None, Some(pattern)) => json!({ "list_pattern": pattern }),
+        (None, None) => return Err(Failure::invalid("list or pattern: Required")),
+    };
+    let request = call.ids.xray(call.wall);
+    for person in recipients::resolve(call, &to)? {
+        let id = call.ids.xray(call.wall);
+        let message = recipients::message(
+            call,
+            &request,
+            person,
+            json!({ "event": body["event"], "data": body["data"] }),
+            call.wall,
+        );
+        call.state.keep_message(&id, message);
+    }
+    Ok(Success::Json(json!({ "messageId": request })))
+}
+
+/// GET /messages with its filters, newest first.
+pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
+    let (q, wall) = (&call.query, call.wall);
+    let after = q
+        .get("enqueued_after")
+        .and_then(|t| Wall::parse_iso(t).or_else(|| t.parse().ok().map(Wall)));
+    let archived = q.get("archived") == Some("true");
+    let is =
+        |name: &str, actual: Option<&str>| q.get(name).is_none_or(|wanted| Some(wanted) == actual);
+    let any = |name: &str, actual: &str| {
+        q.get(name).is_none() || q.all(name).any(|wanted| wanted == actual)
+    };
+    let keep = |id: &str, m: &Message| {
+        m.enqueued <= wall
+            && m.archived == archived
+            && any("status", m.status(wall))
+            && any("provider", m.channel.1)
+            && is("recipient", Some(&m.recipient))
+            && is("event", m.text("event"))
+            && is("notification", m.text("template"))
+            && is("list", m.list.as_deref())
+            && is("messageId", Some(id))
+            && is("traceId", Some(&m.request))
+            && is(
+                "tenant_id",
+                m.ask.pointer("/context/tenant_id").and_then(Value::as_str),
+            )
+            && (q.get("tag").is_none() || q.all("tag").any(|t| m.tags().any(|have| have == t)))
+            && q.all("tags").all(|t| m.tags().any(|have| have == t))
+            && after.is_none_or(|after| m.enqueued > after)
+    };
+    let page = call
+        .state
+        .messages
+        .page(Order::Newest, q.get("cursor"), call.limit()?, keep)?;
+    let (rows, cursor) = rows_of(page, |id, m| m.summary(id, wall));
+    Ok(call.wrap(rows, cursor))
+}
+
+/// GET /messages/{message_id}.
+pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
+    let id = call.param(0);
+    Ok(Success::Json(known(call, &id)?.detail(&id, call.wall)))
+}
+
+/// GET /messages/{message_id}/history, with `type`.
+pub(crate) fn history(call: &mut Call<'_>) -> Outcome {
+    let (message, wall) = (known(call, &call.param(0))?, call.wall);
+    let wanted = call.query.get("type");
+    let entry = |(kind, at): (&'static str, Wall)| {
+        let mut v = json!({ "type": kind, "ts": at.0 });
+        if matches!(
+            kind,
+            "RENDERED" | "SENT" | "DELIVERED" | "OPENED" | "CLICKED" | "UNDELIVERABLE"
+        ) {
+            v["channel"] = json!({ "id": message.channel.0 });
+            v["integration"] = json!({ "id": message.channel.1, "provider": message.channel.1 });
+        }
+        v
+    };
+    let reached = steps(message)
+        .take_while(|(_, at)| *at <= wall)
+        .filter(|(kind, _)| wanted.is_none_or(|w| w == *kind));
+    Ok(Success::Json(
+        json!({ "results": reached.map(entry).collect::<Vec<_>>() }),
+    ))
+}
+
+/// GET /messages/{message_id}/output: one rendering, empty until it was rendered.
+pub(crate) fn output(call: &mut Call<'_>) -> Outcome {
+    let (message, wall) = (known(call, &call.param(0))?, call.wall);
+    if !steps(message).any(|(kind, at)| kind == "RENDERED" && at <= wall) {
+        return Ok(Success::Json(json!({ "results": [] })));
+    }
+    let part = |name: &str| {
+        message
+            .ask
+            .pointer(&format!("/content/{name}"))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let (title, body) = (part("title"), part("body"));
+    let content = json!({
+        "subject": title, "title": title, "body": body, "html": format!("<p>{body}</p>"), "text": body,
+        "blocks": [{ "type": "text", "text": body }],
+    });
+    let results = json!([{ "channel": message.channel.0, "channel_id": message.channel.0, "content": content }]);
+    Ok(Success::Json(json!({ "results": results })))
+}
+
+/// POST /messages/{message_id}/cancel: 409 with the record once it was sent (OA).
+pub(crate) fn cancel(call: &mut Call<'_>) -> Outcome {
+    let (id, wall) = (call.param(0), call.wall);
+    let message = known(call, &id)?;
+    if !matches!(message.status(wall), "ENQUEUED" | "ROUTED") {
+        let record = message.detail(&id, wall);
+        return Err(Failure {
+            record: Some(record),
+            ..Failure::conflict("Conflict")
+        });
+    }
+    let mut message = message.clone();
+    message.canceled = Some(wall);
+    let record = message.detail(&id, wall);
+    call.state.messages.insert(&id, message);
+    Ok(Success::Json(record))
+}
+
+/// POST /messages/{message_id}/resend: a new message, the same content.
+pub(crate) fn resend(call: &mut Call<'_>) -> Outcome {
+    let mut copy = known(call, &call.param(0))?.clone();
+    let id = call.ids.xray(call.wall);
+    (copy.request, copy.enqueued, copy.canceled, copy.archived) =
+        (id.clone(), call.wall, None, false);
+    call.state.keep_message(&id, copy);
+    Ok(Success::Json(json!({ "messageId": id })))
+}
+
+/// PUT /requests/{request_id}/archive and POST /messages/{message_id}/archive: hides what belongs to the id.
+pub(crate) fn archive(call: &mut Call<'_>) -> Outcome {
+    let id = call.param(0);
+    // One recipient: the message has the request's id, and the search over all of them isn't needed.
+    if let Some(message) = call.state.messages.get_mut(&id) {
+        message.archived = true;
+        return Ok(Success::Done);
+    }
+    let mut found = false;
+    for (_, message) in call
+        .state
+        .messages
+        .iter_mut()
+        .filter(|(_, m)| m.request == id)
+    {
+        (message.archived, found) = (true, true);
+    }
+    if found {
+        Ok(Success::Done)
+    } else {
+        Err(Failure::not_found())
+    }
+}
+
+fn known<'c>(call: &'c Call<'_>, id: &str) -> Result<&'c Message, Failure> {
+    let message = call
+        .state
+        .messages
+        .get(id)
+        .filter(|m| m.enqueued <= call.wall);
+    message.ok_or_else(|| Failure {
+        message: "Message Not Found".into(),
+        ..Failure::not_found()
+    })
+}

@@ -1,0 +1,115 @@
+//! Profiles: POST merges deeply, PUT replaces, PATCH is a JSON Patch; each makes audiences look again, a moment later.
+
+use serde_json::{Map, Value, json};
+
+use super::audiences::{self, Due};
+use super::patch;
+use crate::call::{Call, Failure, Outcome, Success};
+use crate::switches::Unknown;
+
+/// GET /profiles/{user_id}.
+pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
+    let id = call.param(0);
+    let profile = match (call.state.profiles.get(&id), call.switches.unknown_profile) {
+        (Some(profile), _) => profile.clone(),
+        (None, Unknown::Empty) => json!({}),
+        (None, Unknown::NotFound) => return Err(Failure::not_found()),
+    };
+    Ok(Success::Json(
+        json!({ "profile": profile, "preferences": { "notifications": {}, "categories": {} } }),
+    ))
+}
+
+/// POST /profiles/{user_id}: deep merge; creates.
+pub(crate) fn merge(call: &mut Call<'_>) -> Outcome {
+    let (id, wanted) = (call.param(0), body(call)?);
+    let mut profile = call
+        .state
+        .profiles
+        .get(&id)
+        .cloned()
+        .unwrap_or_else(|| json!({}));
+    deep_merge(&mut profile, &Value::Object(wanted));
+    store(call, &id, profile)
+}
+
+/// PUT /profiles/{user_id}: replaces; creates.
+pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
+    let (id, wanted) = (call.param(0), body(call)?);
+    store(call, &id, Value::Object(wanted))
+}
+
+/// PATCH /profiles/{user_id}: `{"patch":[…]}`, and the connector's bare array where the switch allows it. All or nothing.
+pub(crate) fn patch(call: &mut Call<'_>) -> Outcome {
+    let id = call.param(0);
+    let operations = match call.json()? {
+        Value::Array(bare) if call.switches.patch_bare_array => bare,
+        Value::Object(mut body) => match body.remove("patch") {
+            Some(Value::Array(operations)) => operations,
+            _ => return Err(Failure::invalid("patch: Required")),
+        },
+        _ => return Err(Failure::invalid("request body should be object")),
+    };
+    let mut profile = call
+        .state
+        .profiles
+        .get(&id)
+        .cloned()
+        .ok_or_else(Failure::not_found)?;
+    patch::apply(&mut profile, &operations).map_err(Failure::invalid)?;
+    store(call, &id, profile)
+}
+
+/// DELETE /profiles/{user_id}: 404 when unknown.
+pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
+    let id = call.param(0);
+    call.state
+        .profiles
+        .remove(&id)
+        .ok_or_else(Failure::not_found)?;
+    audiences::later(call, Due::User(id));
+    Ok(Success::Done)
+}
+
+/// PUT /users/{user_id} (legacy): its `profile`, merged.
+pub(crate) fn legacy_user(call: &mut Call<'_>) -> Outcome {
+    let (id, mut sent) = (call.param(0), call.object()?);
+    let wanted = sent.remove("profile").unwrap_or_else(|| json!({}));
+    let mut profile = call
+        .state
+        .profiles
+        .get(&id)
+        .cloned()
+        .unwrap_or_else(|| json!({}));
+    deep_merge(&mut profile, &wanted);
+    store(call, &id, profile)
+}
+
+/// Merges `extra` into `base`: objects member by member, everything else replaced.
+pub(crate) fn deep_merge(base: &mut Value, extra: &Value) {
+    match (base, extra) {
+        (Value::Object(base), Value::Object(extra)) => {
+            for (k, v) in extra {
+                deep_merge(base.entry(k.clone()).or_insert(Value::Null), v);
+            }
+        }
+        (base, extra) => *base = extra.clone(),
+    }
+}
+
+fn body(call: &Call<'_>) -> Result<Map<String, Value>, Failure> {
+    match call.object()?.remove("profile") {
+        Some(Value::Object(profile)) => Ok(profile),
+        Some(_) => Err(Failure::invalid("profile should be object")),
+        None => Err(Failure::invalid("profile: Required")),
+    }
+}
+
+fn store(call: &mut Call<'_>, id: &str, profile: Value) -> Outcome {
+    if call.state.profiles.get(id).is_none() && !call.room(call.state.profiles.len()) {
+        return Err(Failure::full());
+    }
+    call.state.profiles.insert(id, profile);
+    audiences::later(call, Due::User(id.to_owned()));
+    Ok(Success::Done)
+}

@@ -1,0 +1,52 @@
+//! Rows beyond the connector whose answers the generic store can't guess.
+
+use serde_json::{Value, json};
+
+use crate::call::{Call, Failure, Outcome, Success};
+
+/// POST /auth/issue-token. The token is only a label: no signature, nothing that looks like one.
+pub(crate) fn issue_token(call: &mut Call<'_>) -> Outcome {
+    let scope = call
+        .object()?
+        .get("scope")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::invalid("scope: Required"))?;
+    let id = call.ids.nano();
+    Ok(Success::Json(
+        json!({ "token": format!("simulated-client-token-{id}"), "scope": scope }),
+    ))
+}
+
+/// POST /inbound/courier and /inbound/segment: taken in, and that is all.
+pub(crate) fn inbound(call: &mut Call<'_>) -> Outcome {
+    call.object()?;
+    Ok(Success::Json(
+        json!({ "messageId": call.ids.xray(call.wall) }),
+    ))
+}
+
+/// POST /journeys/{journey_id}/invoke: a run that is over at once.
+pub(crate) fn invoke_journey(call: &mut Call<'_>) -> Outcome {
+    call.object()?;
+    let id = call.ids.xray(call.wall);
+    let run = json!({ "run_id": id, "template_id": call.param(0), "status": "PROCESSED", "created_at": call.wall.iso(), "version": 1 });
+    if !call.room(call.state.documents.len()) {
+        return Err(Failure::full());
+    }
+    call.state
+        .documents
+        .insert(format!("journeys\0runs\0{id}"), run);
+    Ok(Success::Json(json!({ "runId": id })))
+}
+
+/// POST /client/q: the one GraphQL address.
+pub(crate) fn graphql(call: &mut Call<'_>) -> Outcome {
+    call.object()?;
+    Ok(Success::Json(json!({ "data": {} })))
+}
+
+/// GET /notifications/{notification_id}/metrics: no traffic was counted.
+pub(crate) fn metrics(_: &mut Call<'_>) -> Outcome {
+    Ok(Success::Json(json!({ "results": [] })))
+}

@@ -1,0 +1,304 @@
+//! The way of a call through the core: who calls, faults, counters, size, limits, the memory of keys, the operation.
+
+use crate::call::{Call, Failure, Outcome, Success};
+use crate::caller::Caller;
+use crate::catalogue::{CATALOGUE, Row};
+use crate::faults::{self, Candidate, Effect};
+use crate::idempotency::{self, Known};
+use crate::latency::Latency;
+use crate::options::Options;
+use crate::reply::{Body, Reply};
+use crate::request::Request;
+use crate::simulator::{Environment, MAX_BODY, Simulator};
+use crate::state::State;
+use crate::switches::{Unknown, UnknownQuery};
+use crate::target::{self, Query};
+use crate::time::Micros;
+use crate::{ops, refusal, wire};
+
+/// What the pipeline found out about a call, besides the answer.
+#[derive(Default)]
+pub(crate) struct Trace {
+    pub(crate) operation: Option<String>,
+    pub(crate) environment: Option<String>,
+    pub(crate) committed: bool,
+    pub(crate) replayed: bool,
+}
+
+/// A call whose row was found.
+struct Asked<'a> {
+    now: Micros,
+    request: &'a Request,
+    caller: &'a Caller,
+    row: &'a Row,
+    params: Vec<&'a str>,
+    query: Query,
+    effect: &'a Effect,
+    first_byte: Micros,
+}
+
+impl Simulator {
+    /// Answers a call to the API.
+    pub(crate) fn answer(&mut self, now: Micros, request: &Request, trace: &mut Trace) -> Reply {
+        let (path, query) = target::split(&request.target);
+        let caller = match Caller::of(request, &self.options) {
+            Ok(caller) => caller,
+            Err(reply) => return self.finish(now, request, *reply),
+        };
+        trace.environment = Some(caller.environment.clone());
+        let found = CATALOGUE.find(&request.method, path);
+        trace.operation = found.as_ref().map(|(row, _)| row.id.clone());
+        let operation = trace.operation.clone().unwrap_or_default();
+        let candidate = Candidate {
+            operation: &operation,
+            method: &request.method,
+            target: &request.target,
+            token: &caller.token,
+            now,
+        };
+        let effect = match self.effect(request, &candidate) {
+            Ok(effect) => effect,
+            Err(why) => return Reply::error(400, "simulator_error", &why),
+        };
+        let first_byte = self.first_byte(request, &effect);
+        let at = self.counting(now);
+        self.counters
+            .record(&caller.token, &operation, at.0, (at + first_byte).0);
+        let mut reply = match found {
+            None => Failure::not_found().reply(),
+            Some(_) if request.body_len > MAX_BODY => {
+                refusal::too_large(self.options.switches.too_large)
+            }
+            Some((row, params)) => {
+                let query = Query::parse(query);
+                let asked = Asked {
+                    now,
+                    request,
+                    caller: &caller,
+                    row,
+                    params,
+                    query,
+                    effect: &effect,
+                    first_byte,
+                };
+                self.matched(&asked, trace)
+            }
+        };
+        reply.delivery.first_byte = first_byte;
+        wire::apply(&mut reply, &effect, &caller.token);
+        self.finish(now, request, reply)
+    }
+
+    /// Limits, then the memory of keys, then the operation itself.
+    fn matched(&mut self, asked: &Asked<'_>, trace: &mut Trace) -> Reply {
+        let (now, caller, effect) = (asked.now, asked.caller, asked.effect);
+        let at = self.clock.at(now);
+        if let Err(wait) = self
+            .limits
+            .take(&asked.row.id, &caller.token, &caller.environment, at.0)
+        {
+            return refusal::limited(&self.options.switches, Micros(wait), self.clock.wall(now));
+        }
+        if let Some(name) = self.unknown_query(asked) {
+            return Failure::invalid(format!("unknown query parameter {name}")).reply();
+        }
+        let key = key(asked);
+        match key.as_ref().map_or(Known::No, |key| {
+            self.memory.find(key, now, self.clock.wall(now))
+        }) {
+            Known::No => {}
+            Known::Running => {
+                return Failure::conflict("A request with this Idempotency-Key is still running")
+                    .reply();
+            }
+            Known::Answered(reply) => {
+                trace.replayed = true;
+                return self.replay(*reply);
+            }
+        }
+        let commits = effect.commits();
+        let mut reply = Reply::empty(500);
+        if commits {
+            (reply, trace.committed) = self.run(asked);
+        }
+        let real = reply.clone();
+        wire::substitute(&mut reply, effect, &caller.token);
+        if let Some(key) = key.filter(|_| commits || effect.answer.is_some()) {
+            let expires = idempotency::expires(
+                asked.request.field("x-idempotency-expiration"),
+                self.clock.wall(now),
+                &self.options.switches,
+            );
+            // What the client was told is what it is told again; an answer lost on the wire is the real one.
+            let told = if effect.answer.is_some() {
+                &reply
+            } else {
+                &real
+            };
+            self.memory.keep(key, told, now + asked.first_byte, expires);
+        }
+        reply
+    }
+
+    /// Runs the operation on its environment; also says whether it changed something.
+    fn run(&mut self, asked: &Asked<'_>) -> (Reply, bool) {
+        let (read, wall) = (asked.row.is_read(), {
+            if !asked.row.is_read() {
+                self.clock.tick();
+            }
+            self.clock.wall(asked.now)
+        });
+        let Some(mut environment) = self.take_environment(asked) else {
+            return (Failure::full().reply(), false);
+        };
+        let state = environment.view(asked.now, read, asked.effect.late_effect_ms);
+        let mut call = Call {
+            row: asked.row,
+            params: asked.params.iter().map(|p| target::decode(p)).collect(),
+            query: asked.query.clone(),
+            body: &asked.request.body,
+            state,
+            release: asked.caller.credential.release,
+            mock: asked.caller.credential.mock,
+            actor: "api",
+            ids: &mut self.ids,
+            wall,
+            switches: &self.options.switches,
+        };
+        let outcome = match ops::run(&mut call) {
+            // A row beyond the connector can be driven alone: an id that nobody wrote gives a placeholder.
+            Err(f)
+                if f.status == 404
+                    && asked.row.connector.is_none()
+                    && call.switches.unknown_generic == Unknown::Empty =>
+            {
+                Ok(Success::Json(
+                    serde_json::json!({ "id": call.params.last(), "version": 0 }),
+                ))
+            }
+            outcome => outcome,
+        };
+        let done = outcome.is_ok();
+        if done {
+            call.state.grow_versions(&asked.row.clears);
+        }
+        let mut reply = respond(&self.options, asked.row, outcome);
+        if read && self.options.switches.versions_header {
+            reply.set(
+                "x-simulator-versions",
+                &call.state.versions_of(&asked.row.reads),
+            );
+        }
+        self.environments
+            .insert(asked.caller.environment.clone(), environment);
+        (reply, done && !read)
+    }
+
+    /// Takes the environment out of the map for the length of the call, so that ids and options can be borrowed beside it.
+    fn take_environment(&mut self, asked: &Asked<'_>) -> Option<Environment> {
+        if let Some(environment) = self.environments.remove(&asked.caller.environment) {
+            return Some(environment);
+        }
+        if self.environments.len() >= self.options.capacity.environments {
+            return None;
+        }
+        let options = &self.options;
+        // What was there before is as old as the clock, whenever the first call comes.
+        let state = State::new(
+            options.seed,
+            self.clock.epoch(),
+            options.capacity.rows,
+            options.seed_data,
+        );
+        Some(Environment {
+            state,
+            lagging: None,
+        })
+    }
+
+    fn effect(&mut self, request: &Request, candidate: &Candidate<'_>) -> Result<Effect, String> {
+        match request.field("x-simulator-fault") {
+            Some(text) => {
+                let fault =
+                    faults::parse_header(text).map_err(|e| format!("x-simulator-fault: {e}"))?;
+                Ok(self.faults.from_header(fault).unwrap_or_default())
+            }
+            None => Ok(self.faults.pick(candidate).unwrap_or_default()),
+        }
+    }
+
+    fn first_byte(&mut self, request: &Request, effect: &Effect) -> Micros {
+        let asked = request
+            .field("x-simulator-latency-ms")
+            .and_then(|v| v.trim().parse().ok())
+            .map(|ms| Latency::Fixed { ms });
+        let parts = [self.options.latency, effect.latency, asked];
+        let dice = self.faults.dice();
+        parts
+            .into_iter()
+            .flatten()
+            .fold(Micros::ZERO, |sum, latency| sum + latency.draw(dice))
+    }
+
+    fn replay(&self, mut reply: Reply) -> Reply {
+        if self.options.switches.idempotency_empty_replay {
+            reply.body = Body::Bytes(bytes::Bytes::new());
+        }
+        reply
+    }
+
+    fn unknown_query<'q>(&self, asked: &'q Asked<'_>) -> Option<&'q str> {
+        let reject = self.options.switches.unknown_query == UnknownQuery::Reject;
+        let known = |name: &&str| *name == "limit" || asked.row.query.iter().any(|q| q == name);
+        asked.query.names().find(|name| reject && !known(name))
+    }
+
+    /// The headers that every answer has.
+    fn finish(&mut self, now: Micros, request: &Request, mut reply: Reply) -> Reply {
+        let wall = self.clock.wall(now);
+        reply.set("date", &wall.http_date());
+        if let Some(name) = &self.options.switches.request_id_header {
+            // Not from the ids' stream: a read must not shift what a later write is called.
+            let id = format!("1-{:08x}-{:024x}", wall.0 / 1000, self.journal.total() + 1);
+            reply.set(&name.to_ascii_lowercase(), &id);
+        }
+        if let (Some(policy), 200, "GET" | "HEAD") = (
+            &self.options.switches.cache_control,
+            reply.status,
+            request.method.as_str(),
+        ) {
+            refusal::validators(request, &mut reply, policy);
+        }
+        reply
+    }
+}
+
+/// The name under which an answer is remembered: environment, raw path and key, on POST only.
+fn key(asked: &Asked<'_>) -> Option<String> {
+    let key = asked
+        .request
+        .field("idempotency-key")
+        .filter(|k| !k.is_empty() && asked.row.method == "POST")?;
+    let (path, _) = target::split(&asked.request.target);
+    Some(format!("{}\0{path}\0{key}", asked.caller.environment))
+}
+
+fn respond(options: &Options, row: &Row, outcome: Outcome) -> Reply {
+    let status = options
+        .switches
+        .statuses
+        .get(&row.id)
+        .or(row.statuses.first())
+        .copied()
+        .unwrap_or(200);
+    match outcome {
+        Err(failure) => failure.reply(),
+        Ok(_) if status == 204 => Reply::empty(204),
+        Ok(Success::Done) if status == 200 => {
+            Reply::json(200, &serde_json::json!({ "status": "SUCCESS" }))
+        }
+        Ok(Success::Done) => Reply::empty(status),
+        Ok(Success::Json(value)) => Reply::json(status, &value),
+        Ok(Success::Text(text)) => Reply::text(status, "text/plain; charset=utf-8", text),
+    }
+}

@@ -1,0 +1,67 @@
+//! Answers that no operation makes: refused credentials, limits, sizes, and validators.
+
+use bytes::Bytes;
+
+use crate::reply::{Body, Reply};
+use crate::request::Request;
+use crate::switches::{RetryAfter, Switches, TooLarge};
+use crate::time::{Micros, Wall};
+
+/// A missing or bad credential: 403 in the words PH saw live, 401 in those of the mobile SDK's users (courier.md 2.1).
+pub(crate) fn credential(status: u16) -> Reply {
+    let message = if status == 401 {
+        "Unauthorized"
+    } else {
+        "Invalid or missing authentication credentials"
+    };
+    Reply::error(status, "authentication_error", message)
+}
+
+/// 429. Neither its body nor its headers are documented.
+pub(crate) fn limited(switches: &Switches, wait: Micros, wall: Wall) -> Reply {
+    let mut reply = Reply::error(429, &switches.rate_limit_type, "Rate limit exceeded");
+    let (ms, seconds) = (wait.0.div_ceil(1000), wait.0.div_ceil(1_000_000));
+    match switches.retry_after {
+        RetryAfter::None => {}
+        RetryAfter::Seconds => reply.set("retry-after", &seconds.to_string()),
+        RetryAfter::Date => reply.set("retry-after", &wall.plus_ms(seconds * 1000).http_date()),
+        RetryAfter::Millis => {
+            reply.set("retry-after", &seconds.to_string());
+            reply.set("retry-after-ms", &ms.to_string());
+        }
+    }
+    reply
+}
+
+/// A body over 6 MB.
+pub(crate) fn too_large(form: TooLarge) -> Reply {
+    match form {
+        TooLarge::Json => Reply::error(413, "invalid_request_error", "Request Entity Too Large"),
+        TooLarge::Html => Reply::text(
+            413,
+            "text/html",
+            "<html><body><h1>413 Request Entity Too Large</h1></body></html>",
+        ),
+        TooLarge::Empty => Reply::empty(413),
+    }
+}
+
+/// Adds `ETag` and `Cache-Control`, and turns the answer into a 304 when the client has this version.
+pub(crate) fn validators(request: &Request, reply: &mut Reply, policy: &str) {
+    let Body::Bytes(body) = &reply.body else {
+        return;
+    };
+    let hash = body.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+        (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let tag = format!("\"{hash:016x}\"");
+    if request
+        .field("if-none-match")
+        .is_some_and(|wanted| wanted.contains(&tag))
+    {
+        (reply.status, reply.body) = (304, Body::Bytes(Bytes::new()));
+        reply.headers.retain(|(name, _)| name != "content-type");
+    }
+    reply.set("etag", &tag);
+    reply.set("cache-control", policy);
+}

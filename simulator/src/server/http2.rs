@@ -1,0 +1,227 @@
+//! HTTP/2 with prior knowledge, by hyper. What HTTP/1.1 shows as a cut or a broken answer is a reset stream here.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, sleep_until};
+
+use super::Server;
+use super::outgoing::pieces;
+use super::rewind::Rewind;
+use crate::journal::Ending;
+use crate::reply::{End, Framing, Reply};
+use crate::request::{Protocol, Request};
+use crate::simulator::MAX_BODY;
+use crate::time::Micros;
+
+/// The fault that ends a stream; hyper turns it into RST_STREAM.
+#[derive(Debug)]
+struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cut on purpose")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// A body that another task feeds; the channel's one place is the back-pressure.
+struct Fed {
+    pieces: mpsc::Receiver<Result<Bytes, Cut>>,
+    len: Option<u64>,
+}
+
+impl HttpBody for Fed {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.pieces
+            .poll_recv(cx)
+            .map(|piece| piece.map(|p| p.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.len == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.len
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// Serves streams until the connection ends.
+pub(super) async fn serve<I>(server: &Server, io: Rewind<I>, socket: u64)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(server.clone(), request, socket));
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    // The vendor's clock writes the date.
+    builder.auto_date_header(false);
+    // A connection that breaks the protocol is over; there is nobody to tell.
+    drop(builder.serve_connection(TokioIo::new(io), service).await);
+}
+
+async fn answer(
+    server: Server,
+    request: http::Request<Incoming>,
+    socket: u64,
+) -> Result<Response<Fed>, Cut> {
+    let request = match collect(request, socket).await {
+        Ok(request) => request,
+        Err(partial) => {
+            let now = server.now();
+            server.with(|sim| sim.note_broken(now, partial));
+            return Err(Cut);
+        }
+    };
+    let head_only = request.method == "HEAD";
+    let now = server.now();
+    let reply = server.with(|sim| sim.handle(now, request));
+    let slow_head = reply
+        .delivery
+        .head
+        .map_or(0, |p| 200_usize.div_ceil(p.bytes) as u64 * p.every.0);
+    let first_byte = reply.delivery.first_byte + Micros(slow_head);
+    if first_byte > Micros::ZERO {
+        sleep_until(server.instant(now + first_byte)).await;
+    }
+    if reply.delivery.end == End::BlackHole {
+        std::future::pending::<()>().await;
+    }
+    if reply.delivery.raw.is_some() || matches!(reply.delivery.end, End::Cut(0) | End::Reset(0)) {
+        note_end(&server, &reply, Ending::Faulted, 0);
+        return Err(Cut);
+    }
+    Ok(response(&server, reply, head_only))
+}
+
+/// Reads a request; what came of it, if the client left within the body.
+async fn collect(request: http::Request<Incoming>, socket: u64) -> Result<Request, Request> {
+    let (parts, mut body) = request.into_parts();
+    let latin1 = |v: &HeaderValue| super::head::latin1(v.as_bytes());
+    let mut headers: Vec<_> = parts
+        .headers
+        .iter()
+        .map(|(n, v)| (n.as_str().to_owned(), latin1(v)))
+        .collect();
+    if let Some(authority) = parts.uri.authority() {
+        headers.insert(0, (":authority".into(), authority.as_str().to_owned()));
+    }
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or_else(|| "/".to_owned(), |p| p.as_str().to_owned());
+    let mut request = Request {
+        method: parts.method.to_string(),
+        target,
+        headers,
+        protocol: Protocol::Http2,
+        socket,
+        ..Request::default()
+    };
+    let mut kept = BytesMut::new();
+    let limit = usize::try_from(MAX_BODY + 1).unwrap_or(usize::MAX);
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            request.body = kept.freeze();
+            return Err(request);
+        };
+        if let Ok(data) = frame.into_data() {
+            request.body_len += data.len() as u64;
+            kept.extend_from_slice(&data[..data.len().min(limit - kept.len())]);
+        }
+    }
+    request.body = kept.freeze();
+    Ok(request)
+}
+
+fn response(server: &Server, reply: Reply, head_only: bool) -> Response<Fed> {
+    let bodiless = head_only || matches!(reply.status, 204 | 304);
+    let (feed, received) = mpsc::channel(1);
+    let len = if bodiless {
+        Some(0)
+    } else {
+        (reply.delivery.framing == Framing::Length).then(|| reply.body.len())
+    };
+    let mut response = Response::new(Fed {
+        pieces: received,
+        len,
+    });
+    *response.status_mut() =
+        http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in &reply.headers {
+        let bytes: Vec<u8> = value
+            .chars()
+            .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
+            .collect();
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(&bytes))
+        {
+            response.headers_mut().append(name, value);
+        }
+    }
+    if head_only && reply.delivery.framing == Framing::Length {
+        response.headers_mut().insert(
+            http::header::CONTENT_LENGTH,
+            HeaderValue::from(reply.body.len()),
+        );
+    }
+    if bodiless || reply.body.is_empty() {
+        note_end(server, &reply, Ending::Written, 0);
+    } else {
+        tokio::spawn(feed_body(server.clone(), reply, feed));
+    }
+    response
+}
+
+/// Feeds the body; offsets of faults count its bytes only, since HTTP/2 compresses heads.
+async fn feed_body(server: Server, reply: Reply, feed: mpsc::Sender<Result<Bytes, Cut>>) {
+    let stop = match reply.delivery.end {
+        End::Cut(after) | End::Reset(after) => after,
+        End::Complete | End::BlackHole => u64::MAX,
+    };
+    let mut sent = 0;
+    for whole in pieces(&reply.body) {
+        let step = reply.delivery.body.map_or(whole.len(), |p| p.bytes);
+        for piece in whole.chunks(step.max(1)) {
+            let room = usize::try_from(stop - sent).unwrap_or(usize::MAX);
+            let piece = whole.slice_ref(&piece[..piece.len().min(room)]);
+            sent += piece.len() as u64;
+            if feed.send(Ok(piece)).await.is_err() {
+                return note_end(&server, &reply, Ending::ClientGone, sent);
+            }
+            if sent == stop {
+                // The receiver may be gone by now; the stream is over either way.
+                drop(feed.send(Err(Cut)).await);
+                return note_end(&server, &reply, Ending::Faulted, sent);
+            }
+            if let Some(pace) = reply.delivery.body {
+                sleep(pace.every.as_duration()).await;
+            }
+        }
+    }
+    note_end(&server, &reply, Ending::Written, sent);
+}
+
+fn note_end(server: &Server, reply: &Reply, ending: Ending, bytes: u64) {
+    if let Some(entry) = reply.entry {
+        let now = server.now();
+        server.with(|sim| sim.note_end(now, entry, ending, bytes));
+    }
+}

@@ -1,0 +1,208 @@
+//! Reads requests off an HTTP/1.1 connection: head, then body, both bounded.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::head::{self, Length, MAX_HEAD};
+use crate::request::Request;
+use crate::simulator::MAX_BODY;
+
+/// How much of a body over 6 MB is read to its end, so that the client hears the 413 and not a reset.
+const MAX_DRAIN: u64 = 64 * 1024 * 1024;
+/// The longest line of a chunk's size or of a trailer.
+const MAX_LINE: usize = 8 * 1024;
+
+/// What came.
+pub(super) enum Incoming {
+    /// A whole request, and whether the rest of its body was left unread.
+    Whole(Request, bool),
+    /// A request that breaks the rules, as far as it was understood; the connection can't go on.
+    Broken(Request, &'static str),
+    /// The client left, having sent some of a request or nothing of one.
+    Gone(Option<Request>),
+}
+
+/// Reads the next request.
+pub(super) async fn next<I>(io: &mut I, buffer: &mut BytesMut, socket: u64) -> io::Result<Incoming>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let raw = loop {
+        if let Some(raw) = head::take(buffer) {
+            break raw;
+        }
+        if buffer.len() > MAX_HEAD {
+            return Ok(Incoming::Broken(
+                unfinished(buffer, socket),
+                "the head is too long",
+            ));
+        }
+        if io.read_buf(buffer).await? == 0 {
+            return Ok(Incoming::Gone(
+                (!buffer.is_empty()).then(|| unfinished(buffer, socket)),
+            ));
+        }
+    };
+    let mut request = match head::parse(&raw, socket) {
+        Ok(request) => request,
+        Err(why) => {
+            return Ok(Incoming::Broken(
+                Request {
+                    raw_head: raw,
+                    socket,
+                    ..Request::default()
+                },
+                why,
+            ));
+        }
+    };
+    let length = match head::length(&request) {
+        Ok(length) => length,
+        Err(why) => return Ok(Incoming::Broken(request, why)),
+    };
+    if request
+        .field("expect")
+        .is_some_and(|v| v.eq_ignore_ascii_case("100-continue"))
+    {
+        if let Length::Exact(n) = length
+            && n > MAX_BODY
+        {
+            // The client asked first: it can be told without reading a byte.
+            request.body_len = n;
+            return Ok(Incoming::Whole(request, true));
+        }
+        io.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        io.flush().await?;
+    }
+    let mut body = Body {
+        kept: BytesMut::new(),
+        len: 0,
+    };
+    let end = match length {
+        Length::Exact(n) => exact(io, buffer, n, &mut body).await?,
+        Length::Chunked => chunked(io, buffer, &mut body).await?,
+    };
+    request.body_len = body.len;
+    request.body = body.kept.freeze();
+    Ok(match end {
+        End::Complete => Incoming::Whole(request, false),
+        End::Unread => Incoming::Whole(request, true),
+        End::Gone => Incoming::Gone(Some(request)),
+        End::Broken(why) => Incoming::Broken(request, why),
+    })
+}
+
+/// What there is of a head that never became whole.
+fn unfinished(buffer: &BytesMut, socket: u64) -> Request {
+    Request {
+        raw_head: Bytes::copy_from_slice(buffer),
+        socket,
+        ..Request::default()
+    }
+}
+
+enum End {
+    Complete,
+    Unread,
+    Gone,
+    Broken(&'static str),
+}
+
+/// A body of which 6 MB and one byte are kept, and all are counted.
+struct Body {
+    kept: BytesMut,
+    len: u64,
+}
+
+impl Body {
+    fn push(&mut self, bytes: &[u8]) {
+        self.len += bytes.len() as u64;
+        let room = usize::try_from(MAX_BODY + 1).unwrap_or(usize::MAX) - self.kept.len();
+        self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
+async fn exact<I: AsyncRead + Unpin>(
+    io: &mut I,
+    buffer: &mut BytesMut,
+    n: u64,
+    body: &mut Body,
+) -> io::Result<End> {
+    let end = body.len + n;
+    while body.len < end {
+        if body.len > MAX_DRAIN {
+            body.len = end;
+            return Ok(End::Unread);
+        }
+        if buffer.is_empty() && io.read_buf(buffer).await? == 0 {
+            return Ok(End::Gone);
+        }
+        let take = buffer
+            .len()
+            .min(usize::try_from(end - body.len).unwrap_or(usize::MAX));
+        body.push(&buffer[..take]);
+        buffer.advance(take);
+    }
+    Ok(End::Complete)
+}
+
+async fn chunked<I: AsyncRead + Unpin>(
+    io: &mut I,
+    buffer: &mut BytesMut,
+    body: &mut Body,
+) -> io::Result<End> {
+    loop {
+        let size = match line(io, buffer).await? {
+            Line::Text(text) => {
+                u64::from_str_radix(text.split(';').next().unwrap_or_default().trim(), 16)
+            }
+            Line::Gone => return Ok(End::Gone),
+            Line::TooLong => return Ok(End::Broken("a chunk's first line is too long")),
+        };
+        match size {
+            Err(_) => return Ok(End::Broken("a chunk's size is no number")),
+            Ok(0) => break,
+            Ok(n) => match exact(io, buffer, n, body).await? {
+                End::Complete => {}
+                end => return Ok(end),
+            },
+        }
+        match line(io, buffer).await? {
+            Line::Text(text) if text.is_empty() => {}
+            Line::Gone => return Ok(End::Gone),
+            _ => return Ok(End::Broken("a chunk is longer than its size")),
+        }
+    }
+    loop {
+        match line(io, buffer).await? {
+            Line::Text(text) if text.is_empty() => return Ok(End::Complete),
+            Line::Text(_) => {}
+            Line::Gone => return Ok(End::Gone),
+            Line::TooLong => return Ok(End::Broken("a trailer is too long")),
+        }
+    }
+}
+
+enum Line {
+    Text(String),
+    Gone,
+    TooLong,
+}
+
+async fn line<I: AsyncRead + Unpin>(io: &mut I, buffer: &mut BytesMut) -> io::Result<Line> {
+    loop {
+        if let Some(end) = buffer.windows(2).position(|w| w == b"\r\n") {
+            let text = head::latin1(&buffer[..end]);
+            buffer.advance(end + 2);
+            return Ok(Line::Text(text));
+        }
+        if buffer.len() > MAX_LINE {
+            return Ok(Line::TooLong);
+        }
+        if io.read_buf(buffer).await? == 0 {
+            return Ok(Line::Gone);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What one environment of one workspace holds.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::Value;
+
+use crate::ids::Ids;
+use crate::ops::audiences::{Audience, Due};
+use crate::ops::bulk::Job;
+use crate::ops::lists::List;
+use crate::ops::messages::Message;
+use crate::ops::{brands, notifications};
+use crate::table::Table;
+use crate::time::Wall;
+
+/// Which side of brands and templates a token sees (EK): draft keys see drafts.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Release {
+    /// What was published.
+    #[default]
+    Published,
+    /// What is being edited; contains all that was published, too.
+    Draft,
+}
+
+/// The data of one environment. Plain data: cloning it is how late effects are shown (see `lagging` in the simulator).
+#[derive(Clone)]
+pub(crate) struct State {
+    /// Brands as published keys see them.
+    pub(crate) brands: Table<Value>,
+    /// Brands as draft keys see them.
+    pub(crate) draft_brands: Table<Value>,
+    /// Templates as published keys see them.
+    pub(crate) notifications: Table<Value>,
+    /// Templates as draft keys see them.
+    pub(crate) draft_notifications: Table<Value>,
+    /// Lists, deleted ones included: a delete is soft.
+    pub(crate) lists: Table<List>,
+    /// Profiles: open JSON objects.
+    pub(crate) profiles: Table<Value>,
+    /// Audiences and their computed members.
+    pub(crate) audiences: Table<Audience>,
+    /// Members still to be computed, in order of time.
+    pub(crate) due: VecDeque<(Wall, Due)>,
+    /// Bulk jobs.
+    pub(crate) jobs: Table<Job>,
+    /// Messages; the oldest make room.
+    pub(crate) messages: Table<Message>,
+    /// Automation runs.
+    pub(crate) runs: Table<Value>,
+    /// Audit events; the oldest make room.
+    pub(crate) audit: Table<Value>,
+    /// Everything else: documents by decoded path.
+    pub(crate) documents: BTreeMap<String, Value>,
+    /// How often each collection was changed.
+    pub(crate) versions: BTreeMap<String, u64>,
+    /// The most rows of each collection.
+    pub(crate) capacity: usize,
+}
+
+impl State {
+    /// An environment as new: a default brand and a few templates of both generations, all following from `seed`.
+    pub(crate) fn new(seed: u64, wall: Wall, capacity: usize, seeded: bool) -> Self {
+        let mut state = Self {
+            brands: Table::new("brands"),
+            draft_brands: Table::new("draft_brands"),
+            notifications: Table::new("notifications"),
+            draft_notifications: Table::new("draft_notifications"),
+            lists: Table::new("lists"),
+            profiles: Table::new("profiles"),
+            audiences: Table::new("audiences"),
+            due: VecDeque::new(),
+            jobs: Table::new("bulk"),
+            messages: Table::new("messages"),
+            runs: Table::new("runs"),
+            audit: Table::new("audit"),
+            documents: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            capacity,
+        };
+        if seeded {
+            // A stream of its own: what was there before never shifts the ids of what is written.
+            let mut ids = Ids::new(seed ^ 0x5EED);
+            brands::seed(&mut state, &mut ids, wall);
+            notifications::seed(&mut state, &mut ids, wall);
+        }
+        state
+    }
+
+    /// Brands as `release` sees them.
+    pub(crate) const fn brands(&self, release: Release) -> &Table<Value> {
+        match release {
+            Release::Published => &self.brands,
+            Release::Draft => &self.draft_brands,
+        }
+    }
+
+    /// Templates as `release` sees them.
+    pub(crate) const fn notifications(&self, release: Release) -> &Table<Value> {
+        match release {
+            Release::Published => &self.notifications,
+            Release::Draft => &self.draft_notifications,
+        }
+    }
+
+    /// Puts a message, the oldest making room.
+    pub(crate) fn keep_message(&mut self, id: &str, message: Message) {
+        self.messages.insert(id, message);
+        if self.messages.len() > self.capacity {
+            self.messages.pop_oldest();
+        }
+    }
+
+    /// Counts a change of each of these collections.
+    pub(crate) fn grow_versions(&mut self, collections: &[String]) {
+        for name in collections {
+            *self.versions.entry(name.clone()).or_insert(0) += 1;
+        }
+    }
+
+    /// `name=version` of each of these collections, joined by commas.
+    pub(crate) fn versions_of(&self, collections: &[String]) -> String {
+        let version = |name: &String| format!("{name}={}", self.versions.get(name).unwrap_or(&0));
+        collections
+            .iter()
+            .map(version)
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+}

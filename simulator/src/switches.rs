@@ -1,0 +1,134 @@
+//! Behaviours that no source settles (courier.md 8), each a switch with a default and where the default comes from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How a 429 says when to come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfter {
+    /// Not at all; no source documents the field.
+    #[default]
+    None,
+    /// `Retry-After` in seconds, rounded up.
+    Seconds,
+    /// `Retry-After` as an HTTP date of the vendor's clock.
+    Date,
+    /// `retry-after-ms` beside `Retry-After`, the pair that the SDKs read.
+    Millis,
+}
+
+/// What reading an id that nobody wrote gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unknown {
+    /// 404.
+    NotFound,
+    /// 200 with an empty value.
+    Empty,
+}
+
+/// What happens to a query name that the row does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownQuery {
+    /// It is ignored.
+    #[default]
+    Ignore,
+    /// 400.
+    Reject,
+}
+
+/// The body of a 413.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TooLarge {
+    /// Courier's error shape.
+    #[default]
+    Json,
+    /// An HTML page, as from a front proxy.
+    Html,
+    /// Nothing.
+    Empty,
+}
+
+/// The unit of a numeric `x-idempotency-expiration`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpochUnit {
+    /// Told apart by size: above 10^11 it is milliseconds.
+    #[default]
+    Either,
+    /// Seconds (SDK 9.x).
+    Seconds,
+    /// Milliseconds (D2).
+    Millis,
+}
+
+/// The switches. `Default` is the best supported choice of each.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Switches {
+    /// Status for a missing or bad credential: 403 as PH saw live, or 401 as the docs say.
+    pub auth_status: u16,
+    /// Success status by operation id, where sources disagree: `{"requests.archive": 204}`. Default: the first of the row.
+    pub statuses: BTreeMap<String, u16>,
+    /// How a 429 says when to come back. Undocumented.
+    pub retry_after: RetryAfter,
+    /// `type` in a 429's body. Undocumented.
+    pub rate_limit_type: String,
+    /// GET of a profile that nobody wrote. Undocumented; 404 as for the other rows.
+    pub unknown_profile: Unknown,
+    /// GET or DELETE of an unknown id on the 160 rows beyond the connector. [`Unknown::Empty`], so that each row can be driven alone.
+    pub unknown_generic: Unknown,
+    /// Whether PATCH /profiles takes the bare array of the connector (C, D2 prose) beside `{"patch":[…]}`.
+    pub patch_bare_array: bool,
+    /// Whether an unknown query name, such as the connector's `idempotency`, is refused. Undocumented.
+    pub unknown_query: UnknownQuery,
+    /// The body of a 413. Undocumented.
+    pub too_large: TooLarge,
+    /// Rows a page without `limit`: about 10 (courier.md 1.1).
+    pub page_size: usize,
+    /// The largest `limit` that is honoured: a production client uses 100 (PH settings.py).
+    pub max_limit: usize,
+    /// Name of an answer header that carries a request id; none is documented.
+    pub request_id_header: Option<String>,
+    /// `ETag` and `Cache-Control` on reads; none is documented. The value becomes `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// How long an idempotency key is kept, in hours: 24 (D2, GS) or 25 (SDK docs).
+    pub idempotency_hours: u64,
+    /// Whether a replayed answer comes without its body, as courier-node#107 reports.
+    pub idempotency_empty_replay: bool,
+    /// The unit of a numeric expiration. D2 and the SDK docs disagree.
+    pub idempotency_epoch: EpochUnit,
+    /// How long after a profile or audience write members are computed, in ms. Undocumented: "a moment".
+    pub audience_lag_ms: u64,
+    /// `x-simulator-versions` on reads: `brands=3,…`, the version of each collection read. Not Courier's; it proves freshness.
+    pub versions_header: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            auth_status: 403,
+            statuses: BTreeMap::new(),
+            retry_after: RetryAfter::None,
+            rate_limit_type: "rate_limit_error".into(),
+            unknown_profile: Unknown::NotFound,
+            unknown_generic: Unknown::Empty,
+            patch_bare_array: true,
+            unknown_query: UnknownQuery::Ignore,
+            too_large: TooLarge::Json,
+            page_size: 10,
+            max_limit: 100,
+            request_id_header: None,
+            cache_control: None,
+            idempotency_hours: 24,
+            idempotency_empty_replay: false,
+            idempotency_epoch: EpochUnit::Either,
+            audience_lag_ms: 1000,
+            versions_header: true,
+        }
+    }
+}

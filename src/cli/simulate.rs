@@ -1,0 +1,69 @@
+//! `tollgate simulate`: a Courier stand-in on a port of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use simulator::{Options, Server};
+use tokio::net::TcpListener;
+
+use super::{WRONG_CONFIGURATION, failed, runtime};
+use crate::terminal::{complain, say};
+
+/// What can be said on the command line; all else is in the script.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Address and port; port 0 takes a free one, which is printed.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010")]
+    listen: SocketAddr,
+    /// The same seed and the same requests give the same answers.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// A JSON file with switches, faults and clock; simulator/README.md documents it.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+}
+
+/// Runs the simulator until Ctrl-C.
+pub(super) fn run(args: Args) -> ExitCode {
+    let mut options = match args.script.as_deref().map(read).transpose() {
+        Ok(options) => options.unwrap_or_default(),
+        Err(message) => {
+            complain(&message);
+            return ExitCode::from(WRONG_CONFIGURATION);
+        }
+    };
+    if let Some(seed) = args.seed {
+        options.seed = seed;
+    }
+    let served = runtime().and_then(|runtime| runtime.block_on(serve(args.listen, options)));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn read(path: &Path) -> Result<Options, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+async fn serve(address: SocketAddr, options: Options) -> std::io::Result<()> {
+    let at = |error: std::io::Error| {
+        std::io::Error::new(
+            error.kind(),
+            format!("cannot listen on {address} (--listen): {error}"),
+        )
+    };
+    let listener = TcpListener::bind(address).await.map_err(at)?;
+    say(&format!("listening on {}", listener.local_addr()?));
+    let stop = async {
+        // Without the signal there is nothing to wait for: serve until the process ends.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    Server::new(options).serve(listener, stop).await;
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! The configuration: what is accepted, what is refused and how the refusal reads.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use tollgate::config::{self, Config};
+
+const KEY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A file in a folder of the test's own.
+fn scratch(name: &str, contents: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("tollgate-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, contents).unwrap();
+    path
+}
+
+fn tenant(name: &str, token: &str, rest: &str) -> String {
+    let file = scratch(&format!("token-{name}-{token}"), token);
+    format!(
+        "[[tenant]]\nid = \"{name}\"\n[[tenant.connection]]\nid = \"{name}-prod\"\ntoken = {{ file = '{}' }}\n{rest}",
+        file.display()
+    )
+}
+
+fn app(name: &str, key: &str, rest: &str) -> String {
+    format!(
+        "[[tenant.app]]\nid = \"{name}\"\nkeys = [{{ id = \"{key}\", sha256 = \"{KEY}\" }}]\n{rest}"
+    )
+}
+
+fn problems(text: &str) -> Vec<String> {
+    match Config::parse(text) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn refused(text: &str, reason: &str) {
+    let found = problems(text);
+    assert!(
+        found.iter().any(|problem| problem.contains(reason)),
+        "{reason}: {found:#?}\n{text}"
+    );
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    let text = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    assert_eq!(problems(&text), Vec::<String>::new());
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_its_place() {
+    let text = format!(
+        "[server]\nlisten = \"nowhere\"\nheadsize = \"1KiB\"\n[vendor]\nconnect = \"5\"\n{}",
+        tenant("acme", "tok-1", &app("billing", "k1", "scope = []\n"))
+    );
+    let found = problems(&text);
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(found[0].starts_with("line 2, column 10: "), "{found:#?}");
+    assert!(
+        found[1].contains("unknown field `headsize`") && found[1].contains("`head_size`"),
+        "{found:#?}"
+    );
+    assert!(
+        found[2].starts_with("line 5, column 11: '5' is not a duration"),
+        "{found:#?}"
+    );
+    assert!(
+        found[3].contains("unknown field `scope`") && found[3].contains("`scopes`"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn rules_over_several_keys_are_reported_at_once_too() {
+    let text = format!(
+        "[ops]\nlisten = \"0.0.0.0:8080\"\n[vendor]\nbase_url = \"http://courier.example\"\nconnect = \"0s\"\n{}",
+        tenant(
+            "acme",
+            "tok-1",
+            &app(
+                "billing",
+                "k1",
+                "scopes = [\"brand\"]\nconnections = [\"other\"]\n"
+            )
+        )
+    );
+    let found = problems(&text);
+    for reason in [
+        "line 2, column 1: server.listen and ops.listen are both",
+        "would carry tokens in clear text",
+        "vendor.connect must be more than 0",
+        "no scope 'brand'",
+        "has no connection 'other'",
+    ] {
+        assert!(
+            found.iter().any(|problem| problem.contains(reason)),
+            "{reason}: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_connection_has_one_tenant_and_a_token_one_connection() {
+    let one = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    let same_token = tenant("umbrella", "tok-1", &app("billing", "k2", ""));
+    refused(
+        &format!("{one}{same_token}"),
+        "connections 'acme-prod' and 'umbrella-prod' have one token",
+    );
+    let bearer = tenant("umbrella", "Bearer tok-1", &app("billing", "k2", ""));
+    refused(&format!("{one}{bearer}"), "have one token");
+    let same_id = tenant("umbrella", "tok-2", &app("billing", "k2", ""))
+        .replace("umbrella-prod", "acme-prod");
+    refused(
+        &format!("{one}{same_id}"),
+        "connection 'acme-prod' belongs to tenant 'acme' already",
+    );
+}
+
+#[test]
+fn names_are_unique_where_they_must_be() {
+    let twice = format!("{}{}", app("billing", "k1", ""), app("billing", "k2", ""));
+    refused(
+        &tenant("acme", "tok-1", &twice),
+        "app 'billing' is there twice",
+    );
+    let keys = format!("{}{}", app("billing", "k1", ""), app("console", "k1", ""));
+    refused(&tenant("acme", "tok-1", &keys), "key id 'k1' is taken");
+    let acme = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    refused(&format!("{acme}{acme}"), "tenant 'acme' is there twice");
+}
+
+#[test]
+fn an_app_with_several_connections_must_choose() {
+    let file = scratch("second", "tok-9");
+    let second = format!(
+        "[[tenant.connection]]\nid = \"acme-test\"\ntoken = {{ file = '{}' }}\n",
+        file.display()
+    );
+    let text = tenant(
+        "acme",
+        "tok-1",
+        &format!("{second}{}", app("billing", "k1", "")),
+    );
+    refused(
+        &text,
+        "app 'billing' must say connections = [...]: tenant 'acme' has 2 of them",
+    );
+    let text = tenant(
+        "acme",
+        "tok-1",
+        &format!(
+            "{second}{}",
+            app("billing", "k1", "connections = [\"acme-test\"]\n")
+        ),
+    );
+    assert_eq!(problems(&text), Vec::<String>::new());
+}
+
+#[test]
+fn a_token_that_is_missing_or_unusable_is_named_by_its_place() {
+    let text = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    let missing = text.replace("token-acme-tok-1", "nowhere");
+    refused(&missing, "nowhere' cannot be read: entity not found");
+    let variable = "[[tenant]]\nid = \"a\"\n[[tenant.connection]]\nid = \"c\"\ntoken = { env = \"TOLLGATE_TEST_UNSET\" }\n";
+    refused(
+        variable,
+        "environment variable 'TOLLGATE_TEST_UNSET' is not set",
+    );
+    refused(
+        &tenant("acme", "Bearer ", &app("billing", "k1", "")),
+        "is empty",
+    );
+    refused(
+        &tenant("acme", "two words", &app("billing", "k1", "")),
+        "holds white space",
+    );
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_printed() {
+    let secret = "tok-very-secret";
+    let text = format!(
+        "[[tenant]]\nid = \"a\"\n[[tenant.connection]]\nid = \"c\"\ntoken = \"{secret}\"\n"
+    );
+    let key = format!("tg_k1_{}", "S".repeat(43));
+    let apps =
+        format!("[[tenant.app]]\nid = \"x\"\nkeys = [{{ id = \"{key}\", sha256 = \"{key}\" }}]\n");
+    let found = problems(&format!("{text}{apps}"));
+    assert!(found.len() >= 3, "{found:#?}");
+    for problem in found {
+        assert!(
+            !problem.contains(secret) && !problem.contains(&key),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
+fn a_file_without_tenants_says_where_to_look() {
+    refused("", "no [[tenant]]");
+}
+
+#[test]
+fn a_wrong_catalogue_file_is_reported_with_its_own_places() {
+    let file = scratch("catalog.toml", "[[operation]]\nid = \"x\"\n");
+    let text = format!(
+        "[vendor]\ncatalog = '{}'\n{}",
+        file.display(),
+        tenant("acme", "tok-1", &app("billing", "k1", ""))
+    );
+    refused(&text, "line 1, column 1: missing field `group`");
+}
+
+/// `config/…` as it must be; `UPDATE=1` writes it.
+fn golden(path: &str, text: &str) {
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, text).unwrap();
+    }
+    let there = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        there == text,
+        "{path} is not what the code says: run the tests once with UPDATE=1"
+    );
+}
+
+#[test]
+fn the_reference_says_what_the_code_does() {
+    golden("config/reference.md", &config::reference());
+}
+
+#[test]
+fn the_schema_says_what_the_code_does() {
+    let text = serde_json::to_string_pretty(&config::schema()).unwrap();
+    golden("config/tollgate.schema.json", &format!("{text}\n"));
+}
+
+fn tollgate(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(arguments)
+        .env("ACME_COURIER_TOKEN", "tok-1")
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn every_shipped_configuration_is_good() {
+    let mut checked = 0;
+    for entry in std::fs::read_dir("config").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.ends_with(".toml") && name != "courier.toml" {
+            let (code, text) = tollgate(&["check", path.to_str().unwrap()]);
+            assert_eq!(code, Some(0), "{name}: {text}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 1);
+}
+
+#[test]
+fn exit_codes_tell_usage_from_configuration() {
+    let broken = scratch("broken.toml", "[server]\nlisten = 8080\n");
+    let (code, text) = tollgate(&["check", broken.to_str().unwrap()]);
+    assert_eq!(code, Some(64), "{text}");
+    assert!(
+        text.contains("broken.toml: 1 problem\n  line 2, column 10: "),
+        "{text}"
+    );
+    let (code, text) = tollgate(&["serve", "--config", broken.to_str().unwrap()]);
+    assert_eq!(code, Some(64), "{text}");
+    assert_eq!(tollgate(&["serv"]).0, Some(2));
+    assert_eq!(tollgate(&["--version"]).0, Some(0));
+    let (code, text) = tollgate(&["check", "nowhere.toml"]);
+    assert_eq!(
+        (code, text.contains("cannot be read")),
+        (Some(64), true),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_new_key_is_printed_with_the_entry_that_accepts_it() {
+    let (code, text) = tollgate(&["keys", "new", "--app", "billing", "--id", "k7"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("  tg_k7_") && text.contains("keys = [{ id = \"k7\", sha256 = \""),
+        "{text}"
+    );
+    let (code, text) = tollgate(&["keys", "new", "--app", "Bad Name"]);
+    assert_eq!(code, Some(2), "{text}");
+}
+
+#[test]
+fn the_command_line_prints_schema_and_reference() {
+    assert_eq!(
+        tollgate(&["config", "reference"]).1,
+        std::fs::read_to_string("config/reference.md").unwrap()
+    );
+    assert!(tollgate(&["config", "schema"]).1.contains("\"$schema\""));
+}

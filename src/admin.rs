@@ -1,7 +1,5 @@
 //! The operations port: health, readiness, metrics, version. It changes nothing and needs no key.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -9,19 +7,19 @@ use hyper::body::Incoming;
 
 use crate::server::Answer;
 use crate::state::State;
-use crate::telemetry::logs::Logs;
+use crate::telemetry::logs::AccessLog;
 
 /// Answers on the operations port.
 #[derive(Clone)]
 pub struct Ops {
     state: State,
-    logs: Option<Arc<Logs>>,
+    logs: AccessLog,
 }
 
 impl Ops {
-    /// `logs` tells how many lines were dropped, where there is a log.
+    /// `logs` tells how many lines were dropped.
     #[must_use]
-    pub fn new(state: State, logs: Option<Arc<Logs>>) -> Self {
+    pub fn new(state: State, logs: AccessLog) -> Self {
         Self { state, logs }
     }
 
@@ -48,10 +46,11 @@ impl Ops {
 
     fn metrics(&self) -> String {
         let metrics = self.state.metrics();
-        if let Some(logs) = &self.logs {
-            let news = logs.dropped().saturating_sub(metrics.lines_dropped.get());
-            metrics.lines_dropped.inc_by(news);
-        }
+        let news = self
+            .logs
+            .dropped()
+            .saturating_sub(metrics.lines_dropped.get());
+        metrics.lines_dropped.inc_by(news);
         metrics.page()
     }
 }

@@ -19,7 +19,7 @@ use crate::pipeline::Pipeline;
 use crate::server::{self, Answer, Drain, Limits, Terms};
 use crate::state::State;
 use crate::telemetry::Telemetry;
-use crate::telemetry::logs::{AccessLog, Logs};
+use crate::telemetry::logs::AccessLog;
 use crate::telemetry::metrics::Metrics;
 
 /// A gateway that serves its ports.
@@ -71,20 +71,17 @@ struct Data {
 }
 
 impl Gateway {
-    /// Starts a gateway. `logs` is the log of the process, if it has one.
+    /// Starts a gateway that writes its access lines to `access`.
     ///
     /// # Errors
     /// When a port can't be taken; then nothing runs.
-    pub async fn start(config: Config, logs: Option<Arc<Logs>>) -> Result<Self, CannotListen> {
+    pub async fn start(config: Config, access: AccessLog) -> Result<Self, CannotListen> {
         let fixed = Fixed::of(&config);
         let data = listen("server.listen", fixed.data).await?;
         let ops = listen("ops.listen", fixed.ops).await?;
-        let access = logs
-            .as_ref()
-            .map_or_else(AccessLog::none, |logs| logs.access());
         let telemetry = Telemetry {
             metrics: Arc::default(),
-            access,
+            access: access.clone(),
         };
         let state = State::new(&config, telemetry);
         let pipeline = Arc::new(ArcSwap::from_pointee(Pipeline::build(&config, &state)));
@@ -100,7 +97,7 @@ impl Gateway {
             tls: None,
         };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
-        let health = Ops::new(state.clone(), logs);
+        let health = Ops::new(state.clone(), access);
         let accepting = vec![
             tokio::spawn(server::serve(
                 data,

@@ -18,6 +18,7 @@ use crate::app::Gateway;
 use crate::config::Config;
 use crate::identity::NewKey;
 use crate::ids::{KeyId, RandomId};
+use crate::telemetry::logs::AccessLog;
 use crate::terminal::{complain, say};
 use summary::Summary;
 
@@ -60,7 +61,7 @@ async fn demo(time: Option<Duration>) -> io::Result<Summary> {
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         io::Error::other(all.join("; "))
     })?;
-    let gateway = Gateway::start(config, None)
+    let gateway = Gateway::start(config, AccessLog::none())
         .await
         .map_err(io::Error::other)?;
     say(&welcome(

@@ -5,7 +5,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -25,15 +24,15 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    let logs = Arc::new(Logs::start());
+    let logs = Logs::start();
     log_panics();
-    let code = runtime.block_on(serve(path, config, logs));
+    let code = runtime.block_on(serve(path, config, &logs));
     // A call that outlived its grace must not hold the process.
     runtime.shutdown_background();
     code
 }
 
-async fn serve(path: &Path, config: Config, logs: Arc<Logs>) -> ExitCode {
+async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -42,7 +41,7 @@ async fn serve(path: &Path, config: Config, logs: Arc<Logs>) -> ExitCode {
         complain("signals can't be received");
         return ExitCode::FAILURE;
     };
-    let mut gateway = match Gateway::start(config, Some(logs)).await {
+    let mut gateway = match Gateway::start(config, logs.access()).await {
         Ok(gateway) => gateway,
         Err(error) => return failed(&error),
     };

@@ -16,12 +16,14 @@ const LINES_WAITING: usize = 16_384;
 
 /// Where access lines go.
 #[derive(Clone)]
-pub struct AccessLog(Arc<dyn Fn(Vec<u8>) + Send + Sync>);
+pub struct AccessLog {
+    write: Arc<dyn Fn(Vec<u8>) + Send + Sync>,
+    dropped: Option<ErrorCounter>,
+}
 
 /// The log of the process; the last lines are written when it is dropped.
 pub struct Logs {
     writer: NonBlocking,
-    dropped: ErrorCounter,
     _flush: WorkerGuard,
 }
 
@@ -74,7 +76,6 @@ impl Logs {
         // A second start in one process (tests) keeps the first subscriber.
         let _ = subscriber.try_init();
         Self {
-            dropped: writer.error_counter(),
             writer,
             _flush: flush,
         }
@@ -84,23 +85,24 @@ impl Logs {
     #[must_use]
     pub fn access(&self) -> AccessLog {
         let writer = self.writer.clone();
-        AccessLog::new(move |line| {
+        let write = move |line: Vec<u8>| {
             // Never fails: what finds no place is dropped and counted.
             let _ = std::io::Write::write(&mut writer.clone(), &line);
-        })
-    }
-
-    /// Lines dropped so far.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.dropped_lines() as u64
+        };
+        AccessLog {
+            write: Arc::new(write),
+            dropped: Some(self.writer.error_counter()),
+        }
     }
 }
 
 impl AccessLog {
-    /// Gives each line, with its line feed, to `write`.
+    /// Gives each line, with its line feed, to `write`, which must not block.
     pub fn new(write: impl Fn(Vec<u8>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(write))
+        Self {
+            write: Arc::new(write),
+            dropped: None,
+        }
     }
 
     /// No access log.
@@ -109,11 +111,19 @@ impl AccessLog {
         Self::new(drop)
     }
 
+    /// Lines that found no place so far, of this log and of the process's own events.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+            .as_ref()
+            .map_or(0, |count| count.dropped_lines() as u64)
+    }
+
     /// Writes the line of a finished call.
     pub fn write(&self, record: &Record, marks: &Marks) {
         let mut line = serde_json::to_vec(&Line::of(record, marks)).unwrap_or_default();
         line.push(b'\n');
-        (self.0)(line);
+        (self.write)(line);
     }
 }
 

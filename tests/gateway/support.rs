@@ -1,0 +1,235 @@
+//! What the suites share: a gateway between a client and the simulator, in process or on sockets.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tollgate::call::{self, BoxFuture};
+use tollgate::config::Config;
+use tollgate::error::Cause;
+use tollgate::identity::NewKey;
+use tollgate::ids::{KeyId, RandomId};
+use tollgate::pipeline::Pipeline;
+use tollgate::stage::upstream::{Dial, Line};
+use tollgate::state::State;
+use tollgate::telemetry::Telemetry;
+use tollgate::telemetry::logs::AccessLog;
+
+/// The scopes of an app that may do everything, unlisted paths apart.
+pub(crate) const ALL: &str = "scopes = [\"*\", \"auth\", \"providers\", \"inbound\", \"client\"]\n";
+
+/// A configuration with two tenants, `acme` and `umbrella`, each with an app `<tenant>`.
+pub(crate) struct Setup {
+    pub(crate) text: String,
+    pub(crate) acme: String,
+    pub(crate) umbrella: String,
+}
+
+/// The token of a tenant's connection.
+pub(crate) fn token(tenant: &str) -> String {
+    format!("token-of-{tenant}")
+}
+
+fn scratch(contents: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("tollgate-test-{}", RandomId::new()));
+    std::fs::write(&path, contents).unwrap();
+    path
+}
+
+/// A tenant with one connection, `<name>-prod`, and one app whose key is given back.
+pub(crate) fn tenant(name: &str, app: &str) -> (String, String) {
+    let key = NewKey::generate(&KeyId::try_from(name.to_owned()).unwrap());
+    let file = scratch(&token(name));
+    let text = format!(
+        "[[tenant]]\nid = \"{name}\"\n[[tenant.connection]]\nid = \"{name}-prod\"\ntoken = {{ file = '{}' }}\n\
+         [[tenant.app]]\nid = \"{name}\"\nkeys = [{{ id = \"{name}\", sha256 = \"{}\" }}]\n{app}",
+        file.display(),
+        key.sha256
+    );
+    (text, key.text)
+}
+
+impl Setup {
+    /// `head` stands before the tenants.
+    pub(crate) fn new(head: &str) -> Self {
+        let (one, acme) = tenant("acme", ALL);
+        let (two, umbrella) = tenant("umbrella", ALL);
+        Self {
+            text: format!("{head}\n{one}{two}"),
+            acme,
+            umbrella,
+        }
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config::parse(&self.text).unwrap_or_else(|problems| panic!("{problems:#?}\n{}", self.text))
+    }
+}
+
+/// Access lines as they are written.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<Value>>>);
+
+impl Lines {
+    pub(crate) fn log(&self) -> AccessLog {
+        let lines = self.0.clone();
+        AccessLog::new(move |line| {
+            lines
+                .lock()
+                .unwrap()
+                .push(serde_json::from_slice(&line).unwrap())
+        })
+    }
+
+    pub(crate) fn all(&self) -> Vec<Value> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn last(&self) -> Value {
+        self.all().last().cloned().expect("a call was made")
+    }
+}
+
+/// Opens pipes to a simulator in the same process, and counts them.
+pub(crate) struct Pipes {
+    pub(crate) courier: simulator::Server,
+    pub(crate) opened: Mutex<u32>,
+}
+
+impl Dial for Pipes {
+    fn dial(&self, _: http::Uri) -> BoxFuture<Result<Line, Cause>> {
+        *self.opened.lock().unwrap() += 1;
+        let (ours, theirs) = tokio::io::duplex(256 << 10);
+        let courier = self.courier.clone();
+        tokio::spawn(async move { courier.serve_io(theirs).await });
+        Box::pin(async move {
+            Ok(Line {
+                io: Box::new(TokioIo::new(ours)),
+                h2: false,
+            })
+        })
+    }
+}
+
+/// The whole stack in process, without a socket.
+pub(crate) struct Stack {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) state: State,
+    pub(crate) courier: simulator::Server,
+    pub(crate) pipes: Arc<Pipes>,
+    pub(crate) lines: Lines,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Stack {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        Self::with(setup, simulator::Options::default())
+    }
+
+    pub(crate) fn with(setup: &Setup, options: simulator::Options) -> Self {
+        let courier = simulator::Server::new(options);
+        let pipes = Arc::new(Pipes {
+            courier: courier.clone(),
+            opened: Mutex::new(0),
+        });
+        let lines = Lines::default();
+        let telemetry = Telemetry {
+            metrics: Arc::default(),
+            access: lines.log(),
+        };
+        let config = setup.config();
+        let state = State::with_dial(&config, telemetry, pipes.clone());
+        let pipeline = Pipeline::build(&config, &state);
+        Self {
+            pipeline,
+            state,
+            courier,
+            pipes,
+            lines,
+        }
+    }
+
+    /// Makes a call and reads its answer.
+    pub(crate) async fn call(&self, request: Request<call::StreamBody>) -> Answer {
+        let (head, body) = self.pipeline.answer(request).await.into_parts();
+        let body = body
+            .collect()
+            .await
+            .expect("the answer comes to its end")
+            .to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        }
+    }
+
+    /// What arrived at the simulator, oldest first.
+    pub(crate) fn arrived(&self) -> Vec<simulator::Request> {
+        arrived(&self.courier)
+    }
+}
+
+/// What arrived at `courier`, oldest first.
+pub(crate) fn arrived(courier: &simulator::Server) -> Vec<simulator::Request> {
+    courier.with(|simulator| {
+        simulator
+            .journal()
+            .entries()
+            .map(|entry| entry.request.clone())
+            .collect()
+    })
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    /// The code of a problem document; empty for any other answer.
+    pub(crate) fn code(&self) -> String {
+        let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let kind = json["type"].as_str().unwrap_or_default();
+        kind.strip_prefix("urn:tollgate:")
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// A request as the server hands it over, with the key in `x-api-key`.
+pub(crate) fn request(
+    method: &str,
+    target: &str,
+    key: &str,
+    body: &str,
+) -> Request<call::StreamBody> {
+    let body = if body.is_empty() {
+        call::empty()
+    } else {
+        call::full(body.to_owned())
+    };
+    Request::builder()
+        .method(method.parse::<Method>().unwrap())
+        .uri(target)
+        .header("host", "gateway")
+        .header("x-api-key", key)
+        .header("content-type", "application/json")
+        .body(body)
+        .unwrap()
+}

@@ -2,5 +2,7 @@
 
 mod callers;
 mod operations;
+mod process;
+mod sockets;
 mod support;
 mod vendor;

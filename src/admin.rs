@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
-use crate::server::Answer;
+use crate::server::{Answer, RequestBody};
 use crate::state::State;
 use crate::telemetry::logs::AccessLog;
 
@@ -30,26 +29,15 @@ impl Ops {
             "/livez" => (StatusCode::OK, TEXT, "ok\n".into()),
             "/readyz" if self.state.is_ready() => (StatusCode::OK, TEXT, "ok\n".into()),
             "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
-            "/version" => (
-                StatusCode::OK,
-                TEXT,
-                concat!(env!("CARGO_PKG_VERSION"), "\n").into(),
-            ),
+            "/version" => (StatusCode::OK, TEXT, concat!(env!("CARGO_PKG_VERSION"), "\n").into()),
             "/metrics" => (StatusCode::OK, OPENMETRICS, self.metrics()),
-            _ => (
-                StatusCode::NOT_FOUND,
-                TEXT,
-                "/livez /readyz /metrics /version\n".into(),
-            ),
+            _ => (StatusCode::NOT_FOUND, TEXT, "/livez /readyz /metrics /version\n".into()),
         }
     }
 
     fn metrics(&self) -> String {
         let metrics = self.state.metrics();
-        let news = self
-            .logs
-            .dropped()
-            .saturating_sub(metrics.lines_dropped.get());
+        let news = self.logs.dropped().saturating_sub(metrics.lines_dropped.get());
         metrics.lines_dropped.inc_by(news);
         metrics.page()
     }
@@ -58,15 +46,11 @@ impl Ops {
 impl Answer for Ops {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
         let allowed = [Method::GET, Method::HEAD].contains(request.method());
         let (status, kind, text) = match allowed {
             true => self.page(request.uri().path()),
-            false => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "text/plain",
-                "GET or HEAD\n".into(),
-            ),
+            false => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET or HEAD\n".into()),
         };
         let mut response = Response::new(Full::from(text));
         *response.status_mut() = status;

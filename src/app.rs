@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -16,7 +15,7 @@ use crate::call::StreamBody;
 use crate::config::Config;
 use crate::error::Cause;
 use crate::pipeline::Pipeline;
-use crate::server::{self, Answer, Drain, Limits, Terms};
+use crate::server::{self, Answer, Drain, Limits, RequestBody, Terms};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::AccessLog;
@@ -79,41 +78,20 @@ impl Gateway {
         let fixed = Fixed::of(&config);
         let data = listen("server.listen", fixed.data).await?;
         let ops = listen("ops.listen", fixed.ops).await?;
-        let telemetry = Telemetry {
-            metrics: Arc::default(),
-            access: access.clone(),
-        };
+        let telemetry = Telemetry { metrics: Arc::default(), access: access.clone() };
         let state = State::new(&config, telemetry);
         let pipeline = Arc::new(ArcSwap::from_pointee(Pipeline::build(&config, &state)));
         let terms = Arc::new(ArcSwap::from_pointee(terms(&config)));
         let drain = Drain::default();
         let (data_port, ops_port) = (address(&data)?, address(&ops)?);
-        let answer = Data {
-            pipeline: pipeline.clone(),
-            metrics: state.metrics().clone(),
-        };
-        let plain = Terms {
-            limits: limits(&config),
-            tls: None,
-        };
+        let answer = Data { pipeline: pipeline.clone(), metrics: state.metrics().clone() };
+        let plain = Terms { limits: limits(&config), tls: None };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
         let health = Ops::new(state.clone(), access);
         let accepting = vec![
-            tokio::spawn(server::serve(
-                data,
-                fixed.sockets,
-                terms.clone(),
-                answer,
-                drain.clone(),
-            )),
+            tokio::spawn(server::serve(data, fixed.sockets, terms.clone(), answer, drain.clone())),
             // Not drained: it says that the gateway drains.
-            tokio::spawn(server::serve(
-                ops,
-                OPS_SOCKETS,
-                plain,
-                health,
-                Drain::default(),
-            )),
+            tokio::spawn(server::serve(ops, OPS_SOCKETS, plain, health, Drain::default())),
         ];
         tracing::info!(listener = "data", addr = %data_port, tls = config.tls.is_some(), "listening");
         tracing::info!(listener = "ops", addr = %ops_port, "listening");
@@ -145,8 +123,7 @@ impl Gateway {
             return Err("server.listen, server.sockets and ops.listen can't change in a running gateway: restart it".into());
         }
         self.state.reconfigure(config);
-        self.pipeline
-            .store(Arc::new(Pipeline::build(config, &self.state)));
+        self.pipeline.store(Arc::new(Pipeline::build(config, &self.state)));
         self.terms.store(Arc::new(terms(config)));
         self.grace = config.settings.server.grace.get();
         Ok(())
@@ -157,28 +134,27 @@ impl Gateway {
         self.state.metrics().reloaded(outcome);
     }
 
-    /// Takes no new request, finishes those under way within the grace, and stops.
-    pub async fn shut_down(self) -> Drained {
+    /// From now on health checks fail and no new request is taken.
+    pub fn begin_drain(&self) {
         self.state.drain();
         self.drain.begin();
+    }
+
+    /// Takes no new request, finishes those under way within the grace, and stops.
+    pub async fn shut_down(self) -> Drained {
+        self.begin_drain();
         let flights = self.state.flights();
         let finished = async {
             self.drain.ended().await;
             flights.landed().await;
         };
         let in_time = timeout(self.grace, finished).await.is_ok();
-        let (connections, flights) = if in_time {
-            (0, 0)
-        } else {
-            (self.drain.open(), flights.len())
-        };
+        let (connections, flights) =
+            if in_time { (0, 0) } else { (self.drain.open(), flights.len()) };
         for task in &self.accepting {
             task.abort();
         }
-        Drained {
-            connections,
-            flights,
-        }
+        Drained { connections, flights }
     }
 }
 
@@ -186,22 +162,12 @@ impl Gateway {
 const OPS_SOCKETS: usize = 64;
 
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotListen> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| CannotListen {
-            key,
-            address,
-            source,
-        })
+    TcpListener::bind(address).await.map_err(|source| CannotListen { key, address, source })
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, CannotListen> {
     let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    listener.local_addr().map_err(|source| CannotListen {
-        key: "listen",
-        address: nowhere,
-        source,
-    })
+    listener.local_addr().map_err(|source| CannotListen { key: "listen", address: nowhere, source })
 }
 
 fn limits(config: &Config) -> Limits {
@@ -218,10 +184,7 @@ fn limits(config: &Config) -> Limits {
 }
 
 fn terms(config: &Config) -> Terms {
-    Terms {
-        limits: limits(config),
-        tls: config.tls.clone(),
-    }
+    Terms { limits: limits(config), tls: config.tls.clone() }
 }
 
 impl Fixed {
@@ -238,7 +201,7 @@ impl Fixed {
 impl Answer for Data {
     type Body = StreamBody;
 
-    async fn answer(&self, request: http::Request<Incoming>) -> http::Response<StreamBody> {
+    async fn answer(&self, request: http::Request<RequestBody>) -> http::Response<StreamBody> {
         let request = request.map(|body| body.map_err(Cause::from).boxed_unsync());
         self.pipeline.load_full().answer(request).await
     }

@@ -39,9 +39,7 @@ pub type Stage = tower::util::BoxCloneSyncService<Call, Reply, Error>;
 /// A body that is already here.
 #[must_use]
 pub fn full(bytes: impl Into<Bytes>) -> StreamBody {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// No body.

@@ -29,10 +29,7 @@ const WRONG_CONFIGURATION: u8 = 64;
 
 /// A gateway between a company's applications and the Courier API.
 #[derive(Parser)]
-#[command(
-    version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 64 configuration."
-)]
+#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 usage, 64 configuration.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -68,12 +65,7 @@ enum Command {
     /// Ask a running gateway whether it is ready; for containers without a shell.
     Healthcheck {
         /// The address of its operations port.
-        #[arg(
-            long,
-            value_name = "ADDR",
-            env = "TOLLGATE_OPS",
-            default_value = "127.0.0.1:9090"
-        )]
+        #[arg(long, value_name = "ADDR", env = "TOLLGATE_OPS", default_value = "127.0.0.1:9090")]
         ops: SocketAddr,
     },
 }
@@ -115,11 +107,7 @@ pub fn run() -> ExitCode {
 
 fn default_config() -> PathBuf {
     let installed = Path::new("/etc/tollgate/tollgate.toml");
-    if installed.exists() {
-        installed.into()
-    } else {
-        "config/tollgate.toml".into()
-    }
+    if installed.exists() { installed.into() } else { "config/tollgate.toml".into() }
 }
 
 fn span(text: &str) -> Result<Span, String> {
@@ -162,9 +150,7 @@ fn refused(error: &config::ConfigError) -> ExitCode {
 
 /// A runtime for the whole process.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {

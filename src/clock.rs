@@ -7,10 +7,7 @@ pub use tokio::time::Instant;
 
 /// The wall time now.
 #[must_use]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the only place that reads the wall clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the wall clock")]
 pub fn wall() -> SystemTime {
     SystemTime::now()
 }
@@ -18,9 +15,7 @@ pub fn wall() -> SystemTime {
 /// `time` as RFC 3339 in UTC with milliseconds: `2026-11-24T17:30:00.000Z`.
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> String {
-    jiff::Timestamp::try_from(time)
-        .map(|stamp| format!("{stamp:.3}"))
-        .unwrap_or_default()
+    jiff::Timestamp::try_from(time).map(|stamp| format!("{stamp:.3}")).unwrap_or_default()
 }
 
 #[cfg(test)]

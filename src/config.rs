@@ -59,11 +59,7 @@ impl Config {
             let message = format!("cannot be read: {error}");
             ConfigError {
                 source: source.clone(),
-                problems: vec![Problem {
-                    line: 0,
-                    column: 0,
-                    message,
-                }],
+                problems: vec![Problem { line: 0, column: 0, message }],
             }
         })?;
         Self::parse(&text).map_err(|problems| ConfigError { source, problems })
@@ -80,11 +76,7 @@ impl Config {
     /// The base URL of each connection.
     pub fn base_urls(&self) -> impl Iterator<Item = (&Connection, &BaseUrl)> {
         let default = &self.settings.vendor.base_url;
-        let connections = self
-            .settings
-            .tenant
-            .iter()
-            .flat_map(|tenant| &tenant.connection);
+        let connections = self.settings.tenant.iter().flat_map(|tenant| &tenant.connection);
         connections.map(move |c| (c, c.base_url.as_ref().unwrap_or(default)))
     }
 }
@@ -94,9 +86,7 @@ impl std::fmt::Display for ConfigError {
         let count = self.problems.len();
         let noun = if count == 1 { "problem" } else { "problems" };
         write!(f, "{}: {count} {noun}", self.source)?;
-        self.problems
-            .iter()
-            .try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 

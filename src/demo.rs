@@ -28,17 +28,11 @@ const APPS: [&str; 2] = ["billing", "newsletter"];
 /// Runs the demo for `time`, or until Ctrl-C.
 #[must_use]
 pub fn run(time: Option<Duration>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(demo(time))) {
         Ok(summary) => {
             say(&summary.to_string());
-            if summary.is_good() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
+            if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             complain(&format!("the demo could not run: {error}"));
@@ -61,21 +55,10 @@ async fn demo(time: Option<Duration>) -> io::Result<Summary> {
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         io::Error::other(all.join("; "))
     })?;
-    let gateway = Gateway::start(config, AccessLog::none())
-        .await
-        .map_err(io::Error::other)?;
-    say(&welcome(
-        &gateway,
-        &vendor_address.to_string(),
-        &keys[0].text,
-    ));
+    let gateway = Gateway::start(config, AccessLog::none()).await.map_err(io::Error::other)?;
+    say(&welcome(&gateway, &vendor_address.to_string(), &keys[0].text));
     let traffic = APPS.iter().zip(&keys).map(|(app, key)| {
-        tokio::spawn(traffic::run(
-            app,
-            gateway.data,
-            key.text.clone(),
-            stop.clone(),
-        ))
+        tokio::spawn(traffic::run(app, gateway.data, key.text.clone(), stop.clone()))
     });
     let traffic: Vec<_> = traffic.collect();
     wait(time).await;
@@ -156,11 +139,7 @@ impl TokenFile {
         use std::os::unix::fs::OpenOptionsExt as _;
         let path = std::env::temp_dir().join(format!("tollgate-demo-{}", RandomId::new()));
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
         writeln!(file, "demo-{}", RandomId::new())?;
         Ok(Self { path })
     }

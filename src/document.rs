@@ -63,10 +63,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<Document<'_, T>, Vec<Pro
             Ok(_) => break,
             Err(error) => {
                 problems.push(problem(text, &error));
-                if !error
-                    .span()
-                    .is_some_and(|span| take_out(&mut readable, &span))
-                {
+                if !error.span().is_some_and(|span| take_out(&mut readable, &span)) {
                     break;
                 }
             }
@@ -96,11 +93,7 @@ impl<T> Document<'_, T> {
             (table, array) = (value.as_table(), value.as_array());
         }
         let (line, column) = position(self.text, span.start);
-        Problem {
-            line,
-            column,
-            message: message.into(),
-        }
+        Problem { line, column, message: message.into() }
     }
 }
 
@@ -114,17 +107,9 @@ impl fmt::Display for Problem {
 }
 
 fn problem(text: &str, error: &toml::de::Error) -> Problem {
-    let (line, column) = error
-        .span()
-        .map_or((0, 0), |span| position(text, span.start));
-    let message = without_values(error.message())
-        .trim_end()
-        .replace('\n', "; ");
-    Problem {
-        line,
-        column,
-        message,
-    }
+    let (line, column) = error.span().map_or((0, 0), |span| position(text, span.start));
+    let message = without_values(error.message()).trim_end().replace('\n', "; ");
+    Problem { line, column, message }
 }
 
 /// serde quotes a string of the wrong type, and it may be a secret in the wrong place.
@@ -153,9 +138,7 @@ fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
         .map(|(key, _)| key.get_ref().to_string());
     match there {
         Some(name) => table.remove(name.as_str()).is_some(),
-        None => table
-            .iter_mut()
-            .any(|(_, value)| take_out_of(value.get_mut(), span)),
+        None => table.iter_mut().any(|(_, value)| take_out_of(value.get_mut(), span)),
     }
 }
 
@@ -167,9 +150,7 @@ fn take_out_of(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
             let kept = std::mem::replace(array, DeArray::new()).into_iter();
             *array = kept.filter(|element| element.span() != *span).collect();
             array.len() < before
-                || array
-                    .iter_mut()
-                    .any(|element| take_out_of(element.get_mut(), span))
+                || array.iter_mut().any(|element| take_out_of(element.get_mut(), span))
         }
         _ => false,
     }
@@ -200,12 +181,7 @@ mod tests {
     }
 
     fn problems(text: &str) -> Vec<String> {
-        parse::<Sample>(text)
-            .err()
-            .unwrap_or_default()
-            .iter()
-            .map(Problem::to_string)
-            .collect()
+        parse::<Sample>(text).err().unwrap_or_default().iter().map(Problem::to_string).collect()
     }
 
     #[test]
@@ -218,18 +194,12 @@ mod tests {
             found[0].starts_with("line 1, column 1: unknown field `wiat`, expected"),
             "{found:#?}"
         );
-        assert!(
-            found[1].starts_with("line 2, column 8: '5 s' is not a duration"),
-            "{found:#?}"
-        );
+        assert!(found[1].starts_with("line 2, column 8: '5 s' is not a duration"), "{found:#?}");
         assert!(
             found[2].starts_with("line 5, column 8: invalid type: string, expected u32"),
             "{found:#?}"
         );
-        assert!(
-            found[3].starts_with("line 6, column 1: missing field `id`"),
-            "{found:#?}"
-        );
+        assert!(found[3].starts_with("line 6, column 1: missing field `id`"), "{found:#?}");
     }
 
     #[test]
@@ -248,10 +218,7 @@ mod tests {
     fn a_later_check_can_point_at_an_entry() {
         let document = parse::<Sample>("[[item]]\nid = \"a\"\n[[item]]\nid = \"b\"\n").unwrap();
         let path = [Step::Key("item"), Step::Index(1), Step::Key("id")];
-        assert_eq!(
-            document.problem(&path, "taken").to_string(),
-            "line 4, column 1: taken"
-        );
+        assert_eq!(document.problem(&path, "taken").to_string(), "line 4, column 1: taken");
         let missing = [Step::Key("item"), Step::Index(0), Step::Key("size")];
         assert_eq!(document.problem(&missing, "absent").line, 1);
     }

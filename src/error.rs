@@ -97,13 +97,7 @@ impl Error {
     /// A refusal: nothing was sent.
     #[must_use]
     pub fn refused(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            outcome: Outcome::NotSent,
-            detail: detail.into(),
-            header: None,
-            cause: None,
-        }
+        Self { code, outcome: Outcome::NotSent, detail: detail.into(), header: None, cause: None }
     }
 
     /// A malformed request.
@@ -163,10 +157,7 @@ mod tests {
     fn a_code_is_a_word_that_fits_a_urn_and_a_label() {
         for code in Code::ALL {
             let word = code.as_str();
-            assert!(
-                word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
-                "{word}"
-            );
+            assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{word}");
             assert!(code.status().is_client_error() || code.status().is_server_error());
         }
     }

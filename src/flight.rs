@@ -35,10 +35,7 @@ impl Flights {
     /// None yet. Must be called inside the runtime that they shall go on in.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            tasks: TaskTracker::new(),
-            runtime: Handle::current(),
-        }
+        Self { tasks: TaskTracker::new(), runtime: Handle::current() }
     }
 
     /// How many go on without a waiter.
@@ -72,11 +69,7 @@ impl Flight {
     /// `call` as a flight; `record` knows whether it was sent.
     #[must_use]
     pub fn new(call: BoxFuture, record: Arc<Record>, flights: Flights) -> Self {
-        Self {
-            call: Some(call),
-            record,
-            flights,
-        }
+        Self { call: Some(call), record, flights }
     }
 }
 
@@ -84,10 +77,7 @@ impl Future for Flight {
     type Output = Result;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {
-        let call = self
-            .call
-            .as_mut()
-            .expect("a flight is not polled after it landed");
+        let call = self.call.as_mut().expect("a flight is not polled after it landed");
         let result = std::task::ready!(call.as_mut().poll(cx));
         self.call = None;
         Poll::Ready(result)
@@ -143,11 +133,7 @@ mod tests {
     async fn a_call_that_was_not_sent_ends_with_its_waiter() {
         let (flights, record) = (Flights::new(), Record::open(Arc::new(Nobody)));
         let (open, gate) = tokio::sync::oneshot::channel();
-        drop(Flight::new(
-            call(gate, Arc::default()),
-            record,
-            flights.clone(),
-        ));
+        drop(Flight::new(call(gate, Arc::default()), record, flights.clone()));
         assert!(flights.is_empty());
         assert!(open.send(()).is_err(), "the call's future was dropped");
     }

@@ -52,12 +52,8 @@ const OVERRIDES: [HeaderName; 17] = [
 const OVERRIDE_PREFIXES: [&str; 2] = ["x-forwarded-", "x-stainless-"];
 
 /// Answer fields that speak of the vendor's hop or would act for its origin.
-const ANSWER_ONLY: [HeaderName; 4] = [
-    header::SERVER,
-    header::SET_COOKIE,
-    HeaderName::from_static("set-cookie2"),
-    header::TRAILER,
-];
+const ANSWER_ONLY: [HeaderName; 4] =
+    [header::SERVER, header::SET_COOKIE, HeaderName::from_static("set-cookie2"), header::TRAILER];
 
 /// Removes what belongs to one hop, the fields named by `Connection` included.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -86,11 +82,7 @@ pub fn strip_overrides(headers: &mut HeaderMap) {
     }
     let family: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| {
-            OVERRIDE_PREFIXES
-                .iter()
-                .any(|p| name.as_str().starts_with(p))
-        })
+        .filter(|name| OVERRIDE_PREFIXES.iter().any(|p| name.as_str().starts_with(p)))
         .cloned()
         .collect();
     for name in &family {
@@ -109,11 +101,7 @@ pub fn strip_answer(headers: &mut HeaderMap) {
 /// Appends this gateway to `Via` (RFC 9110 section 7.6.3). `instance` is the pseudonym that
 /// [`came_through`] looks for.
 pub fn add_via(headers: &mut HeaderMap, version: http::Version, instance: &str) {
-    let protocol = if version == http::Version::HTTP_2 {
-        "2.0"
-    } else {
-        "1.1"
-    };
+    let protocol = if version == http::Version::HTTP_2 { "2.0" } else { "1.1" };
     if let Ok(value) = HeaderValue::from_str(&format!("{protocol} tollgate-{instance}")) {
         headers.append(header::VIA, value);
     }
@@ -124,8 +112,7 @@ pub fn add_via(headers: &mut HeaderMap, version: http::Version, instance: &str) 
 pub fn came_through(headers: &HeaderMap, instance: &str) -> bool {
     headers.get_all(header::VIA).iter().any(|value| {
         value.to_str().is_ok_and(|text| {
-            text.split([',', ' '])
-                .any(|word| word.strip_prefix("tollgate-") == Some(instance))
+            text.split([',', ' ']).any(|word| word.strip_prefix("tollgate-") == Some(instance))
         })
     })
 }

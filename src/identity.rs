@@ -25,8 +25,6 @@ impl App {
     /// The connection of a call that names none.
     #[must_use]
     pub fn default_connection(&self) -> &ConnectionId {
-        self.connections
-            .first()
-            .expect("the configuration refuses an app without a connection")
+        self.connections.first().expect("the configuration refuses an app without a connection")
     }
 }

@@ -102,9 +102,7 @@ impl TryFrom<String> for KeyId {
 
     fn try_from(text: String) -> Result<Self, &'static str> {
         let fits = (1..=32).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if fits {
             Ok(Self(text.into()))
         } else {
@@ -169,10 +167,7 @@ mod tests {
     #[test]
     fn a_refused_name_says_what_would_be_right() {
         let message = "Acme".parse::<TenantId>().unwrap_err();
-        assert!(
-            message.contains("'Acme'") && message.contains("a-z"),
-            "{message}"
-        );
+        assert!(message.contains("'Acme'") && message.contains("a-z"), "{message}");
     }
 
     #[test]

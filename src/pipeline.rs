@@ -42,10 +42,7 @@ impl Pipeline {
             // the caller's deadline ends here; a call that was sent goes on without its caller
             .layer(HandoverLayer::new(state.flights().clone()))
             // the whole body, bounded: a slow client holds nothing of what follows
-            .layer(IntakeLayer::new(
-                body_limits(config),
-                state.uploads().clone(),
-            ))
+            .layer(IntakeLayer::new(body_limits(config), state.uploads().clone()))
             // the tenant's token, as late as possible
             .layer(CredentialsLayer::new(Arc::new(config.tokens.clone())))
             // pooled sockets, the attempt's own limits, a streaming answer
@@ -58,22 +55,13 @@ impl Pipeline {
             // the outermost layer that can fail: errors and panics become problem documents
             .layer(RespondLayer)
             // ambiguous requests and loops are seen by nobody below
-            .layer(ScreenLayer::new(
-                state.instance().clone(),
-                server.target_size.get(),
-            ))
+            .layer(ScreenLayer::new(state.instance().clone(), server.target_size.get()))
             // the key becomes a caller; every credential of the client ends here
             .layer(AuthenticateLayer::new(config.keys.clone()))
             // raw path and method become an operation, the request becomes a call
-            .layer(RouteLayer::new(
-                config.catalog.clone(),
-                server.deadline.get(),
-            ))
+            .layer(RouteLayer::new(config.catalog.clone(), server.deadline.get()))
             .service(seam);
-        Self {
-            stack: BoxCloneSyncService::new(stack),
-            state: state.clone(),
-        }
+        Self { stack: BoxCloneSyncService::new(stack), state: state.clone() }
     }
 
     /// Answers `request`.
@@ -106,10 +94,7 @@ fn upstream(config: &Config, state: &State) -> Upstream {
     let destinations: HashMap<ConnectionId, Destination> = config
         .base_urls()
         .map(|(connection, url)| {
-            let destination = Destination {
-                host: state.host(url),
-                prefix: url.prefix().into(),
-            };
+            let destination = Destination { host: state.host(url), prefix: url.prefix().into() };
             (connection.id.clone(), destination)
         })
         .collect();

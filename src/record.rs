@@ -133,11 +133,7 @@ impl Record {
     /// What is known when the call ends without the vendor's answer.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        if self.sent.load(Ordering::Acquire) {
-            Outcome::Unknown
-        } else {
-            Outcome::NotSent
-        }
+        if self.sent.load(Ordering::Acquire) { Outcome::Unknown } else { Outcome::NotSent }
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {

@@ -5,6 +5,7 @@
 
 mod activity;
 mod connection;
+mod linger;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
+pub use linger::RequestBody;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -55,7 +56,7 @@ pub trait Answer: Clone + Send + Sync + 'static {
     /// Answers one request.
     fn answer(
         &self,
-        request: http::Request<Incoming>,
+        request: http::Request<RequestBody>,
     ) -> impl Future<Output = http::Response<Self::Body>> + Send;
 
     /// A connection was opened or closed.

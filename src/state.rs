@@ -43,11 +43,7 @@ impl State {
     /// The state of a gateway that starts with `config`. Must be called inside a tokio runtime.
     #[must_use]
     pub fn new(config: &Config, telemetry: Telemetry) -> Self {
-        Self::with_dial(
-            config,
-            telemetry,
-            Arc::new(Dialer::new(config.vendor_tls.clone())),
-        )
+        Self::with_dial(config, telemetry, Arc::new(Dialer::new(config.vendor_tls.clone())))
     }
 
     /// The same with another way to open lines to the vendor.
@@ -85,10 +81,7 @@ impl State {
         vendor.dial = Arc::new(Dialer::new(config.vendor_tls.clone()));
         if vendor.limits == host_limits(config) {
             let dial = vendor.dial.clone();
-            vendor
-                .hosts
-                .values()
-                .for_each(|host| host.redial(dial.clone()));
+            vendor.hosts.values().for_each(|host| host.redial(dial.clone()));
         } else {
             // Other limits mean other sockets; calls under way keep theirs.
             vendor.limits = host_limits(config);
@@ -103,8 +96,7 @@ impl State {
         let (dial, limits) = (vendor.dial.clone(), vendor.limits);
         let (scheme, authority) = (url.scheme().clone(), url.authority().clone());
         let host = vendor.hosts.entry((scheme.clone(), authority.clone()));
-        host.or_insert_with(|| Arc::new(Host::new(scheme, authority, limits, dial)))
-            .clone()
+        host.or_insert_with(|| Arc::new(Host::new(scheme, authority, limits, dial))).clone()
     }
 
     /// This gateway's name in `Via`, fresh at each start.

@@ -26,11 +26,7 @@ pub fn server(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
         .with_no_client_auth()
         .with_single_cert(chain, key_der)
         .map_err(|error| {
-            format!(
-                "certificate '{}' with key '{}': {error}",
-                cert.display(),
-                key.display()
-            )
+            format!("certificate '{}' with key '{}': {error}", cert.display(), key.display())
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -41,14 +37,10 @@ pub fn server(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
 /// # Errors
 /// What is wrong with the file.
 pub fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for certificate in ca_file.map(certificates).transpose()?.unwrap_or_default() {
         let path = ca_file.unwrap_or(Path::new("")).display();
-        roots
-            .add(certificate)
-            .map_err(|error| format!("root in '{path}': {error}"))?;
+        roots.add(certificate).map_err(|error| format!("root in '{path}': {error}"))?;
     }
     Ok(ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()

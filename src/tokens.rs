@@ -31,11 +31,7 @@ impl TokenSource {
         let (place, text) = match self {
             Self::File(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
-                    format!(
-                        "token file '{}' cannot be read: {}",
-                        path.display(),
-                        error.kind()
-                    )
+                    format!("token file '{}' cannot be read: {}", path.display(), error.kind())
                 })?;
                 (format!("token file '{}'", path.display()), text)
             }

@@ -102,12 +102,7 @@ impl TryFrom<String> for Size {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let units = [
-            ("B", 1),
-            ("KiB", 1 << 10),
-            ("MiB", 1 << 20),
-            ("GiB", 1 << 30),
-        ];
+        let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
         parse(&text, &units)
             .and_then(|octets| usize::try_from(octets).ok())
             .map(Self)
@@ -167,31 +162,13 @@ mod tests {
 
     #[test]
     fn a_duration_is_a_whole_number_with_its_unit() {
-        for (text, ms) in [
-            ("250ms", 250),
-            ("5s", 5_000),
-            ("2m", 120_000),
-            ("1h", 3_600_000),
-            ("0s", 0),
-        ] {
+        for (text, ms) in
+            [("250ms", 250), ("5s", 5_000), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)]
+        {
             assert_eq!(Span::try_from(text.to_owned()).unwrap(), Span::millis(ms));
         }
-        for bad in [
-            "",
-            "5",
-            "s",
-            "1.5s",
-            "5 s",
-            "-1s",
-            "99999999999999999999s",
-            "100000h",
-        ] {
-            assert!(
-                Span::try_from(bad.to_owned())
-                    .unwrap_err()
-                    .contains("write"),
-                "{bad}"
-            );
+        for bad in ["", "5", "s", "1.5s", "5 s", "-1s", "99999999999999999999s", "100000h"] {
+            assert!(Span::try_from(bad.to_owned()).unwrap_err().contains("write"), "{bad}");
         }
     }
 

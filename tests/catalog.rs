@@ -21,19 +21,12 @@ fn by_the_rule<'a>(rows: &[&'a Operation], method: &Method, path: &str) -> Optio
         row.method == MethodPattern::Only(method.clone())
             && template.len() == segments.len()
             && template.iter().zip(&segments).all(|(part, segment)| {
-                if is_parameter(part) {
-                    !segment.is_empty()
-                } else {
-                    part == segment
-                }
+                if is_parameter(part) { !segment.is_empty() } else { part == segment }
             })
     };
     let literal_first =
         |row: &&&Operation| row.path.split('/').map(is_parameter).collect::<Vec<bool>>();
-    rows.iter()
-        .filter(fits)
-        .min_by_key(literal_first)
-        .map(|row| &*row.id)
+    rows.iter().filter(fits).min_by_key(literal_first).map(|row| &*row.id)
 }
 
 /// Segments that the templates use as literals, and ids that look like trouble.
@@ -46,16 +39,7 @@ fn segment() -> impl Strategy<Value = String> {
         .filter(|part| !part.is_empty() && !part.starts_with('{'))
         .collect();
     words.extend(
-        [
-            "a%2Fb",
-            "x;y=1",
-            "%252e",
-            "u@example.com",
-            "",
-            "{id}",
-            "Brands",
-        ]
-        .map(String::from),
+        ["a%2Fb", "x;y=1", "%252e", "u@example.com", "", "{id}", "Brands"].map(String::from),
     );
     words.sort();
     words.dedup();
@@ -85,10 +69,8 @@ fn every_row_is_found_by_an_address_made_from_its_template() {
     let catalog = Catalog::courier();
     assert_eq!(catalog.operations().len(), 196);
     for row in catalog.operations() {
-        let parts = row
-            .path
-            .split('/')
-            .map(|part| if part.starts_with('{') { "x%2F1" } else { part });
+        let parts =
+            row.path.split('/').map(|part| if part.starts_with('{') { "x%2F1" } else { part });
         let path = parts.collect::<Vec<_>>().join("/");
         let MethodPattern::Only(method) = &row.method else {
             panic!("{}: every row has a method", row.id)
@@ -129,10 +111,7 @@ ambiguous! {
 
 #[test]
 fn head_follows_get() {
-    assert_eq!(
-        found(&Catalog::courier(), "HEAD", "/brands/b1"),
-        "brands.get"
-    );
+    assert_eq!(found(&Catalog::courier(), "HEAD", "/brands/b1"), "brands.get");
 }
 
 #[test]
@@ -141,25 +120,15 @@ fn a_known_path_with_another_method_says_which_it_takes() {
     assert_eq!(found(&catalog, "PATCH", "/brands"), "405 GET, HEAD, POST");
     assert_eq!(found(&catalog, "OPTIONS", "/send"), "405 POST");
     assert_eq!(found(&catalog, "HEAD", "/send"), "405 POST");
-    assert_eq!(
-        found(&catalog, "TRACE", "/brands/x"),
-        "405 GET, HEAD, PUT, DELETE"
-    );
+    assert_eq!(found(&catalog, "TRACE", "/brands/x"), "405 GET, HEAD, PUT, DELETE");
 }
 
 #[test]
 fn what_is_no_row_is_unknown() {
     let catalog = Catalog::courier();
-    for path in [
-        "/",
-        "/Brands",
-        "/brands/",
-        "//brands",
-        "/brands//",
-        "/lists/a/b",
-        "/c",
-        "/brands/a/b",
-    ] {
+    for path in
+        ["/", "/Brands", "/brands/", "//brands", "/brands//", "/lists/a/b", "/c", "/brands/a/b"]
+    {
         assert_eq!(found(&catalog, "GET", path), "404", "{path}");
     }
 }
@@ -167,32 +136,18 @@ fn what_is_no_row_is_unknown() {
 #[test]
 fn an_id_with_an_encoded_slash_stays_one_segment() {
     let catalog = Catalog::courier();
-    assert_eq!(
-        found(&catalog, "GET", "/lists/a%2Fsubscriptions"),
-        "lists.get"
-    );
-    assert_eq!(
-        found(&catalog, "DELETE", "/profiles/a%2Flists"),
-        "profiles.delete"
-    );
+    assert_eq!(found(&catalog, "GET", "/lists/a%2Fsubscriptions"), "lists.get");
+    assert_eq!(found(&catalog, "DELETE", "/profiles/a%2Flists"), "profiles.delete");
 }
 
 #[test]
 fn columns_agree_with_each_other() {
     let catalog = Catalog::courier();
-    let read: std::collections::BTreeSet<&String> = catalog
-        .operations()
-        .iter()
-        .flat_map(|row| &row.reads)
-        .collect();
+    let read: std::collections::BTreeSet<&String> =
+        catalog.operations().iter().flat_map(|row| &row.reads).collect();
     for row in catalog.operations() {
         let get = row.method == MethodPattern::Only(Method::GET);
-        assert_eq!(
-            get,
-            row.access == tollgate::catalog::Access::Read,
-            "{}",
-            row.id
-        );
+        assert_eq!(get, row.access == tollgate::catalog::Access::Read, "{}", row.id);
         assert!(row.cache.is_none() || get, "{}", row.id);
         assert!(
             row.clears.iter().all(|tag| read.contains(tag)),
@@ -202,16 +157,9 @@ fn columns_agree_with_each_other() {
         assert!(row.pools.contains_key("connection"), "{}", row.id);
         assert!(get || row.reads.is_empty(), "{}", row.id);
     }
-    let cached = catalog
-        .operations()
-        .iter()
-        .filter(|row| row.cache.is_some())
-        .count();
-    let on = catalog
-        .operations()
-        .iter()
-        .filter(|row| row.cache.is_some_and(|cache| cache.on))
-        .count();
+    let cached = catalog.operations().iter().filter(|row| row.cache.is_some()).count();
+    let on =
+        catalog.operations().iter().filter(|row| row.cache.is_some_and(|cache| cache.on)).count();
     assert_eq!((cached, on), (19, 8));
 }
 
@@ -262,21 +210,14 @@ pools = { connection = 1, send = 1 }
     let catalog = Catalog::parse(text).unwrap();
     assert_eq!(catalog.operations().len(), 196);
     assert_eq!(catalog.pools().len(), 5);
-    let row = catalog
-        .operations()
-        .iter()
-        .find(|row| &*row.id == "messages.send")
-        .unwrap();
+    let row = catalog.operations().iter().find(|row| &*row.id == "messages.send").unwrap();
     assert_eq!(row.pools.len(), 2);
 }
 
 #[test]
 fn a_wrong_catalogue_is_refused_with_every_reason() {
     let cases = [
-        (
-            OTHER_VENDOR.replace("files.any", "files.read"),
-            "'files.read' is there twice",
-        ),
+        (OTHER_VENDOR.replace("files.any", "files.read"), "'files.read' is there twice"),
         (
             OTHER_VENDOR.replace("\"/files/{*rest}\"", "\"/files/{*rest}/x\""),
             "only allowed at the end",
@@ -285,18 +226,9 @@ fn a_wrong_catalogue_is_refused_with_every_reason() {
             OTHER_VENDOR.replace("connection = 0", "other = 1"),
             "'other', which no [[pool]] declares",
         ),
-        (
-            OTHER_VENDOR.replace("method = \"*\"", "method = \"BREW\""),
-            "'BREW' is none of GET",
-        ),
-        (
-            OTHER_VENDOR.replace("\"read\"", "\"look\""),
-            "unknown variant `look`",
-        ),
-        (
-            OTHER_VENDOR.replace("\"/files/{id}\"", "\"files\""),
-            "must begin with '/'",
-        ),
+        (OTHER_VENDOR.replace("method = \"*\"", "method = \"BREW\""), "'BREW' is none of GET"),
+        (OTHER_VENDOR.replace("\"read\"", "\"look\""), "unknown variant `look`"),
+        (OTHER_VENDOR.replace("\"/files/{id}\"", "\"files\""), "must begin with '/'"),
         (
             format!(
                 "{OTHER_VENDOR}\n[[operation]]\nid = \"x\"\ngroup = \"x\"\nmethod = \"GET\"\npath = \"/files/{{name}}\"\naccess = \"read\"\n"
@@ -307,9 +239,6 @@ fn a_wrong_catalogue_is_refused_with_every_reason() {
     for (text, reason) in cases {
         let problems = Catalog::parse(&text).unwrap_err();
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        assert!(
-            all.iter().any(|problem| problem.contains(reason)),
-            "{reason}: {all:#?}"
-        );
+        assert!(all.iter().any(|problem| problem.contains(reason)), "{reason}: {all:#?}");
     }
 }

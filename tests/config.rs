@@ -39,10 +39,7 @@ fn problems(text: &str) -> Vec<String> {
 
 fn refused(text: &str, reason: &str) {
     let found = problems(text);
-    assert!(
-        found.iter().any(|problem| problem.contains(reason)),
-        "{reason}: {found:#?}\n{text}"
-    );
+    assert!(found.iter().any(|problem| problem.contains(reason)), "{reason}: {found:#?}\n{text}");
 }
 
 #[test]
@@ -64,10 +61,7 @@ fn every_problem_is_reported_at_once_with_its_place() {
         found[1].contains("unknown field `headsize`") && found[1].contains("`head_size`"),
         "{found:#?}"
     );
-    assert!(
-        found[2].starts_with("line 5, column 11: '5' is not a duration"),
-        "{found:#?}"
-    );
+    assert!(found[2].starts_with("line 5, column 11: '5' is not a duration"), "{found:#?}");
     assert!(
         found[3].contains("unknown field `scope`") && found[3].contains("`scopes`"),
         "{found:#?}"
@@ -81,11 +75,7 @@ fn rules_over_several_keys_are_reported_at_once_too() {
         tenant(
             "acme",
             "tok-1",
-            &app(
-                "billing",
-                "k1",
-                "scopes = [\"brand\"]\nconnections = [\"other\"]\n"
-            )
+            &app("billing", "k1", "scopes = [\"brand\"]\nconnections = [\"other\"]\n")
         )
     );
     let found = problems(&text);
@@ -96,10 +86,7 @@ fn rules_over_several_keys_are_reported_at_once_too() {
         "no scope 'brand'",
         "has no connection 'other'",
     ] {
-        assert!(
-            found.iter().any(|problem| problem.contains(reason)),
-            "{reason}: {found:#?}"
-        );
+        assert!(found.iter().any(|problem| problem.contains(reason)), "{reason}: {found:#?}");
     }
 }
 
@@ -115,19 +102,13 @@ fn a_connection_has_one_tenant_and_a_token_one_connection() {
     refused(&format!("{one}{bearer}"), "have one token");
     let same_id = tenant("umbrella", "tok-2", &app("billing", "k2", ""))
         .replace("umbrella-prod", "acme-prod");
-    refused(
-        &format!("{one}{same_id}"),
-        "connection 'acme-prod' belongs to tenant 'acme' already",
-    );
+    refused(&format!("{one}{same_id}"), "connection 'acme-prod' belongs to tenant 'acme' already");
 }
 
 #[test]
 fn names_are_unique_where_they_must_be() {
     let twice = format!("{}{}", app("billing", "k1", ""), app("billing", "k2", ""));
-    refused(
-        &tenant("acme", "tok-1", &twice),
-        "app 'billing' is there twice",
-    );
+    refused(&tenant("acme", "tok-1", &twice), "app 'billing' is there twice");
     let keys = format!("{}{}", app("billing", "k1", ""), app("console", "k1", ""));
     refused(&tenant("acme", "tok-1", &keys), "key id 'k1' is taken");
     let acme = tenant("acme", "tok-1", &app("billing", "k1", ""));
@@ -141,22 +122,12 @@ fn an_app_with_several_connections_must_choose() {
         "[[tenant.connection]]\nid = \"acme-test\"\ntoken = {{ file = '{}' }}\n",
         file.display()
     );
+    let text = tenant("acme", "tok-1", &format!("{second}{}", app("billing", "k1", "")));
+    refused(&text, "app 'billing' must say connections = [...]: tenant 'acme' has 2 of them");
     let text = tenant(
         "acme",
         "tok-1",
-        &format!("{second}{}", app("billing", "k1", "")),
-    );
-    refused(
-        &text,
-        "app 'billing' must say connections = [...]: tenant 'acme' has 2 of them",
-    );
-    let text = tenant(
-        "acme",
-        "tok-1",
-        &format!(
-            "{second}{}",
-            app("billing", "k1", "connections = [\"acme-test\"]\n")
-        ),
+        &format!("{second}{}", app("billing", "k1", "connections = [\"acme-test\"]\n")),
     );
     assert_eq!(problems(&text), Vec::<String>::new());
 }
@@ -167,18 +138,9 @@ fn a_token_that_is_missing_or_unusable_is_named_by_its_place() {
     let missing = text.replace("token-acme-tok-1", "nowhere");
     refused(&missing, "nowhere' cannot be read: entity not found");
     let variable = "[[tenant]]\nid = \"a\"\n[[tenant.connection]]\nid = \"c\"\ntoken = { env = \"TOLLGATE_TEST_UNSET\" }\n";
-    refused(
-        variable,
-        "environment variable 'TOLLGATE_TEST_UNSET' is not set",
-    );
-    refused(
-        &tenant("acme", "Bearer ", &app("billing", "k1", "")),
-        "is empty",
-    );
-    refused(
-        &tenant("acme", "two words", &app("billing", "k1", "")),
-        "holds white space",
-    );
+    refused(variable, "environment variable 'TOLLGATE_TEST_UNSET' is not set");
+    refused(&tenant("acme", "Bearer ", &app("billing", "k1", "")), "is empty");
+    refused(&tenant("acme", "two words", &app("billing", "k1", "")), "holds white space");
 }
 
 #[test]
@@ -193,10 +155,7 @@ fn a_secret_in_the_wrong_place_is_not_printed() {
     let found = problems(&format!("{text}{apps}"));
     assert!(found.len() >= 3, "{found:#?}");
     for problem in found {
-        assert!(
-            !problem.contains(secret) && !problem.contains(&key),
-            "{problem}"
-        );
+        assert!(!problem.contains(secret) && !problem.contains(&key), "{problem}");
     }
 }
 
@@ -222,10 +181,7 @@ fn golden(path: &str, text: &str) {
         std::fs::write(path, text).unwrap();
     }
     let there = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        there == text,
-        "{path} is not what the code says: run the tests once with UPDATE=1"
-    );
+    assert!(there == text, "{path} is not what the code says: run the tests once with UPDATE=1");
 }
 
 #[test]
@@ -269,20 +225,13 @@ fn exit_codes_tell_usage_from_configuration() {
     let broken = scratch("broken.toml", "[server]\nlisten = 8080\n");
     let (code, text) = tollgate(&["check", broken.to_str().unwrap()]);
     assert_eq!(code, Some(64), "{text}");
-    assert!(
-        text.contains("broken.toml: 1 problem\n  line 2, column 10: "),
-        "{text}"
-    );
+    assert!(text.contains("broken.toml: 1 problem\n  line 2, column 10: "), "{text}");
     let (code, text) = tollgate(&["serve", "--config", broken.to_str().unwrap()]);
     assert_eq!(code, Some(64), "{text}");
     assert_eq!(tollgate(&["serv"]).0, Some(2));
     assert_eq!(tollgate(&["--version"]).0, Some(0));
     let (code, text) = tollgate(&["check", "nowhere.toml"]);
-    assert_eq!(
-        (code, text.contains("cannot be read")),
-        (Some(64), true),
-        "{text}"
-    );
+    assert_eq!((code, text.contains("cannot be read")), (Some(64), true), "{text}");
 }
 
 #[test]

@@ -23,10 +23,7 @@ async fn run() -> Result<(), String> {
     let address = args.next().unwrap_or_else(|| "127.0.0.1:0".into());
     let seed = args
         .next()
-        .map(|s| {
-            s.parse::<u64>()
-                .map_err(|_| format!("the seed {s:?} is no number"))
-        })
+        .map(|s| s.parse::<u64>().map_err(|_| format!("the seed {s:?} is no number")))
         .transpose()?;
     let mut options = match args.next() {
         Some(file) => {
@@ -38,14 +35,10 @@ async fn run() -> Result<(), String> {
     if let Some(seed) = seed {
         options.seed = seed;
     }
-    let listener = tokio::net::TcpListener::bind(&address)
-        .await
-        .map_err(|e| format!("{address}: {e}"))?;
+    let listener =
+        tokio::net::TcpListener::bind(&address).await.map_err(|e| format!("{address}: {e}"))?;
     let bound = listener.local_addr().map_err(|e| e.to_string())?;
-    #[expect(
-        clippy::print_stdout,
-        reason = "the address is what this program has to say"
-    )]
+    #[expect(clippy::print_stdout, reason = "the address is what this program has to say")]
     {
         println!("listening on {bound}");
     }

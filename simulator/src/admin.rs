@@ -63,16 +63,9 @@ pub(crate) fn handle(sim: &mut Simulator, now: Micros, path: &str, request: &Req
         ("POST", "clock") => {
             let done = parsed(&request.body, |change: ClockChange| {
                 sim.clock.step(change.step_ms);
-                change
-                    .drift_ppm
-                    .iter()
-                    .for_each(|ppm| sim.clock.set_drift(now, *ppm));
+                change.drift_ppm.iter().for_each(|ppm| sim.clock.set_drift(now, *ppm));
             });
-            if done.status == 204 {
-                clock(sim, now)
-            } else {
-                done
-            }
+            if done.status == 204 { clock(sim, now) } else { done }
         }
         ("GET", "switches") => Reply::json(200, &json!(sim.options.switches)),
         ("PATCH", "switches") => switches(sim, &request.body),
@@ -124,16 +117,8 @@ fn requests(sim: &Simulator, query: &Query) -> Reply {
         method: text("method"),
         after: query.get("after").and_then(|v| v.parse().ok()).unwrap_or(0),
     };
-    let limit = query
-        .get("limit")
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(ENTRIES);
-    let found: Vec<Value> = sim
-        .journal
-        .find(&search)
-        .take(limit)
-        .map(Entry::view)
-        .collect();
+    let limit = query.get("limit").and_then(|v| v.parse().ok()).unwrap_or(ENTRIES);
+    let found: Vec<Value> = sim.journal.find(&search).take(limit).map(Entry::view).collect();
     Reply::json(
         200,
         &json!({ "requests": found, "total": sim.journal.total(), "dropped": sim.journal.dropped() }),
@@ -169,9 +154,7 @@ fn switches(sim: &mut Simulator, body: &[u8]) -> Reply {
         return Reply::error(400, "simulator_error", "an object of switches is needed");
     };
     let mut all = json!(sim.options.switches);
-    changes
-        .into_iter()
-        .for_each(|(name, value)| all[name] = value);
+    changes.into_iter().for_each(|(name, value)| all[name] = value);
     match serde_json::from_value(all) {
         Ok(changed) => {
             sim.options.switches = changed;
@@ -195,10 +178,7 @@ fn versions(sim: &Simulator, query: &Query) -> Reply {
 /// As new; a body replaces the options.
 fn reset(sim: &mut Simulator, body: &[u8]) -> Reply {
     if !body.is_empty() {
-        match std::str::from_utf8(body)
-            .map_err(|e| e.to_string())
-            .and_then(Options::from_json)
-        {
+        match std::str::from_utf8(body).map_err(|e| e.to_string()).and_then(Options::from_json) {
             Ok(options) => sim.options = options,
             Err(e) => return Reply::error(400, "simulator_error", &e),
         }

@@ -67,28 +67,17 @@ pub(crate) type Outcome = Result<Success, Failure>;
 impl Failure {
     /// 400, a validation failure.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self {
-            status: 400,
-            kind: "invalid_request_error",
-            message: message.into(),
-            record: None,
-        }
+        Self { status: 400, kind: "invalid_request_error", message: message.into(), record: None }
     }
 
     /// 404 with the usual words.
     pub(crate) fn not_found() -> Self {
-        Self {
-            status: 404,
-            ..Self::invalid("Not Found")
-        }
+        Self { status: 404, ..Self::invalid("Not Found") }
     }
 
     /// 409.
     pub(crate) fn conflict(message: &str) -> Self {
-        Self {
-            status: 409,
-            ..Self::invalid(message)
-        }
+        Self { status: 409, ..Self::invalid(message) }
     }
 
     /// 507: the simulator's own bound on rows; Courier has no such answer.
@@ -192,11 +181,5 @@ pub(crate) fn rows_of<T>(
     page: Page<'_, T>,
     view: impl Fn(&str, &T) -> Value,
 ) -> (Vec<Value>, Option<String>) {
-    (
-        page.rows
-            .into_iter()
-            .map(|(id, row)| view(id, row))
-            .collect(),
-        page.cursor,
-    )
+    (page.rows.into_iter().map(|(id, row)| view(id, row)).collect(), page.cursor)
 }

@@ -25,19 +25,13 @@ impl Caller {
             return Err(refuse());
         }
         let credential = options.tokens.get(token).cloned();
-        let credential = credential.unwrap_or_else(|| Credential {
-            workspace: token.to_owned(),
-            ..Credential::default()
-        });
+        let credential = credential
+            .unwrap_or_else(|| Credential { workspace: token.to_owned(), ..Credential::default() });
         let kind = match credential.environment {
             Environment::Production => "production",
             Environment::Test => "test",
         };
         let environment = format!("{}/{kind}", credential.workspace);
-        Ok(Self {
-            token: token.to_owned(),
-            credential,
-            environment,
-        })
+        Ok(Self { token: token.to_owned(), credential, environment })
     }
 }

@@ -129,8 +129,7 @@ impl Catalogue {
 
     /// Whether a row with exactly this template and method exists.
     pub fn has(&self, method: &str, template: &str) -> bool {
-        self.rows()
-            .any(|r| r.method == method && r.path == template)
+        self.rows().any(|r| r.method == method && r.path == template)
     }
 }
 
@@ -152,26 +151,14 @@ mod tests {
 
     #[test]
     fn a_literal_wins_over_a_parameter_and_the_match_can_step_back() {
-        assert_eq!(
-            id("GET", "/journeys/runs").as_deref(),
-            Some("journeys.runs.list")
-        );
-        assert_eq!(
-            id("GET", "/journeys/runs/templates").as_deref(),
-            Some("journeys.runs.get")
-        );
+        assert_eq!(id("GET", "/journeys/runs").as_deref(), Some("journeys.runs.list"));
+        assert_eq!(id("GET", "/journeys/runs/templates").as_deref(), Some("journeys.runs.get"));
         assert_eq!(
             id("PUT", "/notifications/x/elements/checks").as_deref(),
             Some("notifications.elements.put")
         );
-        assert_eq!(
-            id("POST", "/automations/runs/invoke").as_deref(),
-            Some("automations.invoke")
-        );
-        assert_eq!(
-            id("GET", "/preferences/logs").as_deref(),
-            Some("preferences.logs.list")
-        );
+        assert_eq!(id("POST", "/automations/runs/invoke").as_deref(), Some("automations.invoke"));
+        assert_eq!(id("GET", "/preferences/logs").as_deref(), Some("preferences.logs.list"));
     }
 
     #[test]

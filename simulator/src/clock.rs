@@ -131,11 +131,8 @@ mod tests {
 
     #[test]
     fn drift_and_steps_add_up_without_a_jump_between() {
-        let mut c = clock(ClockOptions {
-            drift_ppm: 100_000,
-            skew_ms: 5,
-            ..ClockOptions::default()
-        });
+        let mut c =
+            clock(ClockOptions { drift_ppm: 100_000, skew_ms: 5, ..ClockOptions::default() });
         assert_eq!(c.at(Micros::from_secs(10)), Micros(11_005_000));
         c.set_drift(Micros::from_secs(10), 0);
         assert_eq!(c.at(Micros::from_secs(11)), Micros(12_005_000));
@@ -145,14 +142,8 @@ mod tests {
 
     #[test]
     fn in_step_mode_only_ticks_and_steps_move_time() {
-        let mut c = clock(ClockOptions {
-            mode: Mode::Step,
-            ..ClockOptions::default()
-        });
-        assert_eq!(
-            c.wall(Micros::from_secs(99)).iso(),
-            "2026-01-02T03:04:05.000Z"
-        );
+        let mut c = clock(ClockOptions { mode: Mode::Step, ..ClockOptions::default() });
+        assert_eq!(c.wall(Micros::from_secs(99)).iso(), "2026-01-02T03:04:05.000Z");
         c.tick();
         assert_eq!(c.wall(Micros::ZERO).iso(), "2026-01-02T03:04:06.000Z");
     }

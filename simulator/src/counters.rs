@@ -21,11 +21,7 @@ pub struct CountersOptions {
 
 impl Default for CountersOptions {
     fn default() -> Self {
-        Self {
-            window_ms: 60_000,
-            phases: 4,
-            keys: 4096,
-        }
+        Self { window_ms: 60_000, phases: 4, keys: 4096 }
     }
 }
 
@@ -86,22 +82,13 @@ impl Meter {
     fn new(options: &CountersOptions) -> Self {
         let window = options.window_ms.saturating_mul(1000).max(1);
         let phases = options.phases.max(1);
-        let mut windows = vec![(
-            Algorithm::Sliding,
-            Window::new(Algorithm::Sliding, window, 0),
-        )];
+        let mut windows = vec![(Algorithm::Sliding, Window::new(Algorithm::Sliding, window, 0))];
         for n in 0..phases {
             for algorithm in [Algorithm::Fixed, Algorithm::Weighted] {
-                windows.push((
-                    algorithm,
-                    Window::new(algorithm, window, window / phases * n),
-                ));
+                windows.push((algorithm, Window::new(algorithm, window, window / phases * n)));
             }
         }
-        Self {
-            windows,
-            largest: Largest::default(),
-        }
+        Self { windows, largest: Largest::default() }
     }
 
     fn add(&mut self, at: u64) {
@@ -153,10 +140,8 @@ impl Counters {
                 continue;
             };
             self.meters[meter][0].add(at);
-            for (moment, time) in [
-                (Moment::Between, at.midpoint(answer)),
-                (Moment::Answer, answer),
-            ] {
+            for (moment, time) in [(Moment::Between, at.midpoint(answer)), (Moment::Answer, answer)]
+            {
                 self.order += 1;
                 self.ahead.push(Reverse((time, self.order, meter, moment)));
             }
@@ -188,11 +173,7 @@ impl Counters {
 
     fn report_of(&self, meter: usize) -> Report {
         let [arrival, between, answer] = &self.meters[meter];
-        Report {
-            arrival: arrival.largest,
-            between: between.largest,
-            answer: answer.largest,
-        }
+        Report { arrival: arrival.largest, between: between.largest, answer: answer.largest }
     }
 
     fn advance(&mut self, at: u64) {
@@ -226,11 +207,7 @@ mod tests {
 
     #[test]
     fn a_burst_after_a_burst_is_seen_by_the_sliding_window_only() {
-        let mut c = Counters::new(&CountersOptions {
-            window_ms: 60_000,
-            phases: 1,
-            keys: 10,
-        });
+        let mut c = Counters::new(&CountersOptions { window_ms: 60_000, phases: 1, keys: 10 });
         for at in [59_000_000, 61_000_000] {
             (0..50).for_each(|i| c.record("t", "lists.put", at + i, at + i));
         }
@@ -242,11 +219,7 @@ mod tests {
 
     #[test]
     fn the_moment_of_counting_changes_the_largest_count() {
-        let mut c = Counters::new(&CountersOptions {
-            window_ms: 1000,
-            phases: 1,
-            keys: 10,
-        });
+        let mut c = Counters::new(&CountersOptions { window_ms: 1000, phases: 1, keys: 10 });
         c.record("t", "x", 0, 1_500_000);
         c.record("t", "x", 1_200_000, 1_600_000);
         let r = c.report("t", None, 1_599_999);
@@ -256,10 +229,7 @@ mod tests {
 
     #[test]
     fn too_many_tokens_are_told_not_kept() {
-        let mut c = Counters::new(&CountersOptions {
-            keys: 2,
-            ..CountersOptions::default()
-        });
+        let mut c = Counters::new(&CountersOptions { keys: 2, ..CountersOptions::default() });
         c.record("a", "x", 0, 0);
         c.record("b", "x", 0, 0);
         assert_eq!(c.overflow(), 2);

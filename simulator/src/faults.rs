@@ -253,16 +253,11 @@ impl When {
         };
         self.operation.as_deref().is_none_or(operation)
             && self.method.as_deref().is_none_or(|m| m == call.method)
-            && self
-                .path
-                .as_deref()
-                .is_none_or(|p| call.target.starts_with(p))
+            && self.path.as_deref().is_none_or(|p| call.target.starts_with(p))
             && self.token.as_deref().is_none_or(|t| t == call.token)
             && self.from_ms.is_none_or(|from| ms >= from)
             && self.until_ms.is_none_or(|until| ms < until)
-            && self
-                .every_ms
-                .is_none_or(|every| ms % every.max(1) < self.for_ms.unwrap_or(every))
+            && self.every_ms.is_none_or(|every| ms % every.max(1) < self.for_ms.unwrap_or(every))
     }
 }
 
@@ -279,11 +274,8 @@ pub struct Faults {
 impl Faults {
     /// The faults of a script; its dice follow from `seed` alone.
     pub fn new(script: &[Fault], seed: u64) -> Self {
-        let mut faults = Self {
-            rules: Vec::new(),
-            by_header: BTreeMap::new(),
-            dice: Rng::new(seed ^ 0xFA_017),
-        };
+        let mut faults =
+            Self { rules: Vec::new(), by_header: BTreeMap::new(), dice: Rng::new(seed ^ 0xFA_017) };
         script.iter().for_each(|f| faults.add(f.clone()));
         faults
     }
@@ -349,11 +341,7 @@ pub(crate) fn parse_header(text: &str) -> Result<Fault, String> {
         return Ok(fault);
     }
     serde_json::from_str::<Effect>(text)
-        .map(|effect| Fault {
-            id: None,
-            when: When::default(),
-            effect,
-        })
+        .map(|effect| Fault { id: None, when: When::default(), effect })
         .map_err(|e| e.to_string())
 }
 
@@ -383,9 +371,7 @@ mod tests {
             )],
             1,
         );
-        let hits: Vec<bool> = (0..5)
-            .map(|_| f.pick(&call("lists.put")).is_some())
-            .collect();
+        let hits: Vec<bool> = (0..5).map(|_| f.pick(&call("lists.put")).is_some()).collect();
         assert_eq!(hits, [false, true, true, false, false]);
         assert!(f.pick(&call("brands.list")).is_none());
     }
@@ -399,25 +385,15 @@ mod tests {
             1,
         );
         assert!(f.pick(&call("x")).is_none());
-        assert!(
-            f.pick(&Candidate {
-                now: Micros::from_millis(3050),
-                ..call("x")
-            })
-            .is_some()
-        );
+        assert!(f.pick(&Candidate { now: Micros::from_millis(3050), ..call("x") }).is_some());
     }
 
     #[test]
     fn one_seed_hits_the_same_calls() {
-        let script = [fault(
-            r#"{"when":{"probability":0.3},"effect":{"gzip":true}}"#,
-        )];
+        let script = [fault(r#"{"when":{"probability":0.3},"effect":{"gzip":true}}"#)];
         let run = |seed| {
             let mut f = Faults::new(&script, seed);
-            (0..64)
-                .map(|_| f.pick(&call("x")).is_some())
-                .collect::<Vec<_>>()
+            (0..64).map(|_| f.pick(&call("x")).is_some()).collect::<Vec<_>>()
         };
         assert_eq!(run(4), run(4));
         assert_ne!(run(4), run(5));
@@ -428,9 +404,7 @@ mod tests {
         let effect = |json: &str| serde_json::from_str::<Effect>(json).unwrap().commits();
         assert!(effect(r#"{"wire":{"kind":"cut","after":0}}"#));
         assert!(!effect(r#"{"answer":{"kind":"status","status":500}}"#));
-        assert!(effect(
-            r#"{"answer":{"kind":"status","status":500},"commit":true}"#
-        ));
+        assert!(effect(r#"{"answer":{"kind":"status","status":500},"commit":true}"#));
         assert!(parse_header(r#"{"unheard":1}"#).is_err());
     }
 }

@@ -6,11 +6,8 @@ const BLOCK: usize = 65_535;
 /// Wraps bytes so that any gzip reader gives them back.
 pub(crate) fn stored(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    let blocks: Vec<&[u8]> = if bytes.is_empty() {
-        vec![bytes]
-    } else {
-        bytes.chunks(BLOCK).collect()
-    };
+    let blocks: Vec<&[u8]> =
+        if bytes.is_empty() { vec![bytes] } else { bytes.chunks(BLOCK).collect() };
     for (n, block) in blocks.iter().enumerate() {
         let len = u16::try_from(block.len()).expect("a block is at most 65 535 bytes");
         out.push(u8::from(n + 1 == blocks.len()));
@@ -28,11 +25,7 @@ pub(crate) fn stored(bytes: &[u8]) -> Vec<u8> {
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |c, _| {
-            if c & 1 == 1 {
-                (c >> 1) ^ 0xedb8_8320
-            } else {
-                c >> 1
-            }
+            if c & 1 == 1 { (c >> 1) ^ 0xedb8_8320 } else { c >> 1 }
         })
     };
     !bytes.iter().fold(!0, step)

@@ -38,11 +38,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// An empty memory for at most `capacity` keys.
     pub(crate) const fn new(capacity: usize) -> Self {
-        Self {
-            stored: BTreeMap::new(),
-            order: VecDeque::new(),
-            capacity,
-        }
+        Self { stored: BTreeMap::new(), order: VecDeque::new(), capacity }
     }
 
     /// Looks a key up.
@@ -61,14 +57,7 @@ impl Memory {
         }
         if self
             .stored
-            .insert(
-                key.clone(),
-                Stored {
-                    reply: reply.clone(),
-                    answered,
-                    expires,
-                },
-            )
+            .insert(key.clone(), Stored { reply: reply.clone(), answered, expires })
             .is_none()
         {
             self.order.push_back(key);
@@ -87,16 +76,12 @@ pub(crate) fn expires(header: Option<&str>, wall: Wall, switches: &Switches) -> 
     let Some(text) = header else {
         return wall.plus_ms(switches.idempotency_hours.saturating_mul(HOUR_MS));
     };
-    let number = text
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|n| match switches.idempotency_epoch {
-            EpochUnit::Seconds => Wall(n.saturating_mul(1000)),
-            EpochUnit::Millis => Wall(n),
-            EpochUnit::Either if n > 100_000_000_000 => Wall(n),
-            EpochUnit::Either => Wall(n.saturating_mul(1000)),
-        });
+    let number = text.trim().parse::<u64>().ok().map(|n| match switches.idempotency_epoch {
+        EpochUnit::Seconds => Wall(n.saturating_mul(1000)),
+        EpochUnit::Millis => Wall(n),
+        EpochUnit::Either if n > 100_000_000_000 => Wall(n),
+        EpochUnit::Either => Wall(n.saturating_mul(1000)),
+    });
     let wanted = number.or_else(|| Wall::parse_iso(text)).unwrap_or(wall);
     wanted.clamp(wall.plus_ms(DAY_MS), wall.plus_ms(YEAR_MS))
 }
@@ -110,11 +95,7 @@ mod tests {
         let wall = Wall(1_767_323_045_000);
         let s = Switches::default();
         let two_days = wall.plus_ms(2 * DAY_MS);
-        for text in [
-            two_days.iso(),
-            two_days.0.to_string(),
-            (two_days.0 / 1000).to_string(),
-        ] {
+        for text in [two_days.iso(), two_days.0.to_string(), (two_days.0 / 1000).to_string()] {
             assert_eq!(expires(Some(&text), wall, &s), two_days, "{text}");
         }
         assert_eq!(expires(None, wall, &s), wall.plus_ms(DAY_MS));

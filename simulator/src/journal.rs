@@ -25,11 +25,7 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self {
-            entries: 20_000,
-            body: 16 * 1024,
-            bytes: 64 * 1024 * 1024,
-        }
+        Self { entries: 20_000, body: 16 * 1024, bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -117,12 +113,7 @@ impl Entry {
     }
 
     fn weight(&self) -> usize {
-        let headers: usize = self
-            .request
-            .headers
-            .iter()
-            .map(|(n, v)| n.len() + v.len())
-            .sum();
+        let headers: usize = self.request.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
         self.request.raw_head.len() + self.request.body.len() + self.request.target.len() + headers
     }
 }
@@ -153,8 +144,7 @@ impl Search {
             && is(&self.operation, e.operation.as_deref())
             && is(&self.method, Some(&e.request.method))
             && self.path.as_deref().is_none_or(|p| {
-                p.strip_suffix('*')
-                    .map_or_else(|| path == p, |start| path.starts_with(start))
+                p.strip_suffix('*').map_or_else(|| path == p, |start| path.starts_with(start))
             })
     }
 }
@@ -170,12 +160,7 @@ pub struct Journal {
 impl Journal {
     /// An empty journal.
     pub fn new(options: &JournalOptions) -> Self {
-        Self {
-            options: options.clone(),
-            entries: VecDeque::new(),
-            next: 1,
-            bytes: 0,
-        }
+        Self { options: options.clone(), entries: VecDeque::new(), next: 1, bytes: 0 }
     }
 
     /// Adds an entry and gives its number.
@@ -200,8 +185,7 @@ impl Journal {
     /// The entry of this number, if it is still kept.
     pub fn get_mut(&mut self, seq: u64) -> Option<&mut Entry> {
         let first = self.entries.front()?.seq;
-        self.entries
-            .get_mut(usize::try_from(seq.checked_sub(first)?).ok()?)
+        self.entries.get_mut(usize::try_from(seq.checked_sub(first)?).ok()?)
     }
 
     /// The entries that fit, oldest first.
@@ -233,10 +217,7 @@ impl Journal {
     /// Groups of POSTs that took effect more than once with the same token, path and body: what a gateway must never cause.
     pub fn duplicates(&self) -> Vec<Vec<u64>> {
         let mut groups: BTreeMap<(&str, &str, u64, u64), Vec<u64>> = BTreeMap::new();
-        for e in self
-            .entries
-            .iter()
-            .filter(|e| e.committed.is_some() && e.request.method == "POST")
+        for e in self.entries.iter().filter(|e| e.committed.is_some() && e.request.method == "POST")
         {
             let path = e.request.target.split('?').next().unwrap_or_default();
             groups
@@ -254,9 +235,9 @@ impl Journal {
 }
 
 fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| {
-        (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -265,9 +246,7 @@ mod tests {
 
     fn entry(target: &str, body: &str, committed: bool) -> Entry {
         let mut e = Entry::new(
-            Request::new("POST", target)
-                .token("t")
-                .bytes(body.to_owned()),
+            Request::new("POST", target).token("t").bytes(body.to_owned()),
             Micros::ZERO,
             Wall(0),
         );
@@ -277,11 +256,7 @@ mod tests {
 
     #[test]
     fn the_ring_is_bounded_in_entries_and_bytes_and_numbers_go_on() {
-        let mut j = Journal::new(&JournalOptions {
-            entries: 3,
-            body: 4,
-            bytes: 1000,
-        });
+        let mut j = Journal::new(&JournalOptions { entries: 3, body: 4, bytes: 1000 });
         for _ in 0..5 {
             j.add(entry("/send", "123456789", true));
         }

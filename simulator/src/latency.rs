@@ -51,11 +51,7 @@ impl Latency {
                 median_ms * (sigma * radius * (std::f64::consts::TAU * dice.unit()).cos()).exp()
             }
         };
-        let bounded = if ms.is_finite() {
-            ms.clamp(0.0, LONGEST_MS)
-        } else {
-            LONGEST_MS
-        };
+        let bounded = if ms.is_finite() { ms.clamp(0.0, LONGEST_MS) } else { LONGEST_MS };
         Micros(micros(bounded))
     }
 }
@@ -76,13 +72,9 @@ mod tests {
     #[test]
     fn half_of_a_lognormal_lies_below_its_median() {
         let mut dice = Rng::new(3);
-        let latency = Latency::Lognormal {
-            median_ms: 100.0,
-            sigma: 1.0,
-        };
-        let below = (0..10_000)
-            .filter(|_| latency.draw(&mut dice) < Micros::from_millis(100))
-            .count();
+        let latency = Latency::Lognormal { median_ms: 100.0, sigma: 1.0 };
+        let below =
+            (0..10_000).filter(|_| latency.draw(&mut dice) < Micros::from_millis(100)).count();
         assert!((4800..5200).contains(&below), "{below}");
     }
 

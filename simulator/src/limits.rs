@@ -45,10 +45,7 @@ pub struct LimitRule {
 impl LimitRule {
     /// `calls` a minute for one operation.
     pub fn per_minute(operation: &str, calls: u64) -> Self {
-        Self {
-            operations: vec![operation.to_owned()],
-            ..Self::global(calls, 60_000)
-        }
+        Self { operations: vec![operation.to_owned()], ..Self::global(calls, 60_000) }
     }
 
     /// `calls` in any window, over all operations of a token.
@@ -91,10 +88,7 @@ pub(crate) struct Limits {
 impl Limits {
     /// Limits with empty windows.
     pub(crate) const fn new(rules: Vec<LimitRule>) -> Self {
-        Self {
-            rules,
-            windows: BTreeMap::new(),
-        }
+        Self { rules, windows: BTreeMap::new() }
     }
 
     /// The rules in force.
@@ -115,17 +109,7 @@ impl Limits {
         let Self { rules, windows } = self;
         let counting: Vec<(usize, String)> = (rules.iter().enumerate())
             .filter(|(_, r)| r.operations.is_empty() || r.operations.iter().any(|o| o == operation))
-            .map(|(n, r)| {
-                (
-                    n,
-                    if r.scope == Scope::Token {
-                        token
-                    } else {
-                        workspace
-                    }
-                    .to_owned(),
-                )
-            })
+            .map(|(n, r)| (n, if r.scope == Scope::Token { token } else { workspace }.to_owned()))
             .collect();
         if windows.len() + counting.len() > KEPT {
             windows.clear();
@@ -164,10 +148,7 @@ mod tests {
         for i in 0..20 {
             l.take("lists.put", "t", "w", i * 1000).unwrap();
         }
-        assert_eq!(
-            l.take("lists.put", "other token", "w", 20_000),
-            Err(60_000_000 - 20_000)
-        );
+        assert_eq!(l.take("lists.put", "other token", "w", 20_000), Err(60_000_000 - 20_000));
         l.take("lists.put", "t", "other", 20_000).unwrap();
         l.take("lists.get", "t", "w", 20_000).unwrap();
         l.take("lists.put", "t", "w", 60_000_000).unwrap();
@@ -175,10 +156,7 @@ mod tests {
 
     #[test]
     fn a_call_that_one_limit_refuses_costs_the_other_nothing() {
-        let mut l = Limits::new(vec![
-            LimitRule::per_minute("a", 1),
-            LimitRule::global(2, 60_000),
-        ]);
+        let mut l = Limits::new(vec![LimitRule::per_minute("a", 1), LimitRule::global(2, 60_000)]);
         l.take("a", "t", "w", 0).unwrap();
         l.take("a", "t", "w", 1).unwrap_err();
         l.take("b", "t", "w", 2).unwrap();

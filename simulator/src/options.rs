@@ -54,11 +54,7 @@ pub struct Capacity {
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self {
-            rows: 50_000,
-            environments: 1000,
-            keys: 100_000,
-        }
+        Self { rows: 50_000, environments: 1000, keys: 100_000 }
     }
 }
 
@@ -120,19 +116,14 @@ impl Default for Options {
 /// Shows the seed only: the rest may hold tokens.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("seed", &self.seed)
-            .finish_non_exhaustive()
+        f.debug_struct("Options").field("seed", &self.seed).finish_non_exhaustive()
     }
 }
 
 impl Options {
     /// Options with this seed, and the defaults.
     pub fn seeded(seed: u64) -> Self {
-        Self {
-            seed,
-            ..Self::default()
-        }
+        Self { seed, ..Self::default() }
     }
 
     /// Reads a script. The error says what is wrong and where, as serde_json does.
@@ -162,11 +153,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((o.switches.auth_status, o.limits.len()), (401, 4));
-        assert!(
-            Options::from_json(r#"{"swiches":{}}"#)
-                .unwrap_err()
-                .contains("line 1")
-        );
+        assert!(Options::from_json(r#"{"swiches":{}}"#).unwrap_err().contains("line 1"));
         assert!(
             Options::from_json(r#"{"clock":{"epoch":"noon"}}"#)
                 .unwrap_err()

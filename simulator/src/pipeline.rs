@@ -62,8 +62,7 @@ impl Simulator {
         };
         let first_byte = self.first_byte(request, &effect);
         let at = self.counting(now);
-        self.counters
-            .record(&caller.token, &operation, at.0, (at + first_byte).0);
+        self.counters.record(&caller.token, &operation, at.0, (at + first_byte).0);
         let mut reply = match found {
             None => Failure::not_found().reply(),
             Some(_) if request.body_len > MAX_BODY => {
@@ -93,9 +92,7 @@ impl Simulator {
     fn matched(&mut self, asked: &Asked<'_>, trace: &mut Trace) -> Reply {
         let (now, caller, effect) = (asked.now, asked.caller, asked.effect);
         let at = self.clock.at(now);
-        if let Err(wait) = self
-            .limits
-            .take(&asked.row.id, &caller.token, &caller.environment, at.0)
+        if let Err(wait) = self.limits.take(&asked.row.id, &caller.token, &caller.environment, at.0)
         {
             return refusal::limited(&self.options.switches, Micros(wait), self.clock.wall(now));
         }
@@ -103,9 +100,8 @@ impl Simulator {
             return Failure::invalid(format!("unknown query parameter {name}")).reply();
         }
         let key = key(asked);
-        match key.as_ref().map_or(Known::No, |key| {
-            self.memory.find(key, now, self.clock.wall(now))
-        }) {
+        match key.as_ref().map_or(Known::No, |key| self.memory.find(key, now, self.clock.wall(now)))
+        {
             Known::No => {}
             Known::Running => {
                 return Failure::conflict("A request with this Idempotency-Key is still running")
@@ -130,11 +126,7 @@ impl Simulator {
                 &self.options.switches,
             );
             // What the client was told is what it is told again; an answer lost on the wire is the real one.
-            let told = if effect.answer.is_some() {
-                &reply
-            } else {
-                &real
-            };
+            let told = if effect.answer.is_some() { &reply } else { &real };
             self.memory.keep(key, told, now + asked.first_byte, expires);
         }
         reply
@@ -172,9 +164,7 @@ impl Simulator {
                     && asked.row.connector.is_none()
                     && call.switches.unknown_generic == Unknown::Empty =>
             {
-                Ok(Success::Json(
-                    serde_json::json!({ "id": call.params.last(), "version": 0 }),
-                ))
+                Ok(Success::Json(serde_json::json!({ "id": call.params.last(), "version": 0 })))
             }
             outcome => outcome,
         };
@@ -184,13 +174,9 @@ impl Simulator {
         }
         let mut reply = respond(&self.options, asked.row, outcome);
         if read && self.options.switches.versions_header {
-            reply.set(
-                "x-simulator-versions",
-                &call.state.versions_of(&asked.row.reads),
-            );
+            reply.set("x-simulator-versions", &call.state.versions_of(&asked.row.reads));
         }
-        self.environments
-            .insert(asked.caller.environment.clone(), environment);
+        self.environments.insert(asked.caller.environment.clone(), environment);
         (reply, done && !read)
     }
 
@@ -204,16 +190,9 @@ impl Simulator {
         }
         let options = &self.options;
         // What was there before is as old as the clock, whenever the first call comes.
-        let state = State::new(
-            options.seed,
-            self.clock.epoch(),
-            options.capacity.rows,
-            options.seed_data,
-        );
-        Some(Environment {
-            state,
-            lagging: None,
-        })
+        let state =
+            State::new(options.seed, self.clock.epoch(), options.capacity.rows, options.seed_data);
+        Some(Environment { state, lagging: None })
     }
 
     fn effect(&mut self, request: &Request, candidate: &Candidate<'_>) -> Result<Effect, String> {
@@ -234,10 +213,7 @@ impl Simulator {
             .map(|ms| Latency::Fixed { ms });
         let parts = [self.options.latency, effect.latency, asked];
         let dice = self.faults.dice();
-        parts
-            .into_iter()
-            .flatten()
-            .fold(Micros::ZERO, |sum, latency| sum + latency.draw(dice))
+        parts.into_iter().flatten().fold(Micros::ZERO, |sum, latency| sum + latency.draw(dice))
     }
 
     fn replay(&self, mut reply: Reply) -> Reply {
@@ -262,11 +238,9 @@ impl Simulator {
             let id = format!("1-{:08x}-{:024x}", wall.0 / 1000, self.journal.total() + 1);
             reply.set(&name.to_ascii_lowercase(), &id);
         }
-        if let (Some(policy), 200, "GET" | "HEAD") = (
-            &self.options.switches.cache_control,
-            reply.status,
-            request.method.as_str(),
-        ) {
+        if let (Some(policy), 200, "GET" | "HEAD") =
+            (&self.options.switches.cache_control, reply.status, request.method.as_str())
+        {
             refusal::validators(request, &mut reply, policy);
         }
         reply
@@ -284,13 +258,8 @@ fn key(asked: &Asked<'_>) -> Option<String> {
 }
 
 fn respond(options: &Options, row: &Row, outcome: Outcome) -> Reply {
-    let status = options
-        .switches
-        .statuses
-        .get(&row.id)
-        .or(row.statuses.first())
-        .copied()
-        .unwrap_or(200);
+    let status =
+        options.switches.statuses.get(&row.id).or(row.statuses.first()).copied().unwrap_or(200);
     match outcome {
         Err(failure) => failure.reply(),
         Ok(_) if status == 204 => Reply::empty(204),

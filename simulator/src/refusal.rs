@@ -55,10 +55,7 @@ pub(crate) fn validators(request: &Request, reply: &mut Reply, policy: &str) {
         (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     let tag = format!("\"{hash:016x}\"");
-    if request
-        .field("if-none-match")
-        .is_some_and(|wanted| wanted.contains(&tag))
-    {
+    if request.field("if-none-match").is_some_and(|wanted| wanted.contains(&tag)) {
         (reply.status, reply.body) = (304, Body::Bytes(Bytes::new()));
         reply.headers.retain(|(name, _)| name != "content-type");
     }

@@ -138,10 +138,7 @@ impl Reply {
 
     /// The first value of a header, by lower-case name.
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     /// The body as JSON; `Null` if it isn't.

@@ -42,11 +42,7 @@ pub struct Request {
 impl Request {
     /// A request without headers and body.
     pub fn new(method: &str, target: &str) -> Self {
-        Self {
-            method: method.to_owned(),
-            target: target.to_owned(),
-            ..Self::default()
-        }
+        Self { method: method.to_owned(), target: target.to_owned(), ..Self::default() }
     }
 
     /// Adds a header.
@@ -65,8 +61,7 @@ impl Request {
     /// Sets a JSON body and its content type.
     #[must_use]
     pub fn json(self, value: &serde_json::Value) -> Self {
-        self.header("content-type", "application/json")
-            .bytes(value.to_string())
+        self.header("content-type", "application/json").bytes(value.to_string())
     }
 
     /// Sets the body.
@@ -79,26 +74,18 @@ impl Request {
 
     /// The first value of a header, by case-insensitive name.
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
     /// The bearer token, if there is exactly one `Authorization` and it is of that form.
     pub fn bearer(&self) -> Option<&str> {
-        let mut values = self
-            .headers
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case("authorization"));
+        let mut values =
+            self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case("authorization"));
         let (_, value) = values.next()?;
         if values.next().is_some() {
             return None;
         }
-        let token = value
-            .strip_prefix("Bearer ")
-            .or_else(|| value.strip_prefix("bearer "))?
-            .trim();
+        let token = value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer "))?.trim();
         (!token.is_empty()).then_some(token)
     }
 }

@@ -47,10 +47,8 @@ impl Server {
         if options.clock.epoch == "real" {
             options.clock.epoch = machine_time().iso();
         }
-        let (limit, idle_close) = (
-            options.sockets,
-            options.idle_close_ms.map(Duration::from_millis),
-        );
+        let (limit, idle_close) =
+            (options.sockets, options.idle_close_ms.map(Duration::from_millis));
         let simulator = Mutex::new(Simulator::new(options));
         Self {
             shared: Arc::new(Shared {
@@ -105,11 +103,7 @@ impl Server {
 
     /// Looks at the simulator, or changes it. Keep `f` short: all sockets wait for it.
     pub fn with<R>(&self, f: impl FnOnce(&mut Simulator) -> R) -> R {
-        f(&mut self
-            .shared
-            .simulator
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.shared.simulator.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The time that the simulator is given now.
@@ -134,10 +128,7 @@ impl Server {
 
     /// The instant at which something due at `at` has to happen.
     fn instant(&self, at: Micros) -> Instant {
-        self.shared
-            .start
-            .checked_add(at.as_duration())
-            .unwrap_or_else(Instant::now)
+        self.shared.start.checked_add(at.as_duration()).unwrap_or_else(Instant::now)
     }
 }
 
@@ -151,8 +142,7 @@ fn reset_on_close(stream: &TcpStream) {
     reason = "the one place that asks the machine, for `clock.epoch = \"real\"` only"
 )]
 fn machine_time() -> Wall {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Wall(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -135,9 +135,7 @@ impl Simulator {
     /// How often each collection of an environment was changed. Its name is `workspace/production` or `workspace/test`;
     /// for an unlisted token `<token>/production`.
     pub fn versions(&self, environment: &str) -> Option<&BTreeMap<String, u64>> {
-        self.environments
-            .get(environment)
-            .map(|e| &e.state.versions)
+        self.environments.get(environment).map(|e| &e.state.versions)
     }
 
     /// Puts limits in force, with empty windows.

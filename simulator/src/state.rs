@@ -133,10 +133,6 @@ impl State {
     /// `name=version` of each of these collections, joined by commas.
     pub(crate) fn versions_of(&self, collections: &[String]) -> String {
         let version = |name: &String| format!("{name}={}", self.versions.get(name).unwrap_or(&0));
-        collections
-            .iter()
-            .map(version)
-            .collect::<Vec<_>>()
-            .join(",")
+        collections.iter().map(version).collect::<Vec<_>>().join(",")
     }
 }

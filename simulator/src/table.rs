@@ -39,12 +39,7 @@ pub(crate) struct Table<T> {
 impl<T> Table<T> {
     /// An empty table; `name` marks its cursors, so that another table refuses them.
     pub(crate) const fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            rows: BTreeMap::new(),
-            index: BTreeMap::new(),
-            next: 1,
-        }
+        Self { name, rows: BTreeMap::new(), index: BTreeMap::new(), next: 1 }
     }
 
     /// The row called `id`.
@@ -131,15 +126,9 @@ impl<T> Table<T> {
         };
         let more = found.len() > limit;
         found.truncate(limit);
-        let cursor = found
-            .last()
-            .filter(|_| more)
-            .map(|(seq, _)| self.make_cursor(**seq));
+        let cursor = found.last().filter(|_| more).map(|(seq, _)| self.make_cursor(**seq));
         Ok(Page {
-            rows: found
-                .into_iter()
-                .map(|(_, (id, row))| (id.as_str(), row))
-                .collect(),
+            rows: found.into_iter().map(|(_, (id, row))| (id.as_str(), row)).collect(),
             cursor,
         })
     }
@@ -177,9 +166,7 @@ mod tests {
         let cursor = first.cursor.unwrap();
         t.insert("late", 99);
         t.remove("r15");
-        let second = t
-            .page(Order::Newest, Some(&cursor), 10, |_, _| true)
-            .unwrap();
+        let second = t.page(Order::Newest, Some(&cursor), 10, |_, _| true).unwrap();
         assert_eq!(seen, (15..25).rev().collect::<Vec<_>>());
         assert_eq!(
             second.rows.iter().map(|r| *r.1).collect::<Vec<_>>(),
@@ -189,20 +176,8 @@ mod tests {
 
     #[test]
     fn a_full_last_page_has_no_cursor() {
-        assert!(
-            filled(10)
-                .page(Order::Oldest, None, 10, |_, _| true)
-                .unwrap()
-                .cursor
-                .is_none()
-        );
-        assert!(
-            filled(11)
-                .page(Order::Oldest, None, 10, |_, _| true)
-                .unwrap()
-                .cursor
-                .is_some()
-        );
+        assert!(filled(10).page(Order::Oldest, None, 10, |_, _| true).unwrap().cursor.is_none());
+        assert!(filled(11).page(Order::Oldest, None, 10, |_, _| true).unwrap().cursor.is_some());
     }
 
     #[test]
@@ -210,9 +185,7 @@ mod tests {
         let cursor = Table::<u32>::new("other").make_cursor(3);
         for bad in [cursor.as_str(), "", "!!", "MTIz"] {
             assert_eq!(
-                filled(3)
-                    .page(Order::Oldest, Some(bad), 10, |_, _| true)
-                    .unwrap_err(),
+                filled(3).page(Order::Oldest, Some(bad), 10, |_, _| true).unwrap_err(),
                 BadCursor,
                 "{bad}"
             );

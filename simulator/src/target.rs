@@ -9,20 +9,14 @@ impl Query {
     pub(crate) fn parse(raw: &str) -> Self {
         let pair = |p: &str| {
             let (name, value) = p.split_once('=').unwrap_or((p, ""));
-            (
-                decode(&name.replace('+', " ")),
-                decode(&value.replace('+', " ")),
-            )
+            (decode(&name.replace('+', " ")), decode(&value.replace('+', " ")))
         };
         Self(raw.split('&').filter(|p| !p.is_empty()).map(pair).collect())
     }
 
     /// The first value of `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     /// All values of `name`, comma lists split: the SDKs join arrays by a comma.
@@ -84,10 +78,7 @@ mod tests {
     #[test]
     fn comma_lists_and_repeated_names_are_one_list() {
         let q = Query::parse("status=SENT%2COPENED&status=CLICKED&x=a+b");
-        assert_eq!(
-            q.all("status").collect::<Vec<_>>(),
-            ["SENT", "OPENED", "CLICKED"]
-        );
+        assert_eq!(q.all("status").collect::<Vec<_>>(), ["SENT", "OPENED", "CLICKED"]);
         assert_eq!(q.get("x"), Some("a b"));
         assert_eq!(q.get("y"), None);
     }

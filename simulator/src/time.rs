@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 
 const MS_PER_DAY: u64 = 86_400_000;
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Microseconds since the simulator began; the caller's monotonic time.
 #[derive(
@@ -82,12 +81,7 @@ impl Wall {
         let s = self.0 % MS_PER_DAY / 1000;
         let day = WEEKDAYS[usize::try_from(days % 7).unwrap_or(0)];
         let month = MONTHS[usize::try_from(m - 1).unwrap_or(0)];
-        format!(
-            "{day}, {d:02} {month} {y:04} {:02}:{:02}:{:02} GMT",
-            s / 3600,
-            s / 60 % 60,
-            s % 60
-        )
+        format!("{day}, {d:02} {month} {y:04} {:02}:{:02}:{:02} GMT", s / 3600, s / 60 % 60, s % 60)
     }
 
     /// Reads `YYYY-MM-DD[Thh:mm[:ss[.fff]][Z]]`; `None` for any other form or a date before 1970.
@@ -109,9 +103,7 @@ impl Wall {
             return None;
         }
         let ms: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-        Some(Self(
-            days_before(y, m, d) * MS_PER_DAY + (h * 3600 + min * 60 + s) * 1000 + ms,
-        ))
+        Some(Self(days_before(y, m, d) * MS_PER_DAY + (h * 3600 + min * 60 + s) * 1000 + ms))
     }
 
     /// This instant plus `ms` milliseconds.
@@ -132,11 +124,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
@@ -163,31 +151,20 @@ mod tests {
         ] {
             assert_eq!(Wall::parse_iso(text).unwrap().iso(), text);
         }
-        assert_eq!(
-            Wall::parse_iso("2026-01-02T03:04:05Z").unwrap(),
-            Wall(1_767_323_045_000)
-        );
+        assert_eq!(Wall::parse_iso("2026-01-02T03:04:05Z").unwrap(), Wall(1_767_323_045_000));
     }
 
     #[test]
     fn a_broken_date_is_refused() {
-        for text in [
-            "",
-            "2026",
-            "2026-13-01",
-            "2026-01-02T25:00",
-            "1969-12-31",
-            "2026-01-02T03:04:05.x",
-        ] {
+        for text in
+            ["", "2026", "2026-13-01", "2026-01-02T25:00", "1969-12-31", "2026-01-02T03:04:05.x"]
+        {
             assert_eq!(Wall::parse_iso(text), None, "{text}");
         }
     }
 
     #[test]
     fn the_date_field_has_the_fixed_form() {
-        assert_eq!(
-            Wall(1_767_323_045_000).http_date(),
-            "Fri, 02 Jan 2026 03:04:05 GMT"
-        );
+        assert_eq!(Wall(1_767_323_045_000).http_date(), "Fri, 02 Jan 2026 03:04:05 GMT");
     }
 }

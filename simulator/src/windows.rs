@@ -63,10 +63,7 @@ impl Window {
     }
 
     /// The count at `at`.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts and windows stay far below 2^53"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "counts and windows stay far below 2^53")]
     pub(crate) fn count(&mut self, at: u64) -> f64 {
         self.roll(at);
         match self.algorithm {
@@ -104,22 +101,14 @@ impl Window {
         match self.algorithm {
             // A call exactly one window ago is outside.
             Algorithm::Sliding => {
-                while self
-                    .times
-                    .front()
-                    .is_some_and(|t| t + self.window <= self.last)
-                {
+                while self.times.front().is_some_and(|t| t + self.window <= self.last) {
                     self.times.pop_front();
                 }
             }
             Algorithm::Fixed | Algorithm::Weighted => {
                 let index = (self.last + self.phase) / self.window;
                 if index != self.index {
-                    self.previous = if index == self.index + 1 {
-                        self.current
-                    } else {
-                        0
-                    };
+                    self.previous = if index == self.index + 1 { self.current } else { 0 };
                     (self.index, self.current) = (index, 0);
                 }
             }

@@ -19,12 +19,7 @@ pub(crate) fn substitute(reply: &mut Reply, effect: &Effect, token: &str) {
         return;
     };
     *reply = match answer {
-        Answer::Status {
-            status,
-            body,
-            content_type,
-            retry_after,
-        } => {
+        Answer::Status { status, body, content_type, retry_after } => {
             let mut reply = status_answer(*status, body.as_deref(), content_type.as_deref());
             retry_after.iter().for_each(|v| reply.set("retry-after", v));
             reply
@@ -57,11 +52,9 @@ pub(crate) fn substitute(reply: &mut Reply, effect: &Effect, token: &str) {
 
 fn status_answer(status: u16, body: Option<&str>, content_type: Option<&str>) -> Reply {
     match body {
-        Some(body) => Reply::text(
-            status,
-            content_type.unwrap_or("application/json"),
-            body.to_owned(),
-        ),
+        Some(body) => {
+            Reply::text(status, content_type.unwrap_or("application/json"), body.to_owned())
+        }
         None if status == 204 || status == 304 => Reply::empty(status),
         None if status >= 500 => Reply::error(status, "internal_error", "Internal Server Error"),
         None => Reply::error(status, "invalid_request_error", "Simulated"),
@@ -89,24 +82,15 @@ pub(crate) fn apply(reply: &mut Reply, effect: &Effect, token: &str) {
         reply.body = Body::Bytes(gzip::stored(body).into());
         reply.set("content-encoding", "gzip");
     }
-    effect
-        .headers
-        .iter()
-        .for_each(|(name, value)| reply.set(&name.to_ascii_lowercase(), value));
+    effect.headers.iter().for_each(|(name, value)| reply.set(&name.to_ascii_lowercase(), value));
     (0..effect.many_headers.min(10_000)).for_each(|n| {
-        reply
-            .headers
-            .push((format!("x-filler-{n}"), "filler".into()));
+        reply.headers.push((format!("x-filler-{n}"), "filler".into()));
     });
     if effect.chunked {
         reply.delivery.framing = Framing::Chunked;
     }
-    let pace = |bytes: usize, ms: u64| {
-        Some(Pace {
-            bytes: bytes.max(1),
-            every: Micros::from_millis(ms),
-        })
-    };
+    let pace =
+        |bytes: usize, ms: u64| Some(Pace { bytes: bytes.max(1), every: Micros::from_millis(ms) });
     match &effect.wire {
         None => {}
         Some(Wire::SlowHead { bytes, every_ms }) => reply.delivery.head = pace(*bytes, *every_ms),

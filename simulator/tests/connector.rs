@@ -11,10 +11,7 @@ struct Courier {
 
 impl Courier {
     fn new() -> Self {
-        Self {
-            sim: Simulator::new(Options::seeded(7)),
-            now: Micros::ZERO,
-        }
+        Self { sim: Simulator::new(Options::seeded(7)), now: Micros::ZERO }
     }
 
     fn later(&mut self, ms: u64) {
@@ -23,11 +20,7 @@ impl Courier {
 
     fn call(&mut self, method: &str, target: &str, body: Value) -> Reply {
         let request = Request::new(method, target).token("acme");
-        let request = if body.is_null() {
-            request
-        } else {
-            request.json(&body)
-        };
+        let request = if body.is_null() { request } else { request.json(&body) };
         self.sim.handle(self.now, request)
     }
 
@@ -44,22 +37,15 @@ fn a_send_lives_through_its_steps_and_is_hidden_once_archived() {
     let message = json!({ "message": { "to": { "email": "a@example.com" }, "content": { "title": "Hi", "body": "There" } } });
     let sent = c.expect(202, "POST", "/send", message);
     let id = sent["requestId"].as_str().unwrap().to_owned();
-    assert_eq!(
-        c.expect(200, "GET", &format!("/messages/{id}"), Value::Null)["status"],
-        "ENQUEUED"
-    );
+    assert_eq!(c.expect(200, "GET", &format!("/messages/{id}"), Value::Null)["status"], "ENQUEUED");
     c.later(1000);
     assert_eq!(
         c.expect(200, "GET", &format!("/messages/{id}"), Value::Null)["providers"][0]["provider"],
         "sendgrid"
     );
     c.later(1000);
-    let history = c.expect(
-        200,
-        "GET",
-        &format!("/messages/{id}/history?type=DELIVERED"),
-        Value::Null,
-    );
+    let history =
+        c.expect(200, "GET", &format!("/messages/{id}/history?type=DELIVERED"), Value::Null);
     assert_eq!(history["results"][0]["ts"], 1_767_323_047_000_u64);
     let output = c.expect(200, "GET", &format!("/messages/{id}/output"), Value::Null);
     assert_eq!(output["results"][0]["content"]["subject"], "Hi");
@@ -67,17 +53,10 @@ fn a_send_lives_through_its_steps_and_is_hidden_once_archived() {
     assert_eq!(listed["results"][0]["id"], json!(id));
     let archived = c.call("PUT", &format!("/requests/{id}/archive"), Value::Null);
     assert_eq!(
-        (
-            archived.status,
-            archived.body.len(),
-            archived.field("content-type")
-        ),
+        (archived.status, archived.body.len(), archived.field("content-type")),
         (202, 0, None)
     );
-    assert_eq!(
-        c.expect(200, "GET", "/messages", Value::Null)["results"],
-        json!([])
-    );
+    assert_eq!(c.expect(200, "GET", "/messages", Value::Null)["results"], json!([]));
     assert_eq!(
         c.expect(200, "GET", "/messages?archived=true", Value::Null)["results"][0]["id"],
         json!(id)
@@ -96,14 +75,8 @@ fn a_message_without_a_contact_is_unroutable_and_one_without_a_template_unmapped
             json!({ "to": { "user_id": "nobody" }, "content": { "title": "a", "body": "b" } }),
             "UNROUTABLE",
         ),
-        (
-            json!({ "to": { "email": "a@example.com" }, "template": "unheard-of" }),
-            "UNMAPPED",
-        ),
-        (
-            json!({ "to": { "email": "a@example.com" }, "template": "password-reset" }),
-            "DELIVERED",
-        ),
+        (json!({ "to": { "email": "a@example.com" }, "template": "unheard-of" }), "UNMAPPED"),
+        (json!({ "to": { "email": "a@example.com" }, "template": "password-reset" }), "DELIVERED"),
         (
             json!({ "to": { "email": "a@bounce.invalid" }, "content": { "title": "a", "body": "b" } }),
             "UNDELIVERABLE",
@@ -114,10 +87,7 @@ fn a_message_without_a_contact_is_unroutable_and_one_without_a_template_unmapped
             .unwrap()
             .to_owned();
         c.later(3000);
-        assert_eq!(
-            c.expect(200, "GET", &format!("/messages/{id}"), Value::Null)["status"],
-            status
-        );
+        assert_eq!(c.expect(200, "GET", &format!("/messages/{id}"), Value::Null)["status"], status);
     }
 }
 
@@ -127,10 +97,7 @@ fn a_send_to_a_list_fans_out_and_its_request_id_is_no_message() {
     let recipients = json!({ "recipients": [{ "recipientId": "u1" }, { "recipientId": "u2" }] });
     c.expect(204, "POST", "/lists/news.eu/subscriptions", recipients);
     let ask = json!({ "message": { "to": { "list_id": "news.eu" }, "content": { "title": "a", "body": "b" } } });
-    let id = c.expect(202, "POST", "/send", ask)["requestId"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = c.expect(202, "POST", "/send", ask)["requestId"].as_str().unwrap().to_owned();
     c.expect(404, "GET", &format!("/messages/{id}"), Value::Null);
     let found = c.expect(200, "GET", &format!("/messages?traceId={id}"), Value::Null);
     assert_eq!(found["results"].as_array().unwrap().len(), 2);
@@ -147,14 +114,8 @@ fn brands_have_ids_of_28_characters_and_the_default_one_stays() {
         json!({ "name": "Acme", "settings": { "colors": { "primary": "#112233" } } }),
     );
     let id = made["id"].as_str().unwrap().to_owned();
-    assert_eq!(
-        (id.len(), made["created"].as_u64()),
-        (28, Some(1_767_323_045_000))
-    );
-    assert_eq!(
-        c.expect(200, "GET", &format!("/brands/{id}"), Value::Null),
-        made
-    );
+    assert_eq!((id.len(), made["created"].as_u64()), (28, Some(1_767_323_045_000)));
+    assert_eq!(c.expect(200, "GET", &format!("/brands/{id}"), Value::Null), made);
     assert_eq!(
         c.expect(404, "GET", "/brands/none", Value::Null),
         json!({ "message": "Not Found", "type": "invalid_request_error" })
@@ -163,10 +124,7 @@ fn brands_have_ids_of_28_characters_and_the_default_one_stays() {
     c.expect(400, "POST", "/brands", Value::Null);
     c.expect(409, "DELETE", "/brands/default", Value::Null);
     assert_eq!(
-        c.expect(200, "GET", "/brands", Value::Null)["results"]
-            .as_array()
-            .unwrap()
-            .len(),
+        c.expect(200, "GET", "/brands", Value::Null)["results"].as_array().unwrap().len(),
         2
     );
     c.expect(204, "DELETE", &format!("/brands/{id}"), Value::Null);
@@ -186,10 +144,7 @@ fn a_deleted_list_comes_back_with_its_subscribers() {
     );
     c.expect(204, "DELETE", "/lists/news.eu", Value::Null);
     c.expect(404, "GET", "/lists/news.eu", Value::Null);
-    assert_eq!(
-        c.expect(200, "GET", "/lists", Value::Null)["results"],
-        json!([])
-    );
+    assert_eq!(c.expect(200, "GET", "/lists", Value::Null)["results"], json!([]));
     c.expect(204, "PUT", "/lists/news.eu/restore", Value::Null);
     assert_eq!(
         c.expect(200, "GET", "/lists?pattern=news.*", Value::Null)["results"][0]["name"],
@@ -199,52 +154,23 @@ fn a_deleted_list_comes_back_with_its_subscribers() {
         c.expect(200, "GET", "/lists/news.eu/subscriptions", Value::Null)["items"][0]["recipientId"],
         "u-7"
     );
-    c.expect(
-        204,
-        "DELETE",
-        "/lists/news.eu/subscriptions/u-7",
-        Value::Null,
-    );
-    c.expect(
-        404,
-        "DELETE",
-        "/lists/news.eu/subscriptions/u-7",
-        Value::Null,
-    );
+    c.expect(204, "DELETE", "/lists/news.eu/subscriptions/u-7", Value::Null);
+    c.expect(404, "DELETE", "/lists/news.eu/subscriptions/u-7", Value::Null);
 }
 
 #[test]
 fn an_audience_follows_profiles_a_moment_later() {
     let mut c = Courier::new();
     let filter = json!({ "operator": "AND", "filters": [{ "operator": "EQ", "path": "title", "value": "engineer" }] });
-    let put = c.expect(
-        200,
-        "PUT",
-        "/audiences/devs",
-        json!({ "name": "Devs", "filter": filter }),
-    );
+    let put = c.expect(200, "PUT", "/audiences/devs", json!({ "name": "Devs", "filter": filter }));
     assert_eq!(put["audience"]["created_at"], "2026-01-02T03:04:05.000Z");
-    c.expect(
-        200,
-        "POST",
-        "/profiles/u-7",
-        json!({ "profile": { "title": "engineer" } }),
-    );
-    assert_eq!(
-        c.expect(200, "GET", "/audiences/devs/members", Value::Null)["items"],
-        json!([])
-    );
+    c.expect(200, "POST", "/profiles/u-7", json!({ "profile": { "title": "engineer" } }));
+    assert_eq!(c.expect(200, "GET", "/audiences/devs/members", Value::Null)["items"], json!([]));
     c.later(1000);
     let members = c.expect(200, "GET", "/audiences/devs/members", Value::Null);
     assert_eq!(members["items"][0]["member_id"], "u-7");
-    assert_eq!(
-        members["items"][0]["reason"],
-        "AND(EQ('title', 'engineer')) => true"
-    );
-    assert_eq!(
-        c.expect(200, "GET", "/audiences", Value::Null)["items"][0]["id"],
-        "devs"
-    );
+    assert_eq!(members["items"][0]["reason"], "AND(EQ('title', 'engineer')) => true");
+    assert_eq!(c.expect(200, "GET", "/audiences", Value::Null)["items"][0]["id"], "devs");
     let bad = c.expect(
         400,
         "PUT",
@@ -274,29 +200,16 @@ fn profiles_merge_patch_and_go() {
         ),
         json!({ "status": "SUCCESS" })
     );
-    c.expect(
-        200,
-        "POST",
-        "/profiles/a%2F1",
-        json!({ "profile": { "x": { "z": 2 } } }),
-    );
+    c.expect(200, "POST", "/profiles/a%2F1", json!({ "profile": { "x": { "z": 2 } } }));
     c.expect(
         204,
         "PATCH",
         "/profiles/a%2F1",
         json!({ "patch": [{ "op": "replace", "path": "/email", "value": "b@example.com" }] }),
     );
-    c.expect(
-        204,
-        "PATCH",
-        "/profiles/a%2F1",
-        json!([{ "op": "remove", "path": "/x/y" }]),
-    );
+    c.expect(204, "PATCH", "/profiles/a%2F1", json!([{ "op": "remove", "path": "/x/y" }]));
     let read = c.expect(200, "GET", "/profiles/a%2f1", Value::Null);
-    assert_eq!(
-        read["profile"],
-        json!({ "email": "b@example.com", "x": { "z": 2 } })
-    );
+    assert_eq!(read["profile"], json!({ "email": "b@example.com", "x": { "z": 2 } }));
     c.expect(
         400,
         "PATCH",
@@ -319,11 +232,7 @@ fn a_bulk_job_runs_once_and_reports_duplicates() {
         .as_str()
         .unwrap()
         .to_owned();
-    c.sim
-        .options()
-        .switches
-        .statuses
-        .insert("bulk.users.add".into(), 200);
+    c.sim.options().switches.statuses.insert("bulk.users.add".into(), 200);
     let users = json!({ "users": [{ "profile": { "email": "a@example.com" } }, { "profile": { "email": "a@example.com" } }] });
     let taken = c.expect(200, "POST", &format!("/bulk/{id}"), users.clone());
     assert_eq!(
@@ -334,11 +243,7 @@ fn a_bulk_job_runs_once_and_reports_duplicates() {
         c.expect(200, "GET", &format!("/bulk/{id}"), Value::Null)["job"]["status"],
         "CREATED"
     );
-    assert_eq!(
-        c.call("POST", &format!("/bulk/{id}/run"), Value::Null)
-            .status,
-        202
-    );
+    assert_eq!(c.call("POST", &format!("/bulk/{id}/run"), Value::Null).status, 202);
     c.expect(400, "POST", &format!("/bulk/{id}/run"), Value::Null);
     c.expect(400, "POST", &format!("/bulk/{id}"), users);
     assert_eq!(
@@ -347,10 +252,7 @@ fn a_bulk_job_runs_once_and_reports_duplicates() {
     );
     c.later(2000);
     let job = c.expect(200, "GET", &format!("/bulk/{id}"), Value::Null);
-    assert_eq!(
-        (&job["job"]["status"], &job["job"]["enqueued"]),
-        (&json!("COMPLETED"), &json!(1))
-    );
+    assert_eq!((&job["job"]["status"], &job["job"]["enqueued"]), (&json!("COMPLETED"), &json!(1)));
     let user = &c.expect(200, "GET", &format!("/bulk/{id}/users"), Value::Null)["items"][0];
     let message = user["messageId"].as_str().unwrap();
     assert_eq!(
@@ -370,12 +272,7 @@ fn automations_run_and_a_delay_holds_what_follows() {
         json!({ "recipient": "u-7", "data": { "n": 1 } }),
     );
     assert!(run["runId"].as_str().unwrap().starts_with("1-"));
-    c.expect(
-        200,
-        "POST",
-        "/profiles/u-7",
-        json!({ "profile": { "email": "a@example.com" } }),
-    );
+    c.expect(200, "POST", "/profiles/u-7", json!({ "profile": { "email": "a@example.com" } }));
     let steps = json!([{ "action": "delay", "duration": "2 hours" }, { "action": "send", "template": "password-reset" }]);
     c.expect(
         200,
@@ -383,15 +280,9 @@ fn automations_run_and_a_delay_holds_what_follows() {
         "/automations/invoke",
         json!({ "recipient": "u-7", "automation": { "cancelation_token": "t1", "steps": steps } }),
     );
-    assert_eq!(
-        c.expect(200, "GET", "/messages", Value::Null)["results"],
-        json!([])
-    );
+    assert_eq!(c.expect(200, "GET", "/messages", Value::Null)["results"], json!([]));
     c.later(2 * 3_600_000 + 3000);
-    assert_eq!(
-        c.expect(200, "GET", "/messages", Value::Null)["results"][0]["status"],
-        "DELIVERED"
-    );
+    assert_eq!(c.expect(200, "GET", "/messages", Value::Null)["results"][0]["status"], "DELIVERED");
     c.expect(
         400,
         "POST",
@@ -416,12 +307,7 @@ fn audit_events_and_templates_are_listed() {
     c.expect(404, "GET", "/audit-events/none", Value::Null);
     let templates = c.expect(200, "GET", "/notifications", Value::Null);
     assert_eq!(templates["results"][0]["title"], "Password reset");
-    assert!(
-        templates["results"][1]["id"]
-            .as_str()
-            .unwrap()
-            .starts_with("nt_")
-    );
+    assert!(templates["results"][1]["id"].as_str().unwrap().starts_with("nt_"));
     let tagged = c.expect(200, "GET", "/notifications?tags=auth", Value::Null);
     assert_eq!(tagged["results"].as_array().unwrap().len(), 1);
 }
@@ -446,10 +332,7 @@ fn cursors_walk_through_all_pages_and_bad_ones_are_refused() {
         let Some(cursor) = page["paging"]["cursor"].as_str() else {
             break;
         };
-        target = format!(
-            "/lists?cursor={}",
-            cursor.replace('=', "%3D").replace('+', "%2B")
-        );
+        target = format!("/lists?cursor={}", cursor.replace('=', "%3D").replace('+', "%2B"));
     }
     assert_eq!(seen, (0..23).map(|n| format!("l{n}")).collect::<Vec<_>>());
     assert_eq!(

@@ -69,13 +69,7 @@ impl Catalog {
             file.operation = overlay(base.operation, file.operation, |row| row.id.clone());
         }
         let operations: Vec<_> = file.operation.into_iter().map(Arc::new).collect();
-        let whole_file = |message| {
-            vec![Problem {
-                line: 0,
-                column: 0,
-                message,
-            }]
-        };
+        let whole_file = |message| vec![Problem { line: 0, column: 0, message }];
         if let Some(message) = unknown_pool(&operations, &file.pool) {
             return Err(whole_file(message));
         }
@@ -115,10 +109,7 @@ impl Catalog {
     /// The words that scopes may use beside `*`, operation ids and `unlisted`.
     #[must_use]
     pub fn groups(&self) -> BTreeSet<&str> {
-        self.operations
-            .iter()
-            .map(|row| row.group.as_str())
-            .collect()
+        self.operations.iter().map(|row| row.group.as_str()).collect()
     }
 
     /// True when the first segment of `raw_path` belongs to a group that scopes must name.
@@ -126,9 +117,7 @@ impl Catalog {
     pub fn is_named_area(&self, raw_path: &str) -> bool {
         let first = raw_path.split('/').nth(1).unwrap_or_default();
         let named = self.operations.iter().filter(|row| row.named);
-        named
-            .map(|row| row.first_segment())
-            .any(|area| area.eq_ignore_ascii_case(first))
+        named.map(|row| row.first_segment()).any(|area| area.eq_ignore_ascii_case(first))
     }
 }
 
@@ -136,10 +125,8 @@ impl Catalog {
 fn overlay<T>(base: Vec<T>, more: Vec<T>, key: impl Fn(&T) -> Arc<str>) -> Vec<T> {
     let mut by_key: BTreeMap<Arc<str>, T> =
         more.into_iter().map(|item| (key(&item), item)).collect();
-    let mut all: Vec<T> = base
-        .into_iter()
-        .map(|item| by_key.remove(&key(&item)).unwrap_or(item))
-        .collect();
+    let mut all: Vec<T> =
+        base.into_iter().map(|item| by_key.remove(&key(&item)).unwrap_or(item)).collect();
     all.extend(by_key.into_values());
     all
 }
@@ -157,10 +144,7 @@ fn check(document: &Document<'_, File>) -> Vec<Problem> {
             refuse("id", format!("operation '{}' is there twice", row.id));
         }
         if &*row.id == "unlisted" || row.group == "unlisted" {
-            refuse(
-                "id",
-                "the name 'unlisted' is taken by paths outside the catalogue".into(),
-            );
+            refuse("id", "the name 'unlisted' is taken by paths outside the catalogue".into());
         }
         if !row.path.starts_with('/') {
             refuse("path", format!("path '{}' must begin with '/'", row.path));
@@ -168,10 +152,7 @@ fn check(document: &Document<'_, File>) -> Vec<Problem> {
         if row.cache.is_some() && row.reads.is_empty() {
             refuse(
                 "cache",
-                format!(
-                    "'{}' is cached but reads no collection: no write could clear it",
-                    row.id
-                ),
+                format!("'{}' is cached but reads no collection: no write could clear it", row.id),
             );
         }
         for name in &row.headers {
@@ -195,9 +176,6 @@ fn unknown_pool(operations: &[Arc<Operation>], pools: &[Pool]) -> Option<String>
         let mut paid = row.pools.keys();
         let name =
             paid.find(|name| *name != CONNECTION_POOL && pools.iter().all(|p| p.id != **name))?;
-        Some(format!(
-            "operation '{}' pays pool '{name}', which no [[pool]] declares",
-            row.id
-        ))
+        Some(format!("operation '{}' pays pool '{name}', which no [[pool]] declares", row.id))
     })
 }

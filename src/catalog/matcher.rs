@@ -50,11 +50,7 @@ impl Matcher {
         method: &Method,
         raw_path: &str,
     ) -> Match<'a> {
-        let asked = if method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
-        };
+        let asked = if method == Method::HEAD { &Method::GET } else { method };
         let own = MethodPattern::ALL.iter().position(|known| known == asked);
         if let Some(index) = own.and_then(|m| self.routers[m].at(raw_path).ok()) {
             return Match::Operation(&operations[*index.value]);
@@ -91,10 +87,7 @@ fn insert(
         };
         result.map_err(|error| match error {
             matchit::InsertError::Conflict { with } => {
-                format!(
-                    "operation '{}': {method} {} is already {method} {with}",
-                    row.id, row.path
-                )
+                format!("operation '{}': {method} {} is already {method} {with}", row.id, row.path)
             }
             other => format!("operation '{}': path '{}': {other}", row.id, row.path),
         })?;

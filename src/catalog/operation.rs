@@ -68,13 +68,8 @@ pub enum MethodPattern {
 
 impl MethodPattern {
     /// The methods that a row can have. `HEAD` follows the `GET` row.
-    pub const ALL: [Method; 5] = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-    ];
+    pub const ALL: [Method; 5] =
+        [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 }
 
 impl TryFrom<String> for MethodPattern {

@@ -18,10 +18,7 @@ pub(super) fn new(app: &str, id: Option<String>) -> ExitCode {
         Err(message) => return usage("--id", message),
     };
     let key = NewKey::generate(&id);
-    say(&format!(
-        "The key for '{app}', shown this once:\n\n  {}\n",
-        key.text
-    ));
+    say(&format!("The key for '{app}', shown this once:\n\n  {}\n", key.text));
     say(&format!(
         "Its entry in the configuration, under the app:\n\n  keys = [{{ id = \"{}\", sha256 = \"{}\" }}]",
         id.as_str(),

@@ -51,6 +51,7 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
             () = stop(&mut terminate, &mut interrupt) => break,
         }
     }
+    gateway.begin_drain();
     tracing::info!("draining");
     tokio::select! {
         left = gateway.shut_down() => {

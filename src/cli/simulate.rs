@@ -51,10 +51,7 @@ fn read(path: &Path) -> Result<Options, String> {
 
 async fn serve(address: SocketAddr, options: Options) -> std::io::Result<()> {
     let at = |error: std::io::Error| {
-        std::io::Error::new(
-            error.kind(),
-            format!("cannot listen on {address} (--listen): {error}"),
-        )
+        std::io::Error::new(error.kind(), format!("cannot listen on {address} (--listen): {error}"))
     };
     let listener = TcpListener::bind(address).await.map_err(at)?;
     say(&format!("listening on {}", listener.local_addr()?));

@@ -50,15 +50,9 @@ impl BaseUrl {
     /// True when tokens would travel in clear text over a network.
     #[must_use]
     pub fn is_plain_and_remote(&self) -> bool {
-        let host = self
-            .authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
+        let host = self.authority.host().trim_start_matches('[').trim_end_matches(']');
         let local = host.eq_ignore_ascii_case("localhost")
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
+            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         self.scheme == Scheme::HTTP && !local
     }
 }
@@ -83,15 +77,8 @@ impl TryFrom<String> for BaseUrl {
         {
             return Err(wrong());
         }
-        let prefix = target
-            .map_or("", |target| target.path())
-            .trim_end_matches('/')
-            .to_owned();
-        Ok(Self {
-            scheme,
-            authority,
-            prefix,
-        })
+        let prefix = target.map_or("", |target| target.path()).trim_end_matches('/').to_owned();
+        Ok(Self { scheme, authority, prefix })
     }
 }
 
@@ -138,29 +125,17 @@ mod tests {
     #[test]
     fn a_base_url_is_scheme_host_and_prefix() {
         let url = parse("http://127.0.0.1:4010/gw/").unwrap();
-        assert_eq!(
-            (url.authority().as_str(), url.prefix()),
-            ("127.0.0.1:4010", "/gw")
-        );
+        assert_eq!((url.authority().as_str(), url.prefix()), ("127.0.0.1:4010", "/gw"));
         assert_eq!(parse("https://api.eu.courier.com").unwrap().prefix(), "");
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for bad in [
-            "",
-            "api.courier.com",
-            "/x",
-            "ftp://h",
-            "https://h?x=1",
-            "https://",
-            "https://u:p@h",
-        ] {
+        for bad in
+            ["", "api.courier.com", "/x", "ftp://h", "https://h?x=1", "https://", "https://u:p@h"]
+        {
             let message = parse(bad).unwrap_err();
-            assert!(
-                message.contains(RULE) && !message.contains("u:p"),
-                "{bad}: {message}"
-            );
+            assert!(message.contains(RULE) && !message.contains("u:p"), "{bad}: {message}");
         }
     }
 

@@ -11,10 +11,7 @@ use super::{Ops, Server, Settings, Vendor};
 #[must_use]
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<Settings>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<Settings>().to_value();
     let defaults = [
         ("server", serde_json::to_value(Server::default())),
         ("ops", serde_json::to_value(Ops::default())),
@@ -60,44 +57,23 @@ fn table(text: &mut String, schema: &Value, path: &str) {
         let _ = writeln!(text, "| `{name}` | {} | {default} | {meaning} |", kind(key));
     }
     for (name, key) in tables {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        let heading = if key["type"] == "array" {
-            format!("[[{path}]]")
-        } else {
-            format!("[{path}]")
-        };
-        let _ = writeln!(
-            text,
-            "\n## `{heading}`\n\n{}",
-            describe(key).replace('\n', " ")
-        );
-        let rows = if key["type"] == "array" {
-            &key["items"]
-        } else {
-            key
-        };
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let heading =
+            if key["type"] == "array" { format!("[[{path}]]") } else { format!("[{path}]") };
+        let _ = writeln!(text, "\n## `{heading}`\n\n{}", describe(key).replace('\n', " "));
+        let rows = if key["type"] == "array" { &key["items"] } else { key };
         table(text, rows, &path);
     }
 }
 
 /// A table of its own: one with keys, or a list of such, that is not written inline.
 fn is_table(key: &Value) -> bool {
-    let rows = if key["type"] == "array" {
-        &key["items"]
-    } else {
-        key
-    };
+    let rows = if key["type"] == "array" { &key["items"] } else { key };
     rows["properties"].is_object() && !required(rows, "sha256")
 }
 
 fn required(schema: &Value, name: &str) -> bool {
-    schema["required"]
-        .as_array()
-        .is_some_and(|names| names.iter().any(|n| n == name))
+    schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name))
 }
 
 fn describe(key: &Value) -> &str {
@@ -107,11 +83,8 @@ fn describe(key: &Value) -> &str {
 /// The type in a reader's words.
 fn kind(key: &Value) -> String {
     if let Some(choices) = key["anyOf"].as_array().or(key["oneOf"].as_array()) {
-        let mut kinds: Vec<String> = choices
-            .iter()
-            .filter(|c| c["type"] != "null")
-            .map(kind)
-            .collect();
+        let mut kinds: Vec<String> =
+            choices.iter().filter(|c| c["type"] != "null").map(kind).collect();
         kinds.dedup();
         return kinds.join(" or ");
     }

@@ -114,9 +114,7 @@ pub struct Ops {
 
 impl Default for Ops {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([0, 0, 0, 0], 9090)),
-        }
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 9090)) }
     }
 }
 
@@ -244,11 +242,7 @@ impl TryFrom<String> for Expiry {
         let stamp: jiff::Timestamp = text.parse().map_err(|_| {
             format!("'{text}' is not a time: write RFC 3339, such as \"2027-03-01T00:00:00Z\"")
         })?;
-        Ok(Self(
-            stamp
-                .try_into()
-                .map_err(|_| format!("'{text}' is out of range"))?,
-        ))
+        Ok(Self(stamp.try_into().map_err(|_| format!("'{text}' is out of range"))?))
     }
 }
 

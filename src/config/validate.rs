@@ -13,10 +13,7 @@ use crate::tokens::Tokens;
 
 /// Reads what the file refers to and checks it as a whole.
 pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Problem>> {
-    let mut check = Check {
-        document: &document,
-        problems: Vec::new(),
-    };
+    let mut check = Check { document: &document, problems: Vec::new() };
     check.limits();
     check.listeners();
     let catalog = check.catalog();
@@ -55,12 +52,7 @@ fn key(names: &[&'static str]) -> Vec<Step> {
 
 /// The path of the entry `at` of `list` in tenant `tenant`, and below it.
 fn within(tenant: usize, list: &'static str, at: usize, below: &[&'static str]) -> Vec<Step> {
-    let mut path = vec![
-        Step::Key("tenant"),
-        Step::Index(tenant),
-        Step::Key(list),
-        Step::Index(at),
-    ];
+    let mut path = vec![Step::Key("tenant"), Step::Index(tenant), Step::Key(list), Step::Index(at)];
     path.extend(key(below));
     path
 }
@@ -97,10 +89,7 @@ impl<'a> Check<'a> {
         ];
         for (table, name, span) in spans {
             if span.get().is_zero() {
-                self.refuse(
-                    &key(&[table, name]),
-                    format!("{table}.{name} must be more than 0"),
-                );
+                self.refuse(&key(&[table, name]), format!("{table}.{name} must be more than 0"));
             }
         }
         let counts = [
@@ -112,18 +101,12 @@ impl<'a> Check<'a> {
         ];
         for (table, name, count) in counts {
             if count == 0 {
-                self.refuse(
-                    &key(&[table, name]),
-                    format!("{table}.{name} must be more than 0"),
-                );
+                self.refuse(&key(&[table, name]), format!("{table}.{name} must be more than 0"));
             }
         }
         // hyper takes no smaller read buffer, and head limits of gigabytes are a slip.
         if !(8 << 10..=1 << 20).contains(&server.head_size.get()) {
-            self.refuse(
-                &key(&["server", "head_size"]),
-                "server.head_size must be 8KiB to 1MiB",
-            );
+            self.refuse(&key(&["server", "head_size"]), "server.head_size must be 8KiB to 1MiB");
         }
         if server.uploads_total < server.body_size {
             let message = "server.uploads_total is below server.body_size: one body of full size could never be held";
@@ -163,20 +146,15 @@ impl<'a> Check<'a> {
             return Catalog::courier();
         };
         let text = std::fs::read_to_string(path).map_err(|error| {
-            vec![Problem {
-                line: 0,
-                column: 0,
-                message: format!("cannot be read: {error}"),
-            }]
+            vec![Problem { line: 0, column: 0, message: format!("cannot be read: {error}") }]
         });
-        text.and_then(|text| Catalog::parse(&text))
-            .unwrap_or_else(|problems| {
-                for problem in problems {
-                    let message = format!("catalogue '{}': {problem}", path.display());
-                    self.refuse(&key(&["vendor", "catalog"]), message);
-                }
-                Catalog::courier()
-            })
+        text.and_then(|text| Catalog::parse(&text)).unwrap_or_else(|problems| {
+            for problem in problems {
+                let message = format!("catalogue '{}': {problem}", path.display());
+                self.refuse(&key(&["vendor", "catalog"]), message);
+            }
+            Catalog::courier()
+        })
     }
 
     /// Names, workspaces and tokens of all connections.
@@ -220,10 +198,7 @@ impl<'a> Check<'a> {
         let Some(token) = self.accept(path, connection.token.read()) else {
             return;
         };
-        let twin = tokens
-            .iter()
-            .find(|(_, other)| other.same_as(&token))
-            .map(|(id, _)| id.clone());
+        let twin = tokens.iter().find(|(_, other)| other.same_as(&token)).map(|(id, _)| id.clone());
         match twin {
             Some(twin) => {
                 let message = format!(
@@ -286,10 +261,7 @@ impl<'a> Check<'a> {
         };
         let path = [path, &[Step::Key("connections")]].concat();
         if listed.is_empty() {
-            self.refuse(
-                &path,
-                format!("app '{}' has an empty list of connections", app.id),
-            );
+            self.refuse(&path, format!("app '{}' has an empty list of connections", app.id));
         }
         for (at, connection) in listed.iter().enumerate() {
             if !owned.contains(&connection) {
@@ -323,10 +295,7 @@ impl<'a> Check<'a> {
                 let place = [path, &[Step::Index(at), Step::Key("id")]].concat();
                 self.refuse(
                     &place,
-                    format!(
-                        "key id '{}' is taken: it must be unique in the file",
-                        key.id.as_str()
-                    ),
+                    format!("key id '{}' is taken: it must be unique in the file", key.id.as_str()),
                 );
             }
         }

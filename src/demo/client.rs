@@ -20,11 +20,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(gateway: SocketAddr, key: String) -> Self {
-        Self {
-            pool: Pool::builder(TokioExecutor::new()).build_http(),
-            gateway,
-            key,
-        }
+        Self { pool: Pool::builder(TokioExecutor::new()).build_http(), gateway, key }
     }
 
     /// Status and body of one call, or why there is none.
@@ -41,15 +37,10 @@ impl Client {
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let request = request
-            .body(Full::from(body))
-            .map_err(|error| error.to_string())?;
+        let request = request.body(Full::from(body)).map_err(|error| error.to_string())?;
         let answer = async {
-            let response = self
-                .pool
-                .request(request)
-                .await
-                .map_err(|error| crate::error::chain(&error))?;
+            let response =
+                self.pool.request(request).await.map_err(|error| crate::error::chain(&error))?;
             let status = response.status();
             let body = response
                 .into_body()

@@ -19,15 +19,7 @@ pub(super) struct Step {
 }
 
 const fn step(operation: &'static str, method: &'static str, path: &'static str) -> Step {
-    Step {
-        operation,
-        method,
-        path,
-        body: "",
-        statuses: &[200],
-        takes: None,
-        holds: None,
-    }
+    Step { operation, method, path, body: "", statuses: &[200], takes: None, holds: None }
 }
 
 impl Step {

@@ -34,8 +34,7 @@ impl Calls {
     ) {
         *self.by_operation.entry(operation).or_default() += 1;
         self.times.push(time);
-        self.failures
-            .extend(result.err().map(|reason| format!("{operation}: {reason}")));
+        self.failures.extend(result.err().map(|reason| format!("{operation}: {reason}")));
     }
 
     /// The time that `percent` of the calls did not exceed, in milliseconds.
@@ -60,9 +59,7 @@ impl Summary {
     pub(super) fn is_good(&self) -> bool {
         let right = |calls: &Calls| {
             calls.failures.is_empty()
-                && STEPS
-                    .iter()
-                    .all(|step| calls.by_operation.contains_key(step.operation))
+                && STEPS.iter().all(|step| calls.by_operation.contains_key(step.operation))
         };
         self.cut == 0 && self.apps.iter().all(|(_, calls)| right(calls))
     }

@@ -49,18 +49,9 @@ pub(super) async fn run(
 async fn call(client: &Client, step: &Step, variables: &mut Variables) -> Result<(), String> {
     let (path, body) = (fill(step.path, variables), fill(step.body, variables));
     let (status, answer) = client.call(step.method, &path, body).await?;
-    let said = || {
-        String::from_utf8_lossy(&answer)
-            .chars()
-            .take(200)
-            .collect::<String>()
-    };
+    let said = || String::from_utf8_lossy(&answer).chars().take(200).collect::<String>();
     if !step.statuses.contains(&status.as_u16()) {
-        return Err(format!(
-            "{status} instead of {:?}: {}",
-            step.statuses,
-            said()
-        ));
+        return Err(format!("{status} instead of {:?}: {}", step.statuses, said()));
     }
     if step.takes.is_none() && step.holds.is_none() {
         return Ok(());
@@ -71,18 +62,14 @@ async fn call(client: &Client, step: &Step, variables: &mut Variables) -> Result
         let text = json.pointer(pointer).and_then(Value::as_str);
         variables.insert(
             variable,
-            text.ok_or_else(|| format!("nothing at {pointer}: {}", said()))?
-                .to_owned(),
+            text.ok_or_else(|| format!("nothing at {pointer}: {}", said()))?.to_owned(),
         );
     }
     if let Some((pointer, wanted)) = step.holds {
         let wanted = fill(wanted, variables);
-        let there = json
-            .pointer(pointer)
-            .ok_or_else(|| format!("nothing at {pointer}: {}", said()))?;
-        let text = there
-            .as_str()
-            .map_or_else(|| there.to_string(), str::to_owned);
+        let there =
+            json.pointer(pointer).ok_or_else(|| format!("nothing at {pointer}: {}", said()))?;
+        let text = there.as_str().map_or_else(|| there.to_string(), str::to_owned);
         if wanted != "*" && wanted != text {
             return Err(format!("{text} at {pointer} instead of {wanted}"));
         }
@@ -91,9 +78,7 @@ async fn call(client: &Client, step: &Step, variables: &mut Variables) -> Result
 }
 
 fn fill(template: &str, variables: &Variables) -> String {
-    variables
-        .iter()
-        .fold(template.to_owned(), |text, (name, value)| {
-            text.replace(&format!("{{{name}}}"), value)
-        })
+    variables.iter().fold(template.to_owned(), |text, (name, value)| {
+        text.replace(&format!("{{{name}}}"), value)
+    })
 }

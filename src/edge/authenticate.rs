@@ -48,10 +48,7 @@ impl<S> Layer<S> for AuthenticateLayer {
     type Service = Authenticate<S>;
 
     fn layer(&self, inner: S) -> Authenticate<S> {
-        Authenticate {
-            keys: self.keys.clone(),
-            inner,
-        }
+        Authenticate { keys: self.keys.clone(), inner }
     }
 }
 
@@ -59,10 +56,7 @@ impl<S> Layer<S> for AuthenticateLayer {
 
 impl<S> Authenticate<S> {
     fn authenticate(&self, opened: Opened) -> Result<Authenticated, Error> {
-        let Opened {
-            mut request,
-            record,
-        } = opened;
+        let Opened { mut request, record } = opened;
         let known = presented(request.headers()).and_then(|key| self.keys.find(key, clock::wall()));
         let Some((app, key)) = known else {
             return Err(unauthenticated());
@@ -76,12 +70,7 @@ impl<S> Authenticate<S> {
         // Hop by hop first: a client can't name away what is added later.
         headers::strip_hop_by_hop(request.headers_mut());
         headers::strip_credentials(request.headers_mut());
-        Ok(Authenticated {
-            request,
-            record,
-            app,
-            key,
-        })
+        Ok(Authenticated { request, record, app, key })
     }
 }
 

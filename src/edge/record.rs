@@ -65,10 +65,7 @@ impl<S> Layer<S> for RecordLayer {
     type Service = OpenRecord<S>;
 
     fn layer(&self, inner: S) -> OpenRecord<S> {
-        OpenRecord {
-            observer: self.observer.clone(),
-            inner,
-        }
+        OpenRecord { observer: self.observer.clone(), inner }
     }
 }
 
@@ -94,10 +91,7 @@ where
                 marks.request_id = record.call_id.to_string();
             }
         });
-        let inner = self.inner.call(Opened {
-            request,
-            record: record.clone(),
-        });
+        let inner = self.inner.call(Opened { request, record: record.clone() });
         RecordFuture { inner, record }
     }
 }
@@ -148,9 +142,7 @@ where
         let record = this.record.clone();
         // An empty body may never be polled: it is complete as it is.
         record.mark(|marks| marks.complete = reply.body().is_end_stream());
-        Poll::Ready(Ok(
-            reply.map(|inner| Recorded { inner, record }.boxed_unsync())
-        ))
+        Poll::Ready(Ok(reply.map(|inner| Recorded { inner, record }.boxed_unsync())))
     }
 }
 
@@ -167,9 +159,8 @@ impl Body for Recorded {
         let mut this = self.project();
         let frame = ready!(this.inner.as_mut().poll_frame(cx));
         let ended = frame.is_none() || this.inner.is_end_stream();
-        let octets = frame
-            .as_ref()
-            .and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
+        let octets =
+            frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
         this.record.mark(|marks| {
             marks.bytes_out += octets.unwrap_or_default() as u64;
             marks.broken = matches!(frame, Some(Err(_)));

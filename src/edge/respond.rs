@@ -77,11 +77,8 @@ where
             // A record and handles cross the unwind; neither is left half changed by a panic.
             let answer = AssertUnwindSafe(async move { inner.call(opened).await });
             let result = answer.catch_unwind().await.unwrap_or_else(|_| {
-                Err(Error::refused(
-                    Code::Internal,
-                    "an unexpected condition was met; it is logged",
-                )
-                .with_outcome(record.outcome()))
+                Err(Error::refused(Code::Internal, "an unexpected condition was met; it is logged")
+                    .with_outcome(record.outcome()))
             });
             let mut reply = result.unwrap_or_else(|error| problem(error, &record));
             finish(&mut reply, &record);
@@ -114,10 +111,7 @@ fn problem(error: Error, record: &Record) -> Reply {
     let mut reply = Reply::new(call::full(body));
     *reply.status_mut() = code.status();
     let headers = reply.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     own_fields(headers, code, error.outcome);
     if let Some((name, value)) = error.header {
@@ -128,11 +122,7 @@ fn problem(error: Error, record: &Record) -> Reply {
 
 fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {
     headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));
-    let status = format!(
-        "tollgate; error={}; details=\"{}\"",
-        code.proxy_error(),
-        code.as_str()
-    );
+    let status = format!("tollgate; error={}; details=\"{}\"", code.proxy_error(), code.as_str());
     set(headers, PROXY_STATUS, &status);
 }
 
@@ -151,11 +141,7 @@ fn finish(reply: &mut Reply, record: &Record) {
     let vendor = vendor.unwrap_or_default();
     let gateway = total.saturating_sub(vendor);
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let timing = format!(
-        "vendor;dur={:.3}, gateway;dur={:.3}",
-        ms(vendor),
-        ms(gateway)
-    );
+    let timing = format!("vendor;dur={:.3}, gateway;dur={:.3}", ms(vendor), ms(gateway));
     set(headers, SERVER_TIMING, &timing);
 }
 

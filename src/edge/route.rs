@@ -47,18 +47,9 @@ impl RouteLayer {
     }
 
     fn route(&self, authenticated: Authenticated) -> Result<Call, Error> {
-        let Authenticated {
-            request,
-            record,
-            app,
-            key,
-        } = authenticated;
+        let Authenticated { request, record, app, key } = authenticated;
         let (mut head, body) = request.into_parts();
-        let target = head
-            .uri
-            .path_and_query()
-            .cloned()
-            .unwrap_or(PathAndQuery::from_static("/"));
+        let target = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         let (connection, target) = connection(&app, target)?;
         record.mark(|marks| marks.connection = Some(connection.clone()));
         let operation = self.operation(&app, &head.method, target.path())?;
@@ -66,17 +57,9 @@ impl RouteLayer {
         let deadline = record.started + self.time_allowed(&head.headers);
         headers::strip_overrides(&mut head.headers);
         head.headers.remove(header::CONTENT_LENGTH);
-        let body = if http_body::Body::is_end_stream(&body) {
-            Body::Empty
-        } else {
-            Body::Unread(body)
-        };
-        let caller = Caller {
-            tenant: app.tenant.clone(),
-            app: app.id.clone(),
-            key,
-            connection,
-        };
+        let body =
+            if http_body::Body::is_end_stream(&body) { Body::Empty } else { Body::Unread(body) };
+        let caller = Caller { tenant: app.tenant.clone(), app: app.id.clone(), key, connection };
         Ok(Call {
             caller,
             operation,
@@ -143,10 +126,7 @@ fn connection(app: &App, target: PathAndQuery) -> Result<(ConnectionId, PathAndQ
         return Ok((app.default_connection().clone(), target));
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let named = app
-        .connections
-        .iter()
-        .find(|connection| connection.as_str() == &rest[..end]);
+    let named = app.connections.iter().find(|connection| connection.as_str() == &rest[..end]);
     let Some(connection) = named else {
         let detail = "the app has no connection of the name behind '/c/'";
         return Err(Error::refused(Code::ScopeMissing, detail));
@@ -164,10 +144,7 @@ impl<S> Layer<S> for RouteLayer {
     type Service = Route<S>;
 
     fn layer(&self, inner: S) -> Route<S> {
-        Route {
-            rules: self.clone(),
-            inner,
-        }
+        Route { rules: self.clone(), inner }
     }
 }
 

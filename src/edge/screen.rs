@@ -34,10 +34,7 @@ impl ScreenLayer {
     /// `instance` is this gateway's name in `Via`; a target has at most `target_size` octets.
     #[must_use]
     pub fn new(instance: Arc<str>, target_size: usize) -> Self {
-        Self {
-            instance,
-            target_size,
-        }
+        Self { instance, target_size }
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {
@@ -51,10 +48,7 @@ impl ScreenLayer {
             return Err(Error::malformed("the request target must be a path"));
         };
         if target.as_str().len() > self.target_size {
-            let detail = format!(
-                "the request target must not exceed {} octets",
-                self.target_size
-            );
+            let detail = format!("the request target must not exceed {} octets", self.target_size);
             return Err(Error::refused(Code::TargetTooLong, detail));
         }
         path(target.path()).map_err(Error::malformed)
@@ -74,17 +68,12 @@ fn host(request: &Request) -> Result<(), Error> {
         (Version::HTTP_2, None, _) => None,
         // Absolute and authority form carry an authority in HTTP/1.1.
         (_, Some(_), _) => {
-            return Err(Error::malformed(
-                "the request target must be a path, not a URL",
-            ));
+            return Err(Error::malformed("the request target must be a path, not a URL"));
         }
         (_, None, host) => host.and_then(|host| host.to_str().ok()),
     };
-    let plain = |host: &str| {
-        !host
-            .bytes()
-            .any(|b| b <= b' ' || b == b',' || b == b'@' || b == b'/')
-    };
+    let plain =
+        |host: &str| !host.bytes().any(|b| b <= b' ' || b == b',' || b == b'@' || b == b'/');
     match agreed {
         Some(host) if second.is_none() && plain(host) => Ok(()),
         _ => Err(Error::malformed("exactly one Host is required")),
@@ -99,9 +88,7 @@ fn framing(request: &Request) -> Result<(), Error> {
         (None, _) => false,
         (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
         _ => {
-            return Err(Error::malformed(
-                "the only transfer coding understood is chunked, once",
-            ));
+            return Err(Error::malformed("the only transfer coding understood is chunked, once"));
         }
     };
     let lengths: Vec<&HeaderValue> = fields.get_all(header::CONTENT_LENGTH).iter().collect();
@@ -118,10 +105,7 @@ fn path(raw: &str) -> Result<(), &'static str> {
         return Err("the request target must begin with '/'");
     }
     let octets = raw.as_bytes();
-    if octets
-        .iter()
-        .any(|b| b.is_ascii_control() || *b == b'\\' || *b == b' ')
-    {
+    if octets.iter().any(|b| b.is_ascii_control() || *b == b'\\' || *b == b' ') {
         return Err("the path holds a backslash, a space or a control character");
     }
     let mut rest = octets;
@@ -151,9 +135,7 @@ fn is_dot_segment(segment: &str) -> bool {
     let mut dots = 0;
     while !rest.is_empty() {
         let dot = rest.strip_prefix('.').or_else(|| {
-            let encoded = rest
-                .get(..3)
-                .is_some_and(|text| text.eq_ignore_ascii_case("%2e"));
+            let encoded = rest.get(..3).is_some_and(|text| text.eq_ignore_ascii_case("%2e"));
             encoded.then(|| &rest[3..])
         });
         let Some(tail) = dot else { return false };
@@ -166,10 +148,7 @@ impl<S> Layer<S> for ScreenLayer {
     type Service = Screen<S>;
 
     fn layer(&self, inner: S) -> Screen<S> {
-        Screen {
-            rules: self.clone(),
-            inner,
-        }
+        Screen { rules: self.clone(), inner }
     }
 }
 
@@ -280,18 +259,10 @@ mod tests {
     #[test]
     fn a_request_has_one_framing() {
         let bad: [&[(&str, &str)]; 4] = [
-            &[
-                ("host", "a"),
-                ("transfer-encoding", "chunked"),
-                ("transfer-encoding", "chunked"),
-            ],
+            &[("host", "a"), ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
             &[("host", "a"), ("transfer-encoding", "chunked, chunked")],
             &[("host", "a"), ("transfer-encoding", "gzip")],
-            &[
-                ("host", "a"),
-                ("content-length", "1"),
-                ("content-length", "1"),
-            ],
+            &[("host", "a"), ("content-length", "1"), ("content-length", "1")],
         ];
         for fields in bad {
             let request = request(Version::HTTP_11, "/", fields);
@@ -301,11 +272,7 @@ mod tests {
 
     #[test]
     fn a_request_that_came_back_is_a_loop() {
-        let request = request(
-            Version::HTTP_11,
-            "/",
-            &[("host", "a"), ("via", "1.1 tollgate-me")],
-        );
+        let request = request(Version::HTTP_11, "/", &[("host", "a"), ("via", "1.1 tollgate-me")]);
         assert_eq!(code(&request), Some(Code::Loop));
     }
 

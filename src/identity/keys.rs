@@ -159,14 +159,7 @@ mod tests {
         });
         let new = NewKey::generate(&id("k1"));
         let mut keys = Keys::default();
-        assert!(keys.add(
-            Key {
-                id: id("k1"),
-                sha256: new.sha256,
-                expires
-            },
-            app
-        ));
+        assert!(keys.add(Key { id: id("k1"), sha256: new.sha256, expires }, app));
         (keys, new.text)
     }
 
@@ -178,19 +171,8 @@ mod tests {
         let last = if text.ends_with('A') { 'B' } else { 'A' };
         let other = format!("{}{last}", &text[..text.len() - 1]);
         let renamed = text.replace("tg_k1_", "tg_k2_");
-        for wrong in [
-            &other,
-            &renamed,
-            &text[..text.len() - 1],
-            "tg_k1_",
-            "",
-            "Bearer",
-        ] {
-            assert!(
-                keys.find(wrong.as_bytes(), now).is_none(),
-                "{}",
-                wrong.len()
-            );
+        for wrong in [&other, &renamed, &text[..text.len() - 1], "tg_k1_", "", "Bearer"] {
+            assert!(keys.find(wrong.as_bytes(), now).is_none(), "{}", wrong.len());
         }
     }
 
@@ -198,10 +180,7 @@ mod tests {
     fn an_expired_key_is_none() {
         let end = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
         let (keys, text) = keys(Some(end));
-        assert!(
-            keys.find(text.as_bytes(), end - Duration::from_secs(1))
-                .is_some()
-        );
+        assert!(keys.find(text.as_bytes(), end - Duration::from_secs(1)).is_some());
         assert!(keys.find(text.as_bytes(), end).is_none());
     }
 
@@ -216,9 +195,6 @@ mod tests {
 
     #[test]
     fn a_secret_may_hold_the_separator() {
-        assert_eq!(
-            public_id(format!("tg_k1_{}", "_".repeat(43)).as_bytes()),
-            Some(id("k1"))
-        );
+        assert_eq!(public_id(format!("tg_k1_{}", "_".repeat(43)).as_bytes()), Some(id("k1")));
     }
 }

@@ -37,11 +37,7 @@ impl Scopes {
                 None => wrong.push((at, unknown(word, catalog))),
             }
         }
-        if wrong.is_empty() {
-            Ok(Self(scopes))
-        } else {
-            Err(wrong)
-        }
+        if wrong.is_empty() { Ok(Self(scopes)) } else { Err(wrong) }
     }
 
     /// True when one of the scopes covers `operation`.
@@ -78,10 +74,7 @@ impl Scope {
         if name == "*" {
             return Some(Self::All { read_only });
         }
-        catalog.groups().contains(name).then(|| Self::Group {
-            name: name.to_owned(),
-            read_only,
-        })
+        catalog.groups().contains(name).then(|| Self::Group { name: name.to_owned(), read_only })
     }
 }
 
@@ -102,33 +95,22 @@ mod tests {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         let scopes = Scopes::parse(&words, &catalog).unwrap();
         let rows = catalog.operations().iter();
-        rows.filter(|row| scopes.allow(row))
-            .map(|row| row.id.to_string())
-            .collect()
+        rows.filter(|row| scopes.allow(row)).map(|row| row.id.to_string()).collect()
     }
 
     #[test]
     fn the_star_leaves_out_what_mints_tokens_or_holds_credentials() {
         let groups = ["auth", "providers", "inbound", "client"];
         let all = allowed(&["*"]);
-        assert!(
-            all.iter()
-                .all(|id| groups.iter().all(|g| !id.starts_with(&format!("{g}."))))
-        );
+        assert!(all.iter().all(|id| groups.iter().all(|g| !id.starts_with(&format!("{g}.")))));
         let catalog = Catalog::courier();
-        let denied = catalog
-            .operations()
-            .iter()
-            .filter(|row| groups.contains(&row.group.as_str()));
+        let denied = catalog.operations().iter().filter(|row| groups.contains(&row.group.as_str()));
         assert_eq!(all.len() + denied.count(), catalog.operations().len());
     }
 
     #[test]
     fn a_group_a_read_and_a_single_operation_cover_what_they_say() {
-        assert_eq!(
-            allowed(&["audit_events"]),
-            ["audit_events.list", "audit_events.get"]
-        );
+        assert_eq!(allowed(&["audit_events"]), ["audit_events.list", "audit_events.get"]);
         assert_eq!(allowed(&["brands.read"]), ["brands.list", "brands.get"]);
         assert_eq!(allowed(&["messages.send"]), ["messages.send"]);
         assert_eq!(allowed(&["auth"]), ["auth.issue_token"]);
@@ -140,17 +122,9 @@ mod tests {
     #[test]
     fn an_unknown_scope_is_refused_with_the_accepted_words() {
         let catalog = Catalog::courier();
-        let words = [
-            "brands".to_owned(),
-            "brand".to_owned(),
-            "*.write".to_owned(),
-        ];
+        let words = ["brands".to_owned(), "brand".to_owned(), "*.write".to_owned()];
         let wrong = Scopes::parse(&words, &catalog).unwrap_err();
         assert_eq!(wrong.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 2]);
-        assert!(
-            wrong[0].1.contains("'brand'") && wrong[0].1.contains("brands"),
-            "{}",
-            wrong[0].1
-        );
+        assert!(wrong[0].1.contains("'brand'") && wrong[0].1.contains("brands"), "{}", wrong[0].1);
     }
 }

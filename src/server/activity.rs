@@ -52,12 +52,8 @@ pub(super) enum Verdict {
 
 impl Activity {
     pub(super) fn new(limits: &Limits) -> Self {
-        let state = State {
-            requests: 0,
-            open: 0,
-            idle_since: Instant::now(),
-            owed: HashMap::new(),
-        };
+        let state =
+            State { requests: 0, open: 0, idle_since: Instant::now(), owed: HashMap::new() };
         Self {
             head_time: limits.head_time,
             keep_alive: limits.keep_alive,
@@ -69,8 +65,7 @@ impl Activity {
     /// When to ask for a verdict next.
     pub(super) fn next_look(&self) -> Instant {
         let latest = Instant::now() + self.shortest();
-        self.limit(&self.state())
-            .map_or(latest, |(at, _)| at.min(latest))
+        self.limit(&self.state()).map_or(latest, |(at, _)| at.min(latest))
     }
 
     pub(super) fn verdict(&self) -> Verdict {
@@ -87,19 +82,13 @@ impl Activity {
     /// The limit that is over first.
     fn limit(&self, state: &State) -> Option<(Instant, Verdict)> {
         if state.requests == 0 {
-            return Some((
-                state.idle_since + self.head_time,
-                Verdict::Slow("no request in time"),
-            ));
+            return Some((state.idle_since + self.head_time, Verdict::Slow("no request in time")));
         }
         if state.open == 0 {
             return Some((state.idle_since + self.keep_alive, Verdict::Idle));
         }
         let oldest = state.owed.values().min()?;
-        Some((
-            *oldest + self.stalled_reader,
-            Verdict::Slow("an answer was not read"),
-        ))
+        Some((*oldest + self.stalled_reader, Verdict::Slow("an answer was not read")))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -175,11 +164,7 @@ mod tests {
         let second = Answering::begin(activity.clone());
         drop(first);
         advance(Duration::from_secs(100)).await;
-        assert_eq!(
-            activity.verdict(),
-            Verdict::Fine,
-            "one answer is still being made"
-        );
+        assert_eq!(activity.verdict(), Verdict::Fine, "one answer is still being made");
         drop(second);
         advance(Duration::from_secs(59)).await;
         assert_eq!(activity.verdict(), Verdict::Fine);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -17,7 +18,7 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Answering, Verdict};
-use super::{Answer, Limits};
+use super::{Answer, Limits, RequestBody};
 use crate::error::Cause;
 
 /// Time that a connection has to send its last octets after it was told to end.
@@ -32,10 +33,13 @@ pub(super) async fn serve<A: Answer>(
 ) {
     let activity = Arc::new(Activity::new(&limits));
     let watched = activity.clone();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: http::Request<Incoming>| {
         let (answer, answering) = (answer.clone(), Answering::begin(watched.clone()));
         async move {
-            let response = answer.answer(request).await;
+            let (head, body) = request.into_parts();
+            let request = http::Request::from_parts(head, ());
+            let body = RequestBody::of(&request, body);
+            let response = answer.answer(request.map(|()| body)).await;
             Ok::<_, Infallible>(response.map(|inner| Watched { inner, answering }))
         }
     });

@@ -38,10 +38,7 @@ impl<S> Layer<S> for CredentialsLayer {
     type Service = Credentials<S>;
 
     fn layer(&self, inner: S) -> Credentials<S> {
-        Credentials {
-            tokens: self.tokens.clone(),
-            inner,
-        }
+        Credentials { tokens: self.tokens.clone(), inner }
     }
 }
 
@@ -62,8 +59,7 @@ where
     fn call(&mut self, mut call: Call) -> S::Future {
         let token = self.tokens.get(&call.caller.connection);
         let token = token.expect("keys and tokens come from one configuration, which has them all");
-        call.headers
-            .insert(header::AUTHORIZATION, token.authorization());
+        call.headers.insert(header::AUTHORIZATION, token.authorization());
         self.inner.call(call)
     }
 }

@@ -39,10 +39,7 @@ impl<S> Layer<S> for HandoverLayer {
     type Service = Handover<S>;
 
     fn layer(&self, inner: S) -> Handover<S> {
-        Handover {
-            flights: self.flights.clone(),
-            inner,
-        }
+        Handover { flights: self.flights.clone(), inner }
     }
 }
 

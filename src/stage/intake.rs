@@ -57,18 +57,13 @@ impl IntakeLayer {
         }
         let mut held = self.hold(usize::try_from(announced).unwrap_or(usize::MAX))?;
         let reading = self.pieces(body, &mut held);
-        let bytes = timeout(self.limits.total, reading)
-            .await
-            .map_err(|_| late())??;
+        let bytes = timeout(self.limits.total, reading).await.map_err(|_| late())??;
         Ok((bytes, held))
     }
 
     async fn pieces(&self, mut body: StreamBody, held: &mut OwnedSemaphorePermit) -> Result<Bytes> {
         let mut read = BytesMut::new();
-        while let Some(frame) = timeout(self.limits.idle, body.frame())
-            .await
-            .map_err(|_| late())?
-        {
+        while let Some(frame) = timeout(self.limits.idle, body.frame()).await.map_err(|_| late())? {
             let cut = |cause| Error::malformed("the request body was cut short").caused_by(cause);
             let Ok(piece) = frame.map_err(cut)?.into_data() else {
                 continue;
@@ -77,10 +72,7 @@ impl IntakeLayer {
             if size > self.limits.size {
                 return Err(self.too_large());
             }
-            if let Some(more) = size
-                .checked_sub(held.num_permits())
-                .filter(|more| *more > 0)
-            {
+            if let Some(more) = size.checked_sub(held.num_permits()).filter(|more| *more > 0) {
                 held.merge(self.hold(more)?);
             }
             if read.is_empty() && body.is_end_stream() {
@@ -95,7 +87,8 @@ impl IntakeLayer {
     fn hold(&self, octets: usize) -> Result<OwnedSemaphorePermit> {
         let permits = u32::try_from(octets).map_err(|_| self.too_large())?;
         self.uploads.clone().try_acquire_many_owned(permits).map_err(|_| {
-            let detail = "request bodies of other calls take all the memory set aside for them; try again";
+            let detail =
+                "request bodies of other calls take all the memory set aside for them; try again";
             Error::refused(Code::Overloaded, detail)
                 .with_header(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"))
         })
@@ -115,10 +108,7 @@ impl<S> Layer<S> for IntakeLayer {
     type Service = Intake<S>;
 
     fn layer(&self, inner: S) -> Intake<S> {
-        Intake {
-            rules: self.clone(),
-            inner,
-        }
+        Intake { rules: self.clone(), inner }
     }
 }
 
@@ -142,8 +132,7 @@ where
         Box::pin(async move {
             if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
                 let (bytes, held) = rules.read(body).await?;
-                call.record
-                    .mark(|marks| marks.bytes_in = bytes.len() as u64);
+                call.record.mark(|marks| marks.bytes_in = bytes.len() as u64);
                 if !bytes.is_empty() {
                     call.body = Body::Buffered(bytes, Some(held));
                 }

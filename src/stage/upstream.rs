@@ -82,11 +82,7 @@ impl Upstream {
         limits: Limits,
         instance: Arc<str>,
     ) -> Self {
-        Self {
-            destinations,
-            limits,
-            instance,
-        }
+        Self { destinations, limits, instance }
     }
 
     async fn attempt(self, call: Call) -> Result {
@@ -141,11 +137,7 @@ impl Upstream {
                     record.mark(|marks| marks.first_byte_at = Some(Instant::now()));
                     return self.reply(response, socket, host);
                 }
-                Err(Refusal {
-                    unsent: true,
-                    message,
-                    cause,
-                }) => {
+                Err(Refusal { unsent: true, message, cause }) => {
                     record.not_sent();
                     match message.filter(|_| socket.was_reused()) {
                         Some(request) => outgoing.take_back(request),

@@ -75,10 +75,7 @@ impl Logs {
             .with_writer(writer.clone());
         // A second start in one process (tests) keeps the first subscriber.
         let _ = subscriber.try_init();
-        Self {
-            writer,
-            _flush: flush,
-        }
+        Self { writer, _flush: flush }
     }
 
     /// Access lines into the same output.
@@ -89,20 +86,14 @@ impl Logs {
             // Never fails: what finds no place is dropped and counted.
             let _ = std::io::Write::write(&mut writer.clone(), &line);
         };
-        AccessLog {
-            write: Arc::new(write),
-            dropped: Some(self.writer.error_counter()),
-        }
+        AccessLog { write: Arc::new(write), dropped: Some(self.writer.error_counter()) }
     }
 }
 
 impl AccessLog {
     /// Gives each line, with its line feed, to `write`, which must not block.
     pub fn new(write: impl Fn(Vec<u8>) + Send + Sync + 'static) -> Self {
-        Self {
-            write: Arc::new(write),
-            dropped: None,
-        }
+        Self { write: Arc::new(write), dropped: None }
     }
 
     /// No access log.
@@ -114,9 +105,7 @@ impl AccessLog {
     /// Lines that found no place so far, of this log and of the process's own events.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped
-            .as_ref()
-            .map_or(0, |count| count.dropped_lines() as u64)
+        self.dropped.as_ref().map_or(0, |count| count.dropped_lines() as u64)
     }
 
     /// Writes the line of a finished call.
@@ -161,12 +150,6 @@ impl<'a> Line<'a> {
 
 /// A client may send any word as its method: only the known ones are repeated.
 fn method(method: &http::Method) -> &str {
-    let known = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
-    ];
-    if known.contains(&method.as_str()) {
-        method.as_str()
-    } else {
-        "_OTHER"
-    }
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+    if known.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
 }

@@ -16,9 +16,8 @@ use super::code;
 use crate::record::{Marks, Record};
 
 /// The bucket bounds of HTTP durations in OpenTelemetry's semantic conventions, in seconds.
-const SECONDS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
+const SECONDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 /// The label of what has no operation: refused before the route was known.
 const NO_OPERATION: &str = "none";
@@ -139,22 +138,16 @@ impl Metrics {
         self.requests.get_or_create(&Labels(requests)).inc();
         let taken = record.started.elapsed();
         let server = [("operation", operation.clone()), ("status_class", class)];
-        self.server_duration
-            .get_or_create(&Labels(server))
-            .observe(seconds(taken));
+        self.server_duration.get_or_create(&Labels(server)).observe(seconds(taken));
         if let Some(vendor) = marks.vendor_time() {
             let client = Labels([("operation", operation)]);
-            self.client_duration
-                .get_or_create(&client)
-                .observe(seconds(vendor));
+            self.client_duration.get_or_create(&client).observe(seconds(vendor));
         }
     }
 
     /// Counts a reload that ended as `outcome`.
     pub fn reloaded(&self, outcome: &'static str) {
-        self.reloads
-            .get_or_create(&Labels([("outcome", Value::Word(outcome))]))
-            .inc();
+        self.reloads.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();
     }
 
     /// The page in OpenMetrics text.
@@ -206,27 +199,12 @@ mod tests {
         let metrics = Metrics::default();
         let record = Record::open(Arc::new(Nobody));
         let now = Some(record.started);
-        metrics.observe(
-            &record,
-            &Marks {
-                sent_at: now,
-                first_byte_at: now,
-                ..Marks::default()
-            },
-        );
+        metrics.observe(&record, &Marks { sent_at: now, first_byte_at: now, ..Marks::default() });
         metrics.reloaded("done");
         let page = metrics.page();
         for row in Metrics::TABLE {
-            assert!(
-                page.contains(&format!("# TYPE {} {}", row.name, row.kind)),
-                "{}",
-                row.name
-            );
-            assert!(
-                page.contains(&format!("# HELP {} {}", row.name, row.help)),
-                "{}",
-                row.name
-            );
+            assert!(page.contains(&format!("# TYPE {} {}", row.name, row.kind)), "{}", row.name);
+            assert!(page.contains(&format!("# HELP {} {}", row.name, row.help)), "{}", row.name);
         }
         assert!(page.ends_with("# EOF\n"));
     }
@@ -240,16 +218,8 @@ mod tests {
                 "{}",
                 row.name
             );
-            assert!(
-                row.kind != "histogram" || row.name.ends_with("_seconds"),
-                "{}",
-                row.name
-            );
-            assert!(
-                row.labels.iter().all(|label| closed.contains(label)),
-                "{}",
-                row.name
-            );
+            assert!(row.kind != "histogram" || row.name.ends_with("_seconds"), "{}", row.name);
+            assert!(row.labels.iter().all(|label| closed.contains(label)), "{}", row.name);
         }
     }
 }

@@ -7,13 +7,10 @@ use tollgate::catalog::{Catalog, MethodPattern, Operation};
 
 /// An address for the row, with ids that hold reserved characters.
 fn address(row: &Operation) -> String {
-    let parts = row.path.split('/').map(|part| {
-        if part.starts_with('{') {
-            "a%2Fb;c@d:e+f%20g"
-        } else {
-            part
-        }
-    });
+    let parts = row
+        .path
+        .split('/')
+        .map(|part| if part.starts_with('{') { "a%2Fb;c@d:e+f%20g" } else { part });
     format!("{}?limit=1&x=a%2Cb", parts.collect::<Vec<_>>().join("/"))
 }
 
@@ -31,37 +28,18 @@ async fn each_of_the_196_operations_reaches_the_vendor_byte_for_byte_under_its_o
     let catalog = Catalog::courier();
     let mut names = BTreeSet::new();
     for row in catalog.operations() {
-        let body = if matches!(method(row), "POST" | "PUT" | "PATCH") {
-            "{\"a\": 1}"
-        } else {
-            ""
-        };
+        let body = if matches!(method(row), "POST" | "PUT" | "PATCH") { "{\"a\": 1}" } else { "" };
         let address = address(row);
-        let answer = stack
-            .call(request(method(row), &address, &setup.acme, body))
-            .await;
-        assert_eq!(
-            answer.code(),
-            "",
-            "{}: the gateway answered by itself",
-            row.id
-        );
+        let answer = stack.call(request(method(row), &address, &setup.acme, body)).await;
+        assert_eq!(answer.code(), "", "{}: the gateway answered by itself", row.id);
         let arrived = stack.arrived();
         let last = arrived.last().unwrap();
-        assert_eq!(
-            arrived.len(),
-            names.len() + 1,
-            "{}: one call is one call",
-            row.id
-        );
+        assert_eq!(arrived.len(), names.len() + 1, "{}: one call is one call", row.id);
         assert_eq!((&*last.method, &*last.target), (method(row), &*address));
         assert_eq!(last.body, body);
         let line = stack.lines.last();
         assert_eq!(line["operation"], *row.id);
-        assert_eq!(
-            (&line["code"], &line["attempts"]),
-            (&"ok".into(), &1.into())
-        );
+        assert_eq!((&line["code"], &line["attempts"]), (&"ok".into(), &1.into()));
         names.insert(row.id.clone());
     }
     assert_eq!(names.len(), 196);
@@ -71,13 +49,7 @@ async fn each_of_the_196_operations_reaches_the_vendor_byte_for_byte_under_its_o
             .iter()
             .filter(|(name, _)| name.eq_ignore_ascii_case("authorization"))
             .collect();
-        assert_eq!(
-            carried,
-            [&(
-                "authorization".to_owned(),
-                format!("Bearer {}", token("acme"))
-            )]
-        );
+        assert_eq!(carried, [&("authorization".to_owned(), format!("Bearer {}", token("acme")))]);
     }
 }
 
@@ -89,9 +61,7 @@ async fn the_default_scopes_reach_all_but_the_eleven_rows_that_must_be_named() {
     let catalog = Catalog::courier();
     let mut denied = Vec::new();
     for row in catalog.operations() {
-        let answer = stack
-            .call(request(method(row), &address(row), &setup.acme, ""))
-            .await;
+        let answer = stack.call(request(method(row), &address(row), &setup.acme, "")).await;
         match answer.code().as_str() {
             "" => {}
             "scope-missing" => denied.push(row.group.clone()),
@@ -110,29 +80,19 @@ async fn the_default_scopes_reach_all_but_the_eleven_rows_that_must_be_named() {
 async fn statuses_and_bodies_pass_unchanged() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
-    for status in [
-        200, 201, 202, 301, 302, 304, 307, 400, 402, 404, 409, 413, 422, 429, 500, 503,
-    ] {
+    for status in [200, 201, 202, 301, 302, 304, 307, 400, 402, 404, 409, 413, 422, 429, 500, 503] {
         let fault = format!(
             r#"{{"answer":{{"kind":"status","status":{status},"body":"{{\"n\": {status} }}"}}}}"#
         );
         let mut call = request("GET", "/brands", &setup.acme, "");
-        call.headers_mut()
-            .insert("x-simulator-fault", fault.parse().unwrap());
+        call.headers_mut().insert("x-simulator-fault", fault.parse().unwrap());
         let answer = stack.call(call).await;
         assert_eq!(answer.status.as_u16(), status);
         if status != 304 {
             assert_eq!(answer.body, format!("{{\"n\": {status} }}"));
-            assert_eq!(
-                answer.header("content-length"),
-                answer.body.len().to_string()
-            );
+            assert_eq!(answer.header("content-length"), answer.body.len().to_string());
         }
-        assert_eq!(
-            answer.header("tollgate-outcome"),
-            "",
-            "the vendor answered, not the gateway"
-        );
+        assert_eq!(answer.header("tollgate-outcome"), "", "the vendor answered, not the gateway");
     }
 }
 
@@ -141,22 +101,12 @@ async fn an_answer_to_head_keeps_its_length_and_a_204_has_none() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
     let get = stack.call(request("GET", "/brands", &setup.acme, "")).await;
-    let head = stack
-        .call(request("HEAD", "/brands", &setup.acme, ""))
-        .await;
+    let head = stack.call(request("HEAD", "/brands", &setup.acme, "")).await;
     assert_eq!(head.header("content-length"), get.body.len().to_string());
     assert!(head.body.is_empty());
-    assert_eq!(
-        stack.lines.last()["operation"],
-        "brands.get".replace("get", "list")
-    );
-    let put = stack
-        .call(request("PUT", "/lists/a", &setup.acme, "{\"name\":\"a\"}"))
-        .await;
-    assert_eq!(
-        (put.status.as_u16(), put.header("content-length")),
-        (204, "")
-    );
+    assert_eq!(stack.lines.last()["operation"], "brands.get".replace("get", "list"));
+    let put = stack.call(request("PUT", "/lists/a", &setup.acme, "{\"name\":\"a\"}")).await;
+    assert_eq!((put.status.as_u16(), put.header("content-length")), (204, ""));
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,10 +114,8 @@ async fn a_gzipped_answer_passes_as_it_is() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
     let mut call = request("GET", "/brands", &setup.acme, "");
-    call.headers_mut()
-        .insert("x-simulator-fault", r#"{"gzip":true}"#.parse().unwrap());
-    call.headers_mut()
-        .insert("accept-encoding", "gzip".parse().unwrap());
+    call.headers_mut().insert("x-simulator-fault", r#"{"gzip":true}"#.parse().unwrap());
+    call.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
     let answer = stack.call(call).await;
     assert_eq!(answer.header("content-encoding"), "gzip");
     assert_eq!(answer.body[..2], [0x1f, 0x8b]);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tollgate::ids::RandomId;
 
-use crate::sockets::{Client, PORTS, raw};
+use crate::rig::{Client, PORTS, raw};
 use crate::support::Setup;
 
 /// A running `tollgate serve`; it is ended with the test.
@@ -23,10 +23,7 @@ struct Process {
 
 fn tollgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -34,12 +31,7 @@ impl Process {
     fn start(setup: &Setup) -> Self {
         let file = std::env::temp_dir().join(format!("tollgate-process-{}.toml", RandomId::new()));
         std::fs::write(&file, &setup.text).unwrap();
-        let mut child = tollgate()
-            .arg("serve")
-            .arg("--config")
-            .arg(&file)
-            .spawn()
-            .unwrap();
+        let mut child = tollgate().arg("serve").arg("--config").arg(&file).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut address = |listener: &str| {
             let line = line_with(&mut output, "listening");
@@ -47,20 +39,12 @@ impl Process {
             line["addr"].as_str().unwrap().parse().unwrap()
         };
         let (data, ops) = (address("data"), address("ops"));
-        Self {
-            child,
-            output,
-            file,
-            data,
-            ops,
-        }
+        Self { child, output, file, data, ops }
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.child.id().to_string())
-            .status();
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.unwrap().success());
     }
 
@@ -88,10 +72,7 @@ impl Drop for Process {
 fn line_with(output: &mut impl std::io::BufRead, message: &str) -> Value {
     loop {
         let mut text = String::new();
-        assert!(
-            output.read_line(&mut text).unwrap() > 0,
-            "the log ended before '{message}'"
-        );
+        assert!(output.read_line(&mut text).unwrap() > 0, "the log ended before '{message}'");
         let line: Value = serde_json::from_str(&text).unwrap();
         if line["message"] == message {
             return line;
@@ -109,18 +90,12 @@ async fn courier() -> (simulator::Server, SocketAddr) {
 }
 
 fn setup(vendor: SocketAddr) -> Setup {
-    Setup::new(&format!(
-        "{PORTS}grace = \"10s\"\n[vendor]\nbase_url = \"http://{vendor}\"\n"
-    ))
+    Setup::new(&format!("{PORTS}grace = \"10s\"\n[vendor]\nbase_url = \"http://{vendor}\"\n"))
 }
 
 async fn status(address: SocketAddr, target: &str, key: &str) -> u16 {
     let mut client = Client::h1(TcpStream::connect(address).await.unwrap()).await;
-    client
-        .send("GET", target, key, Vec::new())
-        .await
-        .status()
-        .as_u16()
+    client.send("GET", target, key, Vec::new()).await.status().as_u16()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,10 +116,7 @@ async fn sigterm_lets_calls_finish_and_exits_with_0() {
     assert!(ready(ops).await.starts_with("HTTP/1.1 200"));
     process.signal("TERM");
     process.line("draining");
-    assert!(
-        ready(ops).await.starts_with("HTTP/1.1 503"),
-        "readiness goes first"
-    );
+    assert!(ready(ops).await.starts_with("HTTP/1.1 503"), "readiness goes first");
     let answer = call.await.unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close"),
@@ -152,20 +124,12 @@ async fn sigterm_lets_calls_finish_and_exits_with_0() {
     );
     let (status, rest) = process.end();
     assert_eq!(status.code(), Some(0), "{rest}");
-    assert!(
-        rest.contains("\"operation\":\"brands.list\"") && rest.contains("stopped"),
-        "{rest}"
-    );
+    assert!(rest.contains("\"operation\":\"brands.list\"") && rest.contains("stopped"), "{rest}");
     drop(idle);
 }
 
 async fn ready(ops: SocketAddr) -> String {
-    raw(
-        ops,
-        b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        "",
-    )
-    .await
+    raw(ops, b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,31 +164,18 @@ async fn sighup_swaps_a_good_configuration_and_a_bad_one_changes_nothing() {
     std::fs::write(&process.file, "[server]\nlisten = 1\n").unwrap();
     process.signal("HUP");
     let line = process.line("configuration not reloaded; the old one stays");
-    assert!(
-        line["reason"]
-            .as_str()
-            .unwrap()
-            .contains("line 2, column 10"),
-        "{line}"
-    );
+    assert!(line["reason"].as_str().unwrap().contains("line 2, column 10"), "{line}");
     assert_eq!(status(process.data, "/brands", &setup.acme).await, 200);
 
-    let moved = setup
-        .text
-        .replacen("listen = \"127.0.0.1:0\"", "listen = \"127.0.0.1:1\"", 1);
+    let moved = setup.text.replacen("listen = \"127.0.0.1:0\"", "listen = \"127.0.0.1:1\"", 1);
     std::fs::write(&process.file, moved).unwrap();
     process.signal("HUP");
     let line = process.line("configuration not reloaded; the old one stays");
-    assert!(
-        line["reason"].as_str().unwrap().contains("restart it"),
-        "{line}"
-    );
+    assert!(line["reason"].as_str().unwrap().contains("restart it"), "{line}");
 
     std::fs::write(
         &process.file,
-        setup
-            .text
-            .replace(crate::support::ALL, "scopes = [\"lists\"]\n"),
+        setup.text.replace(crate::support::ALL, "scopes = [\"lists\"]\n"),
     )
     .unwrap();
     process.signal("HUP");
@@ -235,10 +186,7 @@ async fn sighup_swaps_a_good_configuration_and_a_bad_one_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vendor_that_is_away_at_start_is_a_502_until_it_is_there() {
-    let vendor = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let vendor = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let setup = setup(vendor);
     let process = Process::start(&setup);
     assert_eq!(status(process.data, "/brands", &setup.acme).await, 502);
@@ -255,33 +203,17 @@ async fn a_port_that_is_taken_is_named_and_nothing_runs() {
     for key in ["server", "ops"] {
         let mut setup = setup(address);
         let table = format!("[{key}]\nlisten = \"127.0.0.1:0\"");
-        setup.text = setup
-            .text
-            .replace(&table, &format!("[{key}]\nlisten = \"{address}\""));
+        setup.text = setup.text.replace(&table, &format!("[{key}]\nlisten = \"{address}\""));
         let file = std::env::temp_dir().join(format!("tollgate-taken-{}.toml", RandomId::new()));
         std::fs::write(&file, &setup.text).unwrap();
-        let output = tollgate()
-            .arg("serve")
-            .arg("--config")
-            .arg(&file)
-            .output()
-            .unwrap();
+        let output = tollgate().arg("serve").arg("--config").arg(&file).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(
-            text.contains(&format!("cannot listen on {address} ({key}.listen)")),
-            "{text}"
-        );
+        assert!(text.contains(&format!("cannot listen on {address} ({key}.listen)")), "{text}");
     }
-    let output = tollgate()
-        .args(["simulate", "--listen", &address.to_string()])
-        .output()
-        .unwrap();
+    let output = tollgate().args(["simulate", "--listen", &address.to_string()]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        output.status.code() == Some(1) && text.contains("--listen"),
-        "{text}"
-    );
+    assert!(output.status.code() == Some(1) && text.contains("--listen"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,55 +221,30 @@ async fn healthcheck_asks_a_running_gateway() {
     let (_courier, vendor) = courier().await;
     let process = Process::start(&setup(vendor));
     let ask = |ops: SocketAddr| {
-        tollgate()
-            .args(["healthcheck", "--ops", &ops.to_string()])
-            .output()
-            .unwrap()
+        tollgate().args(["healthcheck", "--ops", &ops.to_string()]).output().unwrap()
     };
     assert_eq!(ask(process.ops).status.code(), Some(0));
-    assert_eq!(
-        ask(vendor).status.code(),
-        Some(1),
-        "somebody else answers there"
-    );
+    assert_eq!(ask(vendor).status.code(), Some(1), "somebody else answers there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn simulate_prints_its_address_and_refuses_a_script_that_it_does_not_understand() {
-    let mut child = tollgate()
-        .args(["simulate", "--listen", "127.0.0.1:0", "--seed", "7"])
-        .spawn()
-        .unwrap();
+    let mut child =
+        tollgate().args(["simulate", "--listen", "127.0.0.1:0", "--seed", "7"]).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address: SocketAddr = line
-        .trim()
-        .strip_prefix("listening on ")
-        .unwrap()
-        .parse()
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address: SocketAddr = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
     assert_eq!(
-        raw(
-            address,
-            b"GET /brands HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-            ""
-        )
-        .await
-        .get(..12),
+        raw(address, b"GET /brands HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "")
+            .await
+            .get(..12),
         Some("HTTP/1.1 403")
     );
     child.kill().unwrap();
     child.wait().unwrap();
     let script = std::env::temp_dir().join(format!("tollgate-script-{}.json", RandomId::new()));
     std::fs::write(&script, "{\"swiches\":{}}").unwrap();
-    let output = tollgate()
-        .arg("simulate")
-        .arg("--script")
-        .arg(&script)
-        .output()
-        .unwrap();
+    let output = tollgate().arg("simulate").arg("--script").arg(&script).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         output.status.code() == Some(64)

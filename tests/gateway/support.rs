@@ -57,11 +57,7 @@ impl Setup {
     pub(crate) fn new(head: &str) -> Self {
         let (one, acme) = tenant("acme", ALL);
         let (two, umbrella) = tenant("umbrella", ALL);
-        Self {
-            text: format!("{head}\n{one}{two}"),
-            acme,
-            umbrella,
-        }
+        Self { text: format!("{head}\n{one}{two}"), acme, umbrella }
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -77,10 +73,7 @@ impl Lines {
     pub(crate) fn log(&self) -> AccessLog {
         let lines = self.0.clone();
         AccessLog::new(move |line| {
-            lines
-                .lock()
-                .unwrap()
-                .push(serde_json::from_slice(&line).unwrap())
+            lines.lock().unwrap().push(serde_json::from_slice(&line).unwrap())
         })
     }
 
@@ -105,12 +98,7 @@ impl Dial for Pipes {
         let (ours, theirs) = tokio::io::duplex(256 << 10);
         let courier = self.courier.clone();
         tokio::spawn(async move { courier.serve_io(theirs).await });
-        Box::pin(async move {
-            Ok(Line {
-                io: Box::new(TokioIo::new(ours)),
-                h2: false,
-            })
-        })
+        Box::pin(async move { Ok(Line { io: Box::new(TokioIo::new(ours)), h2: false }) })
     }
 }
 
@@ -137,40 +125,20 @@ impl Stack {
 
     pub(crate) fn with(setup: &Setup, options: simulator::Options) -> Self {
         let courier = simulator::Server::new(options);
-        let pipes = Arc::new(Pipes {
-            courier: courier.clone(),
-            opened: Mutex::new(0),
-        });
+        let pipes = Arc::new(Pipes { courier: courier.clone(), opened: Mutex::new(0) });
         let lines = Lines::default();
-        let telemetry = Telemetry {
-            metrics: Arc::default(),
-            access: lines.log(),
-        };
+        let telemetry = Telemetry { metrics: Arc::default(), access: lines.log() };
         let config = setup.config();
         let state = State::with_dial(&config, telemetry, pipes.clone());
         let pipeline = Pipeline::build(&config, &state);
-        Self {
-            pipeline,
-            state,
-            courier,
-            pipes,
-            lines,
-        }
+        Self { pipeline, state, courier, pipes, lines }
     }
 
     /// Makes a call and reads its answer.
     pub(crate) async fn call(&self, request: Request<call::StreamBody>) -> Answer {
         let (head, body) = self.pipeline.answer(request).await.into_parts();
-        let body = body
-            .collect()
-            .await
-            .expect("the answer comes to its end")
-            .to_bytes();
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            body,
-        }
+        let body = body.collect().await.expect("the answer comes to its end").to_bytes();
+        Answer { status: head.status, headers: head.headers, body }
     }
 
     /// What arrived at the simulator, oldest first.
@@ -182,11 +150,7 @@ impl Stack {
 /// What arrived at `courier`, oldest first.
 pub(crate) fn arrived(courier: &simulator::Server) -> Vec<simulator::Request> {
     courier.with(|simulator| {
-        simulator
-            .journal()
-            .entries()
-            .map(|entry| entry.request.clone())
-            .collect()
+        simulator.journal().entries().map(|entry| entry.request.clone()).collect()
     })
 }
 
@@ -200,15 +164,11 @@ impl Answer {
     pub(crate) fn code(&self) -> String {
         let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let kind = json["type"].as_str().unwrap_or_default();
-        kind.strip_prefix("urn:tollgate:")
-            .unwrap_or_default()
-            .to_owned()
+        kind.strip_prefix("urn:tollgate:").unwrap_or_default().to_owned()
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -219,11 +179,7 @@ pub(crate) fn request(
     key: &str,
     body: &str,
 ) -> Request<call::StreamBody> {
-    let body = if body.is_empty() {
-        call::empty()
-    } else {
-        call::full(body.to_owned())
-    };
+    let body = if body.is_empty() { call::empty() } else { call::full(body.to_owned()) };
     Request::builder()
         .method(method.parse::<Method>().unwrap())
         .uri(target)

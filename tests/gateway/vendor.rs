@@ -9,18 +9,11 @@ use tokio::time::{Instant, advance};
 use tollgate::call::StreamBody;
 
 fn faulty(effect: Effect) -> Fault {
-    Fault {
-        id: None,
-        when: simulator::When::default(),
-        effect,
-    }
+    Fault { id: None, when: simulator::When::default(), effect }
 }
 
 fn wire(wire: Wire) -> Fault {
-    faulty(Effect {
-        wire: Some(wire),
-        ..Effect::default()
-    })
+    faulty(Effect { wire: Some(wire), ..Effect::default() })
 }
 
 fn inject(stack: &Stack, fault: Fault) {
@@ -51,10 +44,7 @@ async fn a_vendor_that_never_answers_is_a_504_at_the_callers_deadline_outcome_un
     let start = Instant::now();
     let answer = stack.call(get(&setup)).await;
     assert_eq!(start.elapsed(), Duration::from_secs(20));
-    assert_eq!(
-        (answer.status.as_u16(), answer.code()),
-        (504, "vendor-timeout".into())
-    );
+    assert_eq!((answer.status.as_u16(), answer.code()), (504, "vendor-timeout".into()));
     assert_eq!(answer.header("tollgate-outcome"), "unknown");
     assert_eq!(
         answer.header("proxy-status"),
@@ -88,11 +78,7 @@ async fn the_attempts_own_limits_end_what_nobody_waits_for() {
     let stack = Stack::new(&setup);
     inject(&stack, wire(Wire::BlackHole));
     assert_eq!(stack.call(send(&setup)).await.status.as_u16(), 504);
-    assert_eq!(
-        stack.state.flights().len(),
-        1,
-        "the call goes on: the vendor may be working"
-    );
+    assert_eq!(stack.state.flights().len(), 1, "the call goes on: the vendor may be working");
     let start = Instant::now();
     stack.state.flights().landed().await;
     assert_eq!(start.elapsed(), Duration::from_secs(20));
@@ -130,10 +116,7 @@ async fn a_call_that_was_sent_is_answered_and_logged_though_its_client_left() {
 
 #[tokio::test(start_paused = true)]
 async fn no_vendor_is_a_502_and_nothing_was_sent() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let setup = Setup::new(&format!("[vendor]\nbase_url = \"http://{closed}\"\n"));
     let config = setup.config();
     let telemetry = tollgate::telemetry::Telemetry {
@@ -144,10 +127,7 @@ async fn no_vendor_is_a_502_and_nothing_was_sent() {
     let pipeline = tollgate::pipeline::Pipeline::build(&config, &state);
     let reply = pipeline.answer(send(&setup)).await;
     assert_eq!(
-        (
-            reply.status().as_u16(),
-            &reply.headers()["tollgate-outcome"]
-        ),
+        (reply.status().as_u16(), &reply.headers()["tollgate-outcome"]),
         (502, &"not-sent".parse().unwrap())
     );
     let body = reply.into_body().collect().await.unwrap().to_bytes();
@@ -168,52 +148,18 @@ async fn an_answer_that_breaks_off_or_makes_no_sense_is_a_502_outcome_unknown() 
     let cases = [
         (Wire::Cut { after: 0 }, "vendor-unreachable"),
         (Wire::Cut { after: 20 }, "vendor-unreachable"),
-        (
-            Wire::MalformedHead {
-                form: Malformed::Garbage,
-            },
-            "vendor-malformed",
-        ),
-        (
-            Wire::MalformedHead {
-                form: Malformed::Status,
-            },
-            "vendor-malformed",
-        ),
-        (
-            Wire::MalformedHead {
-                form: Malformed::NoColon,
-            },
-            "vendor-malformed",
-        ),
-        (
-            Wire::MalformedHead {
-                form: Malformed::Huge,
-            },
-            "vendor-malformed",
-        ),
-        (
-            Wire::ConflictingFraming {
-                form: Conflict::TwoLengths,
-            },
-            "vendor-malformed",
-        ),
-        (
-            Wire::ConflictingFraming {
-                form: Conflict::BadLength,
-            },
-            "vendor-malformed",
-        ),
+        (Wire::MalformedHead { form: Malformed::Garbage }, "vendor-malformed"),
+        (Wire::MalformedHead { form: Malformed::Status }, "vendor-malformed"),
+        (Wire::MalformedHead { form: Malformed::NoColon }, "vendor-malformed"),
+        (Wire::MalformedHead { form: Malformed::Huge }, "vendor-malformed"),
+        (Wire::ConflictingFraming { form: Conflict::TwoLengths }, "vendor-malformed"),
+        (Wire::ConflictingFraming { form: Conflict::BadLength }, "vendor-malformed"),
         (Wire::SwitchingProtocols, "vendor-malformed"),
     ];
     for (fault, code) in cases {
         inject(&stack, wire(fault.clone()));
         let answer = stack.call(send(&setup)).await;
-        assert_eq!(
-            (answer.status.as_u16(), answer.code().as_str()),
-            (502, code),
-            "{fault:?}"
-        );
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (502, code), "{fault:?}");
         assert_eq!(answer.header("tollgate-outcome"), "unknown", "{fault:?}");
         assert_eq!(stack.lines.last()["outcome"], "unknown");
     }
@@ -225,9 +171,7 @@ async fn an_answer_cut_in_its_body_is_not_passed_off_as_whole() {
     let stack = Stack::new(&setup);
     for fault in [
         Wire::Cut { after: 250 },
-        Wire::ConflictingFraming {
-            form: simulator::Conflict::Unfinished,
-        },
+        Wire::ConflictingFraming { form: simulator::Conflict::Unfinished },
     ] {
         inject(&stack, wire(fault.clone()));
         let reply = stack.pipeline.answer(get(&setup)).await;
@@ -235,13 +179,7 @@ async fn an_answer_cut_in_its_body_is_not_passed_off_as_whole() {
         assert!(reply.into_body().collect().await.is_err(), "{fault:?}");
         assert_eq!(stack.lines.last()["code"], "cut");
     }
-    inject(
-        &stack,
-        wire(Wire::SlowBody {
-            bytes: 10,
-            every_ms: 8_000,
-        }),
-    );
+    inject(&stack, wire(Wire::SlowBody { bytes: 10, every_ms: 8_000 }));
     let reply = stack.pipeline.answer(get(&setup)).await;
     let start = Instant::now();
     assert!(
@@ -255,13 +193,7 @@ async fn an_answer_cut_in_its_body_is_not_passed_off_as_whole() {
 async fn an_answer_streams_as_it_comes() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
-    inject(
-        &stack,
-        wire(Wire::SlowBody {
-            bytes: 100,
-            every_ms: 1_000,
-        }),
-    );
+    inject(&stack, wire(Wire::SlowBody { bytes: 100, every_ms: 1_000 }));
     let start = Instant::now();
     let mut body = stack.pipeline.answer(get(&setup)).await.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -289,13 +221,7 @@ async fn a_socket_is_used_again_until_it_is_old_or_rested_too_long() {
 async fn a_socket_whose_answer_was_not_read_to_its_end_is_not_used_again() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
-    inject(
-        &stack,
-        wire(Wire::SlowBody {
-            bytes: 10,
-            every_ms: 1_000,
-        }),
-    );
+    inject(&stack, wire(Wire::SlowBody { bytes: 10, every_ms: 1_000 }));
     drop(stack.pipeline.answer(get(&setup)).await);
     assert_eq!(stack.lines.last()["code"], "client-gone");
     inject(&stack, faulty(Effect::default()));
@@ -306,10 +232,8 @@ async fn a_socket_whose_answer_was_not_read_to_its_end_is_not_used_again() {
 #[tokio::test(start_paused = true)]
 async fn a_resting_socket_that_the_vendor_closed_costs_no_call() {
     let setup = Setup::new("");
-    let options = simulator::Options {
-        idle_close_ms: Some(10_000),
-        ..simulator::Options::default()
-    };
+    let options =
+        simulator::Options { idle_close_ms: Some(10_000), ..simulator::Options::default() };
     let stack = Stack::with(&setup, options);
     for _ in 0..20 {
         assert_eq!(stack.call(send(&setup)).await.status.as_u16(), 202);
@@ -322,21 +246,9 @@ async fn a_resting_socket_that_the_vendor_closed_costs_no_call() {
 async fn a_hundred_header_fields_of_the_vendor_are_honest() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
-    inject(
-        &stack,
-        faulty(Effect {
-            many_headers: 150,
-            ..Effect::default()
-        }),
-    );
+    inject(&stack, faulty(Effect { many_headers: 150, ..Effect::default() }));
     let answer = stack.call(get(&setup)).await;
-    assert_eq!(
-        (
-            answer.status.as_u16(),
-            answer.header("x-filler-149").is_empty()
-        ),
-        (200, false)
-    );
+    assert_eq!((answer.status.as_u16(), answer.header("x-filler-149").is_empty()), (200, false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -352,42 +264,21 @@ async fn what_belongs_to_the_vendors_hop_stays_there() {
         ("ETag", "\"1\""),
         ("Location", "/x"),
     ];
-    let headers = fields
-        .iter()
-        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-        .collect();
-    inject(
-        &stack,
-        faulty(Effect {
-            headers,
-            ..Effect::default()
-        }),
-    );
+    let headers = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    inject(&stack, faulty(Effect { headers, ..Effect::default() }));
     let answer = stack.call(get(&setup)).await;
     for gone in ["set-cookie", "server", "keep-alive", "connection", "x-hop"] {
         assert_eq!(answer.header(gone), "", "{gone}");
     }
-    assert_eq!(
-        (answer.header("etag"), answer.header("location")),
-        ("\"1\"", "/x")
-    );
+    assert_eq!((answer.header("etag"), answer.header("location")), ("\"1\"", "/x"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_redirect_passes_and_is_not_followed() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
-    let redirect = Faulty::Redirect {
-        status: 307,
-        location: "https://elsewhere.example/".into(),
-    };
-    inject(
-        &stack,
-        faulty(Effect {
-            answer: Some(redirect),
-            ..Effect::default()
-        }),
-    );
+    let redirect = Faulty::Redirect { status: 307, location: "https://elsewhere.example/".into() };
+    inject(&stack, faulty(Effect { answer: Some(redirect), ..Effect::default() }));
     let answer = stack.call(send(&setup)).await;
     assert_eq!(
         (answer.status.as_u16(), answer.header("location")),
@@ -408,8 +299,5 @@ async fn server_timing_parts_are_the_time_to_the_head() {
         }),
     );
     let answer = stack.call(get(&setup)).await;
-    assert_eq!(
-        answer.header("server-timing"),
-        "vendor;dur=250.000, gateway;dur=0.000"
-    );
+    assert_eq!(answer.header("server-timing"), "vendor;dur=250.000, gateway;dur=0.000");
 }

@@ -42,11 +42,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
 
 /// GET /audiences/{audience_id}.
 pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
-    let audience = call
-        .state
-        .audiences
-        .get(&call.param(0))
-        .ok_or_else(Failure::not_found)?;
+    let audience = call.state.audiences.get(&call.param(0)).ok_or_else(Failure::not_found)?;
     Ok(Success::Json(audience.record.clone()))
 }
 
@@ -73,14 +69,7 @@ pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     });
     let version = old.map_or(1, |o| o.version + 1);
     let members = old.map_or_else(|| Table::new("members"), |o| o.members.clone());
-    call.state.audiences.insert(
-        &id,
-        Audience {
-            record: record.clone(),
-            version,
-            members,
-        },
-    );
+    call.state.audiences.insert(&id, Audience { record: record.clone(), version, members });
     later(call, Due::Audience(id.clone()));
     call.audit("audience:updated", &format!("audience/{id}"));
     Ok(Success::Json(json!({ "audience": record })))
@@ -89,10 +78,7 @@ pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
 /// DELETE /audiences/{audience_id}.
 pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     let id = call.param(0);
-    call.state
-        .audiences
-        .remove(&id)
-        .ok_or_else(Failure::not_found)?;
+    call.state.audiences.remove(&id).ok_or_else(Failure::not_found)?;
     call.audit("audience:deleted", &format!("audience/{id}"));
     Ok(Success::Done)
 }
@@ -100,17 +86,11 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
 /// GET /audiences/{audience_id}/members.
 pub(crate) fn members(call: &mut Call<'_>) -> Outcome {
     settle(call.state, call.wall, call.switches.audience_lag_ms);
-    let audience = call
-        .state
-        .audiences
-        .get(&call.param(0))
-        .ok_or_else(Failure::not_found)?;
-    let page = audience.members.page(
-        Order::Oldest,
-        call.query.get("cursor"),
-        call.limit()?,
-        |_, _| true,
-    )?;
+    let audience = call.state.audiences.get(&call.param(0)).ok_or_else(Failure::not_found)?;
+    let page =
+        audience
+            .members
+            .page(Order::Oldest, call.query.get("cursor"), call.limit()?, |_, _| true)?;
     let (rows, cursor) = rows_of(page, |_, m| m.clone());
     Ok(call.wrap(rows, cursor))
 }
@@ -144,11 +124,7 @@ pub(crate) fn settle(state: &mut State, wall: Wall, lag_ms: u64) {
         let Some((at, due)) = state.due.pop_front() else {
             return;
         };
-        let State {
-            audiences,
-            profiles,
-            ..
-        } = state;
+        let State { audiences, profiles, .. } = state;
         match due {
             Due::User(user) => {
                 for (id, audience) in audiences.iter_mut() {
@@ -164,9 +140,7 @@ pub(crate) fn settle(state: &mut State, wall: Wall, lag_ms: u64) {
                         .map(|(u, _)| u.to_owned())
                         .collect();
                     gone.iter().for_each(|u| place(&id, audience, u, None, at));
-                    profiles
-                        .iter()
-                        .for_each(|(u, p)| place(&id, audience, u, Some(p), at));
+                    profiles.iter().for_each(|(u, p)| place(&id, audience, u, Some(p), at));
                 }
             }
         }

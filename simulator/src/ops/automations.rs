@@ -13,9 +13,7 @@ pub(crate) fn invoke(call: &mut Call<'_>) -> Outcome {
     if !body.contains_key("recipient") {
         return Err(Failure::invalid("recipient: Required"));
     }
-    let step = body
-        .get("template")
-        .map(|t| json!({ "action": "send", "template": t }));
+    let step = body.get("template").map(|t| json!({ "action": "send", "template": t }));
     start(call, &body, &template, step.into_iter().collect(), None)
 }
 
@@ -23,16 +21,11 @@ pub(crate) fn invoke(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn invoke_ad_hoc(call: &mut Call<'_>) -> Outcome {
     let body = call.object()?;
     let automation = body.get("automation").cloned().unwrap_or(Value::Null);
-    let Some(steps) = automation["steps"]
-        .as_array()
-        .filter(|s| !s.is_empty())
-        .cloned()
-    else {
+    let Some(steps) = automation["steps"].as_array().filter(|s| !s.is_empty()).cloned() else {
         return Err(Failure::invalid("automation.steps: Required"));
     };
-    if let Some(bad) = steps
-        .iter()
-        .find(|s| s["action"].as_str().is_none_or(|a| !ACTIONS.contains(&a)))
+    if let Some(bad) =
+        steps.iter().find(|s| s["action"].as_str().is_none_or(|a| !ACTIONS.contains(&a)))
     {
         return Err(Failure::invalid(format!(
             "automation.steps: unknown action {}",
@@ -48,45 +41,25 @@ pub(crate) fn runs(call: &mut Call<'_>) -> Outcome {
     let wanted = call.query.get("status");
     let keep = |_: &str, run: &Value| wanted.is_none_or(|w| run["status"] == w);
     let page =
-        call.state
-            .runs
-            .page(Order::Newest, call.query.get("cursor"), call.limit()?, keep)?;
+        call.state.runs.page(Order::Newest, call.query.get("cursor"), call.limit()?, keep)?;
     let (rows, cursor) = rows_of(page, |_, run| run.clone());
     Ok(call.wrap(rows, cursor))
 }
 
 /// GET /automations/runs/{run_id}.
 pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
-    let run = call
-        .state
-        .runs
-        .get(&call.param(0))
-        .ok_or_else(Failure::not_found)?;
+    let run = call.state.runs.get(&call.param(0)).ok_or_else(Failure::not_found)?;
     Ok(Success::Json(run.clone()))
 }
 
 /// GET /automations/runs/{run_id}/steps.
 pub(crate) fn steps(call: &mut Call<'_>) -> Outcome {
-    let run = call
-        .state
-        .runs
-        .get(&call.param(0))
-        .ok_or_else(Failure::not_found)?;
-    Ok(Success::Json(
-        json!({ "paging": { "more": false }, "results": run["steps"] }),
-    ))
+    let run = call.state.runs.get(&call.param(0)).ok_or_else(Failure::not_found)?;
+    Ok(Success::Json(json!({ "paging": { "more": false }, "results": run["steps"] })))
 }
 
-const ACTIONS: [&str; 8] = [
-    "delay",
-    "send",
-    "send-list",
-    "update-profile",
-    "cancel",
-    "fetch-data",
-    "invoke",
-    "throttle",
-];
+const ACTIONS: [&str; 8] =
+    ["delay", "send", "send-list", "update-profile", "cancel", "fetch-data", "invoke", "throttle"];
 
 fn start(
     call: &mut Call<'_>,
@@ -108,15 +81,9 @@ fn start(
             _ => {}
         }
     }
-    let status = if at == call.wall {
-        "PROCESSED"
-    } else {
-        "WAITING"
-    };
-    let shown: Vec<Value> = steps
-        .iter()
-        .map(|s| json!({ "action": s["action"], "status": status }))
-        .collect();
+    let status = if at == call.wall { "PROCESSED" } else { "WAITING" };
+    let shown: Vec<Value> =
+        steps.iter().map(|s| json!({ "action": s["action"], "status": status })).collect();
     let run = json!({
         "id": id, "run_id": id, "status": status, "template_id": template, "created_at": call.wall.iso(), "source": ["api"], "steps": shown,
     });
@@ -138,9 +105,7 @@ fn send(
     let to = match (
         inline,
         step["list"].as_str(),
-        step["recipient"]
-            .as_str()
-            .or_else(|| body.get("recipient").and_then(Value::as_str)),
+        step["recipient"].as_str().or_else(|| body.get("recipient").and_then(Value::as_str)),
     ) {
         (Some(to), _, _) => to,
         (None, Some(list), _) => json!({ "list_id": list }),
@@ -167,12 +132,7 @@ fn update_profile(call: &mut Call<'_>, body: &Map<String, Value>, step: &Value) 
         .or_else(|| body.get("recipient").and_then(Value::as_str))
         .map(str::to_owned);
     if let Some(user) = user.filter(|_| step["profile"].is_object()) {
-        let mut profile = call
-            .state
-            .profiles
-            .get(&user)
-            .cloned()
-            .unwrap_or_else(|| json!({}));
+        let mut profile = call.state.profiles.get(&user).cloned().unwrap_or_else(|| json!({}));
         profiles::deep_merge(&mut profile, &step["profile"]);
         call.state.profiles.insert(&user, profile);
         super::audiences::later(call, super::audiences::Due::User(user));
@@ -184,15 +144,9 @@ fn cancel(call: &mut Call<'_>, token: &str) {
     let wall = call.wall;
     let ahead =
         |m: &super::messages::Message| m.enqueued > wall && m.token.as_deref() == Some(token);
-    let ids: Vec<String> = call
-        .state
-        .messages
-        .iter()
-        .filter(|(_, m)| ahead(m))
-        .map(|(id, _)| id.to_owned())
-        .collect();
-    ids.iter()
-        .for_each(|id| drop(call.state.messages.remove(id)));
+    let ids: Vec<String> =
+        call.state.messages.iter().filter(|(_, m)| ahead(m)).map(|(id, _)| id.to_owned()).collect();
+    ids.iter().for_each(|id| drop(call.state.messages.remove(id)));
 }
 
 /// `2 hours`, `30 seconds`, `1 day`: a number and a unit, in ms.

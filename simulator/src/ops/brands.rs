@@ -30,11 +30,8 @@ pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
 
 /// GET /brands/{brand_id}.
 pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
-    let brand = call
-        .state
-        .brands(call.release)
-        .get(&call.param(0))
-        .ok_or_else(Failure::not_found)?;
+    let brand =
+        call.state.brands(call.release).get(&call.param(0)).ok_or_else(Failure::not_found)?;
     Ok(Success::Json(brand.clone()))
 }
 
@@ -60,11 +57,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
 /// PUT /brands/{brand_id}: replaces; 404 when unknown.
 pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     let (id, body) = (call.param(0), checked(call)?);
-    let old = call
-        .state
-        .brands(call.release)
-        .get(&id)
-        .ok_or_else(Failure::not_found)?;
+    let old = call.state.brands(call.release).get(&id).ok_or_else(Failure::not_found)?;
     let created = Wall(old["created"].as_u64().unwrap_or(call.wall.0));
     let brand = record(&id, &body, created, call.wall);
     both(call.state, call.release, |t| t.insert(&id, brand.clone()));
@@ -78,10 +71,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     if id == "default" {
         return Err(Failure::conflict("Cannot delete default brand"));
     }
-    call.state
-        .brands(call.release)
-        .get(&id)
-        .ok_or_else(Failure::not_found)?;
+    call.state.brands(call.release).get(&id).ok_or_else(Failure::not_found)?;
     both(call.state, call.release, |t| {
         t.remove(&id);
     });
@@ -107,10 +97,7 @@ fn both(state: &mut State, release: Release, write: impl Fn(&mut Table<Value>)) 
 
 fn record(id: &str, body: &Value, created: Wall, updated: Wall) -> Value {
     let settings = body.get("settings").cloned().unwrap_or_else(|| json!({}));
-    let snippets = body
-        .get("snippets")
-        .cloned()
-        .unwrap_or_else(|| json!({ "items": [] }));
+    let snippets = body.get("snippets").cloned().unwrap_or_else(|| json!({ "items": [] }));
     json!({
         "id": id, "name": body["name"], "created": created.0, "updated": updated.0, "published": updated.0,
         "version": updated.iso(), "settings": settings, "snippets": snippets,

@@ -34,41 +34,23 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         .remove("message")
         .filter(Value::is_object)
         .ok_or_else(|| Failure::invalid("message: Required"))?;
-    if ["event", "template", "content"]
-        .iter()
-        .all(|n| definition.get(n).is_none())
-    {
+    if ["event", "template", "content"].iter().all(|n| definition.get(n).is_none()) {
         return Err(Failure::invalid("message.event: Required"));
     }
     if !call.room(call.state.jobs.len()) {
         return Err(Failure::full());
     }
     let id = call.ids.xray(call.wall);
-    call.state.jobs.insert(
-        &id,
-        Job {
-            definition,
-            started: None,
-            users: Table::new("bulk_users"),
-        },
-    );
+    call.state.jobs.insert(&id, Job { definition, started: None, users: Table::new("bulk_users") });
     Ok(Success::Json(json!({ "jobId": id })))
 }
 
 /// GET /bulk/{job_id}.
 pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
     let job = known(call, &call.param(0))?;
-    let sent = job
-        .started
-        .is_some_and(|at| call.wall >= at.plus_ms(ENQUEUE_MS));
-    let enqueued = if sent {
-        job.users
-            .iter()
-            .filter(|(_, u)| u.message.is_some())
-            .count()
-    } else {
-        0
-    };
+    let sent = job.started.is_some_and(|at| call.wall >= at.plus_ms(ENQUEUE_MS));
+    let enqueued =
+        if sent { job.users.iter().filter(|(_, u)| u.message.is_some()).count() } else { 0 };
     let failures = if sent { job.users.len() - enqueued } else { 0 };
     let status = match job.started {
         None => "CREATED",
@@ -89,11 +71,7 @@ pub(crate) fn add_users(call: &mut Call<'_>) -> Outcome {
         .get("users")
         .and_then(Value::as_array)
         .ok_or_else(|| Failure::invalid("users: Required"))?;
-    let job = call
-        .state
-        .jobs
-        .get_mut(&id)
-        .ok_or_else(Failure::not_found)?;
+    let job = call.state.jobs.get_mut(&id).ok_or_else(Failure::not_found)?;
     if job.started.is_some() {
         return Err(Failure::invalid("Job was already started"));
     }
@@ -107,13 +85,7 @@ pub(crate) fn add_users(call: &mut Call<'_>) -> Outcome {
             errors.push(json!({ "error": "Duplicate user", "user": user }));
             continue;
         }
-        job.users.insert(
-            &name,
-            User {
-                sent: user.clone(),
-                message: None,
-            },
-        );
+        job.users.insert(&name, User { sent: user.clone(), message: None });
         total += 1;
     }
     Ok(Success::Json(json!({ "total": total, "errors": errors })))
@@ -122,36 +94,20 @@ pub(crate) fn add_users(call: &mut Call<'_>) -> Outcome {
 /// POST /bulk/{job_id}/run: once; a second time is a 400.
 pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
     let (id, wall) = (call.param(0), call.wall);
-    let job = call
-        .state
-        .jobs
-        .get_mut(&id)
-        .ok_or_else(Failure::not_found)?;
+    let job = call.state.jobs.get_mut(&id).ok_or_else(Failure::not_found)?;
     if job.started.replace(wall).is_some() {
         return Err(Failure::invalid("Job was already started"));
     }
     let definition = job.definition.clone();
-    let waiting: Vec<(String, Value)> = job
-        .users
-        .iter()
-        .map(|(name, u)| (name.to_owned(), u.sent.clone()))
-        .collect();
+    let waiting: Vec<(String, Value)> =
+        job.users.iter().map(|(name, u)| (name.to_owned(), u.sent.clone())).collect();
     for (name, sent) in waiting {
         let message_id = call.ids.xray(wall);
-        let mut contact = call
-            .state
-            .profiles
-            .get(&name)
-            .cloned()
-            .unwrap_or_else(|| json!({}));
+        let mut contact = call.state.profiles.get(&name).cloned().unwrap_or_else(|| json!({}));
         for extra in [sent.get("profile"), sent.get("to")].into_iter().flatten() {
             super::profiles::deep_merge(&mut contact, extra);
         }
-        let person = Person {
-            name: name.clone(),
-            list: None,
-            contact,
-        };
+        let person = Person { name: name.clone(), list: None, contact };
         let mut message = recipients::message(
             call,
             &message_id,
@@ -161,12 +117,7 @@ pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
         );
         message.request.clone_from(&id);
         call.state.keep_message(&message_id, message);
-        if let Some(user) = call
-            .state
-            .jobs
-            .get_mut(&id)
-            .and_then(|j| j.users.get_mut(&name))
-        {
+        if let Some(user) = call.state.jobs.get_mut(&id).and_then(|j| j.users.get_mut(&name)) {
             user.message = Some(message_id);
         }
     }
@@ -176,15 +127,9 @@ pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
 /// GET /bulk/{job_id}/users.
 pub(crate) fn users(call: &mut Call<'_>) -> Outcome {
     let job = known(call, &call.param(0))?;
-    let sent = job
-        .started
-        .is_some_and(|at| call.wall >= at.plus_ms(ENQUEUE_MS));
-    let page = job.users.page(
-        Order::Oldest,
-        call.query.get("cursor"),
-        call.limit()?,
-        |_, _| true,
-    )?;
+    let sent = job.started.is_some_and(|at| call.wall >= at.plus_ms(ENQUEUE_MS));
+    let page =
+        job.users.page(Order::Oldest, call.query.get("cursor"), call.limit()?, |_, _| true)?;
     let (rows, cursor) = rows_of(page, |name, user| {
         let mut v = user.sent.clone();
         v["recipient"] = json!(name);
@@ -211,8 +156,5 @@ fn name_of(user: &Value) -> Option<String> {
         "/profile/email",
         "/profile/phone_number",
     ];
-    paths
-        .iter()
-        .find_map(|p| user.pointer(p).and_then(Value::as_str))
-        .map(str::to_owned)
+    paths.iter().find_map(|p| user.pointer(p).and_then(Value::as_str)).map(str::to_owned)
 }

@@ -31,21 +31,15 @@ fn check_at(filter: &Value, depth: usize) -> Result<(), String> {
     if depth == 0 {
         return Err("filter is nested too deeply".into());
     }
-    if let Some(filters) = filter
-        .get("filters")
-        .or_else(|| filter.get("rules"))
-        .and_then(Value::as_array)
+    if let Some(filters) =
+        filter.get("filters").or_else(|| filter.get("rules")).and_then(Value::as_array)
     {
         return match filter.get("operator").and_then(Value::as_str) {
             None | Some("AND" | "OR") => filters.iter().try_for_each(|f| check_at(f, depth - 1)),
             Some(_) => Err(bad_operator()),
         };
     }
-    if filter
-        .get("operator")
-        .and_then(Value::as_str)
-        .is_none_or(|o| !CONDITIONS.contains(&o))
-    {
+    if filter.get("operator").and_then(Value::as_str).is_none_or(|o| !CONDITIONS.contains(&o)) {
         return Err(bad_operator());
     }
     if filter.get("path").and_then(Value::as_str).is_none() {
@@ -63,29 +57,17 @@ fn bad_operator() -> String {
 
 /// Whether a profile fits; `outer` joins the conditions of a tree that names no operator itself.
 pub(crate) fn fits(filter: &Value, outer: &str, profile: &Value) -> bool {
-    let operator = filter
-        .get("operator")
-        .and_then(Value::as_str)
-        .unwrap_or(outer);
-    if let Some(filters) = filter
-        .get("filters")
-        .or_else(|| filter.get("rules"))
-        .and_then(Value::as_array)
+    let operator = filter.get("operator").and_then(Value::as_str).unwrap_or(outer);
+    if let Some(filters) =
+        filter.get("filters").or_else(|| filter.get("rules")).and_then(Value::as_array)
     {
         return match operator {
             "OR" => filters.iter().any(|f| fits(f, outer, profile)),
             _ => filters.iter().all(|f| fits(f, outer, profile)),
         };
     }
-    let path = filter
-        .get("path")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    condition(
-        operator,
-        path.split('.').try_fold(profile, |v, part| v.get(part)),
-        &filter["value"],
-    )
+    let path = filter.get("path").and_then(Value::as_str).unwrap_or_default();
+    condition(operator, path.split('.').try_fold(profile, |v, part| v.get(part)), &filter["value"])
 }
 
 fn condition(operator: &str, found: Option<&Value>, wanted: &Value) -> bool {
@@ -126,9 +108,7 @@ fn number(v: &Value) -> Option<f64> {
 }
 
 fn date(v: &Value) -> Option<Wall> {
-    v.as_u64()
-        .map(Wall)
-        .or_else(|| Wall::parse_iso(v.as_str()?))
+    v.as_u64().map(Wall).or_else(|| Wall::parse_iso(v.as_str()?))
 }
 
 /// The `reason` of a member, such as `EQ('title', 'engineer') => true`.
@@ -137,24 +117,12 @@ pub(crate) fn reason(filter: &Value) -> String {
 }
 
 fn describe(filter: &Value) -> String {
-    let operator = filter
-        .get("operator")
-        .and_then(Value::as_str)
-        .unwrap_or("AND");
-    match filter
-        .get("filters")
-        .or_else(|| filter.get("rules"))
-        .and_then(Value::as_array)
-    {
-        Some(filters) => format!(
-            "{operator}({})",
-            filters.iter().map(describe).collect::<Vec<_>>().join(", ")
-        ),
-        None => format!(
-            "{operator}('{}', '{}')",
-            text(&filter["path"]),
-            text(&filter["value"])
-        ),
+    let operator = filter.get("operator").and_then(Value::as_str).unwrap_or("AND");
+    match filter.get("filters").or_else(|| filter.get("rules")).and_then(Value::as_array) {
+        Some(filters) => {
+            format!("{operator}({})", filters.iter().map(describe).collect::<Vec<_>>().join(", "))
+        }
+        None => format!("{operator}('{}', '{}')", text(&filter["path"]), text(&filter["value"])),
     }
 }
 

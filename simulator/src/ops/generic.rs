@@ -28,17 +28,9 @@ pub(crate) fn handle(call: &mut Call<'_>) -> Outcome {
 fn key(call: &Call<'_>) -> String {
     let mut params = call.params.iter();
     let fill = |s: &str| {
-        if s.starts_with('{') {
-            params.next().cloned().unwrap_or_default()
-        } else {
-            s.to_owned()
-        }
+        if s.starts_with('{') { params.next().cloned().unwrap_or_default() } else { s.to_owned() }
     };
-    call.row.path[1..]
-        .split('/')
-        .map(fill)
-        .collect::<Vec<_>>()
-        .join("\0")
+    call.row.path[1..].split('/').map(fill).collect::<Vec<_>>().join("\0")
 }
 
 fn last_id(call: &Call<'_>) -> String {
@@ -70,26 +62,15 @@ fn placeholder(call: &Call<'_>) -> Value {
 
 fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
     let start = format!("{key}{JOIN}");
-    let direct = |k: &str| {
-        k.strip_prefix(&start)
-            .is_some_and(|rest| !rest.contains(JOIN))
-    };
+    let direct = |k: &str| k.strip_prefix(&start).is_some_and(|rest| !rest.contains(JOIN));
     let after = match call.query.get("cursor") {
         None => start.clone(),
         Some(cursor) => read_cursor(cursor)
             .filter(|k| direct(k))
             .ok_or_else(|| Failure::invalid("Invalid cursor format"))?,
     };
-    let limit = if envelope == Envelope::Tokens {
-        usize::MAX - 1
-    } else {
-        call.limit()?
-    };
-    let range = call
-        .state
-        .documents
-        .range(after.clone()..)
-        .filter(|(k, _)| **k != after);
+    let limit = if envelope == Envelope::Tokens { usize::MAX - 1 } else { call.limit()? };
+    let range = call.state.documents.range(after.clone()..).filter(|(k, _)| **k != after);
     let mut found: Vec<_> = range
         .take_while(|(k, _)| k.starts_with(&start))
         .filter(|(k, _)| direct(k))
@@ -119,30 +100,17 @@ fn write(call: &mut Call<'_>, key: &str) -> Outcome {
         return Ok(Success::Done);
     }
     let old = call.state.documents.get(key).cloned();
-    let version = old
-        .as_ref()
-        .and_then(|o| o["version"].as_u64())
-        .unwrap_or(0)
-        + 1;
+    let version = old.as_ref().and_then(|o| o["version"].as_u64()).unwrap_or(0) + 1;
     let mut document = match old {
         Some(old) if call.row.method == "PATCH" && old.is_object() => old,
         _ => json!({}),
     };
-    deep_merge(
-        &mut document,
-        if sent.is_object() {
-            &sent
-        } else {
-            &Value::Null
-        },
-    );
+    deep_merge(&mut document, if sent.is_object() { &sent } else { &Value::Null });
     if !sent.is_object() {
         document = json!({ "items": sent });
     }
     stamp(call, &mut document, &last_id(call), version);
-    call.state
-        .documents
-        .insert(key.to_owned(), document.clone());
+    call.state.documents.insert(key.to_owned(), document.clone());
     Ok(Success::Json(document))
 }
 
@@ -165,8 +133,7 @@ fn delete(call: &mut Call<'_>, key: &str) -> Outcome {
         .take_while(|k| k.starts_with(&below))
         .cloned()
         .collect();
-    gone.iter()
-        .for_each(|k| drop(call.state.documents.remove(k)));
+    gone.iter().for_each(|k| drop(call.state.documents.remove(k)));
     match found {
         Some(document) => Ok(Success::Json(document)),
         None if !gone.is_empty() || call.switches.unknown_generic == Unknown::Empty => {
@@ -188,14 +155,10 @@ fn post(call: &mut Call<'_>, key: &str) -> Outcome {
         if !call.room(call.state.documents.len()) {
             return Err(Failure::full());
         }
-        let id = sent["id"]
-            .as_str()
-            .map_or_else(|| call.ids.base32(), str::to_owned);
+        let id = sent["id"].as_str().map_or_else(|| call.ids.base32(), str::to_owned);
         let mut document = sent;
         stamp(call, &mut document, &id, 1);
-        call.state
-            .documents
-            .insert(format!("{key}{JOIN}{id}"), document.clone());
+        call.state.documents.insert(format!("{key}{JOIN}{id}"), document.clone());
         return Ok(Success::Json(document));
     }
     let (parent, action) = key.rsplit_once(JOIN).unwrap_or((key, key));
@@ -224,10 +187,5 @@ fn make_cursor(key: &str) -> String {
 
 fn read_cursor(cursor: &str) -> Option<String> {
     use base64::Engine;
-    String::from_utf8(
-        base64::engine::general_purpose::STANDARD
-            .decode(cursor)
-            .ok()?,
-    )
-    .ok()
+    String::from_utf8(base64::engine::general_purpose::STANDARD.decode(cursor).ok()?).ok()
 }

@@ -51,26 +51,16 @@ pub(crate) fn steps(message: &Message) -> impl Iterator<Item = (&'static str, Wa
         Fate::Undeliverable => (5, &[("SENT", 1000), ("UNDELIVERABLE", 2000)]),
         Fate::Simulated => (5, &[("SIMULATED", 1000)]),
         Fate::Delivered { opened: false, .. } => (5, &[("SENT", 1000), ("DELIVERED", 2000)]),
-        Fate::Delivered { clicked: false, .. } => (
-            5,
-            &[("SENT", 1000), ("DELIVERED", 2000), ("OPENED", 60_000)],
-        ),
-        Fate::Delivered { .. } => (
-            5,
-            &[
-                ("SENT", 1000),
-                ("DELIVERED", 2000),
-                ("OPENED", 60_000),
-                ("CLICKED", 120_000),
-            ],
-        ),
+        Fate::Delivered { clicked: false, .. } => {
+            (5, &[("SENT", 1000), ("DELIVERED", 2000), ("OPENED", 60_000)])
+        }
+        Fate::Delivered { .. } => {
+            (5, &[("SENT", 1000), ("DELIVERED", 2000), ("OPENED", 60_000), ("CLICKED", 120_000)])
+        }
     };
     let (start, end) = (message.enqueued, message.canceled);
-    let planned = BEGIN
-        .iter()
-        .take(begin)
-        .chain(tail)
-        .map(move |(kind, ms)| (*kind, start.plus_ms(*ms)));
+    let planned =
+        BEGIN.iter().take(begin).chain(tail).map(move |(kind, ms)| (*kind, start.plus_ms(*ms)));
     planned
         .filter(move |(_, at)| end.is_none_or(|end| *at < end || *at == start))
         .chain(end.map(|end| ("CANCELED", end)))

@@ -58,9 +58,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
     let pattern = call.query.get("pattern");
     let keep = |id: &str, list: &List| !list.deleted && pattern.is_none_or(|p| matches(p, id));
     let page =
-        call.state
-            .lists
-            .page(Order::Oldest, call.query.get("cursor"), call.limit()?, keep)?;
+        call.state.lists.page(Order::Oldest, call.query.get("cursor"), call.limit()?, keep)?;
     let (rows, cursor) = rows_of(page, |id, list| list.view(id));
     Ok(call.wrap(rows, cursor))
 }
@@ -74,11 +72,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
 /// PUT /lists/{list_id}: creates or replaces; the name is required. A deleted list comes back with its subscribers.
 pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     let (id, body, wall) = (call.param(0), call.object()?, call.wall);
-    let Some(name) = body
-        .get("name")
-        .and_then(Value::as_str)
-        .filter(|n| !n.is_empty())
-    else {
+    let Some(name) = body.get("name").and_then(Value::as_str).filter(|n| !n.is_empty()) else {
         return Err(Failure::invalid("name: Required"));
     };
     let list = upsert(call, &id, wall)?;
@@ -103,11 +97,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
 /// PUT /lists/{list_id}/restore.
 pub(crate) fn restore(call: &mut Call<'_>) -> Outcome {
     let (id, wall) = (call.param(0), call.wall);
-    let list = call
-        .state
-        .lists
-        .get_mut(&id)
-        .ok_or_else(Failure::not_found)?;
+    let list = call.state.lists.get_mut(&id).ok_or_else(Failure::not_found)?;
     (list.deleted, list.updated) = (false, wall);
     call.audit("list:restored", &format!("list/{id}"));
     Ok(Success::Done)
@@ -116,12 +106,9 @@ pub(crate) fn restore(call: &mut Call<'_>) -> Outcome {
 /// GET /lists/{list_id}/subscriptions.
 pub(crate) fn subscriptions(call: &mut Call<'_>) -> Outcome {
     let list = live(call, &call.param(0))?;
-    let page = list.subscribers.page(
-        Order::Oldest,
-        call.query.get("cursor"),
-        call.limit()?,
-        |_, _| true,
-    )?;
+    let page =
+        list.subscribers
+            .page(Order::Oldest, call.query.get("cursor"), call.limit()?, |_, _| true)?;
     let (rows, cursor) = rows_of(page, |user, s| {
         let mut v = json!({ "recipientId": user, "created": s.created.iso() });
         if let Some(p) = &s.preferences {
@@ -141,9 +128,8 @@ pub(crate) fn subscribe_many(call: &mut Call<'_>) -> Outcome {
     };
     let mut wanted = Vec::with_capacity(recipients.len());
     for r in recipients {
-        let user = r["recipientId"]
-            .as_str()
-            .ok_or_else(|| Failure::invalid("recipientId: Required"))?;
+        let user =
+            r["recipientId"].as_str().ok_or_else(|| Failure::invalid("recipientId: Required"))?;
         wanted.push((user.to_owned(), r.get("preferences").cloned()));
     }
     let capacity = call.state.capacity;
@@ -193,9 +179,7 @@ pub(crate) fn of_user(call: &mut Call<'_>) -> Outcome {
     let user = call.param(0);
     let keep = |_: &str, l: &List| !l.deleted && l.subscribers.get(&user).is_some();
     let page =
-        call.state
-            .lists
-            .page(Order::Oldest, call.query.get("cursor"), call.limit()?, keep)?;
+        call.state.lists.page(Order::Oldest, call.query.get("cursor"), call.limit()?, keep)?;
     let (rows, cursor) = rows_of(page, |id, list| list.view(id));
     Ok(call.wrap(rows, cursor))
 }
@@ -203,11 +187,7 @@ pub(crate) fn of_user(call: &mut Call<'_>) -> Outcome {
 /// POST /profiles/{user_id}/lists.
 pub(crate) fn add_to_user(call: &mut Call<'_>) -> Outcome {
     let (user, wall, body) = (call.param(0), call.wall, call.object()?);
-    let lists = body
-        .get("lists")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let lists = body.get("lists").and_then(Value::as_array).cloned().unwrap_or_default();
     for entry in lists {
         let id = entry["listId"]
             .as_str()
@@ -231,21 +211,11 @@ pub(crate) fn clear_of_user(call: &mut Call<'_>) -> Outcome {
 
 fn subscribe(list: &mut List, user: &str, preferences: Option<Value>, wall: Wall) {
     let created = list.subscribers.get(user).map_or(wall, |s| s.created);
-    list.subscribers.insert(
-        user,
-        Subscription {
-            created,
-            preferences,
-        },
-    );
+    list.subscribers.insert(user, Subscription { created, preferences });
 }
 
 fn live<'c>(call: &'c Call<'_>, id: &str) -> Result<&'c List, Failure> {
-    call.state
-        .lists
-        .get(id)
-        .filter(|l| !l.deleted)
-        .ok_or_else(Failure::not_found)
+    call.state.lists.get(id).filter(|l| !l.deleted).ok_or_else(Failure::not_found)
 }
 
 fn upsert<'c>(call: &'c mut Call<'_>, id: &str, wall: Wall) -> Result<&'c mut List, Failure> {
@@ -255,11 +225,7 @@ fn upsert<'c>(call: &'c mut Call<'_>, id: &str, wall: Wall) -> Result<&'c mut Li
         }
         call.state.lists.insert(id, List::new(id.to_owned(), wall));
     }
-    Ok(call
-        .state
-        .lists
-        .get_mut(id)
-        .expect("the list was found or put just above"))
+    Ok(call.state.lists.get_mut(id).expect("the list was found or put just above"))
 }
 
 /// Whether a list pattern accepts an id (parts are joined by dots).

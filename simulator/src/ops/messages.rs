@@ -36,14 +36,13 @@ pub(crate) struct Message {
 impl Message {
     /// The status at `wall`.
     pub(crate) fn status(&self, wall: Wall) -> &'static str {
-        steps(self)
-            .take_while(|(_, at)| *at <= wall)
-            .last()
-            .map_or("ENQUEUED", |(kind, _)| match kind {
+        steps(self).take_while(|(_, at)| *at <= wall).last().map_or("ENQUEUED", |(kind, _)| {
+            match kind {
                 "MAPPED" | "PROFILE_LOADED" | "FILTERED" => "ENQUEUED",
                 "RENDERED" => "ROUTED",
                 other => other,
-            })
+            }
+        })
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -106,30 +105,18 @@ pub(crate) fn send(call: &mut Call<'_>) -> Outcome {
     let Some(mut ask) = body.remove("message").filter(Value::is_object) else {
         return Err(Failure::invalid("message: Required"));
     };
-    let Some(to) = ask
-        .as_object_mut()
-        .and_then(|m| m.remove("to"))
-        .filter(|to| !to.is_null())
+    let Some(to) = ask.as_object_mut().and_then(|m| m.remove("to")).filter(|to| !to.is_null())
     else {
         return Err(Failure::invalid("message.to: Required"));
     };
-    if ["template", "content", "event"]
-        .iter()
-        .all(|name| ask.get(name).is_none())
-    {
-        return Err(Failure::invalid(
-            "message.template or message.content: Required",
-        ));
+    if ["template", "content", "event"].iter().all(|name| ask.get(name).is_none()) {
+        return Err(Failure::invalid("message.template or message.content: Required"));
     }
     let request = call.ids.xray(call.wall);
     let people = recipients::resolve(call, &to)?;
     let one = people.len() == 1 && people[0].list.is_none();
     for person in people {
-        let id = if one {
-            request.clone()
-        } else {
-            call.ids.xray(call.wall)
-        };
+        let id = if one { request.clone() } else { call.ids.xray(call.wall) };
         let message = recipients::message(call, &request, person, ask.clone(), call.wall);
         call.state.keep_message(&id, message);
     }
@@ -182,18 +169,12 @@ pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
             && is("list", m.list.as_deref())
             && is("messageId", Some(id))
             && is("traceId", Some(&m.request))
-            && is(
-                "tenant_id",
-                m.ask.pointer("/context/tenant_id").and_then(Value::as_str),
-            )
+            && is("tenant_id", m.ask.pointer("/context/tenant_id").and_then(Value::as_str))
             && (q.get("tag").is_none() || q.all("tag").any(|t| m.tags().any(|have| have == t)))
             && q.all("tags").all(|t| m.tags().any(|have| have == t))
             && after.is_none_or(|after| m.enqueued > after)
     };
-    let page = call
-        .state
-        .messages
-        .page(Order::Newest, q.get("cursor"), call.limit()?, keep)?;
+    let page = call.state.messages.page(Order::Newest, q.get("cursor"), call.limit()?, keep)?;
     let (rows, cursor) = rows_of(page, |id, m| m.summary(id, wall));
     Ok(call.wrap(rows, cursor))
 }
@@ -222,9 +203,7 @@ pub(crate) fn history(call: &mut Call<'_>) -> Outcome {
     let reached = steps(message)
         .take_while(|(_, at)| *at <= wall)
         .filter(|(kind, _)| wanted.is_none_or(|w| w == *kind));
-    Ok(Success::Json(
-        json!({ "results": reached.map(entry).collect::<Vec<_>>() }),
-    ))
+    Ok(Success::Json(json!({ "results": reached.map(entry).collect::<Vec<_>>() })))
 }
 
 /// GET /messages/{message_id}/output: one rendering, empty until it was rendered.
@@ -234,11 +213,7 @@ pub(crate) fn output(call: &mut Call<'_>) -> Outcome {
         return Ok(Success::Json(json!({ "results": [] })));
     }
     let part = |name: &str| {
-        message
-            .ask
-            .pointer(&format!("/content/{name}"))
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        message.ask.pointer(&format!("/content/{name}")).and_then(Value::as_str).unwrap_or_default()
     };
     let (title, body) = (part("title"), part("body"));
     let content = json!({
@@ -255,10 +230,7 @@ pub(crate) fn cancel(call: &mut Call<'_>) -> Outcome {
     let message = known(call, &id)?;
     if !matches!(message.status(wall), "ENQUEUED" | "ROUTED") {
         let record = message.detail(&id, wall);
-        return Err(Failure {
-            record: Some(record),
-            ..Failure::conflict("Conflict")
-        });
+        return Err(Failure { record: Some(record), ..Failure::conflict("Conflict") });
     }
     let mut message = message.clone();
     message.canceled = Some(wall);
@@ -286,29 +258,13 @@ pub(crate) fn archive(call: &mut Call<'_>) -> Outcome {
         return Ok(Success::Done);
     }
     let mut found = false;
-    for (_, message) in call
-        .state
-        .messages
-        .iter_mut()
-        .filter(|(_, m)| m.request == id)
-    {
+    for (_, message) in call.state.messages.iter_mut().filter(|(_, m)| m.request == id) {
         (message.archived, found) = (true, true);
     }
-    if found {
-        Ok(Success::Done)
-    } else {
-        Err(Failure::not_found())
-    }
+    if found { Ok(Success::Done) } else { Err(Failure::not_found()) }
 }
 
 fn known<'c>(call: &'c Call<'_>, id: &str) -> Result<&'c Message, Failure> {
-    let message = call
-        .state
-        .messages
-        .get(id)
-        .filter(|m| m.enqueued <= call.wall);
-    message.ok_or_else(|| Failure {
-        message: "Message Not Found".into(),
-        ..Failure::not_found()
-    })
+    let message = call.state.messages.get(id).filter(|m| m.enqueued <= call.wall);
+    message.ok_or_else(|| Failure { message: "Message Not Found".into(), ..Failure::not_found() })
 }

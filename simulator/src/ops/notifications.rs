@@ -19,11 +19,7 @@ pub(crate) fn seed(state: &mut State, ids: &mut Ids, wall: Wall) {
     let v2 = json!({ "id": new, "name": "Welcome", "state": "PUBLISHED", "tags": ["onboarding"], "created": wall.0, "updated": wall.0, "creator": "u1" });
     let draft = ids.prefixed("nt");
     let unpublished = json!({ "id": draft, "name": "Digest", "state": "DRAFT", "tags": [], "created": wall.0, "updated": wall.0, "creator": "u1" });
-    for (id, row, published) in [
-        (old, v1, true),
-        (new, v2, true),
-        (draft, unpublished, false),
-    ] {
+    for (id, row, published) in [(old, v1, true), (new, v2, true), (draft, unpublished, false)] {
         if published {
             state.notifications.insert(&id, row.clone());
         }
@@ -37,12 +33,8 @@ pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
     let tags: Vec<&str> = q.all("tags").collect();
     let keep = |_: &str, t: &Value| {
         q.get("event_id").is_none_or(|wanted| {
-            t["event_ids"]
-                .as_array()
-                .is_some_and(|ids| ids.iter().any(|id| id == wanted))
-        }) && tags
-            .iter()
-            .all(|wanted| tag_names(t).any(|have| have == *wanted))
+            t["event_ids"].as_array().is_some_and(|ids| ids.iter().any(|id| id == wanted))
+        }) && tags.iter().all(|wanted| tag_names(t).any(|have| have == *wanted))
     };
     let page = call.state.notifications(call.release).page(
         Order::Oldest,
@@ -91,10 +83,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
 /// PUT /notifications/{notification_id}.
 pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     let (id, body) = (call.param(0), Value::Object(call.object()?));
-    call.state
-        .draft_notifications
-        .get(&id)
-        .ok_or_else(Failure::not_found)?;
+    call.state.draft_notifications.get(&id).ok_or_else(Failure::not_found)?;
     let sent = body.get("notification").unwrap_or(&body).clone();
     let published = body["state"] == "PUBLISHED";
     Ok(Success::Json(store(call, &id, sent, published)))
@@ -103,12 +92,8 @@ pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
 /// POST /notifications/{notification_id}/publish.
 pub(crate) fn publish(call: &mut Call<'_>) -> Outcome {
     let id = call.param(0);
-    let mut template = call
-        .state
-        .draft_notifications
-        .get(&id)
-        .cloned()
-        .ok_or_else(Failure::not_found)?;
+    let mut template =
+        call.state.draft_notifications.get(&id).cloned().ok_or_else(Failure::not_found)?;
     template["state"] = json!("PUBLISHED");
     store(call, &id, template, true);
     Ok(Success::Done)
@@ -117,10 +102,7 @@ pub(crate) fn publish(call: &mut Call<'_>) -> Outcome {
 /// DELETE /notifications/{notification_id}.
 pub(crate) fn archive(call: &mut Call<'_>) -> Outcome {
     let id = call.param(0);
-    call.state
-        .draft_notifications
-        .remove(&id)
-        .ok_or_else(Failure::not_found)?;
+    call.state.draft_notifications.remove(&id).ok_or_else(Failure::not_found)?;
     call.state.notifications.remove(&id);
     call.audit("notification:archived", &format!("notification/{id}"));
     Ok(Success::Done)
@@ -139,25 +121,17 @@ pub(crate) fn duplicate(call: &mut Call<'_>) -> Outcome {
 }
 
 fn store(call: &mut Call<'_>, id: &str, sent: Value, published: bool) -> Value {
-    let created = call
-        .state
-        .draft_notifications
-        .get(id)
-        .map_or(json!(call.wall.0), |t| t["created"].clone());
+    let created =
+        call.state.draft_notifications.get(id).map_or(json!(call.wall.0), |t| t["created"].clone());
     let mut template = if sent.is_object() { sent } else { json!({}) };
     let fixed = [
         ("id", json!(id)),
-        (
-            "state",
-            json!(if published { "PUBLISHED" } else { "DRAFT" }),
-        ),
+        ("state", json!(if published { "PUBLISHED" } else { "DRAFT" })),
         ("created", created),
         ("updated", json!(call.wall.0)),
         ("creator", json!(call.actor)),
     ];
-    fixed
-        .into_iter()
-        .for_each(|(name, value)| template[name] = value);
+    fixed.into_iter().for_each(|(name, value)| template[name] = value);
     call.state.draft_notifications.insert(id, template.clone());
     if published || call.release == Release::Published && call.state.notifications.get(id).is_some()
     {
@@ -174,10 +148,6 @@ fn tag_names(template: &Value) -> impl Iterator<Item = &str> {
         .into_iter()
         .flatten()
         .filter_map(|t| t["name"].as_str());
-    let new = template["tags"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
+    let new = template["tags"].as_array().into_iter().flatten().filter_map(Value::as_str);
     old.chain(new)
 }

@@ -4,19 +4,12 @@ use serde_json::Value;
 
 /// Applies all operations in order; an error leaves `doc` half done, so the caller works on a copy.
 pub(crate) fn apply(doc: &mut Value, operations: &[Value]) -> Result<(), String> {
-    operations
-        .iter()
-        .try_for_each(|operation| one(doc, operation))
+    operations.iter().try_for_each(|operation| one(doc, operation))
 }
 
 fn one(doc: &mut Value, operation: &Value) -> Result<(), String> {
     let path = member(operation, "path")?;
-    let value = || {
-        operation
-            .get("value")
-            .cloned()
-            .ok_or_else(|| "value: Required".to_owned())
-    };
+    let value = || operation.get("value").cloned().ok_or_else(|| "value: Required".to_owned());
     match member(operation, "op")? {
         "add" => add(doc, path, value()?),
         "remove" => remove(doc, path).map(drop),
@@ -34,17 +27,14 @@ fn one(doc: &mut Value, operation: &Value) -> Result<(), String> {
         }
         "test" if *find(doc, path)? == value()? => Ok(()),
         "test" => Err(format!("test failed at {path}")),
-        other => Err(format!(
-            "op should be one of add, remove, replace, move, copy, test, not {other}"
-        )),
+        other => {
+            Err(format!("op should be one of add, remove, replace, move, copy, test, not {other}"))
+        }
     }
 }
 
 fn member<'v>(operation: &'v Value, name: &str) -> Result<&'v str, String> {
-    operation
-        .get(name)
-        .and_then(Value::as_str)
-        .ok_or_else(|| format!("{name}: Required"))
+    operation.get(name).and_then(Value::as_str).ok_or_else(|| format!("{name}: Required"))
 }
 
 fn find<'v>(doc: &'v mut Value, path: &str) -> Result<&'v mut Value, String> {
@@ -78,11 +68,9 @@ fn remove(doc: &mut Value, path: &str) -> Result<Value, String> {
     let (parent, key) = split(path).ok_or_else(|| missing(path))?;
     match find(doc, parent)? {
         Value::Object(map) => map.remove(&key),
-        Value::Array(list) => key
-            .parse::<usize>()
-            .ok()
-            .filter(|at| *at < list.len())
-            .map(|at| list.remove(at)),
+        Value::Array(list) => {
+            key.parse::<usize>().ok().filter(|at| *at < list.len()).map(|at| list.remove(at))
+        }
         _ => None,
     }
     .ok_or_else(|| missing(path))
@@ -132,10 +120,7 @@ mod tests {
             json!({ "op": "add", "path": "/a" }),
         ] {
             let mut doc = json!({ "a": 1, "b": [] });
-            assert!(
-                apply(&mut doc, std::slice::from_ref(&operation)).is_err(),
-                "{operation}"
-            );
+            assert!(apply(&mut doc, std::slice::from_ref(&operation)).is_err(), "{operation}");
         }
     }
 }

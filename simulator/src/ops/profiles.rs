@@ -23,12 +23,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
 /// POST /profiles/{user_id}: deep merge; creates.
 pub(crate) fn merge(call: &mut Call<'_>) -> Outcome {
     let (id, wanted) = (call.param(0), body(call)?);
-    let mut profile = call
-        .state
-        .profiles
-        .get(&id)
-        .cloned()
-        .unwrap_or_else(|| json!({}));
+    let mut profile = call.state.profiles.get(&id).cloned().unwrap_or_else(|| json!({}));
     deep_merge(&mut profile, &Value::Object(wanted));
     store(call, &id, profile)
 }
@@ -50,12 +45,7 @@ pub(crate) fn patch(call: &mut Call<'_>) -> Outcome {
         },
         _ => return Err(Failure::invalid("request body should be object")),
     };
-    let mut profile = call
-        .state
-        .profiles
-        .get(&id)
-        .cloned()
-        .ok_or_else(Failure::not_found)?;
+    let mut profile = call.state.profiles.get(&id).cloned().ok_or_else(Failure::not_found)?;
     patch::apply(&mut profile, &operations).map_err(Failure::invalid)?;
     store(call, &id, profile)
 }
@@ -63,10 +53,7 @@ pub(crate) fn patch(call: &mut Call<'_>) -> Outcome {
 /// DELETE /profiles/{user_id}: 404 when unknown.
 pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     let id = call.param(0);
-    call.state
-        .profiles
-        .remove(&id)
-        .ok_or_else(Failure::not_found)?;
+    call.state.profiles.remove(&id).ok_or_else(Failure::not_found)?;
     audiences::later(call, Due::User(id));
     Ok(Success::Done)
 }
@@ -75,12 +62,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn legacy_user(call: &mut Call<'_>) -> Outcome {
     let (id, mut sent) = (call.param(0), call.object()?);
     let wanted = sent.remove("profile").unwrap_or_else(|| json!({}));
-    let mut profile = call
-        .state
-        .profiles
-        .get(&id)
-        .cloned()
-        .unwrap_or_else(|| json!({}));
+    let mut profile = call.state.profiles.get(&id).cloned().unwrap_or_else(|| json!({}));
     deep_merge(&mut profile, &wanted);
     store(call, &id, profile)
 }

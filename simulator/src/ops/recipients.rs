@@ -55,17 +55,9 @@ fn resolve_one(call: &mut Call<'_>, to: &Value, people: &mut Vec<Person>) -> Res
         super::profiles::deep_merge(&mut person.contact, to);
         people.push(person);
     } else if let Some(address) = text("email").or_else(|| text("phone_number")) {
-        people.push(Person {
-            name: address.to_owned(),
-            list: None,
-            contact: to.clone(),
-        });
+        people.push(Person { name: address.to_owned(), list: None, contact: to.clone() });
     } else if to.as_object().is_some_and(|m| !m.is_empty()) {
-        people.push(Person {
-            name: "anonymous".into(),
-            list: None,
-            contact: to.clone(),
-        });
+        people.push(Person { name: "anonymous".into(), list: None, contact: to.clone() });
     } else {
         return Err(Failure::invalid("message.to should have a recipient"));
     }
@@ -77,9 +69,7 @@ fn subscribers(call: &Call<'_>, list_id: &str, people: &mut Vec<Person>) {
         return;
     };
     people.extend(
-        list.subscribers
-            .iter()
-            .map(|(user, _)| known_user(call, user, Some(list_id.to_owned()))),
+        list.subscribers.iter().map(|(user, _)| known_user(call, user, Some(list_id.to_owned()))),
     );
 }
 
@@ -87,12 +77,7 @@ fn known_user(call: &Call<'_>, user: &str, list: Option<String>) -> Person {
     Person {
         name: user.to_owned(),
         list,
-        contact: call
-            .state
-            .profiles
-            .get(user)
-            .cloned()
-            .unwrap_or_else(|| json!({})),
+        contact: call.state.profiles.get(user).cloned().unwrap_or_else(|| json!({})),
     }
 }
 
@@ -106,22 +91,15 @@ pub(crate) fn message(
 ) -> Message {
     let channel = channel(&person.contact);
     // The dice come from the request's own id: no extra draw, and the same for every run of a seed.
-    let dice = request
-        .bytes()
-        .fold(person.name.len(), |sum, b| sum + usize::from(b));
+    let dice = request.bytes().fold(person.name.len(), |sum, b| sum + usize::from(b));
     let known = ask.get("content").is_some_and(Value::is_object) || named(call, &ask);
-    let bounced = person.contact["email"]
-        .as_str()
-        .is_some_and(|e| e.ends_with(".invalid"));
+    let bounced = person.contact["email"].as_str().is_some_and(|e| e.ends_with(".invalid"));
     let fate = match channel {
         _ if !known => Fate::Unmapped,
         None => Fate::Unroutable,
         _ if call.mock => Fate::Simulated,
         _ if bounced => Fate::Undeliverable,
-        _ => Fate::Delivered {
-            opened: dice.is_multiple_of(2),
-            clicked: dice.is_multiple_of(4),
-        },
+        _ => Fate::Delivered { opened: dice.is_multiple_of(2), clicked: dice.is_multiple_of(4) },
     };
     Message {
         request: request.to_owned(),
@@ -140,20 +118,11 @@ pub(crate) fn message(
 /// Whether the template (by id) or the event is one that the token can see.
 fn named(call: &Call<'_>, ask: &Value) -> bool {
     let templates = call.state.notifications(call.release);
-    let wanted = ask["template"]
-        .as_str()
-        .or_else(|| ask["event"].as_str())
-        .unwrap_or_default();
-    let maps = |t: &Value| {
-        t["event_ids"]
-            .as_array()
-            .is_some_and(|ids| ids.iter().any(|id| id == wanted))
-    };
+    let wanted = ask["template"].as_str().or_else(|| ask["event"].as_str()).unwrap_or_default();
+    let maps =
+        |t: &Value| t["event_ids"].as_array().is_some_and(|ids| ids.iter().any(|id| id == wanted));
     templates.get(wanted).is_some()
-        || call
-            .state
-            .documents
-            .contains_key(&format!("events\0{wanted}"))
+        || call.state.documents.contains_key(&format!("events\0{wanted}"))
         || templates.iter().any(|(_, t)| maps(t))
 }
 
@@ -165,10 +134,7 @@ fn channel(contact: &Value) -> Option<(&'static str, &'static str)> {
         Some(("sms", "twilio"))
     } else if ["slack", "ms_teams", "discord"].iter().any(|n| has(n)) {
         Some(("direct_message", "slack"))
-    } else if ["apn", "firebaseToken", "expo", "airship"]
-        .iter()
-        .any(|n| has(n))
-    {
+    } else if ["apn", "firebaseToken", "expo", "airship"].iter().any(|n| has(n)) {
         Some(("push", "firebase-fcm"))
     } else {
         None

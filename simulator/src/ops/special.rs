@@ -13,17 +13,13 @@ pub(crate) fn issue_token(call: &mut Call<'_>) -> Outcome {
         .map(str::to_owned)
         .ok_or_else(|| Failure::invalid("scope: Required"))?;
     let id = call.ids.nano();
-    Ok(Success::Json(
-        json!({ "token": format!("simulated-client-token-{id}"), "scope": scope }),
-    ))
+    Ok(Success::Json(json!({ "token": format!("simulated-client-token-{id}"), "scope": scope })))
 }
 
 /// POST /inbound/courier and /inbound/segment: taken in, and that is all.
 pub(crate) fn inbound(call: &mut Call<'_>) -> Outcome {
     call.object()?;
-    Ok(Success::Json(
-        json!({ "messageId": call.ids.xray(call.wall) }),
-    ))
+    Ok(Success::Json(json!({ "messageId": call.ids.xray(call.wall) })))
 }
 
 /// POST /journeys/{journey_id}/invoke: a run that is over at once.
@@ -34,9 +30,7 @@ pub(crate) fn invoke_journey(call: &mut Call<'_>) -> Outcome {
     if !call.room(call.state.documents.len()) {
         return Err(Failure::full());
     }
-    call.state
-        .documents
-        .insert(format!("journeys\0runs\0{id}"), run);
+    call.state.documents.insert(format!("journeys\0runs\0{id}"), run);
     Ok(Success::Json(json!({ "runId": id })))
 }
 

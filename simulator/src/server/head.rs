@@ -100,9 +100,7 @@ pub(super) fn latin1(bytes: &[u8]) -> String {
 
 fn is_token(name: &str) -> bool {
     !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 #[cfg(test)]
@@ -120,11 +118,7 @@ mod tests {
         let r = parsed(text).unwrap();
         assert_eq!(r.raw_head, text.as_bytes());
         assert_eq!(
-            (
-                r.target.as_str(),
-                r.headers[0].0.as_str(),
-                r.headers[1].1.chars().count()
-            ),
+            (r.target.as_str(), r.headers[0].0.as_str(), r.headers[1].1.chars().count()),
             ("/lists/a%2Fb?x=1", "HOST", 2)
         );
     }

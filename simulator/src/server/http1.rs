@@ -87,11 +87,7 @@ async fn exchange<I: AsyncRead + AsyncWrite + Unpin>(
         sleep_until(server.instant(now + reply.delivery.first_byte)).await;
     }
     if reply.delivery.end == End::BlackHole {
-        while io
-            .read_buf(&mut BytesMut::with_capacity(1024))
-            .await
-            .is_ok_and(|n| n > 0)
-        {}
+        while io.read_buf(&mut BytesMut::with_capacity(1024)).await.is_ok_and(|n| n > 0) {}
         note_end(server, &reply, Ending::Faulted, 0);
         return Next::Close;
     }
@@ -103,10 +99,9 @@ async fn exchange<I: AsyncRead + AsyncWrite + Unpin>(
         (Written::All, End::Complete) if reply.delivery.raw.is_some() => {
             (Ending::Faulted, Next::Close)
         }
-        (Written::All, End::Complete) => (
-            Ending::Written,
-            if close { Next::Close } else { Next::Again },
-        ),
+        (Written::All, End::Complete) => {
+            (Ending::Written, if close { Next::Close } else { Next::Again })
+        }
     };
     note_end(server, &reply, ending, bytes);
     next

@@ -50,9 +50,7 @@ impl HttpBody for Fed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.pieces
-            .poll_recv(cx)
-            .map(|piece| piece.map(|p| p.map(Frame::data)))
+        self.pieces.poll_recv(cx).map(|piece| piece.map(|p| p.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -60,8 +58,7 @@ impl HttpBody for Fed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.len
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.len.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -94,10 +91,8 @@ async fn answer(
     let head_only = request.method == "HEAD";
     let now = server.now();
     let reply = server.with(|sim| sim.handle(now, request));
-    let slow_head = reply
-        .delivery
-        .head
-        .map_or(0, |p| 200_usize.div_ceil(p.bytes) as u64 * p.every.0);
+    let slow_head =
+        reply.delivery.head.map_or(0, |p| 200_usize.div_ceil(p.bytes) as u64 * p.every.0);
     let first_byte = reply.delivery.first_byte + Micros(slow_head);
     if first_byte > Micros::ZERO {
         sleep_until(server.instant(now + first_byte)).await;
@@ -116,18 +111,13 @@ async fn answer(
 async fn collect(request: http::Request<Incoming>, socket: u64) -> Result<Request, Request> {
     let (parts, mut body) = request.into_parts();
     let latin1 = |v: &HeaderValue| super::head::latin1(v.as_bytes());
-    let mut headers: Vec<_> = parts
-        .headers
-        .iter()
-        .map(|(n, v)| (n.as_str().to_owned(), latin1(v)))
-        .collect();
+    let mut headers: Vec<_> =
+        parts.headers.iter().map(|(n, v)| (n.as_str().to_owned(), latin1(v))).collect();
     if let Some(authority) = parts.uri.authority() {
         headers.insert(0, (":authority".into(), authority.as_str().to_owned()));
     }
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or_else(|| "/".to_owned(), |p| p.as_str().to_owned());
+    let target =
+        parts.uri.path_and_query().map_or_else(|| "/".to_owned(), |p| p.as_str().to_owned());
     let mut request = Request {
         method: parts.method.to_string(),
         target,
@@ -160,27 +150,21 @@ fn response(server: &Server, reply: Reply, head_only: bool) -> Response<Fed> {
     } else {
         (reply.delivery.framing == Framing::Length).then(|| reply.body.len())
     };
-    let mut response = Response::new(Fed {
-        pieces: received,
-        len,
-    });
+    let mut response = Response::new(Fed { pieces: received, len });
     *response.status_mut() =
         http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in &reply.headers {
-        let bytes: Vec<u8> = value
-            .chars()
-            .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
-            .collect();
+        let bytes: Vec<u8> =
+            value.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(&bytes))
         {
             response.headers_mut().append(name, value);
         }
     }
     if head_only && reply.delivery.framing == Framing::Length {
-        response.headers_mut().insert(
-            http::header::CONTENT_LENGTH,
-            HeaderValue::from(reply.body.len()),
-        );
+        response
+            .headers_mut()
+            .insert(http::header::CONTENT_LENGTH, HeaderValue::from(reply.body.len()));
     }
     if bodiless || reply.body.is_empty() {
         note_end(server, &reply, Ending::Written, 0);

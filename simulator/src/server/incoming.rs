@@ -34,26 +34,17 @@ where
             break raw;
         }
         if buffer.len() > MAX_HEAD {
-            return Ok(Incoming::Broken(
-                unfinished(buffer, socket),
-                "the head is too long",
-            ));
+            return Ok(Incoming::Broken(unfinished(buffer, socket), "the head is too long"));
         }
         if io.read_buf(buffer).await? == 0 {
-            return Ok(Incoming::Gone(
-                (!buffer.is_empty()).then(|| unfinished(buffer, socket)),
-            ));
+            return Ok(Incoming::Gone((!buffer.is_empty()).then(|| unfinished(buffer, socket))));
         }
     };
     let mut request = match head::parse(&raw, socket) {
         Ok(request) => request,
         Err(why) => {
             return Ok(Incoming::Broken(
-                Request {
-                    raw_head: raw,
-                    socket,
-                    ..Request::default()
-                },
+                Request { raw_head: raw, socket, ..Request::default() },
                 why,
             ));
         }
@@ -62,10 +53,7 @@ where
         Ok(length) => length,
         Err(why) => return Ok(Incoming::Broken(request, why)),
     };
-    if request
-        .field("expect")
-        .is_some_and(|v| v.eq_ignore_ascii_case("100-continue"))
-    {
+    if request.field("expect").is_some_and(|v| v.eq_ignore_ascii_case("100-continue")) {
         if let Length::Exact(n) = length
             && n > MAX_BODY
         {
@@ -76,10 +64,7 @@ where
         io.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         io.flush().await?;
     }
-    let mut body = Body {
-        kept: BytesMut::new(),
-        len: 0,
-    };
+    let mut body = Body { kept: BytesMut::new(), len: 0 };
     let end = match length {
         Length::Exact(n) => exact(io, buffer, n, &mut body).await?,
         Length::Chunked => chunked(io, buffer, &mut body).await?,
@@ -96,11 +81,7 @@ where
 
 /// What there is of a head that never became whole.
 fn unfinished(buffer: &BytesMut, socket: u64) -> Request {
-    Request {
-        raw_head: Bytes::copy_from_slice(buffer),
-        socket,
-        ..Request::default()
-    }
+    Request { raw_head: Bytes::copy_from_slice(buffer), socket, ..Request::default() }
 }
 
 enum End {
@@ -139,9 +120,7 @@ async fn exact<I: AsyncRead + Unpin>(
         if buffer.is_empty() && io.read_buf(buffer).await? == 0 {
             return Ok(End::Gone);
         }
-        let take = buffer
-            .len()
-            .min(usize::try_from(end - body.len).unwrap_or(usize::MAX));
+        let take = buffer.len().min(usize::try_from(end - body.len).unwrap_or(usize::MAX));
         body.push(&buffer[..take]);
         buffer.advance(take);
     }

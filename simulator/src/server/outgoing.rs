@@ -38,11 +38,7 @@ impl<I: AsyncWrite + Unpin> Writer<'_, I> {
         };
         written.map_err(|_| Written::Gone)?;
         self.sent += n as u64;
-        if self.stop == Some(self.sent) {
-            Err(Written::Stopped)
-        } else {
-            Ok(())
-        }
+        if self.stop == Some(self.sent) { Err(Written::Stopped) } else { Ok(()) }
     }
 }
 
@@ -93,13 +89,9 @@ async fn answer<I: AsyncWrite + Unpin>(
     let head = head(reply, close);
     let bodiless = head_only || matches!(reply.status, 204 | 304);
     // Head and body in one write, when nothing asks for two.
-    if let (Body::Bytes(body), Framing::Length, None, None, false) = (
-        &reply.body,
-        reply.delivery.framing,
-        reply.delivery.head,
-        reply.delivery.body,
-        bodiless,
-    ) {
+    if let (Body::Bytes(body), Framing::Length, None, None, false) =
+        (&reply.body, reply.delivery.framing, reply.delivery.head, reply.delivery.body, bodiless)
+    {
         return writer.put(&[head.as_slice(), body].concat(), None).await;
     }
     writer.put(&head, reply.delivery.head).await?;
@@ -109,20 +101,14 @@ async fn answer<I: AsyncWrite + Unpin>(
     let chunked = reply.delivery.framing == Framing::Chunked;
     for piece in pieces(&reply.body) {
         if chunked {
-            writer
-                .put(format!("{:x}\r\n", piece.len()).as_bytes(), None)
-                .await?;
+            writer.put(format!("{:x}\r\n", piece.len()).as_bytes(), None).await?;
         }
         writer.put(&piece, reply.delivery.body).await?;
         if chunked {
             writer.put(b"\r\n", None).await?;
         }
     }
-    if chunked {
-        writer.put(b"0\r\n\r\n", None).await
-    } else {
-        Ok(())
-    }
+    if chunked { writer.put(b"0\r\n\r\n", None).await } else { Ok(()) }
 }
 
 /// The body in pieces; a made-up one is never in memory whole.
@@ -172,7 +158,5 @@ fn head(reply: &Reply, close: bool) -> Vec<u8> {
     }
     text.push_str("\r\n");
     // Texts hold one character per byte; anything beyond Latin-1 was never on the wire.
-    text.chars()
-        .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
-        .collect()
+    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
 }

@@ -36,13 +36,7 @@ pub(super) async fn sniff<I: AsyncRead + Unpin>(mut io: I) -> io::Result<(Rewind
         }
     }
     let preface = first.starts_with(PREFACE);
-    Ok((
-        Rewind {
-            first: first.freeze(),
-            inner: io,
-        },
-        preface,
-    ))
+    Ok((Rewind { first: first.freeze(), inner: io }, preface))
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Rewind<I> {

@@ -42,14 +42,7 @@ impl Answer {
         let now = Instant::now();
         let end = now + total;
         let timer = tokio::time::sleep_until(end.min(now + idle));
-        Self {
-            inner,
-            timer,
-            idle,
-            end,
-            waiting: false,
-            lease,
-        }
+        Self { inner, timer, idle, end, waiting: false, lease }
     }
 }
 
@@ -66,9 +59,7 @@ impl Body for Answer {
             // Only the vendor's pauses count: a client that reads slowly is the server's matter.
             if !*this.waiting {
                 *this.waiting = true;
-                this.timer
-                    .as_mut()
-                    .reset((*this.end).min(Instant::now() + *this.idle));
+                this.timer.as_mut().reset((*this.end).min(Instant::now() + *this.idle));
             }
             ready!(this.timer.poll(cx));
             return Poll::Ready(Some(Err(Stalled.into())));

@@ -39,12 +39,8 @@ impl Dialer {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let builder = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http();
-        Self {
-            connector: builder.enable_all_versions().wrap_connector(tcp),
-        }
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        Self { connector: builder.enable_all_versions().wrap_connector(tcp) }
     }
 }
 
@@ -54,10 +50,7 @@ impl Dial for Dialer {
         Box::pin(async move {
             let stream = connecting.await?;
             let h2 = stream.connected().is_negotiated_h2();
-            Ok(Line {
-                io: Box::new(stream),
-                h2,
-            })
+            Ok(Line { io: Box::new(stream), h2 })
         })
     }
 }

@@ -128,22 +128,17 @@ impl Host {
     }
 
     pub(super) fn lease(self: &Arc<Self>, socket: Socket) -> Lease {
-        Lease {
-            host: self.clone(),
-            socket: Some(socket),
-        }
+        Lease { host: self.clone(), socket: Some(socket) }
     }
 
     /// A socket for one call: a resting one or a new one.
     pub(super) async fn socket(&self) -> Result<Socket> {
-        timeout(self.limits.connect, self.find_or_open())
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::refused(
-                    Code::VendorTimeout,
-                    "no connection to Courier could be opened in time",
-                ))
-            })
+        timeout(self.limits.connect, self.find_or_open()).await.unwrap_or_else(|_| {
+            Err(Error::refused(
+                Code::VendorTimeout,
+                "no connection to Courier could be opened in time",
+            ))
+        })
     }
 
     async fn find_or_open(&self) -> Result<Socket> {
@@ -162,8 +157,7 @@ impl Host {
             return Ok(socket);
         }
         let place = self.places.clone().acquire_owned().await;
-        self.open(Arc::new(place.expect("the semaphore is never closed")))
-            .await
+        self.open(Arc::new(place.expect("the semaphore is never closed"))).await
     }
 
     async fn take_resting(&self) -> Option<Socket> {
@@ -198,9 +192,7 @@ impl Host {
         let sender = if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             // A dead peer is noticed while calls wait on it, not only when the first limit is over.
-            builder
-                .timer(TokioTimer::new())
-                .keep_alive_interval(Duration::from_secs(10));
+            builder.timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(10));
             let (sender, connection) = builder.handshake(io).await.map_err(greeted)?;
             tokio::spawn(drive(connection));
             Sender::H2(sender)
@@ -215,12 +207,7 @@ impl Host {
             tokio::spawn(drive(connection));
             Sender::H1(sender)
         };
-        let socket = Socket {
-            sender,
-            born: Instant::now(),
-            reused: false,
-            place,
-        };
+        let socket = Socket { sender, born: Instant::now(), reused: false, place };
         self.with(|resting| {
             resting.speaks_h2 = Some(h2);
             resting.h2 = socket.shared().or(resting.h2.take());
@@ -243,10 +230,7 @@ impl Host {
 /// Runs a connection to its end. How it ends, the call on it is told.
 async fn drive(connection: impl Future<Output = hyper::Result<()>>) {
     if let Err(error) = connection.await {
-        tracing::debug!(
-            cause = crate::error::chain(&error),
-            "vendor connection ended"
-        );
+        tracing::debug!(cause = crate::error::chain(&error), "vendor connection ended");
     }
 }
 
@@ -262,10 +246,7 @@ impl Resting {
     /// A socket that may take a new call; those that may not are dropped on the way.
     fn take(&mut self, limits: &HostLimits) -> Option<Socket> {
         let young = |socket: &Socket| socket.born.elapsed() < limits.max_age;
-        self.h2 = self
-            .h2
-            .take()
-            .filter(|socket| young(socket) && socket.is_open());
+        self.h2 = self.h2.take().filter(|socket| young(socket) && socket.is_open());
         if let Some(socket) = self.h2.as_ref().and_then(Socket::shared) {
             return Some(socket);
         }
@@ -312,12 +293,7 @@ impl Socket {
             return None;
         };
         let sender = Sender::H2(sender.clone());
-        Some(Self {
-            sender,
-            born: self.born,
-            reused: true,
-            place: self.place.clone(),
-        })
+        Some(Self { sender, born: self.born, reused: true, place: self.place.clone() })
     }
 }
 
@@ -338,11 +314,7 @@ impl Refusal {
     fn new(mut error: TrySendError<Request>) -> Self {
         let message = error.take_message();
         let cause = error.into_error();
-        Self {
-            unsent: message.is_some() || was_refused(&cause),
-            message,
-            cause,
-        }
+        Self { unsent: message.is_some() || was_refused(&cause), message, cause }
     }
 }
 

@@ -1,0 +1,274 @@
+//! Clients that are hostile, slow, large or only curious: refused rightly, and nobody else suffers.
+
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tollgate::app::Gateway;
+
+use crate::rig::{Certificate, Client, Rig, raw};
+use crate::support::{Lines, Setup};
+
+/// What a request is, its line, its fields and what follows the head, and the status it gets.
+const AMBIGUOUS: [(&str, &str, &str, &str); 15] = [
+    ("no host", "GET /brands HTTP/1.1", "", "400"),
+    ("two hosts", "GET /brands HTTP/1.1", "Host: a\r\nHost: b", "400"),
+    ("a URL", "GET http://a/brands HTTP/1.1", "Host: a", "400"),
+    ("an authority", "GET a.example HTTP/1.1", "Host: a", "400"),
+    ("an asterisk", "OPTIONS * HTTP/1.1", "Host: a", "400"),
+    ("CONNECT", "CONNECT a:1 HTTP/1.1", "Host: a", "400"),
+    ("TRACE", "TRACE /brands HTTP/1.1", "Host: a", "405"),
+    (
+        "two codings",
+        "POST /send HTTP/1.1",
+        "Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "400",
+    ),
+    (
+        "a coding twice",
+        "POST /send HTTP/1.1",
+        "Host: a\r\nTransfer-Encoding: chunked, chunked",
+        "400",
+    ),
+    ("an unknown coding", "POST /send HTTP/1.1", "Host: a\r\nTransfer-Encoding: gzip", "400"),
+    (
+        "two lengths",
+        "POST /send HTTP/1.1",
+        "Host: a\r\nContent-Length: 1\r\nContent-Length: 2",
+        "400",
+    ),
+    ("a length of letters", "POST /send HTTP/1.1", "Host: a\r\nContent-Length: x", "400"),
+    ("a dot segment", "GET /brands/../providers HTTP/1.1", "Host: a", "400"),
+    ("a control in the path", "GET /brands/%0a HTTP/1.1", "Host: a", "400"),
+    ("no HTTP", "hello", "", "400"),
+];
+
+#[tokio::test]
+async fn requests_that_no_two_servers_read_alike_are_refused() {
+    let rig = Rig::start("").await;
+    let key = &rig.setup.acme;
+    for (what, line, fields, status) in AMBIGUOUS {
+        let fields = if fields.is_empty() { String::new() } else { format!("{fields}\r\n") };
+        let request =
+            format!("{line}\r\n{fields}x-api-key: {key}\r\nConnection: close\r\n\r\n0\r\n\r\n");
+        let answer = raw(rig.gateway.data, request.as_bytes(), "\r\n\r\n").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
+    }
+    assert!(crate::support::arrived(&rig.courier).is_empty(), "nothing of it reached the vendor");
+    let mut client = Client::connect(rig.gateway.data, false, None).await;
+    assert_eq!(client.send("GET", "/brands", key, Vec::new()).await.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn heads_over_the_limits_are_refused() {
+    let rig = Rig::start("").await;
+    let end = format!("Host: a\r\nx-api-key: {}\r\nConnection: close\r\n\r\n", rig.setup.acme);
+    for (request, status) in [
+        (format!("GET /brands?{} HTTP/1.1\r\n{end}", "x".repeat(9 << 10)), "414"),
+        (format!("GET /brands HTTP/1.1\r\n{}{end}", "x: y\r\n".repeat(101)), "431"),
+        (format!("GET /brands HTTP/1.1\r\nx: {}\r\n{end}", "y".repeat(40 << 10)), "431"),
+    ] {
+        let answer = raw(rig.gateway.data, request.as_bytes(), "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
+    }
+    assert!(crate::support::arrived(&rig.courier).is_empty());
+}
+
+#[tokio::test]
+async fn a_socket_stays_usable_after_a_refusal() {
+    let rig = Rig::start("").await;
+    for h2 in [false, true] {
+        let mut client = Client::connect(rig.gateway.data, h2, None).await;
+        for (method, target, status) in [
+            ("GET", "/nope", 404),
+            ("PATCH", "/brands", 405),
+            ("GET", "/a/./b", 400),
+            ("GET", "/brands", 200),
+        ] {
+            let response = client.send(method, target, &rig.setup.acme, Vec::new()).await;
+            assert_eq!(response.status().as_u16(), status, "{target}");
+            response.into_body().collect().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_exactly_the_limit_passes_and_one_octet_more_does_not() {
+    let rig = Rig::start("").await;
+    for h2 in [false, true] {
+        let mut client = Client::connect(rig.gateway.data, h2, None).await;
+        let mut body = b"{\"profile\":{\"x\":\"".to_vec();
+        body.resize(6 * 1024 * 1024 - 3, b'y');
+        body.extend_from_slice(b"\"}}");
+        let response = client.send("POST", "/profiles/u", &rig.setup.acme, body.clone()).await;
+        assert_eq!(response.status().as_u16(), 200);
+        assert_eq!(crate::support::arrived(&rig.courier).last().unwrap().body_len, 6 * 1024 * 1024);
+        body.push(b' ');
+        let response = client.send("POST", "/profiles/u", &rig.setup.acme, body).await;
+        assert_eq!(response.status().as_u16(), 413);
+        response.into_body().collect().await.unwrap();
+        let response = client.send("GET", "/nope", &rig.setup.acme, Vec::new()).await;
+        assert_eq!(response.status().as_u16(), 404, "the socket stays usable");
+    }
+    assert_eq!(crate::support::arrived(&rig.courier).len(), 2);
+}
+
+#[tokio::test]
+async fn a_chunked_body_over_the_limit_is_refused_when_it_is_over() {
+    let rig = Rig::start("body_size = \"1KiB\"\n").await;
+    let head = format!(
+        "POST /send HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        rig.setup.acme
+    );
+    let body = format!("200\r\n{}\r\n", "x".repeat(512)).repeat(3);
+    let answer = raw(rig.gateway.data, format!("{head}{body}").as_bytes(), "").await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("1024 octets"), "{answer}");
+}
+
+/// As blocking clients do: all of the request first, then the answer.
+#[tokio::test]
+async fn a_client_that_writes_its_whole_upload_first_still_reads_its_refusal() {
+    let rig = Rig::start("").await;
+    for (key, status) in [("tg_a_b", "401"), (rig.setup.acme.as_str(), "413")] {
+        let head = format!(
+            "POST /send HTTP/1.1\r\nHost: a\r\nx-api-key: {key}\r\nContent-Length: 7000000\r\n\r\n"
+        );
+        let mut request = head.into_bytes();
+        request.resize(request.len() + 7_000_000, b'x');
+        let answer = raw(rig.gateway.data, &request, "call_id").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_upload_is_never_asked_for() {
+    let rig = Rig::start("").await;
+    let head = |key: &str, length: usize| {
+        format!(
+            "POST /send HTTP/1.1\r\nHost: a\r\nx-api-key: {key}\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        )
+    };
+    let wrong = raw(rig.gateway.data, head("tg_a_b", 10).as_bytes(), "\r\n\r\n").await;
+    assert!(wrong.starts_with("HTTP/1.1 401 "), "{wrong}");
+    let large = raw(rig.gateway.data, head(&rig.setup.acme, 7 << 20).as_bytes(), "\r\n\r\n").await;
+    assert!(large.starts_with("HTTP/1.1 413 "), "{large}");
+    let fine = raw(rig.gateway.data, head(&rig.setup.acme, 10).as_bytes(), "\r\n\r\n").await;
+    assert!(fine.starts_with("HTTP/1.1 100 Continue"), "{fine}");
+}
+
+#[tokio::test]
+async fn slow_clients_are_let_go() {
+    let limits = "head_time = \"150ms\"\nbody_idle = \"150ms\"\nkeep_alive = \"150ms\"\nhandshake = \"150ms\"\n";
+    let rig = Rig::start(limits).await;
+    let at = rig.gateway.data;
+    let key = &rig.setup.acme;
+    assert_eq!(raw(at, b"", "").await, "", "no head at all");
+    assert_eq!(raw(at, b"GET / HTTP/1.1\r\nHost:", "").await, "", "half a head");
+    assert_eq!(raw(at, b"PRI * HTTP/2.0\r\n", "").await, "", "half a preface");
+    let half = format!(
+        "POST /send HTTP/1.1\r\nHost: a\r\nx-api-key: {key}\r\nContent-Length: 10\r\n\r\nhalf"
+    );
+    let answer = raw(at, half.as_bytes(), "").await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
+    let rest = format!("GET /brands HTTP/1.1\r\nHost: a\r\nx-api-key: {key}\r\n\r\n");
+    let answer = raw(at, rest.as_bytes(), "").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "answered, then closed: {answer}");
+    let tls = Certificate::new();
+    let rig = Rig::start(&format!("{limits}{}", tls.setting())).await;
+    assert_eq!(raw(rig.gateway.data, b"\x16\x03", "").await, "", "half a handshake");
+}
+
+#[tokio::test]
+async fn uploads_are_held_within_their_total() {
+    let rig = Rig::start("body_size = \"1MiB\"\nuploads_total = \"1MiB\"\n").await;
+    let head = format!(
+        "POST /send HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nContent-Length: 1048576\r\nExpect: 100-continue\r\n\r\n",
+        rig.setup.acme
+    );
+    let mut first = TcpStream::connect(rig.gateway.data).await.unwrap();
+    first.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    first.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    let second = raw(rig.gateway.data, head.as_bytes(), "\r\n\r\n").await;
+    assert!(second.starts_with("HTTP/1.1 503 ") && second.contains("retry-after: 1"), "{second}");
+    drop(first);
+    while raw(rig.gateway.data, head.as_bytes(), "\r\n\r\n").await.starts_with("HTTP/1.1 503 ") {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn health_is_for_everybody_and_leaves_no_line() {
+    let rig = Rig::start("").await;
+    let ask = |method: &str, path: &str| {
+        format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    };
+    let data = rig.gateway.data;
+    assert!(
+        raw(data, ask("GET", "/.tollgate/health").as_bytes(), "")
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
+    assert!(
+        raw(data, ask("POST", "/.tollgate/health").as_bytes(), "")
+            .await
+            .starts_with("HTTP/1.1 405 ")
+    );
+    assert!(rig.lines.all().is_empty());
+    let ops = rig.gateway.ops;
+    for (path, status) in
+        [("/livez", 200), ("/readyz", 200), ("/version", 200), ("/metrics", 200), ("/nope", 404)]
+    {
+        let answer = raw(ops, ask("GET", path).as_bytes(), "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+    assert!(raw(ops, ask("DELETE", "/metrics").as_bytes(), "").await.starts_with("HTTP/1.1 405 "));
+}
+
+#[tokio::test]
+async fn metrics_count_calls_by_operation_and_code() {
+    let rig = Rig::start("").await;
+    let mut client = Client::connect(rig.gateway.data, false, None).await;
+    for target in ["/brands", "/brands", "/nope"] {
+        client
+            .send("GET", target, &rig.setup.acme, Vec::new())
+            .await
+            .into_body()
+            .collect()
+            .await
+            .unwrap();
+    }
+    drop(client);
+    let ask = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let wanted = [
+        "tollgate_requests_total{operation=\"brands.list\",status_class=\"2xx\",code=\"ok\"} 2",
+        "tollgate_requests_total{operation=\"none\",status_class=\"4xx\",code=\"unknown-operation\"} 1",
+        "http_server_request_duration_seconds_count{operation=\"brands.list\",status_class=\"2xx\"} 2",
+        "http_client_request_duration_seconds_count{operation=\"brands.list\"} 2",
+        "tollgate_requests_in_flight 0",
+    ];
+    // A record ends when the server lets go of the answer, a moment after the client has it.
+    let mut page = raw(rig.gateway.ops, ask, "").await;
+    while !wanted.iter().all(|line| page.contains(line)) {
+        tokio::task::yield_now().await;
+        assert!(page.contains("tollgate_build_info"), "{page}");
+        page = raw(rig.gateway.ops, ask, "").await;
+    }
+}
+
+#[tokio::test]
+async fn a_base_url_that_leads_back_is_a_loop() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let courier = simulator::Server::new(simulator::Options::default());
+    let text = format!(
+        "[ops]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"{free}\"\n[vendor]\nbase_url = \"http://{free}\"\n"
+    );
+    let setup = Setup::new(&text);
+    let lines = Lines::default();
+    let gateway = Gateway::start(setup.config(), lines.log()).await.unwrap();
+    let rig = Rig { gateway, courier, setup, lines };
+    let mut client = Client::connect(rig.gateway.data, false, None).await;
+    let response = client.send("GET", "/brands", &rig.setup.acme, Vec::new()).await;
+    assert_eq!(response.status().as_u16(), 508);
+    assert_eq!(rig.lines.all().len(), 2, "the request came back once");
+}

@@ -1,0 +1,1 @@
+"""What drive.py and the tests are made of."""

@@ -1,4 +1,5 @@
 //! The gateway as a whole: the real stack, in process or on sockets, before the simulated Courier.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod callers;
 mod clients;

@@ -73,7 +73,7 @@ impl Lines {
     pub(crate) fn log(&self) -> AccessLog {
         let lines = self.0.clone();
         AccessLog::new(move |line| {
-            lines.lock().unwrap().push(serde_json::from_slice(&line).unwrap())
+            lines.lock().unwrap().push(serde_json::from_slice(&line).unwrap());
         })
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
-use matchit::Router;
+use matchit::{InsertError, Router};
 
 use super::{MethodPattern, Operation};
 
@@ -22,26 +22,46 @@ pub enum Match<'a> {
     Unknown,
 }
 
-/// One router a method; a value is the index of a row.
+/// The rows of one method.
+#[derive(Debug, Default)]
+struct Routes {
+    /// Templates of a fixed number of segments; a value is the index of a row.
+    fixed: Router<usize>,
+    /// Templates that end in `{*rest}`: they take what no fixed one does.
+    open: Router<usize>,
+}
+
+/// The rows of each method.
 #[derive(Debug)]
 pub(super) struct Matcher {
-    routers: [Router<usize>; MethodPattern::ALL.len()],
+    routes: [Routes; MethodPattern::ALL.len()],
+}
+
+impl Routes {
+    fn at(&self, raw_path: &str) -> Option<usize> {
+        self.fixed.at(raw_path).or_else(|_| self.open.at(raw_path)).ok().map(|found| *found.value)
+    }
+
+    fn insert(&mut self, template: &str, index: usize) -> Result<(), InsertError> {
+        let router = if template.contains("{*") { &mut self.open } else { &mut self.fixed };
+        router.insert(template, index)
+    }
 }
 
 impl Matcher {
     /// # Errors
     /// A message when two rows have the same shape or a template cannot be read.
     pub(super) fn new(operations: &[Arc<Operation>]) -> Result<Self, String> {
-        let mut routers = std::array::from_fn(|_| Router::new());
+        let mut routes = std::array::from_fn(|_| Routes::default());
         // Rows with a method of their own first: "*" fills what they leave.
         for only in [true, false] {
             for (index, row) in operations.iter().enumerate() {
                 if matches!(row.method, MethodPattern::Only(_)) == only {
-                    insert(&mut routers, index, row)?;
+                    insert(&mut routes, index, row)?;
                 }
             }
         }
-        Ok(Self { routers })
+        Ok(Self { routes })
     }
 
     pub(super) fn find<'a>(
@@ -52,13 +72,13 @@ impl Matcher {
     ) -> Match<'a> {
         let asked = if method == Method::HEAD { &Method::GET } else { method };
         let own = MethodPattern::ALL.iter().position(|known| known == asked);
-        if let Some(index) = own.and_then(|m| self.routers[m].at(raw_path).ok()) {
-            return Match::Operation(&operations[*index.value]);
+        if let Some(index) = own.and_then(|m| self.routes[m].at(raw_path)) {
+            return Match::Operation(&operations[index]);
         }
         let mut allowed: Vec<&str> = MethodPattern::ALL
             .iter()
-            .zip(&self.routers)
-            .filter(|(_, router)| router.at(raw_path).is_ok())
+            .zip(&self.routes)
+            .filter(|(_, routes)| routes.at(raw_path).is_some())
             .map(|(method, _)| method.as_str())
             .collect();
         if allowed.first() == Some(&"GET") {
@@ -72,21 +92,21 @@ impl Matcher {
 }
 
 fn insert(
-    routers: &mut [Router<usize>; MethodPattern::ALL.len()],
+    routes: &mut [Routes; MethodPattern::ALL.len()],
     index: usize,
     row: &Operation,
 ) -> Result<(), String> {
-    for (method, router) in MethodPattern::ALL.iter().zip(routers) {
+    for (method, routes) in MethodPattern::ALL.iter().zip(routes) {
         let result = match &row.method {
             MethodPattern::Only(only) if only != method => continue,
-            MethodPattern::Only(_) => router.insert(&row.path, index),
-            MethodPattern::Any => match router.insert(&row.path, index) {
-                Err(matchit::InsertError::Conflict { .. }) => Ok(()),
+            MethodPattern::Only(_) => routes.insert(&row.path, index),
+            MethodPattern::Any => match routes.insert(&row.path, index) {
+                Err(InsertError::Conflict { .. }) => Ok(()),
                 other => other,
             },
         };
         result.map_err(|error| match error {
-            matchit::InsertError::Conflict { with } => {
+            InsertError::Conflict { with } => {
                 format!("operation '{}': {method} {} is already {method} {with}", row.id, row.path)
             }
             other => format!("operation '{}': path '{}': {other}", row.id, row.path),

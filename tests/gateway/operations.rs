@@ -107,6 +107,12 @@ async fn an_answer_to_head_keeps_its_length_and_a_204_has_none() {
     assert_eq!(stack.lines.last()["operation"], "brands.get".replace("get", "list"));
     let put = stack.call(request("PUT", "/lists/a", &setup.acme, "{\"name\":\"a\"}")).await;
     assert_eq!((put.status.as_u16(), put.header("content-length")), (204, ""));
+    let mut odd = request("PUT", "/lists/a", &setup.acme, "{\"name\":\"a\"}");
+    let raw = "SFRUUC8xLjEgMjA0IE5vIENvbnRlbnQNCkNvbnRlbnQtTGVuZ3RoOiAwDQoNCg==";
+    let fault = format!(r#"{{"wire":{{"kind":"raw","base64":"{raw}"}}}}"#);
+    odd.headers_mut().insert("x-simulator-fault", fault.parse().unwrap());
+    let odd = stack.call(odd).await;
+    assert_eq!((odd.status.as_u16(), odd.header("content-length")), (204, ""));
 }
 
 #[tokio::test(start_paused = true)]

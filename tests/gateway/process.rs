@@ -117,6 +117,10 @@ async fn sigterm_lets_calls_finish_and_exits_with_0() {
     process.signal("TERM");
     process.line("draining");
     assert!(ready(ops).await.starts_with("HTTP/1.1 503"), "readiness goes first");
+    while TcpStream::connect(data).await.is_ok() {
+        assert!(!call.is_finished(), "new connections are refused while calls finish");
+        tokio::task::yield_now().await;
+    }
     let answer = call.await.unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close"),

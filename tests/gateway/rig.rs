@@ -145,7 +145,10 @@ impl Client {
         };
         let request = request.body(Full::from(body)).unwrap();
         match self {
-            Self::H1(sender) => sender.send_request(request).await.unwrap(),
+            Self::H1(sender) => {
+                sender.ready().await.unwrap();
+                sender.send_request(request).await.unwrap()
+            }
             Self::H2(sender) => sender.send_request(request).await.unwrap(),
         }
     }

@@ -222,6 +222,30 @@ fn every_shipped_configuration_is_good() {
 }
 
 #[test]
+fn the_readmes_configuration_is_good() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let block = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let file = scratch("readme.toml", block);
+    let (code, text) = tollgate(&["check", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{text}");
+}
+
+/// Every command that the README shows is run by the gate.
+#[test]
+fn the_readmes_commands_are_run_by_the_gate() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let gate = std::fs::read_to_string(".ci/run").unwrap();
+    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let commands = blocks.flat_map(str::lines).filter(|line| line.starts_with("cargo "));
+    let mut seen = 0;
+    for command in commands.map(|line| line.split(" #").next().unwrap().trim()) {
+        assert!(gate.contains(command), "{command}");
+        seen += 1;
+    }
+    assert!(seen >= 5);
+}
+
+#[test]
 fn exit_codes_tell_usage_from_configuration() {
     let broken = scratch("broken.toml", "[server]\nlisten = 8080\n");
     let (code, text) = tollgate(&["check", broken.to_str().unwrap()]);

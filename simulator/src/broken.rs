@@ -1,6 +1,6 @@
 //! Answers that break HTTP/1.1 (RFC 9112), byte by byte.
 
-use crate::faults::{Conflict, Malformed};
+use crate::fault::{Conflict, Malformed};
 
 const BODY: &str = "{\"results\":[]}";
 

@@ -18,7 +18,7 @@ pub(crate) struct Call<'a> {
     /// The parameters, decoded.
     pub(crate) params: Vec<String>,
     /// The query, decoded.
-    pub(crate) query: Query,
+    pub(crate) query: &'a Query,
     /// The body, raw.
     pub(crate) body: &'a [u8],
     /// The environment's data.
@@ -126,6 +126,11 @@ impl Call<'_> {
             Value::Object(map) => Ok(map),
             _ => Err(Failure::invalid("request body should be object")),
         }
+    }
+
+    /// The cursor asked for; an empty one is none.
+    pub(crate) fn cursor(&self) -> Option<&str> {
+        self.query.get("cursor").filter(|c| !c.is_empty())
     }
 
     /// The page size asked for.

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::windows::{Algorithm, Window};
 
+/// The most phases: each costs two windows for each of three moments.
+const MOST_PHASES: u64 = 64;
+
 /// What is counted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CountersOptions {
     /// The window in ms.
     pub window_ms: u64,
-    /// How many evenly shifted fixed and weighted windows run side by side.
+    /// How many evenly shifted fixed and weighted windows run side by side, 1 to 64.
     pub phases: u64,
     /// How many tokens (and pairs of token and operation) are kept apart; further ones are not counted, and `overflow` says so.
     pub keys: usize,
@@ -81,7 +84,7 @@ struct Meter {
 impl Meter {
     fn new(options: &CountersOptions) -> Self {
         let window = options.window_ms.saturating_mul(1000).max(1);
-        let phases = options.phases.max(1);
+        let phases = options.phases.clamp(1, MOST_PHASES);
         let mut windows = vec![(Algorithm::Sliding, Window::new(Algorithm::Sliding, window, 0))];
         for n in 0..phases {
             for algorithm in [Algorithm::Fixed, Algorithm::Weighted] {
@@ -106,12 +109,13 @@ impl Meter {
     }
 }
 
-type Key = (String, Option<String>);
+/// The meter of all calls of a token, and one for each operation.
+type ByOperation = BTreeMap<Option<String>, usize>;
 
 /// All meters.
 pub(crate) struct Counters {
     options: CountersOptions,
-    index: BTreeMap<Key, usize>,
+    index: BTreeMap<String, ByOperation>,
     meters: Vec<[Meter; 3]>,
     /// Calls to be counted later: time, order of arrival, meter, moment.
     ahead: BinaryHeap<Reverse<(u64, u64, usize, Moment)>>,
@@ -139,6 +143,10 @@ impl Counters {
             let Some(meter) = self.meter(token, operation) else {
                 continue;
             };
+            if answer <= at {
+                self.meters[meter].iter_mut().for_each(|m| m.add(at));
+                continue;
+            }
             self.meters[meter][0].add(at);
             for (moment, time) in [(Moment::Between, at.midpoint(answer)), (Moment::Answer, answer)]
             {
@@ -146,23 +154,23 @@ impl Counters {
                 self.ahead.push(Reverse((time, self.order, meter, moment)));
             }
         }
-        self.advance(at);
     }
 
     /// The largest counts of a token so far, over all its calls or those of one operation.
     pub(crate) fn report(&mut self, token: &str, operation: Option<&str>, at: u64) -> Report {
         self.advance(at);
-        self.index
-            .get(&(token.to_owned(), operation.map(str::to_owned)))
-            .map_or_else(Report::default, |m| self.report_of(*m))
+        self.find(token, operation).map_or_else(Report::default, |m| self.report_of(m))
     }
 
     /// Token, operation (absent: all calls) and the largest counts of each.
     pub(crate) fn reports(&mut self, at: u64) -> Vec<(String, Option<String>, Report)> {
         self.advance(at);
-        self.index
+        let pairs = self
+            .index
             .iter()
-            .map(|((token, operation), m)| (token.clone(), operation.clone(), self.report_of(*m)))
+            .flat_map(|(token, by)| by.iter().map(move |(operation, m)| (token, operation, *m)));
+        pairs
+            .map(|(token, operation, m)| (token.clone(), operation.clone(), self.report_of(m)))
             .collect()
     }
 
@@ -186,18 +194,24 @@ impl Counters {
         }
     }
 
+    fn find(&self, token: &str, operation: Option<&str>) -> Option<usize> {
+        // A walk over the token's few operations costs less than a key made for the look-up.
+        let by = self.index.get(token)?;
+        by.iter().find(|(known, _)| known.as_deref() == operation).map(|(_, m)| *m)
+    }
+
     fn meter(&mut self, token: &str, operation: Option<&str>) -> Option<usize> {
-        let key = (token.to_owned(), operation.map(str::to_owned));
-        if let Some(meter) = self.index.get(&key) {
-            return Some(*meter);
+        if let Some(meter) = self.find(token, operation) {
+            return Some(meter);
         }
         if self.meters.len() == self.options.keys {
             self.overflow += 1;
             return None;
         }
         self.meters.push(MOMENTS.map(|_| Meter::new(&self.options)));
-        self.index.insert(key, self.meters.len() - 1);
-        Some(self.meters.len() - 1)
+        let meter = self.meters.len() - 1;
+        self.index.entry(token.to_owned()).or_default().insert(operation.map(str::to_owned), meter);
+        Some(meter)
     }
 }
 
@@ -221,6 +235,8 @@ mod tests {
     fn the_moment_of_counting_changes_the_largest_count() {
         let mut c = Counters::new(&CountersOptions { window_ms: 1000, phases: 1, keys: 10 });
         c.record("t", "x", 0, 1_500_000);
+        assert_eq!(c.report("t", None, 749_999).between.total, 0);
+        assert_eq!(c.report("t", None, 750_000).between.total, 1);
         c.record("t", "x", 1_200_000, 1_600_000);
         let r = c.report("t", None, 1_599_999);
         assert_eq!((r.arrival.sliding, r.answer.sliding), (1.0, 1.0));

@@ -44,6 +44,7 @@ mod tests {
     fn long_texts_become_several_blocks() {
         let out = stored(&[7; 70_000]);
         assert_eq!(out.len(), 10 + 5 + 65_535 + 5 + 4465 + 8);
+        assert_eq!(out[11..15], [0xff, 0xff, 0, 0]);
         assert_eq!((out[10], out[10 + 5 + 65_535]), (0, 1));
     }
 }

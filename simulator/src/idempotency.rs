@@ -1,6 +1,6 @@
 //! Courier's memory of `Idempotency-Key` (courier.md 2.4): per endpoint, key and environment.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use crate::reply::Reply;
 use crate::switches::{EpochUnit, Switches};
@@ -30,15 +30,16 @@ struct Stored {
 
 /// Keys and first answers; the oldest make room.
 pub(crate) struct Memory {
-    stored: BTreeMap<String, Stored>,
+    /// Looked up, never walked through: its order would differ from run to run.
+    stored: HashMap<String, Stored>,
     order: VecDeque<String>,
     capacity: usize,
 }
 
 impl Memory {
     /// An empty memory for at most `capacity` keys.
-    pub(crate) const fn new(capacity: usize) -> Self {
-        Self { stored: BTreeMap::new(), order: VecDeque::new(), capacity }
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { stored: HashMap::new(), order: VecDeque::new(), capacity }
     }
 
     /// Looks a key up.

@@ -9,6 +9,7 @@ pub(crate) mod filter;
 pub(crate) mod generic;
 pub(crate) mod lifecycle;
 pub(crate) mod lists;
+pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod patch;

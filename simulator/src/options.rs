@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockOptions;
 use crate::counters::CountersOptions;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::journal::JournalOptions;
 use crate::latency::Latency;
 use crate::limits::{LimitRule, documented};

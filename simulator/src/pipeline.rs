@@ -1,20 +1,19 @@
 //! The way of a call through the core: who calls, faults, counters, size, limits, the memory of keys, the operation.
 
-use crate::call::{Call, Failure, Outcome, Success};
+use crate::call::Failure;
 use crate::caller::Caller;
 use crate::catalogue::{CATALOGUE, Row};
-use crate::faults::{self, Candidate, Effect};
+use crate::fault::Effect;
+use crate::faults::{self, Candidate};
 use crate::idempotency::{self, Known};
 use crate::latency::Latency;
-use crate::options::Options;
 use crate::reply::{Body, Reply};
 use crate::request::Request;
-use crate::simulator::{Environment, MAX_BODY, Simulator};
-use crate::state::State;
-use crate::switches::{Unknown, UnknownQuery};
+use crate::simulator::{MAX_BODY, Simulator};
+use crate::switches::UnknownQuery;
 use crate::target::{self, Query};
 use crate::time::Micros;
-use crate::{ops, refusal, wire};
+use crate::{refusal, wire};
 
 /// What the pipeline found out about a call, besides the answer.
 #[derive(Default)]
@@ -23,18 +22,19 @@ pub(crate) struct Trace {
     pub(crate) environment: Option<String>,
     pub(crate) committed: bool,
     pub(crate) replayed: bool,
+    pub(crate) sends: bool,
 }
 
 /// A call whose row was found.
-struct Asked<'a> {
-    now: Micros,
-    request: &'a Request,
-    caller: &'a Caller,
-    row: &'a Row,
-    params: Vec<&'a str>,
-    query: Query,
-    effect: &'a Effect,
-    first_byte: Micros,
+pub(crate) struct Asked<'a> {
+    pub(crate) now: Micros,
+    pub(crate) request: &'a Request,
+    pub(crate) caller: &'a Caller,
+    pub(crate) row: &'a Row,
+    pub(crate) params: Vec<&'a str>,
+    pub(crate) query: Query,
+    pub(crate) effect: &'a Effect,
+    pub(crate) first_byte: Micros,
 }
 
 impl Simulator {
@@ -48,6 +48,9 @@ impl Simulator {
         trace.environment = Some(caller.environment.clone());
         let found = CATALOGUE.find(&request.method, path);
         trace.operation = found.as_ref().map(|(row, _)| row.id.clone());
+        trace.sends = found.as_ref().is_some_and(|(row, _)| {
+            row.method == "POST" && row.clears.iter().any(|c| c == "messages")
+        });
         let operation = trace.operation.clone().unwrap_or_default();
         let candidate = Candidate {
             operation: &operation,
@@ -117,7 +120,6 @@ impl Simulator {
         if commits {
             (reply, trace.committed) = self.run(asked);
         }
-        let real = reply.clone();
         wire::substitute(&mut reply, effect, &caller.token);
         if let Some(key) = key.filter(|_| commits || effect.answer.is_some()) {
             let expires = idempotency::expires(
@@ -125,74 +127,10 @@ impl Simulator {
                 self.clock.wall(now),
                 &self.options.switches,
             );
-            // What the client was told is what it is told again; an answer lost on the wire is the real one.
-            let told = if effect.answer.is_some() { &reply } else { &real };
-            self.memory.keep(key, told, now + asked.first_byte, expires);
+            // Faults of the wire come later: an answer lost there is remembered as it was meant.
+            self.memory.keep(key, &reply, now + asked.first_byte, expires);
         }
         reply
-    }
-
-    /// Runs the operation on its environment; also says whether it changed something.
-    fn run(&mut self, asked: &Asked<'_>) -> (Reply, bool) {
-        let (read, wall) = (asked.row.is_read(), {
-            if !asked.row.is_read() {
-                self.clock.tick();
-            }
-            self.clock.wall(asked.now)
-        });
-        let Some(mut environment) = self.take_environment(asked) else {
-            return (Failure::full().reply(), false);
-        };
-        let state = environment.view(asked.now, read, asked.effect.late_effect_ms);
-        let mut call = Call {
-            row: asked.row,
-            params: asked.params.iter().map(|p| target::decode(p)).collect(),
-            query: asked.query.clone(),
-            body: &asked.request.body,
-            state,
-            release: asked.caller.credential.release,
-            mock: asked.caller.credential.mock,
-            actor: "api",
-            ids: &mut self.ids,
-            wall,
-            switches: &self.options.switches,
-        };
-        let outcome = match ops::run(&mut call) {
-            // A row beyond the connector can be driven alone: an id that nobody wrote gives a placeholder.
-            Err(f)
-                if f.status == 404
-                    && asked.row.connector.is_none()
-                    && call.switches.unknown_generic == Unknown::Empty =>
-            {
-                Ok(Success::Json(serde_json::json!({ "id": call.params.last(), "version": 0 })))
-            }
-            outcome => outcome,
-        };
-        let done = outcome.is_ok();
-        if done {
-            call.state.grow_versions(&asked.row.clears);
-        }
-        let mut reply = respond(&self.options, asked.row, outcome);
-        if read && self.options.switches.versions_header {
-            reply.set("x-simulator-versions", &call.state.versions_of(&asked.row.reads));
-        }
-        self.environments.insert(asked.caller.environment.clone(), environment);
-        (reply, done && !read)
-    }
-
-    /// Takes the environment out of the map for the length of the call, so that ids and options can be borrowed beside it.
-    fn take_environment(&mut self, asked: &Asked<'_>) -> Option<Environment> {
-        if let Some(environment) = self.environments.remove(&asked.caller.environment) {
-            return Some(environment);
-        }
-        if self.environments.len() >= self.options.capacity.environments {
-            return None;
-        }
-        let options = &self.options;
-        // What was there before is as old as the clock, whenever the first call comes.
-        let state =
-            State::new(options.seed, self.clock.epoch(), options.capacity.rows, options.seed_data);
-        Some(Environment { state, lagging: None })
     }
 
     fn effect(&mut self, request: &Request, candidate: &Candidate<'_>) -> Result<Effect, String> {
@@ -232,7 +170,9 @@ impl Simulator {
     /// The headers that every answer has.
     fn finish(&mut self, now: Micros, request: &Request, mut reply: Reply) -> Reply {
         let wall = self.clock.wall(now);
-        reply.set("date", &wall.http_date());
+        if reply.field("date").is_none() {
+            reply.set("date", &wall.http_date());
+        }
         if let Some(name) = &self.options.switches.request_id_header {
             // Not from the ids' stream: a read must not shift what a later write is called.
             let id = format!("1-{:08x}-{:024x}", wall.0 / 1000, self.journal.total() + 1);
@@ -255,19 +195,4 @@ fn key(asked: &Asked<'_>) -> Option<String> {
         .filter(|k| !k.is_empty() && asked.row.method == "POST")?;
     let (path, _) = target::split(&asked.request.target);
     Some(format!("{}\0{path}\0{key}", asked.caller.environment))
-}
-
-fn respond(options: &Options, row: &Row, outcome: Outcome) -> Reply {
-    let status =
-        options.switches.statuses.get(&row.id).or(row.statuses.first()).copied().unwrap_or(200);
-    match outcome {
-        Err(failure) => failure.reply(),
-        Ok(_) if status == 204 => Reply::empty(204),
-        Ok(Success::Done) if status == 200 => {
-            Reply::json(200, &serde_json::json!({ "status": "SUCCESS" }))
-        }
-        Ok(Success::Done) => Reply::empty(status),
-        Ok(Success::Json(value)) => Reply::json(status, &value),
-        Ok(Success::Text(text)) => Reply::text(status, "text/plain; charset=utf-8", text),
-    }
 }

@@ -87,6 +87,7 @@ impl Simulator {
         entry.environment = trace.environment;
         entry.committed = trace.committed.then_some(now);
         entry.replayed = trace.replayed;
+        entry.sends = trace.sends;
         entry.status = reply.status;
         entry.answer_due = Some(now + reply.delivery.first_byte);
         reply.entry = Some(self.journal.add(entry));

@@ -8,7 +8,7 @@ use crate::ids::Ids;
 use crate::ops::audiences::{Audience, Due};
 use crate::ops::bulk::Job;
 use crate::ops::lists::List;
-use crate::ops::messages::Message;
+use crate::ops::message::Message;
 use crate::ops::{brands, notifications};
 use crate::table::Table;
 use crate::time::Wall;

@@ -1,6 +1,6 @@
 //! A bounded collection in order of insertion, with pages that stay put when rows are added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,14 +32,15 @@ pub(crate) struct Page<'a, T> {
 pub(crate) struct Table<T> {
     name: &'static str,
     rows: BTreeMap<u64, (String, T)>,
-    index: BTreeMap<String, u64>,
+    /// Looked up, never walked through: its order would differ from run to run.
+    index: HashMap<String, u64>,
     next: u64,
 }
 
 impl<T> Table<T> {
     /// An empty table; `name` marks its cursors, so that another table refuses them.
-    pub(crate) const fn new(name: &'static str) -> Self {
-        Self { name, rows: BTreeMap::new(), index: BTreeMap::new(), next: 1 }
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, rows: BTreeMap::new(), index: HashMap::new(), next: 1 }
     }
 
     /// The row called `id`.
@@ -114,14 +115,14 @@ impl<T> Table<T> {
                 .rows
                 .range(after.map_or(0, |a| a.saturating_add(1))..)
                 .filter(kept)
-                .take(limit + 1)
+                .take(limit.saturating_add(1))
                 .collect(),
             Order::Newest => self
                 .rows
                 .range(..after.unwrap_or(u64::MAX))
                 .rev()
                 .filter(kept)
-                .take(limit + 1)
+                .take(limit.saturating_add(1))
                 .collect(),
         };
         let more = found.len() > limit;

@@ -86,14 +86,14 @@ impl Window {
                     return 0;
                 };
                 let leaves = self.times.get(usize::try_from(place).unwrap_or(usize::MAX));
-                leaves.map_or(0, |t| (t + self.window).saturating_sub(self.last))
+                leaves.map_or(0, |t| t.saturating_add(self.window).saturating_sub(self.last))
             }
             Algorithm::Fixed | Algorithm::Weighted => self.window - self.offset(),
         }
     }
 
     fn offset(&self) -> u64 {
-        (self.last + self.phase) % self.window
+        self.last.saturating_add(self.phase) % self.window
     }
 
     fn roll(&mut self, at: u64) {
@@ -101,12 +101,13 @@ impl Window {
         match self.algorithm {
             // A call exactly one window ago is outside.
             Algorithm::Sliding => {
-                while self.times.front().is_some_and(|t| t + self.window <= self.last) {
+                while self.times.front().is_some_and(|t| t.saturating_add(self.window) <= self.last)
+                {
                     self.times.pop_front();
                 }
             }
             Algorithm::Fixed | Algorithm::Weighted => {
-                let index = (self.last + self.phase) / self.window;
+                let index = self.last.saturating_add(self.phase) / self.window;
                 if index != self.index {
                     self.previous = if index == self.index + 1 { self.current } else { 0 };
                     (self.index, self.current) = (index, 0);

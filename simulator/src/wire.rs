@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::faults::{Answer, Effect, Wire};
+use crate::fault::{Answer, Effect, Wire};
 use crate::reply::{Body, End, Framing, Pace, Reply};
 use crate::time::Micros;
 use crate::{broken, gzip, refusal};

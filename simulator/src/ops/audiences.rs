@@ -30,12 +30,8 @@ pub(crate) enum Due {
 
 /// GET /audiences.
 pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
-    let page = call.state.audiences.page(
-        Order::Oldest,
-        call.query.get("cursor"),
-        call.limit()?,
-        |_, _| true,
-    )?;
+    let page =
+        call.state.audiences.page(Order::Oldest, call.cursor(), call.limit()?, |_, _| true)?;
     let (rows, cursor) = rows_of(page, |_, a| a.record.clone());
     Ok(call.wrap(rows, cursor))
 }
@@ -67,9 +63,16 @@ pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
         "operator": before("operator", json!("AND")), "filter": before("filter", Value::Null),
         "created_at": old.map_or_else(|| json!(call.wall.iso()), |o| o.record["created_at"].clone()), "updated_at": call.wall.iso(),
     });
-    let version = old.map_or(1, |o| o.version + 1);
-    let members = old.map_or_else(|| Table::new("members"), |o| o.members.clone());
-    call.state.audiences.insert(&id, Audience { record: record.clone(), version, members });
+    match call.state.audiences.get_mut(&id) {
+        Some(old) => {
+            old.record = record.clone();
+            old.version += 1;
+        }
+        None => call.state.audiences.insert(
+            &id,
+            Audience { record: record.clone(), version: 1, members: Table::new("members") },
+        ),
+    }
     later(call, Due::Audience(id.clone()));
     call.audit("audience:updated", &format!("audience/{id}"));
     Ok(Success::Json(json!({ "audience": record })))
@@ -87,10 +90,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn members(call: &mut Call<'_>) -> Outcome {
     settle(call.state, call.wall, call.switches.audience_lag_ms);
     let audience = call.state.audiences.get(&call.param(0)).ok_or_else(Failure::not_found)?;
-    let page =
-        audience
-            .members
-            .page(Order::Oldest, call.query.get("cursor"), call.limit()?, |_, _| true)?;
+    let page = audience.members.page(Order::Oldest, call.cursor(), call.limit()?, |_, _| true)?;
     let (rows, cursor) = rows_of(page, |_, m| m.clone());
     Ok(call.wrap(rows, cursor))
 }

@@ -5,10 +5,7 @@ use crate::table::Order;
 
 /// GET /audit-events.
 pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
-    let page =
-        call.state
-            .audit
-            .page(Order::Newest, call.query.get("cursor"), call.limit()?, |_, _| true)?;
+    let page = call.state.audit.page(Order::Newest, call.cursor(), call.limit()?, |_, _| true)?;
     let (rows, cursor) = rows_of(page, |_, event| event.clone());
     Ok(call.wrap(rows, cursor))
 }

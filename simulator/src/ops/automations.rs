@@ -40,8 +40,7 @@ pub(crate) fn invoke_ad_hoc(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn runs(call: &mut Call<'_>) -> Outcome {
     let wanted = call.query.get("status");
     let keep = |_: &str, run: &Value| wanted.is_none_or(|w| run["status"] == w);
-    let page =
-        call.state.runs.page(Order::Newest, call.query.get("cursor"), call.limit()?, keep)?;
+    let page = call.state.runs.page(Order::Newest, call.cursor(), call.limit()?, keep)?;
     let (rows, cursor) = rows_of(page, |_, run| run.clone());
     Ok(call.wrap(rows, cursor))
 }
@@ -143,7 +142,7 @@ fn update_profile(call: &mut Call<'_>, body: &Map<String, Value>, step: &Value) 
 fn cancel(call: &mut Call<'_>, token: &str) {
     let wall = call.wall;
     let ahead =
-        |m: &super::messages::Message| m.enqueued > wall && m.token.as_deref() == Some(token);
+        |m: &super::message::Message| m.enqueued > wall && m.token.as_deref() == Some(token);
     let ids: Vec<String> =
         call.state.messages.iter().filter(|(_, m)| ahead(m)).map(|(id, _)| id.to_owned()).collect();
     ids.iter().for_each(|id| drop(call.state.messages.remove(id)));

@@ -20,7 +20,7 @@ pub(crate) fn seed(state: &mut State, _ids: &mut Ids, wall: Wall) {
 pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
     let page = call.state.brands(call.release).page(
         Order::Oldest,
-        call.query.get("cursor"),
+        call.cursor(),
         call.limit()?,
         |_, _| true,
     )?;

@@ -128,8 +128,7 @@ pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn users(call: &mut Call<'_>) -> Outcome {
     let job = known(call, &call.param(0))?;
     let sent = job.started.is_some_and(|at| call.wall >= at.plus_ms(ENQUEUE_MS));
-    let page =
-        job.users.page(Order::Oldest, call.query.get("cursor"), call.limit()?, |_, _| true)?;
+    let page = job.users.page(Order::Oldest, call.cursor(), call.limit()?, |_, _| true)?;
     let (rows, cursor) = rows_of(page, |name, user| {
         let mut v = user.sent.clone();
         v["recipient"] = json!(name);

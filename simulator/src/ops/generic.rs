@@ -63,7 +63,7 @@ fn placeholder(call: &Call<'_>) -> Value {
 fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
     let start = format!("{key}{JOIN}");
     let direct = |k: &str| k.strip_prefix(&start).is_some_and(|rest| !rest.contains(JOIN));
-    let after = match call.query.get("cursor") {
+    let after = match call.cursor() {
         None => start.clone(),
         Some(cursor) => read_cursor(cursor)
             .filter(|k| direct(k))
@@ -74,7 +74,7 @@ fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
     let mut found: Vec<_> = range
         .take_while(|(k, _)| k.starts_with(&start))
         .filter(|(k, _)| direct(k))
-        .take(limit + 1)
+        .take(limit.saturating_add(1))
         .collect();
     let more = found.len() > limit;
     found.truncate(limit);
@@ -146,10 +146,12 @@ fn delete(call: &mut Call<'_>, key: &str) -> Outcome {
 /// A POST makes a child where the catalogue has rows for children; anywhere else it is an action on its parent.
 fn post(call: &mut Call<'_>, key: &str) -> Outcome {
     let child = format!("{}/{{", call.row.path);
-    let collection = CATALOGUE.rows().any(|r| {
+    let has_children = CATALOGUE.rows().any(|r| {
         r.path.starts_with(&child)
             || r.method == "GET" && r.path == call.row.path && r.envelope.is_some()
     });
+    // The one POST on a collection that changes what is there.
+    let collection = has_children && call.row.id != "users.preferences.update";
     let sent = Value::Object(call.object()?);
     if collection {
         if !call.room(call.state.documents.len()) {

@@ -1,6 +1,6 @@
 //! The steps of a message's life, each a fixed time after the send.
 
-use super::messages::Message;
+use super::message::Message;
 use crate::time::Wall;
 
 /// How a message ends.

@@ -33,7 +33,7 @@ pub(crate) struct Subscription {
 }
 
 impl List {
-    pub(crate) const fn new(name: String, wall: Wall) -> Self {
+    pub(crate) fn new(name: String, wall: Wall) -> Self {
         Self {
             name,
             preferences: None,
@@ -57,8 +57,7 @@ impl List {
 pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
     let pattern = call.query.get("pattern");
     let keep = |id: &str, list: &List| !list.deleted && pattern.is_none_or(|p| matches(p, id));
-    let page =
-        call.state.lists.page(Order::Oldest, call.query.get("cursor"), call.limit()?, keep)?;
+    let page = call.state.lists.page(Order::Oldest, call.cursor(), call.limit()?, keep)?;
     let (rows, cursor) = rows_of(page, |id, list| list.view(id));
     Ok(call.wrap(rows, cursor))
 }
@@ -106,9 +105,7 @@ pub(crate) fn restore(call: &mut Call<'_>) -> Outcome {
 /// GET /lists/{list_id}/subscriptions.
 pub(crate) fn subscriptions(call: &mut Call<'_>) -> Outcome {
     let list = live(call, &call.param(0))?;
-    let page =
-        list.subscribers
-            .page(Order::Oldest, call.query.get("cursor"), call.limit()?, |_, _| true)?;
+    let page = list.subscribers.page(Order::Oldest, call.cursor(), call.limit()?, |_, _| true)?;
     let (rows, cursor) = rows_of(page, |user, s| {
         let mut v = json!({ "recipientId": user, "created": s.created.iso() });
         if let Some(p) = &s.preferences {
@@ -178,8 +175,7 @@ pub(crate) fn unsubscribe(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn of_user(call: &mut Call<'_>) -> Outcome {
     let user = call.param(0);
     let keep = |_: &str, l: &List| !l.deleted && l.subscribers.get(&user).is_some();
-    let page =
-        call.state.lists.page(Order::Oldest, call.query.get("cursor"), call.limit()?, keep)?;
+    let page = call.state.lists.page(Order::Oldest, call.cursor(), call.limit()?, keep)?;
     let (rows, cursor) = rows_of(page, |id, list| list.view(id));
     Ok(call.wrap(rows, cursor))
 }

@@ -29,7 +29,7 @@ pub(crate) fn seed(state: &mut State, ids: &mut Ids, wall: Wall) {
 
 /// GET /notifications, with `event_id`, `tags` and `notes`.
 pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
-    let q = &call.query;
+    let q = call.query;
     let tags: Vec<&str> = q.all("tags").collect();
     let keep = |_: &str, t: &Value| {
         q.get("event_id").is_none_or(|wanted| {
@@ -38,7 +38,7 @@ pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
     };
     let page = call.state.notifications(call.release).page(
         Order::Oldest,
-        q.get("cursor"),
+        call.cursor(),
         call.limit()?,
         keep,
     )?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::lifecycle::Fate;
-use super::messages::Message;
+use super::message::Message;
 use super::{audiences, lists};
 use crate::call::{Call, Failure};
 use crate::time::Wall;

@@ -11,6 +11,8 @@ use crate::simulator::MAX_BODY;
 
 /// How much of a body over 6 MB is read to its end, so that the client hears the 413 and not a reset.
 const MAX_DRAIN: u64 = 64 * 1024 * 1024;
+/// The smallest body that is too large.
+const TOO_MUCH: u64 = MAX_BODY + 1;
 /// The longest line of a chunk's size or of a trailer.
 const MAX_LINE: usize = 8 * 1024;
 
@@ -29,34 +31,22 @@ pub(super) async fn next<I>(io: &mut I, buffer: &mut BytesMut, socket: u64) -> i
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let raw = loop {
-        if let Some(raw) = head::take(buffer) {
-            break raw;
-        }
-        if buffer.len() > MAX_HEAD {
-            return Ok(Incoming::Broken(unfinished(buffer, socket), "the head is too long"));
-        }
-        if io.read_buf(buffer).await? == 0 {
-            return Ok(Incoming::Gone((!buffer.is_empty()).then(|| unfinished(buffer, socket))));
-        }
+    let unparsed = |raw_head| Request { raw_head, socket, ..Request::default() };
+    let raw = match raw_head(io, buffer).await? {
+        Head::Whole(raw) => raw,
+        Head::TooLong(raw) => return Ok(Incoming::Broken(unparsed(raw), "the head is too long")),
+        Head::Gone(raw) => return Ok(Incoming::Gone((!raw.is_empty()).then(|| unparsed(raw)))),
     };
     let mut request = match head::parse(&raw, socket) {
         Ok(request) => request,
-        Err(why) => {
-            return Ok(Incoming::Broken(
-                Request { raw_head: raw, socket, ..Request::default() },
-                why,
-            ));
-        }
+        Err(why) => return Ok(Incoming::Broken(unparsed(raw), why)),
     };
     let length = match head::length(&request) {
         Ok(length) => length,
         Err(why) => return Ok(Incoming::Broken(request, why)),
     };
     if request.field("expect").is_some_and(|v| v.eq_ignore_ascii_case("100-continue")) {
-        if let Length::Exact(n) = length
-            && n > MAX_BODY
-        {
+        if let Length::Exact(n @ TOO_MUCH..) = length {
             // The client asked first: it can be told without reading a byte.
             request.body_len = n;
             return Ok(Incoming::Whole(request, true));
@@ -79,9 +69,24 @@ where
     })
 }
 
-/// What there is of a head that never became whole.
-fn unfinished(buffer: &BytesMut, socket: u64) -> Request {
-    Request { raw_head: Bytes::copy_from_slice(buffer), socket, ..Request::default() }
+enum Head {
+    Whole(Bytes),
+    TooLong(Bytes),
+    Gone(Bytes),
+}
+
+async fn raw_head<I: AsyncRead + Unpin>(io: &mut I, buffer: &mut BytesMut) -> io::Result<Head> {
+    loop {
+        match head::take(buffer) {
+            Some(raw) if raw.len() > MAX_HEAD => return Ok(Head::TooLong(raw)),
+            Some(raw) => return Ok(Head::Whole(raw)),
+            None if buffer.len() > MAX_HEAD => return Ok(Head::TooLong(buffer.split().freeze())),
+            None => {}
+        }
+        if io.read_buf(buffer).await? == 0 {
+            return Ok(Head::Gone(buffer.split().freeze()));
+        }
+    }
 }
 
 enum End {
@@ -100,7 +105,7 @@ struct Body {
 impl Body {
     fn push(&mut self, bytes: &[u8]) {
         self.len += bytes.len() as u64;
-        let room = usize::try_from(MAX_BODY + 1).unwrap_or(usize::MAX) - self.kept.len();
+        let room = usize::try_from(TOO_MUCH).unwrap_or(usize::MAX) - self.kept.len();
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }
@@ -111,7 +116,7 @@ async fn exact<I: AsyncRead + Unpin>(
     n: u64,
     body: &mut Body,
 ) -> io::Result<End> {
-    let end = body.len + n;
+    let end = body.len.saturating_add(n);
     while body.len < end {
         if body.len > MAX_DRAIN {
             body.len = end;

@@ -1,0 +1,229 @@
+//! Misbehaviour on demand: what may go wrong, and for which calls. The README has a table of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::latency::Latency;
+
+/// One fault: whom it hits, and what happens then.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// A name, so that a fault sent in a request header can have `times`.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Whom it hits; by default every call.
+    #[serde(default)]
+    pub when: When,
+    /// What happens.
+    pub effect: Effect,
+}
+
+/// Which calls a fault hits: all conditions hold at once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct When {
+    /// An operation id, such as `messages.send`, or a group with a dot and a star: `lists.*`.
+    pub operation: Option<String>,
+    /// A method.
+    pub method: Option<String>,
+    /// How the target begins.
+    pub path: Option<String>,
+    /// A token.
+    pub token: Option<String>,
+    /// So many fitting calls pass unharmed first.
+    pub skip: u64,
+    /// After so many hits the fault is over.
+    pub times: Option<u64>,
+    /// The part of fitting calls that is hit, 0…1, drawn from the seed. Absent: all.
+    pub probability: Option<f64>,
+    /// Not before this time since the start, in ms.
+    pub from_ms: Option<u64>,
+    /// Not from this time since the start on, in ms.
+    pub until_ms: Option<u64>,
+    /// Bursts: every so many ms …
+    pub every_ms: Option<u64>,
+    /// … for so many ms.
+    pub for_ms: Option<u64>,
+}
+
+/// What happens to a call. Parts that are absent stay as they would be.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Effect {
+    /// Time to the first byte, on top of the general one.
+    pub latency: Option<Latency>,
+    /// Reads see the state from before this write for so many ms: an effect that is finished only after the answer.
+    pub late_effect_ms: Option<u64>,
+    /// Whether the call takes effect. By default yes, unless `answer` is an error or a redirect.
+    pub commit: Option<bool>,
+    /// Another answer.
+    pub answer: Option<Answer>,
+    /// Further answer headers.
+    pub headers: BTreeMap<String, String>,
+    /// So many further header fields, `x-filler-0` and on.
+    pub many_headers: u32,
+    /// The token seen, in `x-echo-token` and in the error message: what a careless vendor may do.
+    pub echo_token: bool,
+    /// `Content-Encoding: gzip`.
+    pub gzip: bool,
+    /// Chunks in place of a length.
+    pub chunked: bool,
+    /// What happens on the wire.
+    pub wire: Option<Wire>,
+}
+
+/// An answer in place of the real one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Answer {
+    /// Any status, in Courier's error shape unless a body is given.
+    Status {
+        /// The status.
+        status: u16,
+        /// The body.
+        #[serde(default)]
+        body: Option<String>,
+        /// The body's type; JSON by default.
+        #[serde(default)]
+        content_type: Option<String>,
+        /// `Retry-After`, as it stands.
+        #[serde(default)]
+        retry_after: Option<String>,
+    },
+    /// 429 with or without `Retry-After`.
+    RateLimited {
+        /// `Retry-After`, as it stands.
+        #[serde(default)]
+        retry_after: Option<String>,
+    },
+    /// The credential is refused: 401 or 403 with the authentication type.
+    Credential {
+        /// 401 or 403.
+        status: u16,
+    },
+    /// 403 that isn't about the credential.
+    Forbidden,
+    /// A redirect.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+        /// `Location`.
+        location: String,
+    },
+    /// The real status with a JSON content type and no body (courier.md 3.4).
+    EmptyJson,
+    /// 200 with a JSON document of so many bytes.
+    Large {
+        /// The size.
+        bytes: u64,
+    },
+}
+
+/// What happens on the wire.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Wire {
+    /// The head comes in pieces.
+    SlowHead {
+        /// Bytes per piece.
+        bytes: usize,
+        /// Pause between, in ms.
+        every_ms: u64,
+    },
+    /// The body comes in pieces.
+    SlowBody {
+        /// Bytes per piece.
+        bytes: usize,
+        /// Pause between, in ms.
+        every_ms: u64,
+    },
+    /// FIN after so many bytes of head and body; 0: no answer at all.
+    Cut {
+        /// The offset.
+        after: u64,
+    },
+    /// RST after so many bytes of head and body.
+    Reset {
+        /// The offset.
+        after: u64,
+    },
+    /// Nothing, ever.
+    BlackHole,
+    /// The body ends with the connection.
+    CloseDelimited,
+    /// A head that breaks the grammar.
+    MalformedHead {
+        /// How.
+        form: Malformed,
+    },
+    /// A head or body whose framing contradicts itself.
+    ConflictingFraming {
+        /// How.
+        form: Conflict,
+    },
+    /// 101, unasked.
+    SwitchingProtocols,
+    /// These bytes, base64, then FIN.
+    Raw {
+        /// The bytes.
+        base64: String,
+    },
+}
+
+/// How a head is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Malformed {
+    /// Not HTTP at all.
+    Garbage,
+    /// `HTTP/9.9`.
+    Version,
+    /// A status that is no number.
+    Status,
+    /// A field without a colon.
+    NoColon,
+    /// A NUL in a field's value.
+    Nul,
+    /// A space in a field's name.
+    SpaceInName,
+    /// A field folded over two lines.
+    Folded,
+    /// 1 MiB of head.
+    Huge,
+}
+
+/// How the framing contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conflict {
+    /// Two different lengths.
+    TwoLengths,
+    /// A length and chunks.
+    LengthAndChunks,
+    /// A length that is no number.
+    BadLength,
+    /// A chunk size that is no number.
+    BadChunk,
+    /// Chunks without the last one.
+    Unfinished,
+    /// Bytes after the body, as if they were the next answer.
+    Trailing,
+}
+
+impl Effect {
+    /// Whether the call takes effect.
+    pub fn commits(&self) -> bool {
+        self.commit.unwrap_or(match &self.answer {
+            None | Some(Answer::EmptyJson | Answer::Large { .. }) => true,
+            Some(Answer::Status { status, .. }) => *status < 300,
+            Some(
+                Answer::RateLimited { .. }
+                | Answer::Credential { .. }
+                | Answer::Forbidden
+                | Answer::Redirect { .. },
+            ) => false,
+        })
+    }
+}

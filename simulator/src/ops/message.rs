@@ -1,0 +1,99 @@
+//! One message, and how it shows at a given time.
+
+use serde_json::{Value, json};
+
+use super::lifecycle::{Fate, steps};
+use crate::time::Wall;
+
+/// One message.
+#[derive(Clone)]
+pub(crate) struct Message {
+    /// The request that made it; equal to its own id when there was one recipient.
+    pub(crate) request: String,
+    /// Whom it goes to: user id or address.
+    pub(crate) recipient: String,
+    /// The list it was sent to.
+    pub(crate) list: Option<String>,
+    /// What was asked for: template, event, content, metadata, as sent.
+    pub(crate) ask: Value,
+    /// `email`, `sms` or `direct_message`, and the provider behind it.
+    pub(crate) channel: (&'static str, &'static str),
+    /// When it was taken in; may lie ahead for a delayed automation step, and then nobody sees it yet.
+    pub(crate) enqueued: Wall,
+    /// How it will end.
+    pub(crate) fate: Fate,
+    /// When it was cancelled.
+    pub(crate) canceled: Option<Wall>,
+    /// Whether its request was archived.
+    pub(crate) archived: bool,
+    /// The automation's cancelation token, for a step that lies ahead.
+    pub(crate) token: Option<String>,
+}
+
+impl Message {
+    /// The status at `wall`.
+    pub(crate) fn status(&self, wall: Wall) -> &'static str {
+        steps(self).take_while(|(_, at)| *at <= wall).last().map_or("ENQUEUED", |(kind, _)| {
+            match kind {
+                "MAPPED" | "PROFILE_LOADED" | "FILTERED" => "ENQUEUED",
+                "RENDERED" => "ROUTED",
+                other => other,
+            }
+        })
+    }
+
+    /// A text of the ask.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.ask.get(name).and_then(Value::as_str)
+    }
+
+    /// The tags of the ask.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
+        self.ask
+            .pointer("/metadata/tags")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+    }
+
+    /// What a listing shows.
+    pub(crate) fn summary(&self, id: &str, wall: Wall) -> Value {
+        let mut v = json!({ "id": id, "status": self.status(wall), "recipient": self.recipient, "enqueued": self.enqueued.0 });
+        for (name, source) in [("event", "event"), ("notification", "template")] {
+            if let Some(text) = self.text(source) {
+                v[name] = json!(text);
+            }
+        }
+        if let Some(list) = &self.list {
+            v["listId"] = json!(list);
+        }
+        let tags: Vec<&str> = self.tags().collect();
+        if !tags.is_empty() {
+            v["tags"] = json!(tags);
+        }
+        for (kind, at) in steps(self).take_while(|(_, at)| *at <= wall) {
+            match kind {
+                "SENT" => v["sent"] = json!(at.0),
+                "DELIVERED" => v["delivered"] = json!(at.0),
+                "OPENED" => v["opened"] = json!(at.0),
+                "CLICKED" => v["clicked"] = json!(at.0),
+                _ => {}
+            }
+        }
+        if let Some(why) = self.fate.error() {
+            v["error"] = json!(why);
+        }
+        v
+    }
+
+    /// What GET /messages/{id} shows.
+    pub(crate) fn detail(&self, id: &str, wall: Wall) -> Value {
+        let mut v = self.summary(id, wall);
+        if !v["sent"].is_null() {
+            v["providers"] =
+                json!([{ "provider": self.channel.1, "status": v["status"], "sent": v["sent"] }]);
+        }
+        v
+    }
+}

@@ -1,0 +1,20 @@
+//! The simulator from outside: one program, one module a family of promises.
+
+mod admin;
+mod catalogue;
+mod common;
+mod determinism;
+mod faults;
+mod http1;
+mod http2;
+mod keys;
+mod limits;
+mod million;
+mod promises;
+mod raw;
+mod readme;
+mod resources;
+mod robustness;
+mod sending;
+mod sockets;
+mod state_model;

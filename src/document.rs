@@ -112,15 +112,15 @@ fn problem(text: &str, error: &toml::de::Error) -> Problem {
     Problem { line, column, message }
 }
 
-/// serde quotes a string of the wrong type, and it may be a secret in the wrong place.
+/// serde quotes a value that is wrong, and it may be a secret in the wrong place.
 fn without_values(message: &str) -> String {
-    match message.strip_prefix("invalid type: string \"") {
-        Some(rest) => match rest.rfind("\", expected ") {
-            Some(end) => format!("invalid type: string, {}", &rest[end + 3..]),
-            None => "invalid type: string".to_owned(),
-        },
-        None => message.to_owned(),
+    for (kind, quote) in [("invalid type: string", '"'), ("unknown variant", '`')] {
+        if let Some(rest) = message.strip_prefix(kind) {
+            let expected = rest.rfind(&format!("{quote}, expected ")).map(|at| &rest[at + 1..]);
+            return format!("{kind}{}", expected.unwrap_or_default());
+        }
     }
+    message.to_owned()
 }
 
 fn position(text: &str, offset: usize) -> (usize, usize) {

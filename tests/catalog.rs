@@ -228,7 +228,10 @@ fn a_wrong_catalogue_is_refused_with_every_reason() {
             "'other', which no [[pool]] declares",
         ),
         (OTHER_VENDOR.replace("method = \"*\"", "method = \"BREW\""), "'BREW' is none of GET"),
-        (OTHER_VENDOR.replace("\"read\"", "\"look\""), "unknown variant `look`"),
+        (
+            OTHER_VENDOR.replace("\"read\"", "\"look\""),
+            "unknown variant, expected `read` or `write`",
+        ),
         (OTHER_VENDOR.replace("\"/files/{id}\"", "\"files\""), "must begin with '/'"),
         (
             format!(

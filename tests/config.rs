@@ -12,7 +12,8 @@ const KEY: &str = "0000000000000000000000000000000000000000000000000000000000000
 fn scratch(name: &str, contents: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("tollgate-config-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(name);
+    // A name of its own for each: tests run side by side.
+    let path = folder.join(format!("{}-{name}", tollgate::ids::RandomId::new()));
     std::fs::write(&path, contents).unwrap();
     path
 }

@@ -153,6 +153,8 @@ pub enum Wire {
     BlackHole,
     /// The body ends with the connection.
     CloseDelimited,
+    /// The answer is the socket's last: `Connection: close`, or GOAWAY on HTTP/2.
+    GoAway,
     /// A head that breaks the grammar.
     MalformedHead {
         /// How.

@@ -80,6 +80,8 @@ pub struct Delivery {
     pub framing: Framing,
     /// How the exchange ends.
     pub end: End,
+    /// Whether the socket takes no further request: `Connection: close`, or GOAWAY on HTTP/2.
+    pub last: bool,
     /// Bytes that stand in for the whole answer on HTTP/1.1, and close the socket after them; on HTTP/2 the stream is reset.
     pub raw: Option<Bytes>,
 }

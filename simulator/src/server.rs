@@ -5,6 +5,7 @@ mod http1;
 mod http2;
 mod incoming;
 mod outgoing;
+mod pending;
 mod rewind;
 
 use std::future::Future;

@@ -55,9 +55,19 @@ fn status_answer(status: u16, body: Option<&str>, content_type: Option<&str>) ->
         Some(body) => {
             Reply::text(status, content_type.unwrap_or("application/json"), body.to_owned())
         }
-        None if status == 204 || status == 304 => Reply::empty(status),
-        None if status >= 500 => Reply::error(status, "internal_error", "Internal Server Error"),
-        None => Reply::error(status, "invalid_request_error", "Simulated"),
+        None if status < 300 || status == 304 => Reply::empty(status),
+        None => {
+            let (kind, message) = match status {
+                401 | 403 => ("authentication_error", "Unauthorized"),
+                402 => ("authorization_error", "Limit Exceeded"),
+                404 => ("invalid_request_error", "Not Found"),
+                409 => ("invalid_request_error", "Already Exists"),
+                429 => ("rate_limit_error", "Rate limit exceeded"),
+                500.. => ("internal_error", "Internal Server Error"),
+                _ => ("invalid_request_error", "Simulated"),
+            };
+            Reply::error(status, kind, message)
+        }
     }
 }
 
@@ -98,6 +108,7 @@ pub(crate) fn apply(reply: &mut Reply, effect: &Effect, token: &str) {
         Some(Wire::Cut { after }) => reply.delivery.end = End::Cut(*after),
         Some(Wire::Reset { after }) => reply.delivery.end = End::Reset(*after),
         Some(Wire::BlackHole) => reply.delivery.end = End::BlackHole,
+        Some(Wire::GoAway) => reply.delivery.last = true,
         Some(Wire::CloseDelimited) => reply.delivery.framing = Framing::Close,
         Some(Wire::MalformedHead { form }) => reply.delivery.raw = Some(broken::head(*form).into()),
         Some(Wire::ConflictingFraming { form }) => {

@@ -2,16 +2,17 @@
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Server;
+use super::head::MAX_HEAD;
 use super::incoming::{self, Incoming};
 use super::outgoing::{self, Written};
+use super::pending::Pending;
 use super::rewind::Rewind;
 use crate::journal::Ending;
 use crate::reply::{End, Framing, Reply};
 use crate::request::{Protocol, Request};
-use crate::time::Micros;
 
 /// Serves requests until one side ends the connection; `reset` makes the close an RST.
 pub(super) async fn serve<I>(server: &Server, mut io: Rewind<I>, socket: u64, reset: fn(&I))
@@ -34,7 +35,7 @@ where
             }
             Err(_) => return,
         };
-        match exchange(server, &mut io, request, unread).await {
+        match exchange(server, &mut io, &mut buffer, request, unread).await {
             Next::Again => {}
             Next::Close => {
                 // A client that is gone already needs no goodbye.
@@ -72,6 +73,7 @@ async fn wait_for_more<I: AsyncRead + Unpin>(
 async fn exchange<I: AsyncRead + AsyncWrite + Unpin>(
     server: &Server,
     io: &mut I,
+    buffer: &mut BytesMut,
     request: Request,
     unread: bool,
 ) -> Next {
@@ -82,29 +84,48 @@ async fn exchange<I: AsyncRead + AsyncWrite + Unpin>(
     let old = request.protocol == Protocol::Http10;
     let now = server.now();
     let reply = server.with(|sim| sim.handle(now, request));
-    let close = unread || asked || old || reply.delivery.framing == Framing::Close;
-    if reply.delivery.first_byte > Micros::ZERO {
-        sleep_until(server.instant(now + reply.delivery.first_byte)).await;
+    let mut pending = Pending::new(server, &reply);
+    let delivery = &reply.delivery;
+    let close = unread || asked || old || delivery.last || delivery.framing == Framing::Close;
+    if !stays(io, buffer, server.instant(now + delivery.first_byte)).await {
+        return Next::Close;
     }
-    if reply.delivery.end == End::BlackHole {
-        while io.read_buf(&mut BytesMut::with_capacity(1024)).await.is_ok_and(|n| n > 0) {}
-        note_end(server, &reply, Ending::Faulted, 0);
+    if delivery.end == End::BlackHole {
+        pending.held_back();
+        let mut ignored = BytesMut::with_capacity(1024);
+        while io.read_buf(&mut ignored).await.is_ok_and(|n| n > 0) {
+            ignored.clear();
+        }
         return Next::Close;
     }
     let (written, bytes) = outgoing::write(io, &reply, close, head_only).await;
-    let (ending, next) = match (written, reply.delivery.end) {
+    let (ending, next) = match (written, delivery.end) {
         (Written::Gone, _) => (Ending::ClientGone, Next::Close),
         (_, End::Reset(_)) => (Ending::Faulted, Next::Reset),
         (Written::Stopped, _) | (_, End::Cut(_) | End::BlackHole) => (Ending::Faulted, Next::Close),
-        (Written::All, End::Complete) if reply.delivery.raw.is_some() => {
-            (Ending::Faulted, Next::Close)
-        }
-        (Written::All, End::Complete) => {
-            (Ending::Written, if close { Next::Close } else { Next::Again })
-        }
+        (Written::All, End::Complete) if delivery.raw.is_some() => (Ending::Faulted, Next::Close),
+        (Written::All, End::Complete) if close => (Ending::Written, Next::Close),
+        (Written::All, End::Complete) => (Ending::Written, Next::Again),
     };
-    note_end(server, &reply, ending, bytes);
+    pending.end(ending, bytes);
     next
+}
+
+/// Waits until `due` and says whether the client is still there; what it sends meanwhile is kept for later.
+///
+/// A client that closes its side counts as gone: none that is a proxy waits for an answer after that.
+async fn stays<I: AsyncRead + Unpin>(io: &mut I, buffer: &mut BytesMut, due: Instant) -> bool {
+    while buffer.len() < MAX_HEAD {
+        tokio::select! {
+            biased;
+            () = sleep_until(due) => return true,
+            read = io.read_buf(buffer) => if !read.is_ok_and(|n| n > 0) {
+                return false;
+            },
+        }
+    }
+    sleep_until(due).await;
+    true
 }
 
 async fn refuse<I: AsyncWrite + Unpin>(server: &Server, io: &mut I, request: Request, why: &str) {
@@ -118,11 +139,4 @@ async fn refuse<I: AsyncWrite + Unpin>(server: &Server, io: &mut I, request: Req
 fn note_broken(server: &Server, request: Request) {
     let now = server.now();
     server.with(|sim| sim.note_broken(now, request));
-}
-
-fn note_end(server: &Server, reply: &Reply, ending: Ending, bytes: u64) {
-    if let Some(entry) = reply.entry {
-        let now = server.now();
-        server.with(|sim| sim.note_end(now, entry, ending, bytes));
-    }
 }

@@ -1,7 +1,8 @@
 //! HTTP/2 with prior knowledge, by hyper. What HTTP/1.1 shows as a cut or a broken answer is a reset stream here.
 
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -12,11 +13,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, sleep_until};
 
 use super::Server;
 use super::outgoing::pieces;
+use super::pending::Pending;
 use super::rewind::Rewind;
 use crate::journal::Ending;
 use crate::reply::{End, Framing, Reply};
@@ -67,18 +69,28 @@ pub(super) async fn serve<I>(server: &Server, io: Rewind<I>, socket: u64)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(server.clone(), request, socket));
+    let last = Arc::new(Notify::new());
+    let service = service_fn({
+        let (server, last) = (server.clone(), last.clone());
+        move |request| answer(server.clone(), request, socket, last.clone())
+    });
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     // The vendor's clock writes the date.
     builder.auto_date_header(false);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
     // A connection that breaks the protocol is over; there is nobody to tell.
-    drop(builder.serve_connection(TokioIo::new(io), service).await);
+    tokio::select! {
+        over = connection.as_mut() => return drop(over),
+        () = last.notified() => connection.as_mut().graceful_shutdown(),
+    }
+    drop(connection.await);
 }
 
 async fn answer(
     server: Server,
     request: http::Request<Incoming>,
     socket: u64,
+    last: Arc<Notify>,
 ) -> Result<Response<Fed>, Cut> {
     let request = match collect(request, socket).await {
         Ok(request) => request,
@@ -91,6 +103,7 @@ async fn answer(
     let head_only = request.method == "HEAD";
     let now = server.now();
     let reply = server.with(|sim| sim.handle(now, request));
+    let mut pending = Pending::new(&server, &reply);
     let slow_head =
         reply.delivery.head.map_or(0, |p| 200_usize.div_ceil(p.bytes) as u64 * p.every.0);
     let first_byte = reply.delivery.first_byte + Micros(slow_head);
@@ -98,13 +111,17 @@ async fn answer(
         sleep_until(server.instant(now + first_byte)).await;
     }
     if reply.delivery.end == End::BlackHole {
+        pending.held_back();
         std::future::pending::<()>().await;
     }
     if reply.delivery.raw.is_some() || matches!(reply.delivery.end, End::Cut(0) | End::Reset(0)) {
-        note_end(&server, &reply, Ending::Faulted, 0);
+        pending.end(Ending::Faulted, 0);
         return Err(Cut);
     }
-    Ok(response(&server, reply, head_only))
+    if reply.delivery.last {
+        last.notify_one();
+    }
+    Ok(response(pending, reply, head_only))
 }
 
 /// Reads a request; what came of it, if the client left within the body.
@@ -142,7 +159,7 @@ async fn collect(request: http::Request<Incoming>, socket: u64) -> Result<Reques
     Ok(request)
 }
 
-fn response(server: &Server, reply: Reply, head_only: bool) -> Response<Fed> {
+fn response(pending: Pending, reply: Reply, head_only: bool) -> Response<Fed> {
     let bodiless = head_only || matches!(reply.status, 204 | 304);
     let (feed, received) = mpsc::channel(1);
     let len = if bodiless {
@@ -167,15 +184,15 @@ fn response(server: &Server, reply: Reply, head_only: bool) -> Response<Fed> {
             .insert(http::header::CONTENT_LENGTH, HeaderValue::from(reply.body.len()));
     }
     if bodiless || reply.body.is_empty() {
-        note_end(server, &reply, Ending::Written, 0);
+        pending.end(Ending::Written, 0);
     } else {
-        tokio::spawn(feed_body(server.clone(), reply, feed));
+        tokio::spawn(feed_body(pending, reply, feed));
     }
     response
 }
 
 /// Feeds the body; offsets of faults count its bytes only, since HTTP/2 compresses heads.
-async fn feed_body(server: Server, reply: Reply, feed: mpsc::Sender<Result<Bytes, Cut>>) {
+async fn feed_body(pending: Pending, reply: Reply, feed: mpsc::Sender<Result<Bytes, Cut>>) {
     let stop = match reply.delivery.end {
         End::Cut(after) | End::Reset(after) => after,
         End::Complete | End::BlackHole => u64::MAX,
@@ -188,24 +205,17 @@ async fn feed_body(server: Server, reply: Reply, feed: mpsc::Sender<Result<Bytes
             let piece = whole.slice_ref(&piece[..piece.len().min(room)]);
             sent += piece.len() as u64;
             if feed.send(Ok(piece)).await.is_err() {
-                return note_end(&server, &reply, Ending::ClientGone, sent);
+                return pending.end(Ending::ClientGone, sent);
             }
             if sent == stop {
                 // The receiver may be gone by now; the stream is over either way.
                 drop(feed.send(Err(Cut)).await);
-                return note_end(&server, &reply, Ending::Faulted, sent);
+                return pending.end(Ending::Faulted, sent);
             }
             if let Some(pace) = reply.delivery.body {
                 sleep(pace.every.as_duration()).await;
             }
         }
     }
-    note_end(&server, &reply, Ending::Written, sent);
-}
-
-fn note_end(server: &Server, reply: &Reply, ending: Ending, bytes: u64) {
-    if let Some(entry) = reply.entry {
-        let now = server.now();
-        server.with(|sim| sim.note_end(now, entry, ending, bytes));
-    }
+    pending.end(Ending::Written, sent);
 }

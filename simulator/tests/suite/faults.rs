@@ -125,6 +125,12 @@ async fn answers_can_be_gzipped_chunked_empty_redirecting_talkative_and_crowded(
     assert_eq!(answer(json!({ "many_headers": 150 })).await.matches("x-filler-").count(), 150);
     let open = answer(json!({ "wire": { "kind": "close_delimited" } })).await;
     assert!(!open.contains("content-length") && !open.contains("chunked") && open.ends_with("}]}"));
+    let plain = exchange(
+        &server(),
+        faulty(&json!({ "wire": { "kind": "go_away" } })).replace("connection: close\r\n", ""),
+    )
+    .await;
+    assert!(plain.contains("connection: close\r\n"));
     let burst = answer(json!({ "answer": { "kind": "rate_limited", "retry_after": "7" } })).await;
     assert!(burst.starts_with("HTTP/1.1 429 ") && burst.contains("retry-after: 7\r\n"));
     for (status, kind) in [(401, "authentication_error"), (403, "authentication_error")] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::raw::{MESSAGE, brands, connect, exchange, send, server};
-use simulator::{Ending, Options, Server};
+use simulator::{Ending, Micros, Options, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -95,4 +95,16 @@ async fn an_idle_socket_is_closed_after_its_time() {
     let start = Instant::now();
     client.read_to_end(&mut Vec::new()).await.unwrap();
     assert_eq!(start.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_it_waits_is_noted_when_it_leaves() {
+    let server = server();
+    let mut client = connect(&server);
+    client.write_all(brands("x-simulator-latency-ms: 60000").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let ended = server.with(|sim| sim.journal().entries().next().unwrap().ended);
+    assert_eq!(ended, Some((Micros::from_secs(7), Ending::ClientGone)));
 }

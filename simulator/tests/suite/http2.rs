@@ -92,7 +92,21 @@ async fn what_is_a_cut_on_http_1_is_a_reset_stream_and_the_socket_lives_on() {
     );
     let endings: Vec<_> =
         server.with(|sim| sim.journal().entries().map(|e| e.ended.map(|(_, how)| how)).collect());
-    assert_eq!(endings[..3], [Some(Ending::Faulted); 3]);
+    assert_eq!(endings[..4], [Some(Ending::Faulted); 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_goaway_the_answer_still_comes_and_nothing_more_is_taken() {
+    let server = Server::new(Options::seeded(1));
+    let mut client = connect(&server).await;
+    let last = client
+        .send_request(request("GET", "/brands", &json!({ "wire": { "kind": "go_away" } }), ""))
+        .await
+        .unwrap();
+    assert_eq!(last.status(), 200);
+    last.into_body().collect().await.unwrap();
+    client.send_request(request("GET", "/brands", &json!({}), "")).await.unwrap_err();
+    server.with(|sim| assert_eq!(sim.journal().total(), 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,4 +120,16 @@ async fn latency_and_large_bodies_work_on_streams_too() {
     assert_eq!(large.into_body().collect().await.unwrap().to_bytes().len(), 1_000_000);
     let head = client.send_request(request("HEAD", "/brands", &json!({}), "")).await.unwrap();
     assert!(head.headers().contains_key("content-length"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_the_client_resets_while_it_waits_is_noted() {
+    let server = Server::new(Options::seeded(1));
+    let mut client = connect(&server).await;
+    let slow = json!({ "latency": { "kind": "fixed", "ms": 60_000 } });
+    let waiting = client.send_request(request("GET", "/brands", &slow, ""));
+    assert!(tokio::time::timeout(Duration::from_secs(7), waiting).await.is_err());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let ended = server.with(|sim| sim.journal().entries().next().unwrap().ended);
+    assert_eq!(ended.map(|e| e.1), Some(Ending::ClientGone));
 }

@@ -46,11 +46,20 @@ struct Fixed {
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({key}): {source}")]
-pub struct CannotListen {
-    key: &'static str,
-    address: SocketAddr,
-    source: std::io::Error,
+pub enum CannotStart {
+    /// A port can't be taken.
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Listen {
+        /// The key of the configuration.
+        key: &'static str,
+        /// What it says.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The state folder can't be used.
+    #[error("{0}")]
+    State(String),
 }
 
 /// What a drain left behind.
@@ -74,12 +83,15 @@ impl Gateway {
     ///
     /// # Errors
     /// When a port can't be taken; then nothing runs.
-    pub async fn start(config: Config, access: AccessLog) -> Result<Self, CannotListen> {
+    pub async fn start(config: Config, access: AccessLog) -> Result<Self, CannotStart> {
         let fixed = Fixed::of(&config);
         let data = listen("server.listen", fixed.data).await?;
         let ops = listen("ops.listen", fixed.ops).await?;
         let telemetry = Telemetry { metrics: Arc::default(), access: access.clone() };
-        let state = State::new(&config, telemetry);
+        let state = State::new(&config, telemetry).map_err(CannotStart::State)?;
+        if config.state_dir().is_none() {
+            tracing::warn!("no state folder: after a restart every quota begins afresh");
+        }
         let pipeline = Arc::new(ArcSwap::from_pointee(Pipeline::build(&config, &state)));
         let terms = Arc::new(ArcSwap::from_pointee(terms(&config)));
         let drain = Drain::default();
@@ -154,6 +166,9 @@ impl Gateway {
         for task in &self.accepting {
             task.abort();
         }
+        if in_time {
+            self.state.close();
+        }
         Drained { connections, flights }
     }
 }
@@ -161,13 +176,17 @@ impl Gateway {
 /// Scrapers and probes are few; more than this is a mistake.
 const OPS_SOCKETS: usize = 64;
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotListen> {
-    TcpListener::bind(address).await.map_err(|source| CannotListen { key, address, source })
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotStart> {
+    TcpListener::bind(address).await.map_err(|source| CannotStart::Listen { key, address, source })
 }
 
-fn address(listener: &TcpListener) -> Result<SocketAddr, CannotListen> {
+fn address(listener: &TcpListener) -> Result<SocketAddr, CannotStart> {
     let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    listener.local_addr().map_err(|source| CannotListen { key: "listen", address: nowhere, source })
+    listener.local_addr().map_err(|source| CannotStart::Listen {
+        key: "listen",
+        address: nowhere,
+        source,
+    })
 }
 
 fn limits(config: &Config) -> Limits {

@@ -98,6 +98,8 @@ pub struct Call {
     pub body: Body,
     /// When the caller must have an answer's head.
     pub deadline: Instant,
+    /// When the caller no longer wants to wait in the queue, if it said so (`Prefer: wait`).
+    pub wait_until: Option<Instant>,
     /// Where marks are written.
     pub record: Arc<Record>,
 }

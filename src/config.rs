@@ -5,6 +5,7 @@
 //! `app`, `state`, `pipeline` and `cli` read it: below them a layer gets the values it needs.
 
 mod base_url;
+mod quota;
 mod reference;
 mod settings;
 mod validate;
@@ -16,7 +17,10 @@ use rustls::{ClientConfig, ServerConfig};
 
 pub use base_url::BaseUrl;
 pub use reference::{reference, schema};
-pub use settings::{App, AppKey, Connection, Ops, Server, Settings, Tenant, TlsFiles, Vendor};
+pub use settings::{
+    App, AppKey, AppLimit, Connection, Ops, Quota, QuotaMode, Server, Settings, State, StaticShare,
+    Tenant, TlsFiles, Vendor,
+};
 
 use crate::catalog::Catalog;
 use crate::document::{self, Problem};
@@ -71,6 +75,13 @@ impl Config {
     /// Every problem in it.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         validate::resolve(document::parse::<Settings>(text)?)
+    }
+
+    /// The state folder: the one that is configured, or the one that systemd gives.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<std::path::PathBuf> {
+        let given = || std::env::var_os("STATE_DIRECTORY").map(Into::into);
+        self.settings.state.dir.clone().or_else(given)
     }
 
     /// The base URL of each connection.

@@ -44,12 +44,18 @@ codes! {
     MalformedRequest = "malformed-request", BAD_REQUEST, "http_request_error", "The request is malformed";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "http_request_denied", "A valid gateway key is required";
     ScopeMissing = "scope-missing", FORBIDDEN, "http_request_denied", "This app may not do that";
+    AppPaused = "app-paused", FORBIDDEN, "http_request_denied", "The app is paused";
     UnknownOperation = "unknown-operation", NOT_FOUND, "http_request_denied", "No such operation";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "http_request_denied", "The path does not take this method";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "http_request_error", "The request body did not arrive in time";
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "http_request_error", "The request body is too large";
     TargetTooLong = "head-too-large", URI_TOO_LONG, "http_request_error", "The request target is too long";
     HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error", "The request head is too large";
+    QuotaExhausted = "quota-exhausted", TOO_MANY_REQUESTS, "http_request_denied", "The connection's quota is used up";
+    QueueFull = "queue-full", TOO_MANY_REQUESTS, "http_request_denied", "Too many calls wait";
+    DeadlineTooNear = "deadline-too-near", TOO_MANY_REQUESTS, "http_request_denied", "The quota has no room in time";
+    VendorThrottled = "vendor-throttled", TOO_MANY_REQUESTS, "http_request_denied", "Courier asked for a pause";
+    AppLimited = "app-limited", TOO_MANY_REQUESTS, "http_request_denied", "The app's own limit is reached";
     Internal = "internal", INTERNAL_SERVER_ERROR, "proxy_internal_error", "The gateway failed";
     VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "Courier could not be reached";
     VendorMalformed = "vendor-malformed", BAD_GATEWAY, "http_protocol_error", "Courier's answer was unusable";
@@ -87,8 +93,8 @@ pub struct Error {
     pub outcome: Outcome,
     /// What is wrong and what would be right; public.
     pub detail: Cow<'static, str>,
-    /// A field that the answer must carry, such as `Allow`.
-    pub header: Option<(HeaderName, HeaderValue)>,
+    /// Fields that the answer must carry, such as `Allow`.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log.
     pub cause: Option<Cause>,
 }
@@ -97,7 +103,13 @@ impl Error {
     /// A refusal: nothing was sent.
     #[must_use]
     pub fn refused(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, outcome: Outcome::NotSent, detail: detail.into(), header: None, cause: None }
+        Self {
+            code,
+            outcome: Outcome::NotSent,
+            detail: detail.into(),
+            headers: Vec::new(),
+            cause: None,
+        }
     }
 
     /// A malformed request.
@@ -116,7 +128,7 @@ impl Error {
     /// The same error with a field for its answer.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.headers.push((name, value));
         self
     }
 

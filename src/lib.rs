@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod admission;
 pub mod app;
 pub mod call;
 pub mod catalog;
@@ -20,6 +21,7 @@ pub mod headers;
 pub mod identity;
 pub mod ids;
 pub mod pipeline;
+pub mod quota;
 pub mod record;
 pub mod secret;
 pub mod server;

@@ -19,6 +19,7 @@ use crate::edge::respond::RespondLayer;
 use crate::edge::route::RouteLayer;
 use crate::edge::screen::ScreenLayer;
 use crate::ids::ConnectionId;
+use crate::stage::admit::AdmitLayer;
 use crate::stage::credentials::CredentialsLayer;
 use crate::stage::handover::HandoverLayer;
 use crate::stage::intake::{self, IntakeLayer};
@@ -37,12 +38,16 @@ impl Pipeline {
     #[must_use]
     pub fn build(config: &Config, state: &State) -> Self {
         let server = &config.settings.server;
+        let desk = Arc::new(state.desk(config));
         // Below the seam: a `Call`, and services that are always ready.
         let stages = ServiceBuilder::new()
             // the caller's deadline ends here; a call that was sent goes on without its caller
             .layer(HandoverLayer::new(state.flights().clone()))
-            // the whole body, bounded: a slow client holds nothing of what follows
-            .layer(IntakeLayer::new(body_limits(config), state.uploads().clone()))
+            // the whole body, bounded: a slow client holds nothing of what follows, and a call that
+            // the quota would refuse is refused unread
+            .layer(IntakeLayer::new(body_limits(config), state.uploads().clone(), desk.clone()))
+            // its turn, and a slot of each pool that the operation pays
+            .layer(AdmitLayer::new(desk))
             // the tenant's token, as late as possible
             .layer(CredentialsLayer::new(Arc::new(config.tokens.clone())))
             // pooled sockets, the attempt's own limits, a streaming answer

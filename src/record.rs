@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::catalog::{Lane, Operation};
 use crate::clock::{self, Instant};
 use crate::error::{Code, Outcome};
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
+use crate::quota::Would;
 
 /// Gets each record once, when its call is over. Must not block.
 pub trait Observer: Send + Sync {
@@ -78,8 +79,16 @@ pub struct Marks {
     pub bytes_in: u64,
     /// Octets of the answer body.
     pub bytes_out: u64,
-    /// The queue that the call waits in.
+    /// The queue that the call waited in.
     pub lane: Option<Lane>,
+    /// Time in the queue, over all attempts.
+    pub queued: Duration,
+    /// In shadow mode: what the quota would have done.
+    pub would: Option<Would>,
+    /// The vendor refused the call for its own quota.
+    pub throttled: bool,
+    /// What the caller is told of its quota: `RateLimit-Policy` and `RateLimit`.
+    pub rate_limit: Option<(HeaderValue, HeaderValue)>,
     /// The answer's body was handed over to its end.
     pub complete: bool,
     /// The answer's body ended in an error of the vendor's side.

@@ -1,6 +1,7 @@
 //! Below the seam: what happens to a call. One file a stage; a stage is always ready, and waits
 //! inside `call`, where it knows who is waiting.
 
+pub mod admit;
 pub mod credentials;
 pub mod handover;
 pub mod intake;

@@ -3,6 +3,8 @@
 //! A [`Pipeline`](crate::pipeline::Pipeline) holds handles to it; [`State::reconfigure`] changes it
 //! in place.
 
+mod plan;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::uri::{Authority, Scheme};
 use tokio::sync::Semaphore;
 
+use crate::admission::{Admission, Desk, Store};
 use crate::config::{BaseUrl, Config};
 use crate::flight::Flights;
 use crate::ids::RandomId;
@@ -28,6 +31,7 @@ struct Inner {
     observer: Arc<dyn Observer>,
     ready: AtomicBool,
     uploads: Arc<Semaphore>,
+    admission: Admission,
     /// std, not tokio: changed by a reload only, read when a pipeline is built.
     vendor: Mutex<VendorSide>,
 }
@@ -41,30 +45,42 @@ struct VendorSide {
 
 impl State {
     /// The state of a gateway that starts with `config`. Must be called inside a tokio runtime.
-    #[must_use]
-    pub fn new(config: &Config, telemetry: Telemetry) -> Self {
-        Self::with_dial(config, telemetry, Arc::new(Dialer::new(config.vendor_tls.clone())))
+    ///
+    /// # Errors
+    /// When the state folder can't be used.
+    pub fn new(config: &Config, telemetry: Telemetry) -> Result<Self, String> {
+        let dial = Arc::new(Dialer::new(config.vendor_tls.clone()));
+        Self::with_dial(config, telemetry, dial)
     }
 
     /// The same with another way to open lines to the vendor.
-    #[must_use]
-    pub fn with_dial(config: &Config, telemetry: Telemetry, dial: Arc<dyn Dial>) -> Self {
+    ///
+    /// # Errors
+    /// When the state folder can't be used.
+    pub fn with_dial(
+        config: &Config,
+        telemetry: Telemetry,
+        dial: Arc<dyn Dial>,
+    ) -> Result<Self, String> {
+        let open = |dir: std::path::PathBuf| Store::open(&dir, config.settings.state.assume);
+        let store = config.state_dir().map(open).transpose()?;
         let telemetry = Arc::new(telemetry);
         let uploads_total = config.settings.server.uploads_total.get();
-        Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             instance: RandomId::new().to_string().into(),
             flights: Flights::new(),
             observer: telemetry.clone(),
             telemetry,
             ready: AtomicBool::new(true),
             uploads: Arc::new(Semaphore::new(uploads_total)),
+            admission: Admission::new(store),
             vendor: Mutex::new(VendorSide {
                 dial,
                 limits: host_limits(config),
                 uploads_total,
                 hosts: HashMap::new(),
             }),
-        }))
+        })))
     }
 
     /// Takes over what a reload may change. Call it before the new pipeline is built.
@@ -129,10 +145,21 @@ impl State {
         &self.0.telemetry.metrics
     }
 
-    /// True while new requests are welcome.
+    /// Where calls stand under `config`. Quotas that it changes are changed with this.
+    #[must_use]
+    pub fn desk(&self, config: &Config) -> Desk {
+        self.0.admission.desk(plan::plan(config))
+    }
+
+    /// Marks what is remembered as whole: nothing is sent after this.
+    pub fn close(&self) {
+        self.0.admission.close();
+    }
+
+    /// True while new requests are welcome and at least one connection can be used.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Acquire)
+        self.0.ready.load(Ordering::Acquire) && self.0.admission.is_usable()
     }
 
     /// From now on health checks say that the gateway drains.

@@ -11,8 +11,9 @@ use syn::visit::Visit;
 const LAYERS: &[&[&str]] = &[
     &["clock", "error", "headers", "ids", "secret", "terminal", "tls", "units", "document"],
     &["catalog"],
+    &["quota"],
     &["record", "call"],
-    &["flight", "identity", "tokens", "telemetry"],
+    &["admission", "flight", "identity", "tokens", "telemetry"],
     &["edge", "stage", "server"],
     &["config"],
     &["state", "pipeline", "admin"],

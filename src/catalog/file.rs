@@ -163,12 +163,23 @@ fn check(document: &Document<'_, File>) -> Vec<Problem> {
     }
     let mut pools = BTreeSet::from([CONNECTION_POOL]);
     for (at, pool) in document.value.pool.iter().enumerate() {
+        if !is_pool_name(&pool.id) {
+            let path = [Step::Key("pool"), Step::Index(at), Step::Key("id")];
+            let message = "a pool's name is 1 to 40 characters of a-z, 0-9, '.', '_' and '-'";
+            problems.push(document.problem(&path, message));
+        }
         if !pools.insert(&pool.id) {
             let path = [Step::Key("pool"), Step::Index(at), Step::Key("id")];
             problems.push(document.problem(&path, format!("pool '{}' is there twice", pool.id)));
         }
     }
     problems
+}
+
+/// Pool names stand in header fields and in the names of files.
+fn is_pool_name(name: &str) -> bool {
+    let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+    (1..=40).contains(&name.len()) && name.bytes().all(plain)
 }
 
 fn unknown_pool(operations: &[Arc<Operation>], pools: &[Pool]) -> Option<String> {

@@ -141,7 +141,18 @@ pub enum Freshness {
 }
 
 /// Which queue a call waits in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Deserialize,
+    serde::Serialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
     /// Somebody is waiting for it.
@@ -152,6 +163,18 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Both, the first served first.
+    pub const ALL: [Self; 2] = [Self::Interactive, Self::Bulk];
+
+    /// 0 or 1, in the order of [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Interactive => 0,
+            Self::Bulk => 1,
+        }
+    }
+
     /// The word in labels and lines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

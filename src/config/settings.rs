@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::base_url::BaseUrl;
+use crate::admission::Assume;
+use crate::catalog::Lane;
 use crate::identity::Digest;
 use crate::ids::{AppId, ConnectionId, KeyId, TenantId, WorkspaceId};
 use crate::tokens::TokenSource;
@@ -24,6 +26,10 @@ pub struct Settings {
     pub ops: Ops,
     /// The Courier API, or what stands in its place.
     pub vendor: Vendor,
+    /// The quota of each connection, unless it says otherwise.
+    pub quota: Quota,
+    /// What is remembered over a restart.
+    pub state: State,
     /// The organisations or teams that use this gateway. At least one.
     pub tenant: Vec<Tenant>,
 }
@@ -169,6 +175,68 @@ impl Default for Vendor {
     }
 }
 
+/// How many calls a connection may make, and how they wait for their turn. Under a connection's own
+/// `quota` the keys that it leaves out are those of `[quota]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quota {
+    /// `"enforce"` lets calls wait or refuses them; `"shadow"` only reports what it would have done.
+    /// Default `"enforce"`.
+    pub mode: Option<QuotaMode>,
+    /// Calls in any one window. Default 100.
+    pub calls: Option<u32>,
+    /// The window. Default `"60s"`.
+    pub window: Option<Span>,
+    /// The longest that an interactive call waits. Default `"5s"`.
+    pub max_wait: Option<Span>,
+    /// The longest that a bulk call waits. Default: the deadline of `[server]`.
+    pub max_wait_bulk: Option<Span>,
+    /// Calls that may wait. Default: `calls`, what one window drains.
+    pub depth: Option<u32>,
+    /// Calls of one app that may wait. Default: half of `depth`.
+    pub app_depth: Option<u32>,
+    /// Calls that may start together. Default: `calls`. Lower it (3 is advised) for a vendor that
+    /// counts approximately: calls are then paced.
+    pub burst: Option<u32>,
+    /// Bulk calls in a window that go before waiting interactive ones. Default: `calls` / 20.
+    pub bulk_floor: Option<u32>,
+    /// This process's fixed part of `calls`, where several run without a shared store:
+    /// `{ replicas = 3, index = 0 }`; the index counts from 0.
+    pub static_share: Option<StaticShare>,
+}
+
+/// Whether calls are held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum QuotaMode {
+    /// They wait or are refused.
+    Enforce,
+    /// They go; what would have happened is reported.
+    Shadow,
+}
+
+/// One of several equal parts.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StaticShare {
+    /// How many processes share the quota.
+    pub replicas: u32,
+    /// Which of them this is, from 0.
+    pub index: u32,
+}
+
+/// What is remembered over a restart.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// A folder that belongs to this process alone. Default: `$STATE_DIRECTORY`; without either
+    /// nothing survives a restart, and the log says so.
+    pub dir: Option<PathBuf>,
+    /// What to take the time before the start for, whatever the folder says: `"fresh"` (nobody
+    /// called) or `"used"` (every slot was used just now).
+    pub assume: Option<Assume>,
+}
+
 /// An organisation or team. Connections, tokens and caches never cross from one to another.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -197,6 +265,9 @@ pub struct Connection {
     /// The vendor's side of it: connections of one workspace see each other's writes. Its own by default.
     #[serde(default)]
     pub workspace: Option<WorkspaceId>,
+    /// Its quota, where it differs from `[quota]`.
+    #[serde(default)]
+    pub quota: Quota,
 }
 
 /// One application.
@@ -214,6 +285,25 @@ pub struct App {
     /// The connections that it may use, its default first. Without it: the tenant's only one.
     #[serde(default)]
     pub connections: Option<Vec<ConnectionId>>,
+    /// `"interactive"`, or `"bulk"` for work in the background: paced, and behind the others.
+    #[serde(default)]
+    pub lane: Lane,
+    /// Its part among the apps that want more than there is.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// A limit of its own, such as `{ calls = 10, window = "60s" }`.
+    #[serde(default)]
+    pub limit: Option<AppLimit>,
+}
+
+/// A limit of one app, on each of its connections.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppLimit {
+    /// Calls in a window, at once or spread.
+    pub calls: u32,
+    /// The window.
+    pub window: Span,
 }
 
 /// One key of an application.
@@ -244,6 +334,10 @@ impl TryFrom<String> for Expiry {
         })?;
         Ok(Self(stamp.try_into().map_err(|_| format!("'{text}' is out of range"))?))
     }
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn every_scope() -> Vec<String> {

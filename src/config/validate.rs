@@ -188,6 +188,11 @@ impl<'a> Check<'a> {
                 if let Some(url) = &connection.base_url {
                     self.plain_http(&path("base_url"), url);
                 }
+                for problem in self.settings().quota_of(connection).err().unwrap_or_default() {
+                    let place =
+                        if connection.quota.is_empty() { key(&["quota"]) } else { path("quota") };
+                    self.refuse(&place, format!("connection '{}': {problem}", connection.id));
+                }
                 self.token(&path("token"), connection, &mut tokens);
             }
         }
@@ -220,6 +225,13 @@ impl<'a> Check<'a> {
                     let message =
                         format!("app '{}' is there twice in tenant '{}'", app.id, tenant.id);
                     self.refuse(&within(t, "app", a, &["id"]), message);
+                }
+                if app.limit.is_some_and(|limit| limit.calls == 0 || limit.window.get().is_zero()) {
+                    let message = format!(
+                        "app '{}': a limit of 0 would let nothing through; pause the app instead",
+                        app.id
+                    );
+                    self.refuse(&within(t, "app", a, &["limit"]), message);
                 }
                 let scopes = self.scopes(&within(t, "app", a, &["scopes"]), app, catalog);
                 let connections = self.app_connections(&within(t, "app", a, &[]), tenant, app);

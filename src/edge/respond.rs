@@ -15,12 +15,14 @@ use super::Opened;
 use crate::call::{self, BoxFuture, Reply};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome, chain};
-use crate::record::Record;
+use crate::record::{Marks, Record};
 
 const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
 const OUTCOME: HeaderName = HeaderName::from_static("tollgate-outcome");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Answers whatever happens below.
@@ -114,7 +116,7 @@ fn problem(error: Error, record: &Record) -> Reply {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     own_fields(headers, code, error.outcome);
-    if let Some((name, value)) = error.header {
+    for (name, value) in error.headers {
         headers.insert(name, value);
     }
     reply
@@ -129,20 +131,33 @@ fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {
 /// Fields that every answer has.
 fn finish(reply: &mut Reply, record: &Record) {
     let now = Instant::now();
-    let (request_id, vendor) = record.read(|marks| (marks.request_id.clone(), marks.vendor_time()));
+    let status = reply.status();
+    let headers = reply.headers_mut();
     record.mark(|marks| {
         marks.head_at = Some(now);
-        marks.status = Some(reply.status());
+        marks.status = Some(status);
+        set(headers, REQUEST_ID, &marks.request_id);
+        let total = now.saturating_duration_since(record.started);
+        set(headers, SERVER_TIMING, &server_timing(total, marks));
+        if let Some((policy, limit)) = &marks.rate_limit {
+            headers.insert(RATE_LIMIT_POLICY, policy.clone());
+            headers.insert(RATE_LIMIT, limit.clone());
+        }
     });
-    let headers = reply.headers_mut();
     set(headers, CALL_ID, &record.call_id.to_string());
-    set(headers, REQUEST_ID, &request_id);
-    let total = now.saturating_duration_since(record.started);
-    let vendor = vendor.unwrap_or_default();
-    let gateway = total.saturating_sub(vendor);
+}
+
+/// `Server-Timing`: its parts are the time to the head, in milliseconds.
+fn server_timing(total: Duration, marks: &Marks) -> String {
+    let (queue, vendor) = (marks.queued, marks.vendor_time().unwrap_or_default());
+    let gateway = total.saturating_sub(queue + vendor);
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let timing = format!("vendor;dur={:.3}, gateway;dur={:.3}", ms(vendor), ms(gateway));
-    set(headers, SERVER_TIMING, &timing);
+    format!(
+        "queue;dur={:.3}, vendor;dur={:.3}, gateway;dur={:.3}",
+        ms(queue),
+        ms(vendor),
+        ms(gateway)
+    )
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {

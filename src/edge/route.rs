@@ -55,6 +55,7 @@ impl RouteLayer {
         let operation = self.operation(&app, &head.method, target.path())?;
         record.mark(|marks| marks.operation = Some(operation.clone()));
         let deadline = record.started + self.time_allowed(&head.headers);
+        let wait_until = preferred_wait(&mut head.headers).map(|wait| record.started + wait);
         headers::strip_overrides(&mut head.headers);
         head.headers.remove(header::CONTENT_LENGTH);
         let body =
@@ -68,6 +69,7 @@ impl RouteLayer {
             headers: head.headers,
             body,
             deadline,
+            wait_until,
             record,
         })
     }
@@ -118,6 +120,19 @@ impl RouteLayer {
 fn not_allowed(allow: HeaderValue) -> Error {
     let detail = "this path takes the methods in Allow";
     Error::refused(Code::MethodNotAllowed, detail).with_header(header::ALLOW, allow)
+}
+
+/// How long the caller wants to wait in the queue (`Prefer: wait=N`, RFC 7240 section 4.3). It is
+/// meant for the gateway: the vendor does not get it.
+fn preferred_wait(headers: &mut HeaderMap) -> Option<Duration> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let wait = values
+        .flat_map(|value| value.split([',', ';']))
+        .filter_map(|preference| preference.trim().split_once('='))
+        .find(|(name, _)| name.trim_end().eq_ignore_ascii_case("wait"))
+        .and_then(|(_, seconds)| seconds.trim().trim_matches('"').parse::<u32>().ok());
+    headers.remove("prefer");
+    wait.map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 /// The connection of a call and its target without the `/c/<connection>` prefix.

@@ -1,5 +1,6 @@
 //! Reads the request body before anything is spent on the call: bounded in octets, in time, and
-//! over all calls together. A slow client holds nothing but its own socket.
+//! over all calls together. A slow client holds nothing but its own socket, and a call that the quota
+//! would refuse is refused before its body is asked for.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower::{Layer, Service};
 
+use crate::admission::Desk;
 use crate::call::{Body, BoxFuture, Call, Reply, Result, StreamBody};
 use crate::error::{Code, Error};
 
@@ -32,6 +34,7 @@ pub struct IntakeLayer {
     limits: Limits,
     /// One permit an octet that the gateway may hold.
     uploads: Arc<Semaphore>,
+    desk: Arc<Desk>,
 }
 
 /// See [`IntakeLayer`].
@@ -44,10 +47,11 @@ pub struct Intake<S> {
 // === impl IntakeLayer ===
 
 impl IntakeLayer {
-    /// `uploads` has one permit for each octet that may be held over all calls.
+    /// `uploads` has one permit for each octet that may be held over all calls; `desk` is asked
+    /// before a body is read.
     #[must_use]
-    pub fn new(limits: Limits, uploads: Arc<Semaphore>) -> Self {
-        Self { limits, uploads }
+    pub fn new(limits: Limits, uploads: Arc<Semaphore>, desk: Arc<Desk>) -> Self {
+        Self { limits, uploads, desk }
     }
 
     async fn read(self, body: StreamBody) -> Result<(Bytes, OwnedSemaphorePermit)> {
@@ -130,6 +134,8 @@ where
     fn call(&mut self, mut call: Call) -> BoxFuture {
         let (rules, mut inner) = (self.rules.clone(), self.inner.clone());
         Box::pin(async move {
+            rules.desk.show(&call);
+            rules.desk.ask(&call)?;
             if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
                 let (bytes, held) = rules.read(body).await?;
                 call.record.mark(|marks| marks.bytes_in = bytes.len() as u64);

@@ -136,7 +136,7 @@ impl<'a> Line<'a> {
             code: code(marks),
             outcome: marks.outcome.map(|outcome| outcome.as_str()),
             lane: marks.lane.map(|lane| lane.as_str()),
-            queue_ms: 0.0,
+            queue_ms: ms(marks.queued),
             vendor_ms: marks.vendor_time().map(ms),
             total_ms: ms(record.started.elapsed()),
             attempts: marks.attempts,

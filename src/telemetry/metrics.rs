@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::code;
+use crate::quota::Would;
 use crate::record::{Marks, Record};
 
 /// The bucket bounds of HTTP durations in OpenTelemetry's semantic conventions, in seconds.
@@ -82,6 +83,12 @@ instruments! {
     server_duration: Durations<2> = durations(), "histogram" "http_server_request_duration_seconds" ["operation", "status_class"];
     /// Time from the last send to Courier until the head of its answer, in seconds.
     client_duration: Durations<1> = durations(), "histogram" "http_client_request_duration_seconds" ["operation"];
+    /// Time that calls waited for their turn, in seconds.
+    queue_wait: Durations<1> = durations(), "histogram" "tollgate_queue_wait_seconds" ["lane"];
+    /// Answers by which Courier refused a call for a quota of its own.
+    throttled: Counters<1> = Counters::default(), "counter" "tollgate_vendor_throttled" ["operation"];
+    /// In shadow mode: calls that would have waited or been refused.
+    shadow: Counters<1> = Counters::default(), "counter" "tollgate_quota_shadow" ["outcome"];
     /// Calls under way.
     in_flight: Gauge = Gauge::default(), "gauge" "tollgate_requests_in_flight" [];
     /// Client connections that are open.
@@ -139,6 +146,21 @@ impl Metrics {
         let taken = record.started.elapsed();
         let server = [("operation", operation.clone()), ("status_class", class)];
         self.server_duration.get_or_create(&Labels(server)).observe(seconds(taken));
+        if let Some(lane) = marks.lane {
+            let waited = Labels([("lane", Value::Word(lane.as_str()))]);
+            self.queue_wait.get_or_create(&waited).observe(seconds(marks.queued));
+        }
+        if marks.throttled {
+            self.throttled.get_or_create(&Labels([("operation", operation.clone())])).inc();
+        }
+        let would = match marks.would {
+            None | Some(Would::Start) => None,
+            Some(Would::Wait(_)) => Some("wait"),
+            Some(Would::Refuse(_)) => Some("refuse"),
+        };
+        if let Some(outcome) = would {
+            self.shadow.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();
+        }
         if let Some(vendor) = marks.vendor_time() {
             let client = Labels([("operation", operation)]);
             self.client_duration.get_or_create(&client).observe(seconds(vendor));
@@ -199,7 +221,17 @@ mod tests {
         let metrics = Metrics::default();
         let record = Record::open(Arc::new(Nobody));
         let now = Some(record.started);
-        metrics.observe(&record, &Marks { sent_at: now, first_byte_at: now, ..Marks::default() });
+        metrics.observe(
+            &record,
+            &Marks {
+                sent_at: now,
+                first_byte_at: now,
+                lane: Some(crate::catalog::Lane::Bulk),
+                throttled: true,
+                would: Some(Would::Wait(Duration::ZERO)),
+                ..Marks::default()
+            },
+        );
         metrics.reloaded("done");
         let page = metrics.page();
         for row in Metrics::TABLE {
@@ -211,7 +243,7 @@ mod tests {
 
     #[test]
     fn names_have_a_prefix_a_unit_and_no_label_that_a_caller_could_fill() {
-        let closed = ["operation", "status_class", "code", "outcome", "version"];
+        let closed = ["operation", "status_class", "code", "outcome", "version", "lane"];
         for row in Metrics::TABLE {
             assert!(
                 row.name.starts_with("tollgate_") || row.name.starts_with("http_"),

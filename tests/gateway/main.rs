@@ -5,6 +5,7 @@ mod callers;
 mod clients;
 mod operations;
 mod process;
+mod quota;
 mod rig;
 mod sockets;
 mod support;

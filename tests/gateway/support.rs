@@ -53,11 +53,16 @@ pub(crate) fn tenant(name: &str, app: &str) -> (String, String) {
 }
 
 impl Setup {
-    /// `head` stands before the tenants.
+    /// `head` stands before the tenants; the quota binds nothing.
     pub(crate) fn new(head: &str) -> Self {
+        Self::with_quota(head, "[quota]\ncalls = 100000\n")
+    }
+
+    /// The same with its own table `[quota]`.
+    pub(crate) fn with_quota(head: &str, quota: &str) -> Self {
         let (one, acme) = tenant("acme", ALL);
         let (two, umbrella) = tenant("umbrella", ALL);
-        Self { text: format!("{head}\n{one}{two}"), acme, umbrella }
+        Self { text: format!("{head}\n{quota}\n{one}{two}"), acme, umbrella }
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -129,7 +134,7 @@ impl Stack {
         let lines = Lines::default();
         let telemetry = Telemetry { metrics: Arc::default(), access: lines.log() };
         let config = setup.config();
-        let state = State::with_dial(&config, telemetry, pipes.clone());
+        let state = State::with_dial(&config, telemetry, pipes.clone()).unwrap();
         let pipeline = Pipeline::build(&config, &state);
         Self { pipeline, state, courier, pipes, lines }
     }

@@ -123,7 +123,7 @@ async fn no_vendor_is_a_502_and_nothing_was_sent() {
         metrics: Default::default(),
         access: tollgate::telemetry::logs::AccessLog::none(),
     };
-    let state = tollgate::state::State::new(&config, telemetry);
+    let state = tollgate::state::State::new(&config, telemetry).unwrap();
     let pipeline = tollgate::pipeline::Pipeline::build(&config, &state);
     let reply = pipeline.answer(send(&setup)).await;
     assert_eq!(
@@ -300,5 +300,8 @@ async fn server_timing_parts_are_the_time_to_the_head() {
         }),
     );
     let answer = stack.call(get(&setup)).await;
-    assert_eq!(answer.header("server-timing"), "vendor;dur=250.000, gateway;dur=0.000");
+    assert_eq!(
+        answer.header("server-timing"),
+        "queue;dur=0.000, vendor;dur=250.000, gateway;dur=0.000"
+    );
 }

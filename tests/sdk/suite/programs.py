@@ -156,6 +156,11 @@ listen = "127.0.0.1:0"
 [vendor]
 base_url = "http://{vendor}"
 
+# The suite calls faster than any application may; what the quota does has tests of its own.
+[quota]
+calls = 100000
+window = "60s"
+
 [[tenant]]
 id = "acme"
 

@@ -1,0 +1,172 @@
+//! Where a call stands: its workspace, connection, app and price, for one configuration.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::pass::Pass;
+use super::plan::WorkspacePlan;
+use super::workspace::Workspace;
+use crate::call::Call;
+use crate::catalog::{CONNECTION_POOL, Lane};
+use crate::clock::Instant;
+use crate::error::{Code, Error};
+use crate::ids::{AppId, ConnectionId};
+use crate::quota::{AppNo, ConnectionNo, PoolId, PriceNo, Refusal, Rule, Ticket};
+
+/// Lets calls of one configuration in.
+pub struct Desk {
+    prices: HashMap<Arc<str>, PriceNo>,
+    connections: HashMap<ConnectionId, Seat>,
+    apps: HashMap<(ConnectionId, AppId), AppNo>,
+}
+
+/// A connection in its workspace.
+struct Seat {
+    workspace: Arc<Workspace>,
+    number: ConnectionNo,
+    /// By price: the pools that are paid, with the names that callers know.
+    policies: Vec<Policy>,
+}
+
+/// What the operations of one price are bound by.
+struct Policy {
+    pools: Vec<(PoolId, String)>,
+    /// The field `RateLimit-Policy`.
+    text: HeaderValue,
+}
+
+impl Desk {
+    pub(super) fn new(prices: HashMap<Arc<str>, PriceNo>) -> Self {
+        Self { prices, connections: HashMap::new(), apps: HashMap::new() }
+    }
+
+    /// Gives the connections and apps of `plan` their places.
+    pub(super) fn seat(&mut self, workspace: &Arc<Workspace>, plan: &WorkspacePlan) {
+        self.apps.extend(workspace.configure(plan));
+        let pools = workspace.pools();
+        for (number, (id, settings)) in (0..).zip(&plan.connections) {
+            let own = &settings.pool;
+            let policies = plan.prices.iter().map(|price| {
+                let named =
+                    price.named.iter().filter_map(|(at, cost)| Some((plan.named.get(*at)?, *cost)));
+                let main = (own, price.connection);
+                let paid: Vec<_> =
+                    std::iter::once(main).chain(named).filter(|(_, cost)| *cost > 0).collect();
+                let mut text = String::new();
+                let mut known = Vec::new();
+                for (pool, _) in paid {
+                    let name = if pool.name == own.name { CONNECTION_POOL } else { &pool.name };
+                    let comma = if text.is_empty() { "" } else { ", " };
+                    let seconds = pool.window.as_secs().max(1);
+                    let _ = write!(text, "{comma}\"{name}\";q={};w={seconds}", pool.calls);
+                    let id = pools.iter().find(|(_, known)| *known == pool.name).map(|(id, _)| *id);
+                    known.extend(id.map(|id| (id, name.to_owned())));
+                }
+                let text = HeaderValue::from_str(&text).expect("pool names are visible ASCII");
+                Policy { pools: known, text }
+            });
+            let seat = Seat {
+                workspace: workspace.clone(),
+                number: ConnectionNo(number),
+                policies: policies.collect(),
+            };
+            self.connections.insert(id.clone(), seat);
+        }
+    }
+
+    /// Whether `call` would be refused now: to be asked before its body is read.
+    ///
+    /// # Errors
+    /// The refusal, if it would be.
+    pub fn ask(&self, call: &Call) -> std::result::Result<(), Error> {
+        let (seat, ticket) = self.find(call);
+        seat.workspace.ask(&ticket).map_err(refused)
+    }
+
+    /// Waits for the right to send `call`.
+    ///
+    /// # Errors
+    /// The refusal, if it can't start in time.
+    pub fn admit(
+        &self,
+        call: &Call,
+    ) -> impl Future<Output = std::result::Result<Pass, Error>> + use<> {
+        let (seat, ticket) = self.find(call);
+        let workspace = seat.workspace.clone();
+        async move { workspace.admit(&ticket).await.map_err(refused) }
+    }
+
+    /// Notes for the caller what its app may do now, under the quotas that the operation pays.
+    pub fn show(&self, call: &Call) {
+        let fields = self.rate_limit(call);
+        call.record.mark(|marks| marks.rate_limit = fields);
+    }
+
+    /// `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP"): the quotas,
+    /// and what the app could do now under the one that binds first.
+    fn rate_limit(&self, call: &Call) -> Option<(HeaderValue, HeaderValue)> {
+        let (seat, ticket) = self.find(call);
+        let policy = seat.policies.get(usize::from(ticket.price.0))?;
+        let ids: Vec<PoolId> = policy.pools.iter().map(|(id, _)| *id).collect();
+        let rooms = seat.workspace.room(seat.number, ticket.app, &ids);
+        let known =
+            policy.pools.iter().zip(rooms).filter_map(|((_, name), room)| Some((name, room?)));
+        let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
+        let seconds = whole_seconds(room.next);
+        let limit =
+            HeaderValue::from_str(&format!("\"{name}\";r={};t={seconds}", room.calls)).ok()?;
+        Some((policy.text.clone(), limit))
+    }
+
+    fn find(&self, call: &Call) -> (&Seat, Ticket) {
+        let caller = &call.caller;
+        let seat = self.connections.get(&caller.connection);
+        let seat = seat.expect("every connection of the configuration has a seat");
+        let app = self.apps.get(&(caller.connection.clone(), caller.app.clone()));
+        let price = self.prices.get(&call.operation.id);
+        let usual = seat.workspace.usual_answer(seat.number);
+        let useful = call.deadline.checked_sub(usual).unwrap_or(call.deadline);
+        let latest = call.wait_until.map_or(useful, |wait: Instant| wait.min(useful));
+        let ticket = Ticket {
+            connection: seat.number,
+            app: *app.expect("every app has a number on each of its connections"),
+            price: *price.expect("every operation of the catalogue has a price"),
+            bulk: call.operation.lane == Some(Lane::Bulk),
+            latest: seat.workspace.moment_of(latest),
+        };
+        (seat, ticket)
+    }
+}
+
+/// The refusal as its answer: 429 (403 for a paused app) with a true time to come back.
+fn refused(refusal: Refusal) -> Error {
+    let (code, detail) = match refusal.rule {
+        Rule::QuotaExhausted => (
+            Code::QuotaExhausted,
+            "the connection's quota is used up for longer than a call may wait",
+        ),
+        Rule::QueueFull => (Code::QueueFull, "as many calls wait already as may"),
+        Rule::DeadlineTooNear => {
+            (Code::DeadlineTooNear, "the quota has no room before the caller's own deadline")
+        }
+        Rule::VendorThrottled => {
+            (Code::VendorThrottled, "Courier asked for a pause that is not over yet")
+        }
+        Rule::AppLimited => (Code::AppLimited, "the app's own limit is reached"),
+        Rule::AppPaused => (Code::AppPaused, "an operator has paused this app"),
+    };
+    let number = |n: u64| HeaderValue::from(n);
+    Error::refused(code, detail)
+        .with_header(http::header::RETRY_AFTER, number(refusal.seconds()))
+        .with_header(http::HeaderName::from_static("retry-after-ms"), number(refusal.millis()))
+}
+
+/// Seconds for `Retry-After`, rounded up.
+#[must_use]
+pub(crate) fn whole_seconds(pause: Duration) -> u64 {
+    u64::try_from(pause.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,383 @@
+//! One workspace's quota with its waiters and its clock.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::sleep_until;
+
+use super::pass::Pass;
+use super::plan::{AppPlan, WorkspacePlan};
+use super::store::{Journal, Store};
+use crate::clock::Instant;
+use crate::ids::{AppId, ConnectionId};
+use crate::quota::{
+    AppNo, ConnectionNo, ConnectionSettings, Event, Grant, Moment, Past, Place, PoolId,
+    PoolSettings, PriceSettings, Quota, Refusal, Room, Settlement, Ticket, Verdict,
+};
+
+/// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
+const NOTHING_TO_DO: Duration = Duration::from_secs(3600);
+
+/// How waiting ends.
+type Ending = Result<Grant, Refusal>;
+
+/// The quota of one workspace.
+pub struct Workspace {
+    /// std, not tokio: each section is a few map and heap operations, and a write to the page cache.
+    core: Mutex<Core>,
+    base: Instant,
+    shape: Shape,
+    news: Notify,
+    clock: Mutex<Option<AbortHandle>>,
+}
+
+struct Core {
+    quota: Quota,
+    waiting: HashMap<Place, oneshot::Sender<Ending>>,
+    apps: HashMap<(ConnectionId, AppId), AppNo>,
+    journal: Option<Journal>,
+    /// When the clock task looks next.
+    planned: Moment,
+    /// Until then a pool rests because its past is not known.
+    unknown_until: Moment,
+}
+
+/// What can't change in place.
+#[derive(PartialEq, Eq)]
+struct Shape {
+    named: Vec<(String, Duration, Duration)>,
+    prices: Vec<PriceSettings>,
+    connections: Vec<(ConnectionId, Duration, Duration)>,
+}
+
+impl Shape {
+    fn of(plan: &WorkspacePlan) -> Self {
+        let lengths = |pool: &PoolSettings| (pool.name.clone(), pool.window, pool.hard_limit);
+        let connections = plan.connections.iter();
+        Self {
+            named: plan.named.iter().map(lengths).collect(),
+            prices: plan.prices.clone(),
+            connections: connections
+                .map(|(id, settings)| (id.clone(), settings.pool.window, settings.pool.hard_limit))
+                .collect(),
+        }
+    }
+}
+
+impl Workspace {
+    /// Starts the quota that `plan` asks for. Its past is that of `old`, the workspace in whose place
+    /// it comes, or else what `store` knows.
+    pub(super) fn start(
+        plan: &WorkspacePlan,
+        old: Option<&Self>,
+        store: Option<&Store>,
+    ) -> Arc<Self> {
+        let base = old.map_or_else(Instant::now, |old| old.base);
+        let now = Moment::from(base.elapsed());
+        let mut journal = store.map(|store| Journal::new(store.clone(), base));
+        let mut unknown_until = Moment::ZERO;
+        let mut remember = |pool: &PoolSettings| {
+            let past = match (old, &mut journal) {
+                (Some(old), _) => Past::Resting(old.rests(&pool.name)),
+                (None, Some(journal)) => journal.past(&plan.name, pool, now),
+                (None, None) => Past::Fresh,
+            };
+            if past == Past::Unknown {
+                let rest = crate::quota::slots::Rest::of(pool.window, pool.hard_limit);
+                unknown_until = unknown_until.max(rest.after_silence(now));
+            }
+            PoolSettings { past, ..pool.clone() }
+        };
+        let named: Vec<PoolSettings> = plan.named.iter().map(&mut remember).collect();
+        let connections: Vec<ConnectionSettings> = plan
+            .connections
+            .iter()
+            .map(|(_, settings)| ConnectionSettings {
+                pool: remember(&settings.pool),
+                ..settings.clone()
+            })
+            .collect();
+        let quota = Quota::new(&named, &plan.prices, &connections, now)
+            .expect("the configuration refuses settings that make no sense");
+        if let Some(journal) = &mut journal {
+            journal.open(&plan.name, &quota, now);
+        }
+        let core = Core {
+            quota,
+            waiting: HashMap::new(),
+            apps: HashMap::new(),
+            journal,
+            planned: Moment::NEVER,
+            unknown_until,
+        };
+        let workspace = Arc::new(Self {
+            core: Mutex::new(core),
+            base,
+            shape: Shape::of(plan),
+            news: Notify::new(),
+            clock: Mutex::new(None),
+        });
+        let clock = tokio::spawn(tick(Arc::downgrade(&workspace))).abort_handle();
+        *workspace.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
+        workspace
+    }
+
+    pub(super) fn has_shape_of(&self, plan: &WorkspacePlan) -> bool {
+        self.shape == Shape::of(plan)
+    }
+
+    /// Takes over limits and apps; gives the number of each connection's app.
+    pub(super) fn configure(&self, plan: &WorkspacePlan) -> HashMap<(ConnectionId, AppId), AppNo> {
+        self.with(|core, now| {
+            let named: Vec<PoolId> =
+                core.quota.pools().iter().map(|(id, _)| id).take(plan.named.len()).collect();
+            for (pool, settings) in named.into_iter().zip(&plan.named) {
+                core.quota.set_limit(pool, settings.calls, now);
+            }
+            for (number, (_, settings)) in (0..).zip(&plan.connections) {
+                let number = ConnectionNo(number);
+                if let Some(pool) = core.quota.own_pool(number) {
+                    core.quota.set_limit(pool, settings.pool.calls, now);
+                }
+                core.quota.configure(number, settings, now);
+                core.quota.set_mode(number, settings.mode, now);
+            }
+            core.configure_apps(plan, now);
+            core.apps.clone()
+        })
+    }
+
+    /// Whether a call would be refused now.
+    pub(super) fn ask(&self, ticket: &Ticket) -> Result<(), Refusal> {
+        self.with(|core, now| core.quota.ask(now, ticket))
+    }
+
+    /// Waits for the right to send a call.
+    pub(super) async fn admit(self: &Arc<Self>, ticket: &Ticket) -> Result<Pass, Refusal> {
+        let entered = self.with(|core, now| match core.quota.enter(now, ticket) {
+            Verdict::Start(grant) => {
+                core.write(&grant, now);
+                Ok(Err(grant))
+            }
+            Verdict::Wait(place) => {
+                let (sender, receiver) = oneshot::channel();
+                core.waiting.insert(place, sender);
+                Ok(Ok(Waiter { workspace: self.clone(), place, receiver }))
+            }
+            Verdict::Refused(refusal) => Err(refusal),
+        })?;
+        let grant = match entered {
+            Err(grant) => grant,
+            Ok(mut waiter) => (&mut waiter.receiver).await.expect("every place gets its event")?,
+        };
+        Ok(Pass::new(self.clone(), grant))
+    }
+
+    pub(super) fn settle(&self, grant: Grant, how: Option<Settlement>) {
+        self.with(|core, now| core.settle(grant, how.unwrap_or(Settlement::FirstByteAt(now)), now));
+    }
+
+    /// The vendor refused the call of `grant`: which pool is closed, and for how long.
+    pub(super) fn vendor_refused(
+        &self,
+        grant: &Grant,
+        asked: Option<Duration>,
+    ) -> Option<(String, Duration)> {
+        self.with(|core, now| {
+            let (pool, until) = core.quota.vendor_refused(grant, asked, now)?;
+            let name = core.quota.pools().get(pool)?.name.to_string();
+            Some((name, until.since(now)))
+        })
+    }
+
+    /// What an app could do now with each of `pools`.
+    pub(super) fn room(
+        &self,
+        connection: ConnectionNo,
+        app: AppNo,
+        pools: &[PoolId],
+    ) -> Vec<Option<Room>> {
+        self.with(|core, now| {
+            pools.iter().map(|pool| core.quota.room(connection, app, *pool, now)).collect()
+        })
+    }
+
+    /// How long the vendor usually takes to the first byte.
+    pub(super) fn usual_answer(&self, connection: ConnectionNo) -> Duration {
+        self.core().quota.usual_answer(connection)
+    }
+
+    pub(super) fn moment_of(&self, instant: Instant) -> Moment {
+        Moment::from(instant.saturating_duration_since(self.base))
+    }
+
+    pub(super) fn pools(&self) -> Vec<(PoolId, String)> {
+        self.core().quota.pools().iter().map(|(id, pool)| (id, pool.name.to_string())).collect()
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        self.with(|core, now| now >= core.unknown_until)
+    }
+
+    pub(super) fn close(&self) {
+        if let Some(journal) = &mut self.core().journal {
+            journal.close();
+        }
+    }
+
+    /// When the slots of a pool are free again that are not now; those in use as if no answer came.
+    fn rests(&self, pool: &str) -> Vec<Moment> {
+        let core = self.core();
+        let slots = core
+            .quota
+            .pools()
+            .iter()
+            .find(|(_, known)| &*&*known.name == pool)
+            .map(|(_, known)| &known.slots);
+        slots.map(crate::quota::slots::Slots::rests).unwrap_or_default()
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something, then all that follows from it: calls whose waiting is over, the next look.
+    fn with<T>(&self, act: impl FnOnce(&mut Core, Moment) -> T) -> T {
+        let mut core = self.core();
+        let now = Moment::from(self.base.elapsed());
+        let result = act(&mut core, now);
+        core.pump(now);
+        let next = core.quota.next_wake(now).unwrap_or(Moment::NEVER);
+        let sooner = next < core.planned;
+        core.planned = next;
+        drop(core);
+        if sooner {
+            self.news.notify_one();
+        }
+        result
+    }
+
+    /// When the clock task shall look.
+    fn next_look(&self) -> Instant {
+        let planned = Duration::from_nanos(self.core().planned.as_nanos());
+        let latest = Instant::now() + NOTHING_TO_DO;
+        self.base.checked_add(planned).map_or(latest, |at| at.min(latest))
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if let Some(clock) = self.clock.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            clock.abort();
+        }
+    }
+}
+
+/// Looks at the computed times.
+async fn tick(workspace: Weak<Workspace>) {
+    while let Some(workspace) = workspace.upgrade() {
+        let look = workspace.next_look();
+        let news = workspace.news.notified();
+        tokio::select! {
+            () = sleep_until(look) => {}
+            () = news => {}
+        }
+        workspace.with(|_, _| ());
+    }
+}
+
+// === impl Core ===
+
+impl Core {
+    fn pump(&mut self, now: Moment) {
+        while let Some(event) = self.quota.poll(now) {
+            match event {
+                Event::Start { place, grant, .. } => {
+                    self.write(&grant, now);
+                    let told = self.waiting.remove(&place).map(|waiter| waiter.send(Ok(grant)));
+                    // Its caller left in this moment: nothing was sent.
+                    if let Some(Err(Ok(grant))) = told {
+                        self.settle(grant, Settlement::NothingSent, now);
+                    }
+                }
+                Event::Refused { place, refusal, .. } => {
+                    if let Some(waiter) = self.waiting.remove(&place) {
+                        let _ = waiter.send(Err(refusal));
+                    }
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, grant: Grant, how: Settlement, now: Moment) {
+        let slots: Vec<(PoolId, u32)> = match self.journal {
+            Some(_) => self.quota.slots_of(&grant).collect(),
+            None => Vec::new(),
+        };
+        self.quota.settle(grant, how, now);
+        if let Some(journal) = &mut self.journal {
+            journal.write(&self.quota, slots);
+        }
+    }
+
+    /// Remembers what was just taken.
+    fn write(&mut self, grant: &Grant, _now: Moment) {
+        if let Some(journal) = &mut self.journal {
+            let slots: Vec<(PoolId, u32)> = self.quota.slots_of(grant).collect();
+            journal.write(&self.quota, slots);
+        }
+    }
+
+    fn configure_apps(&mut self, plan: &WorkspacePlan, now: Moment) {
+        let number = |connection: &ConnectionId| {
+            let at = plan.connections.iter().position(|(id, _)| id == connection)?;
+            u16::try_from(at).ok().map(ConnectionNo)
+        };
+        let mut gone = std::mem::take(&mut self.apps);
+        for AppPlan { connection, app, settings } in &plan.apps {
+            let Some(no) = number(connection) else { continue };
+            let key = (connection.clone(), app.clone());
+            let app_no = match gone.remove(&key) {
+                Some(known) => {
+                    self.quota.configure_app(no, known, settings.clone(), now);
+                    Some(known)
+                }
+                None => self.quota.add_app(no, settings.clone(), now),
+            };
+            self.apps.extend(app_no.map(|app_no| (key, app_no)));
+        }
+        for ((connection, _), app) in gone {
+            if let Some(no) = number(&connection) {
+                self.quota.remove_app(no, app);
+            }
+        }
+    }
+}
+
+/// A caller in the queue; gives its place back when it leaves.
+struct Waiter {
+    workspace: Arc<Workspace>,
+    place: Place,
+    receiver: oneshot::Receiver<Ending>,
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.receiver.close();
+        let told = self.receiver.try_recv();
+        self.workspace.with(|core, now| {
+            core.waiting.remove(&self.place);
+            match told {
+                // Its turn came in the same moment.
+                Ok(Ok(grant)) => core.settle(grant, Settlement::NothingSent, now),
+                Ok(Err(_)) => {}
+                Err(_) => {
+                    core.quota.leave(self.place);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,84 @@
+//! The quota of each connection as the pure quota wants it, and what can be wrong with it.
+
+use super::Settings;
+use super::settings::{App, Connection, Quota, QuotaMode};
+use crate::quota::{AppSettings, ConnectionSettings, Mode, static_share};
+use crate::units::Span;
+
+impl Settings {
+    /// The quota of `connection`, its own keys before those of `[quota]`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn quota_of(&self, connection: &Connection) -> Result<ConnectionSettings, Vec<String>> {
+        let (own, all) = (&connection.quota, &self.quota);
+        let calls = own.calls.or(all.calls).unwrap_or(100);
+        let window = own.window.or(all.window).unwrap_or(Span::secs(60)).get();
+        // No name of a pool in the catalogue holds a slash: it can't be taken for one.
+        let name = format!("connection/{}", connection.id);
+        let (calls, mut problems) = match share(own, all, calls) {
+            Ok(part) => (part, Vec::new()),
+            Err(problem) => (calls, vec![problem]),
+        };
+        let mut settings = ConnectionSettings::of(&name, calls, window);
+        settings.pool.hard_limit = self.vendor.hard_limit.get();
+        let span = |own: Option<Span>, all: Option<Span>| own.or(all).map(Span::get);
+        settings.mode = match own.mode.or(all.mode) {
+            Some(QuotaMode::Shadow) => Mode::Shadow,
+            Some(QuotaMode::Enforce) | None => Mode::Enforce,
+        };
+        settings.max_wait = span(own.max_wait, all.max_wait).unwrap_or(settings.max_wait);
+        settings.max_wait_bulk =
+            span(own.max_wait_bulk, all.max_wait_bulk).unwrap_or(self.server.deadline.get());
+        settings.depth = own.depth.or(all.depth).unwrap_or(settings.depth);
+        settings.app_depth = own.app_depth.or(all.app_depth).unwrap_or(settings.depth.div_ceil(2));
+        settings.burst = own.burst.or(all.burst).unwrap_or(settings.burst);
+        settings.bulk_floor = own.bulk_floor.or(all.bulk_floor).unwrap_or(settings.bulk_floor);
+        problems.extend(settings.problems());
+        if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    }
+}
+
+impl Quota {
+    /// True when no key is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            mode,
+            calls,
+            window,
+            max_wait,
+            max_wait_bulk,
+            depth,
+            app_depth,
+            burst,
+            bulk_floor,
+            static_share,
+        } = self;
+        let numbers = [calls, depth, app_depth, burst, bulk_floor];
+        let spans = [window, max_wait, max_wait_bulk];
+        mode.is_none()
+            && static_share.is_none()
+            && numbers.iter().all(|key| key.is_none())
+            && spans.iter().all(|key| key.is_none())
+    }
+}
+
+fn share(own: &Quota, all: &Quota, calls: u32) -> Result<u32, String> {
+    match own.static_share.or(all.static_share) {
+        Some(share) if calls > 0 => static_share(calls, share.replicas, share.index),
+        _ => Ok(calls),
+    }
+}
+
+impl App {
+    /// Lane, weight and limit as the quota wants them.
+    #[must_use]
+    pub fn quota(&self) -> AppSettings {
+        AppSettings {
+            lane: self.lane,
+            weight: self.weight,
+            limit: self.limit.map(|limit| (limit.calls, limit.window.get())),
+        }
+    }
+}

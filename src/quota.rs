@@ -1,0 +1,316 @@
+//! The quota: every connection under its N calls in any W, all of it used, shared fairly.
+//!
+//! **Purpose.** A vendor counts the calls of a connection in some window of length W, whose phase and
+//! kind nobody outside knows, at some instant between our send and its answer. A [`Quota`] decides
+//! when each call may be sent so that no such window ever holds more than N of them, and lets calls
+//! wait for their turn when that pays.
+//!
+//! **Invariant.** A quota of N calls is N [`slots`]; a slot rests W and a guard after the first byte
+//! of its call's final answer. Two calls of one slot are then counted at least W apart, wherever in
+//! between the vendor counts, so that N slots put at most N calls into any window. This holds if all
+//! traffic of the connection passes here, no call is counted after its hard limit, and the clocks
+//! drift apart less than the guard allows.
+//!
+//! **Composition.** One [`Quota`] holds the connections of one workspace, since the named pools
+//! ("lists.put") belong to the workspace and a call pays all its [`pools`] or none. Per connection
+//! there is a queue ([`queue`]), weighted shares ([`shares`]) and paces ([`pace`], on governor).
+//!
+//! **How to drive it.** All of it is plain data: time is an argument, nothing sleeps, locks or
+//! spawns. Its owner keeps it in a mutex and
+//! 1. calls [`Quota::enter`] for each call, and [`Quota::ask`] before it reads a body;
+//! 2. calls [`Quota::poll`] until it has nothing to say, after every `enter`, `settle`, `leave`,
+//!    change of settings, and at the moment that [`Quota::next_wake`] then gives;
+//! 3. settles every [`Grant`], whatever became of the call, and gives back the [`Place`] of a caller
+//!    that left.
+//!
+//! **Left out.** The state file's writing and locking (its format is [`state_file`]), the bytes held
+//! by waiting bodies, waking the tasks, metrics. Slots shared by several replicas: the local part is
+//! here ([`slots::Slots::add`], [`slots::Slots::withdraw`]), the protocol is not.
+
+mod app;
+mod choose;
+mod estimate;
+pub mod feedback;
+mod judge;
+mod line;
+mod moment;
+mod outlook;
+pub mod pace;
+pub mod pools;
+pub mod queue;
+mod rest;
+pub mod settings;
+pub mod shares;
+pub mod slots;
+pub mod state_file;
+mod steer;
+#[cfg(test)]
+mod tests;
+mod ticket;
+mod view;
+
+use std::time::Duration;
+
+pub use app::AppSettings;
+pub use moment::Moment;
+pub use pools::{Pool, PoolId, Price};
+pub use queue::Lane;
+pub use settings::{ConnectionSettings, Mode, Past, PoolSettings, static_share};
+pub use slots::Settlement;
+pub use ticket::{
+    AppNo, ConnectionNo, Event, Grant, Place, PriceNo, Refusal, Room, Rule, Ticket, Verdict, Would,
+};
+pub use view::{AppGauge, Gauge};
+
+use judge::Arrival;
+use line::Line;
+use pools::Pools;
+
+/// What an operation costs: slots of the connection's own pool, and of named pools.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PriceSettings {
+    /// Slots of the connection's own pool; 0 if the vendor doesn't count it there.
+    pub connection: u32,
+    /// Slots of named pools, by their place in the workspace's list.
+    pub named: Vec<(usize, u32)>,
+}
+
+/// The quotas of one workspace. See the module text.
+#[derive(Debug)]
+pub struct Quota {
+    pools: Pools,
+    lines: Vec<Line>,
+    /// Which connection of each pool, if it is one's own.
+    owners: Vec<Option<usize>>,
+    /// Which connection is looked at first: they take turns at the named pools.
+    first: usize,
+    /// The latest time that was passed in. Whoever read the clock first may come in second.
+    now: Moment,
+}
+
+impl Quota {
+    /// The quotas of one workspace: its named pools, what operations cost, its connections.
+    ///
+    /// [`PriceNo`] and [`ConnectionNo`] count from 0 in the order of the lists.
+    ///
+    /// # Errors
+    /// Sentences for the operator, all of them: settings that make no sense, two pools of one name, a
+    /// price that names an unknown pool or more of a pool than there is, or pays too many pools.
+    pub fn new(
+        named: &[PoolSettings],
+        prices: &[PriceSettings],
+        connections: &[ConnectionSettings],
+        now: Moment,
+    ) -> Result<Self, Vec<String>> {
+        let problems = problems(named, prices, connections);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut pools = Pools::default();
+        let ids: Vec<PoolId> =
+            named.iter().map(|pool| pools.add(Pool::new(&pool.name, pool.slots(now)))).collect();
+        let mut owners = vec![None; ids.len()];
+        let mut lines = Vec::new();
+        for (at, settings) in connections.iter().enumerate() {
+            let own = pools.add(Pool::new(&settings.pool.name, settings.pool.slots(now)));
+            owners.push(Some(at));
+            let prices = prices.iter().filter_map(|price| {
+                let named = price.named.iter().map(|(at, cost)| (ids[*at], *cost));
+                let parts: Vec<_> = std::iter::once((own, price.connection)).chain(named).collect();
+                Price::new(&parts).ok()
+            });
+            let number = ConnectionNo(u16::try_from(at).unwrap_or(u16::MAX));
+            let prices = prices.collect();
+            lines.push(Line::new(number, own, settings.clone(), prices, now));
+        }
+        Ok(Self { pools, lines, owners, first: 0, now })
+    }
+
+    /// Adds an app to a connection; `None` if there is no such connection or it has too many apps.
+    pub fn add_app(
+        &mut self,
+        connection: ConnectionNo,
+        settings: AppSettings,
+        now: Moment,
+    ) -> Option<AppNo> {
+        self.line_mut(connection)?.add_app(settings, now)
+    }
+
+    /// Lets a call start, wait, or not.
+    pub fn enter(&mut self, now: Moment, ticket: &Ticket) -> Verdict {
+        let now = self.ripen(now);
+        let Some(line) = self.lines.get_mut(usize::from(ticket.connection.0)) else {
+            return Verdict::Refused(Refusal::new(Rule::AppPaused, Duration::MAX));
+        };
+        match line.arrive(&self.pools, ticket, now) {
+            Arrival::Refuse(refusal) => Verdict::Refused(refusal),
+            Arrival::Wait(call) => {
+                Verdict::Wait(Place { connection: ticket.connection, place: line.push(call) })
+            }
+            Arrival::Start(key, would) => match line.start(&mut self.pools, key, would, now) {
+                Some(grant) => Verdict::Start(grant),
+                None => Verdict::Refused(Refusal::new(Rule::QuotaExhausted, line.rest.window)),
+            },
+        }
+    }
+
+    /// Whether a call would be refused now: to be asked before its body is read.
+    ///
+    /// # Errors
+    /// The refusal, if it would be.
+    pub fn ask(&mut self, now: Moment, ticket: &Ticket) -> Result<(), Refusal> {
+        let now = self.ripen(now);
+        let Some(line) = self.lines.get_mut(usize::from(ticket.connection.0)) else {
+            return Err(Refusal::new(Rule::AppPaused, Duration::MAX));
+        };
+        match line.arrive(&self.pools, ticket, now) {
+            Arrival::Refuse(refusal) => Err(refusal),
+            Arrival::Start(..) | Arrival::Wait(_) => Ok(()),
+        }
+    }
+
+    /// The next waiting call whose waiting is over, if one's is. To be called until `None`.
+    pub fn poll(&mut self, now: Moment) -> Option<Event> {
+        let now = self.ripen(now);
+        for turn in 0..self.lines.len() {
+            let at = (self.first + turn) % self.lines.len();
+            let line = &mut self.lines[at];
+            if line.queue.is_empty() {
+                continue;
+            }
+            if let Some(event) = line.dismiss(&self.pools, now) {
+                return Some(event);
+            }
+            if let Some(key) = line.choose(&self.pools, now)
+                && let Some(event) = line.serve(&mut self.pools, key, now)
+            {
+                self.first = at + 1;
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// When to call [`Quota::poll`] again if nothing else happens; `None` if nobody waits. To be
+    /// asked after `poll` said `None` for the same `now`.
+    pub fn next_wake(&mut self, now: Moment) -> Option<Moment> {
+        let now = self.now.max(now);
+        let pools = &self.pools;
+        let wakes = self.lines.iter_mut().filter_map(|line| line.next_wake(pools, now));
+        wakes.min()
+    }
+
+    /// Ends a call. Returns when the last of its slots is free again.
+    pub fn settle(&mut self, grant: Grant, how: Settlement, now: Moment) -> Option<Moment> {
+        let Grant { connection, key, paid, taken, .. } = grant;
+        let now = self.now.max(now);
+        let line = self.lines.get_mut(usize::from(connection.0))?;
+        line.answered(taken, how);
+        let mut free_at = None;
+        self.pools.settle(paid, how, now, |pool, settled| {
+            free_at = free_at.max(Some(settled.until));
+            if pool == line.main {
+                line.settled(key, settled);
+            }
+        });
+        free_at
+    }
+
+    /// Gives a place back: its caller left. `false` if the call had been started or refused before;
+    /// then its [`Event`] was returned.
+    pub fn leave(&mut self, place: Place) -> bool {
+        let Some(line) = self.line_mut(place.connection) else {
+            return false;
+        };
+        let Some(call) = line.queue.leave(place.place) else {
+            return false;
+        };
+        line.left(call.key);
+        true
+    }
+
+    /// The vendor answered 429 (or 503 with `Retry-After`) to the call of this grant: closes the
+    /// narrowest pool that it paid. Returns which, and until when.
+    ///
+    /// `asked` is what [`feedback::retry_after`] read; `None` closes for a second, doubling up to the
+    /// window with each refusal in a row.
+    pub fn vendor_refused(
+        &mut self,
+        grant: &Grant,
+        asked: Option<Duration>,
+        now: Moment,
+    ) -> Option<(PoolId, Moment)> {
+        let line = self.lines.get(usize::from(grant.connection.0))?;
+        let price = line.prices.get(usize::from(grant.key.price))?;
+        let pool = self.pools.narrowest(price)?;
+        let until = self.pools.close(pool, asked, grant.taken, now)?;
+        Some((pool, until))
+    }
+
+    /// Frees what is ripe and tells the books. Returns the time, which never goes back.
+    fn ripen(&mut self, now: Moment) -> Moment {
+        self.now = self.now.max(now);
+        let now = self.now;
+        let (lines, owners) = (&mut self.lines, &self.owners);
+        self.pools.ripen(now, |pool, owner| {
+            if let Some(line) = owners[usize::from(pool.0)] {
+                lines[line].ripened(owner, now);
+            }
+        });
+        now
+    }
+
+    fn line(&self, connection: ConnectionNo) -> Option<&Line> {
+        self.lines.get(usize::from(connection.0))
+    }
+
+    fn line_mut(&mut self, connection: ConnectionNo) -> Option<&mut Line> {
+        self.lines.get_mut(usize::from(connection.0))
+    }
+}
+
+/// Everything that is wrong with the settings of one workspace.
+fn problems(
+    named: &[PoolSettings],
+    prices: &[PriceSettings],
+    connections: &[ConnectionSettings],
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut names = std::collections::BTreeSet::new();
+    let own = connections.iter().map(|connection| &connection.pool);
+    for pool in named.iter().chain(own) {
+        if !names.insert(&pool.name) {
+            problems.push(format!("two pools are named {:?}", pool.name));
+        }
+    }
+    let of_pools = named.iter().map(|pool| (pool.name.clone(), pool.problems()));
+    let of_connections = connections.iter().map(|c| (c.pool.name.clone(), c.problems()));
+    for (name, found) in of_pools.chain(of_connections) {
+        problems.extend(found.into_iter().map(|problem| format!("{name}: {problem}")));
+    }
+    for price in prices {
+        if price.named.len() >= pools::PRICE_POOLS {
+            problems
+                .push(format!("an operation pays at most {} named pools", pools::PRICE_POOLS - 1));
+        }
+        for (at, cost) in &price.named {
+            match named.get(*at) {
+                None => problems.push(format!("an operation pays unknown pool {at}")),
+                Some(pool) if *cost > pool.calls => problems.push(format!(
+                    "an operation costs {cost} of {}, which has {}",
+                    pool.name, pool.calls
+                )),
+                Some(_) => {}
+            }
+        }
+        for pool in connections.iter().map(|c| &c.pool) {
+            if price.connection > pool.calls {
+                problems.push(format!(
+                    "an operation costs {} of {}, which has {}",
+                    price.connection, pool.name, pool.calls
+                ));
+            }
+        }
+    }
+    problems
+}

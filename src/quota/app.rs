@@ -1,0 +1,129 @@
+//! The books of one app on one connection.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::moment::Moment;
+use super::pace::Pace;
+use super::queue::Lane;
+
+/// The virtual time that one call of weight 1 takes.
+pub(crate) const TICK: u64 = 1 << 20;
+
+/// An app as the operator describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppSettings {
+    /// The lane of its calls.
+    pub lane: Lane,
+    /// Its weight among the apps of the connection; 0 counts as 1.
+    pub weight: u32,
+    /// Its own limit: calls per window, at once or spread.
+    pub limit: Option<(u32, Duration)>,
+}
+
+impl Default for AppSettings {
+    fn default() -> Self {
+        Self { lane: Lane::Interactive, weight: 1, limit: None }
+    }
+}
+
+/// What one app holds and wants in one lane.
+#[derive(Debug, Default)]
+pub(crate) struct InLane {
+    /// Virtual time at which its next call starts, if one waits.
+    pub(crate) start: u64,
+    /// Virtual time at which its last call ended.
+    pub(crate) finish: u64,
+    /// Its calls that wait.
+    pub(crate) waiting: u32,
+    /// Slots of the connection's pool that are in use or resting for it.
+    pub(crate) held: u32,
+    /// It stands in the list of those to look at.
+    pub(crate) listed: bool,
+}
+
+/// One app.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) settings: AppSettings,
+    pub(crate) paused: bool,
+    pub(crate) removed: bool,
+    pub(crate) lanes: [InLane; 2],
+    /// Ends of the rests of its interactive slots, in order.
+    pub(crate) rests: VecDeque<Moment>,
+    /// Counts as wanting its whole part until then.
+    pub(crate) hungry_until: Moment,
+    pub(crate) pace: Option<Pace>,
+    /// When its own limit was last seen to hold it up.
+    pub(crate) limited_at: Moment,
+    /// When the client that was refused last was told to come back.
+    pub(crate) hint: Moment,
+}
+
+impl App {
+    pub(crate) fn new(settings: AppSettings, now: Moment) -> Self {
+        let mut app = Self {
+            settings: AppSettings::default(),
+            paused: false,
+            removed: false,
+            lanes: Default::default(),
+            rests: VecDeque::new(),
+            hungry_until: Moment::ZERO,
+            pace: None,
+            limited_at: Moment::ZERO,
+            hint: Moment::ZERO,
+        };
+        app.configure(settings, now);
+        app
+    }
+
+    /// Changes its settings. A limit that stays the same keeps what it counted.
+    pub(crate) fn configure(&mut self, settings: AppSettings, now: Moment) {
+        if settings.limit != self.settings.limit {
+            self.pace =
+                settings.limit.and_then(|(calls, window)| Pace::new(calls, window, calls, now));
+        }
+        self.settings = settings;
+    }
+
+    pub(crate) fn weight(&self) -> u64 {
+        u64::from(self.settings.weight.max(1))
+    }
+
+    /// Virtual time that slots cost it; a call that takes none costs as much as one.
+    pub(crate) fn stretch(&self, cost: u32) -> u64 {
+        (u64::from(cost.max(1)) * TICK / self.weight()).max(1)
+    }
+
+    /// Whether nothing of it is left anywhere.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lanes.iter().all(|l| l.waiting == 0 && l.held == 0)
+    }
+
+    pub(crate) fn rest(&mut self, until: Moment) {
+        let at = match self.rests.back() {
+            Some(last) if *last > until => self.rests.partition_point(|u| *u <= until),
+            _ => self.rests.len(),
+        };
+        self.rests.insert(at, until);
+    }
+
+    /// A slot of it is free again.
+    pub(crate) fn ripened(&mut self, lane: Lane, now: Moment) {
+        let held = &mut self.lanes[lane.index()].held;
+        *held = held.saturating_sub(1);
+        // A slot that was reclaimed while in use had no rest.
+        if lane == Lane::Interactive && self.rests.front().is_some_and(|until| *until <= now) {
+            self.rests.pop_front();
+        }
+    }
+
+    /// A slot of it went while it rested: the limit was lowered.
+    pub(crate) fn lost(&mut self, lane: Lane, resting: bool) {
+        let held = &mut self.lanes[lane.index()].held;
+        *held = held.saturating_sub(1);
+        if lane == Lane::Interactive && resting {
+            self.rests.pop_back();
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Who is next on a connection.
+//!
+//! 1. A bulk call whose floor is due goes first.
+//! 2. Then interactive calls: of those that can be paid and whose app is allowed another slot, the
+//!    one with the earliest start tag (start-time fair queueing). An app below its target is allowed;
+//!    one at its target only if the others' shortfalls leave a slot over.
+//! 3. Then bulk calls, at the bulk pace and while some slots stay free beside the waiting interactive
+//!    calls.
+//!
+//! A call that can't be paid for want of a named pool is passed over and claims nothing of the
+//! connection's own pool. Cost: linear in the apps that hold or want something, whatever the number of
+//! waiting calls.
+
+use std::time::Duration;
+
+use super::line::Line;
+use super::moment::Moment;
+use super::outlook::Outlook;
+use super::pools::Pools;
+use super::queue::{Lane, LineKey};
+use super::settings::Mode;
+
+/// Slots that bulk leaves free for the next interactive calls; fewer in a small pool.
+const BULK_LEAVES: u32 = 2;
+/// Slots are whole numbers; shares are not.
+const EPSILON: f64 = 1e-9;
+
+impl Line {
+    /// The call that starts next, if one can start now. The own pool and the named ones have been
+    /// ripened.
+    pub(crate) fn choose(&mut self, pools: &Pools, now: Moment) -> Option<LineKey> {
+        if self.queue.is_empty() {
+            return None;
+        }
+        if self.settings.mode == Mode::Shadow {
+            return Lane::ALL.iter().find_map(|lane| self.first_of(*lane));
+        }
+        let outlook = self.outlook(pools, now);
+        self.choose_by(pools, &outlook, now)
+    }
+
+    /// The call that starts next by the rules.
+    pub(crate) fn choose_by(
+        &mut self,
+        pools: &Pools,
+        outlook: &Outlook,
+        now: Moment,
+    ) -> Option<LineKey> {
+        if self.queue.lane_len(Lane::Bulk) > 0
+            && self.floor.ready(now).is_none()
+            && let Some(key) = self.next_bulk(pools, outlook, true, now)
+        {
+            return Some(key);
+        }
+        if let Some(key) = self.next_interactive(pools, outlook, now) {
+            return Some(key);
+        }
+        self.next_bulk(pools, outlook, false, now)
+    }
+
+    /// Whether the price can be paid and the operator's pace allows it.
+    fn payable(&self, pools: &Pools, price: usize, outlook: &Outlook, now: Moment) -> bool {
+        (outlook.paced || self.costs[price] == 0) && pools.affords(&self.prices[price], now)
+    }
+
+    /// Whether an app may have `cost` slots more by the shares; `at` is its place in the list.
+    pub(crate) fn allowed(&self, at: usize, cost: u32, outlook: &Outlook) -> bool {
+        let claim = &self.claims[at];
+        let others = outlook.shortfall - claim.shortfall();
+        cost == 0
+            || claim.held < claim.target - EPSILON
+            || f64::from(outlook.free) - others >= f64::from(cost) - EPSILON
+    }
+
+    fn next_interactive(
+        &mut self,
+        pools: &Pools,
+        outlook: &Outlook,
+        now: Moment,
+    ) -> Option<LineKey> {
+        let mut best: Option<(u64, Moment, LineKey)> = None;
+        for price in 0..self.prices.len() {
+            if !self.payable(pools, price, outlook, now) {
+                continue;
+            }
+            for at in 0..self.listed[0].len() {
+                let app = self.listed[0][at];
+                let key = key(app, Lane::Interactive, price);
+                if self.queue.line_len(key) > 0
+                    && self.allowed(at, self.costs[price], outlook)
+                    && self.app_may(app, now)
+                {
+                    best = self.earlier(best, key);
+                }
+            }
+        }
+        best.map(|(.., key)| key)
+    }
+
+    /// The next bulk call; `due` by the floor, or as the bulk lane's own rules allow.
+    fn next_bulk(
+        &mut self,
+        pools: &Pools,
+        outlook: &Outlook,
+        due: bool,
+        now: Moment,
+    ) -> Option<LineKey> {
+        if self.queue.lane_len(Lane::Bulk) == 0 {
+            return None;
+        }
+        let apps = &mut self.apps;
+        self.listed[1].retain(|app| {
+            let lane = &mut apps[*app as usize].lanes[1];
+            lane.listed = lane.waiting > 0;
+            lane.listed
+        });
+        let mut best: Option<(u64, Moment, LineKey)> = None;
+        for price in 0..self.prices.len() {
+            if !self.payable(pools, price, outlook, now)
+                || !(due || self.bulk_may(self.costs[price], outlook, now))
+            {
+                continue;
+            }
+            for at in 0..self.listed[1].len() {
+                let app = self.listed[1][at];
+                let key = key(app, Lane::Bulk, price);
+                if self.queue.line_len(key) > 0 && self.app_may(app, now) {
+                    best = self.earlier(best, key);
+                }
+            }
+        }
+        best.map(|(.., key)| key)
+    }
+
+    /// Whether the bulk lane's own rules let a call of that cost go.
+    fn bulk_may(&mut self, cost: u32, outlook: &Outlook, now: Moment) -> bool {
+        let window = self.rest.window.as_secs_f64();
+        cost == 0
+            || (self.beside(cost, outlook) >= outlook.ready_for(window)
+                && self.bulk.as_mut().is_none_or(|b| b.ready(now).is_none()))
+    }
+
+    /// Slots that would be left for interactive calls beside those that wait, if a bulk call took
+    /// `cost`; negative if it must not.
+    fn beside(&self, cost: u32, outlook: &Outlook) -> f64 {
+        let left = f64::from(outlook.free) - f64::from(cost) - outlook.wanted;
+        if left >= f64::from(self.bulk_leaves()) { left } else { f64::NEG_INFINITY }
+    }
+
+    /// When the next slot is so near that fewer interactive calls are to be ready for.
+    fn bulk_opens(&mut self, pools: &Pools, now: Moment) -> Option<Moment> {
+        let outlook = self.outlook(pools, now);
+        let left = self.beside(1, &outlook);
+        if left < 0.0 {
+            return None; // Too few whatever the time.
+        }
+        let apart = outlook.apart_for(left, self.rest.window.as_secs_f64());
+        let apart = Duration::try_from_secs_f64(apart).ok()?;
+        // A little later, so that rounding doesn't wake it in vain.
+        Some(outlook.next.before(apart) + Duration::from_micros(1))
+    }
+
+    /// Slots that bulk leaves free.
+    pub(crate) fn bulk_leaves(&self) -> u32 {
+        BULK_LEAVES.min(self.settings.pool.calls / 10)
+    }
+
+    pub(crate) fn app_may(&mut self, app: u32, now: Moment) -> bool {
+        let pace = &mut self.apps[app as usize].pace;
+        pace.as_mut().is_none_or(|pace| pace.ready(now).is_none())
+    }
+
+    /// The earlier start tag of two; with equal ones, whoever waits longer.
+    fn earlier(
+        &self,
+        best: Option<(u64, Moment, LineKey)>,
+        key: LineKey,
+    ) -> Option<(u64, Moment, LineKey)> {
+        let since = self.queue.front(key)?.since;
+        let tag = self.apps[key.app as usize].lanes[key.lane.index()].start;
+        match best {
+            Some(best) if (best.0, best.1) <= (tag, since) => Some(best),
+            _ => Some((tag, since, key)),
+        }
+    }
+
+    /// Any waiting call of a lane.
+    fn first_of(&self, lane: Lane) -> Option<LineKey> {
+        let apps = self.listed[lane.index()].iter();
+        apps.flat_map(|app| (0..self.prices.len()).map(|price| key(*app, lane, price)))
+            .find(|key| self.queue.line_len(*key) > 0)
+    }
+
+    /// When to look again, after [`Line::choose`] said nobody can start now.
+    pub(crate) fn next_wake(&mut self, pools: &Pools, now: Moment) -> Option<Moment> {
+        let mut wake = self.queue.first_deadline()?.max(now) + Duration::from_nanos(1);
+        let mut sooner = |at: Option<Moment>| {
+            if let Some(at) = at.filter(|at| *at > now) {
+                wake = wake.min(at);
+            }
+        };
+        let mut payable = false;
+        for price in 0..self.prices.len() {
+            let waits = |lane: Lane| {
+                let apps = self.listed[lane.index()].iter();
+                apps.into_iter().any(|app| self.queue.line_len(key(*app, lane, price)) > 0)
+            };
+            if waits(Lane::Interactive) || waits(Lane::Bulk) {
+                let price = &self.prices[price];
+                let affords = pools.affords(price, now);
+                let known = pools.affordable_at(price, now).filter(|_| !affords);
+                sooner(known.or_else(|| pools.next_change(price, now)));
+                payable |= affords;
+            }
+        }
+        if payable {
+            // Something else than slots holds them back: a pace, or what hungry apps may want.
+            sooner(self.burst.as_mut().and_then(|pace| pace.ready(now)));
+            if self.queue.lane_len(Lane::Bulk) > 0 {
+                sooner(self.bulk.as_mut().and_then(|pace| pace.ready(now)));
+                sooner(self.floor.ready(now));
+                sooner(self.bulk_opens(pools, now));
+            }
+            for at in 0..self.listed.iter().map(Vec::len).sum() {
+                let first = self.listed[0].len();
+                let app = *(self.listed[0].get(at)).unwrap_or_else(|| &self.listed[1][at - first]);
+                let app = &mut self.apps[app as usize];
+                sooner(Some(app.hungry_until));
+                if app.lanes.iter().any(|lane| lane.waiting > 0) {
+                    sooner(app.pace.as_mut().and_then(|pace| pace.ready(now)));
+                }
+            }
+        }
+        Some(wake)
+    }
+}
+
+fn key(app: u32, lane: Lane, price: usize) -> LineKey {
+    LineKey { app, lane, price: u16::try_from(price).unwrap_or(u16::MAX) }
+}

@@ -1,0 +1,167 @@
+//! When a call could start: from the rests of the slots, the calls before it, its app's share and the
+//! paces.
+
+use super::line::Line;
+use super::moment::Moment;
+use super::outlook::Outlook;
+use super::pools::{PoolId, Pools};
+use super::queue::{Lane, LineKey};
+
+/// Rounding of targets, in slots.
+const EPSILON: f64 = 1e-6;
+/// Of so many slots that come back to others, an app beyond its share may count on one. With 1 it
+/// would be right if nobody came any more, but at 1.3 times the load a tenth of the calls would be
+/// accepted and expire; with none at all, more would be refused that could have started.
+const LEFT_OVER: u32 = 6;
+
+/// When a call could start, and the latest start that one rule of its own allows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Estimate {
+    /// The earliest start.
+    pub(crate) at: Moment,
+    /// The vendor lets its pools be used again.
+    pub(crate) opens: Moment,
+    /// The app's own limit lets it go.
+    pub(crate) limited: Moment,
+}
+
+impl Line {
+    /// The earliest start of a call with `before` calls of its own line before it.
+    pub(crate) fn estimate(
+        &mut self,
+        pools: &Pools,
+        key: LineKey,
+        before: u32,
+        outlook: &Outlook,
+        now: Moment,
+    ) -> Estimate {
+        let price = self.prices[usize::from(key.price)];
+        let mut opens = Moment::ZERO;
+        let mut at = now;
+        for (id, cost) in price.parts() {
+            opens = opens.max(pools.get(id).map_or(Moment::ZERO, super::pools::Pool::closed_until));
+            let ripe = match (id == self.main, key.lane) {
+                (true, Lane::Interactive) => self.by_shares(pools, key, before, outlook, now),
+                (true, Lane::Bulk) => self.by_bulk_rules(pools, key, outlook, now),
+                (false, _) => self.ripe(pools, id, self.ahead(key, before, id) + cost - 1, now),
+            };
+            at = at.max(ripe);
+        }
+        let app = self.apps[key.app as usize].pace.as_mut();
+        let limited = app.map_or(now, |pace| pace.estimate(before, now));
+        let paced = match (&mut self.burst, price.of(self.main)) {
+            (None, _) | (_, 0) => now,
+            (Some(burst), _) => burst.ready(now).unwrap_or(now),
+        };
+        Estimate { at: at.max(opens).max(limited).max(paced), opens, limited }
+    }
+
+    /// When the own pool has slots for an interactive call: those of all, in the order of the tags,
+    /// and beyond its app's share those of the app itself.
+    fn by_shares(
+        &self,
+        pools: &Pools,
+        key: LineKey,
+        before: u32,
+        outlook: &Outlook,
+        now: Moment,
+    ) -> Moment {
+        let cost = self.cost(key);
+        let ahead = self.ahead(key, before, self.main);
+        let at = self.ripe(pools, self.main, ahead + cost - 1, now);
+        let place = self.listed[0].iter().position(|app| *app == key.app);
+        let Some(claim) = place.and_then(|place| self.claims.get(place)) else {
+            return at;
+        };
+        let mine = f64::from((before + 1) * cost);
+        let over = claim.held + mine - claim.target - EPSILON;
+        let others = (outlook.shortfall - claim.shortfall()).max(0.0);
+        if over <= 0.0 || f64::from(outlook.free) - others >= f64::from(ahead + cost) {
+            return at;
+        }
+        let rests = &self.apps[key.app as usize].rests;
+        let own = rests.get(whole(over.ceil()).saturating_sub(1) as usize);
+        let own = own.copied().unwrap_or_else(|| self.beyond(now, 0));
+        // Or sooner, with slots of others that they don't want again.
+        let mine = ((before + 1) * cost).saturating_mul(LEFT_OVER);
+        let kept = whole(others.ceil()).saturating_add(mine - cost);
+        let left_over = self.ripe(pools, self.main, kept.max(ahead) + cost - 1, now);
+        at.max(own.min(left_over))
+    }
+
+    /// When the own pool and the bulk rules have room for a bulk call.
+    fn by_bulk_rules(
+        &mut self,
+        pools: &Pools,
+        key: LineKey,
+        outlook: &Outlook,
+        now: Moment,
+    ) -> Moment {
+        let before = self.ahead(key, self.queue.line_len(key).saturating_sub(1), self.main);
+        let first = before + self.cost(key) - 1;
+        let wanted = whole(outlook.wanted.ceil());
+        let beside = self.ripe(pools, self.main, first + wanted + self.bulk_leaves(), now);
+        let paced = self.bulk.as_mut().map_or(now, |pace| pace.estimate(before, now));
+        let by_pace = beside.max(paced);
+        if self.settings.bulk_floor == 0 {
+            return by_pace;
+        }
+        let due = self.floor.estimate(before, now);
+        by_pace.min(due.max(self.ripe(pools, self.main, first, now)))
+    }
+
+    /// Slots of a pool that waiting calls would take before a call with `before` calls of its own
+    /// line before it: per app, its calls with an earlier start tag.
+    fn ahead(&self, key: LineKey, before: u32, pool: PoolId) -> u32 {
+        let lane = key.lane.index();
+        let me = &self.apps[key.app as usize];
+        let tag = me.lanes[lane].start.saturating_add(me.stretch(1) * u64::from(before));
+        let mut slots = 0;
+        for app in &self.listed[lane] {
+            let other = &self.apps[*app as usize];
+            if other.lanes[lane].waiting == 0 {
+                continue;
+            }
+            let lead = tag.saturating_sub(other.lanes[lane].start);
+            let sooner = u32::try_from(lead.div_ceil(other.stretch(1))).unwrap_or(u32::MAX);
+            let most = if *app == key.app { before } else { sooner };
+            let mut calls = 0;
+            for (price, room) in (0..).zip(&self.rooms) {
+                let line = LineKey { app: *app, lane: key.lane, price };
+                let cost = self.prices[usize::from(price)].of(pool);
+                // Those held up by another pool are not before it.
+                let here = if pool == self.main { *room } else { u32::MAX };
+                calls += self.queue.line_len(line).min(here) * cost;
+            }
+            slots += calls.min(most);
+        }
+        slots
+    }
+
+    /// When the (k+1)-th slot of a pool is free.
+    fn ripe(&self, pools: &Pools, id: PoolId, k: u32, now: Moment) -> Moment {
+        let Some(pool) = pools.get(id) else {
+            return Moment::NEVER;
+        };
+        pool.slots.nth_free(k as usize, now).unwrap_or_else(|| {
+            let known = pool.slots.free() + pool.slots.resting();
+            let rounds = k.saturating_sub(known) / pool.slots.limit().max(1);
+            self.beyond(now, rounds)
+        })
+    }
+
+    /// When a slot comes back whose call isn't answered yet.
+    fn beyond(&self, now: Moment, rounds: u32) -> Moment {
+        self.rest.after_answer(now + self.answer) + self.rest.window.saturating_mul(rounds)
+    }
+}
+
+/// A number of slots that is small and not negative, as one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be within the range"
+)]
+fn whole(slots: f64) -> u32 {
+    if (0.0..f64::from(u32::MAX)).contains(&slots) { slots as u32 } else { 0 }
+}

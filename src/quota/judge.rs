@@ -1,0 +1,220 @@
+//! What a call is told that can't start at once: to wait, or why not and when to come back.
+//!
+//! On arrival the earliest start is computed from the rests of the slots and the calls that would be
+//! served before. It is exact for one app alone; with several, newcomers and shares move it, so an
+//! accepted call can still be refused at its deadline, but none starts late.
+
+use std::time::Duration;
+
+use super::line::Line;
+use super::moment::Moment;
+use super::outlook::Outlook;
+use super::pools::{PoolId, Pools, Price};
+use super::queue::{Lane, LineKey, Waiting};
+use super::settings::Mode;
+use super::ticket::{Event, Place, Refusal, Rule, Ticket, Would};
+
+/// The longest time ahead that a refused client is told to come back at.
+const HORIZON: Duration = Duration::from_secs(60);
+
+/// What happens to a call that comes.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// It can start now.
+    Start(LineKey, Would),
+    /// It may wait.
+    Wait(Waiting),
+    /// It may not.
+    Refuse(Refusal),
+}
+
+impl Line {
+    /// Judges a call; changes nothing that another call could notice.
+    pub(crate) fn arrive(&mut self, pools: &Pools, ticket: &Ticket, now: Moment) -> Arrival {
+        let Some(key) = self.key_of(ticket) else {
+            return Arrival::Refuse(Refusal::new(Rule::AppPaused, HORIZON));
+        };
+        if self.apps[key.app as usize].paused {
+            return Arrival::Refuse(Refusal::new(Rule::AppPaused, HORIZON));
+        }
+        if self.starts_easily(pools, key, now) {
+            return Arrival::Start(key, Would::Start);
+        }
+        let call = self.waiting(key, ticket, now);
+        let place = self.push(call);
+        let mine = self.queue.line_len(key) == 1;
+        let outlook = self.outlook(pools, now);
+        let enforced = self.settings.mode == Mode::Enforce;
+        if enforced && mine && self.choose_by(pools, &outlook, now) == Some(key) {
+            self.queue.leave(place);
+            self.left(key);
+            return Arrival::Start(key, Would::Start);
+        }
+        let verdict = self.judge(pools, &call, &outlook, now);
+        self.queue.leave(place);
+        self.left(key);
+        match verdict {
+            Ok(_) if enforced => Arrival::Wait(call),
+            Err(refusal) if enforced => Arrival::Refuse(refusal),
+            Ok(at) if at <= now => Arrival::Start(key, Would::Start),
+            Ok(at) => Arrival::Start(key, Would::Wait(at.since(now))),
+            Err(refusal) => Arrival::Start(key, Would::Refuse(refusal.rule)),
+        }
+    }
+
+    /// The usual case, without a look at the shares: nobody waits, nobody is hungry, and more slots
+    /// are free than all headroom together could keep.
+    fn starts_easily(&mut self, pools: &Pools, key: LineKey, now: Moment) -> bool {
+        let price = usize::from(key.price);
+        if !self.queue.is_empty()
+            || key.lane == Lane::Bulk
+            || self.hungry_until > now
+            || !pools.affords(&self.prices[price], now)
+        {
+            return false;
+        }
+        let cost = self.costs[price];
+        let kept = self.settings.pool.calls / 20;
+        let free = pools.get(self.main).map_or(0, |pool| pool.slots.free());
+        let paced = cost == 0 || self.burst.as_mut().is_none_or(|b| b.ready(now).is_none());
+        paced && (cost == 0 || free >= cost + kept) && self.app_may(key.app, now)
+    }
+
+    fn waiting(&self, key: LineKey, ticket: &Ticket, now: Moment) -> Waiting {
+        let longest = now
+            + match key.lane {
+                Lane::Interactive => self.settings.max_wait,
+                Lane::Bulk => self.settings.max_wait_bulk,
+            };
+        Waiting {
+            key,
+            since: now,
+            latest: ticket.latest.min(longest),
+            by_caller: ticket.latest < longest,
+        }
+    }
+
+    /// Whether a call that stands in the queue by way of trial may stay, and when it could start.
+    fn judge(
+        &mut self,
+        pools: &Pools,
+        call: &Waiting,
+        outlook: &Outlook,
+        now: Moment,
+    ) -> Result<Moment, Refusal> {
+        let key = call.key;
+        let before = self.queue.line_len(key) - 1;
+        let estimate = self.estimate(pools, key, before, outlook, now);
+        let rule = if self.is_full(pools, key) {
+            Rule::QueueFull
+        } else if estimate.at <= call.latest {
+            return Ok(estimate.at);
+        } else if estimate.opens > call.latest {
+            Rule::VendorThrottled
+        } else if estimate.limited > call.latest {
+            Rule::AppLimited
+        } else if call.by_caller {
+            Rule::DeadlineTooNear
+        } else {
+            Rule::QuotaExhausted
+        };
+        let hint = self.hint(key.app, estimate.at, now);
+        Err(Refusal::new(rule, hint.since(now)))
+    }
+
+    /// What a call is told whose latest start is over.
+    pub(crate) fn expired(&mut self, pools: &Pools, call: &Waiting, now: Moment) -> Refusal {
+        let outlook = self.outlook(pools, now);
+        let before = self.queue.line_len(call.key);
+        let estimate = self.estimate(pools, call.key, before, &outlook, now);
+        let rule = if estimate.opens > now {
+            Rule::VendorThrottled
+        } else if call.by_caller {
+            Rule::DeadlineTooNear
+        } else {
+            Rule::QuotaExhausted
+        };
+        let hint = self.hint(call.key.app, estimate.at, now);
+        Refusal::new(rule, hint.since(now))
+    }
+
+    /// Whether the queue (with this call in it by way of trial) is longer than it may be.
+    ///
+    /// Calls for a named pool may not fill the places of all: as many may wait as one window of that
+    /// pool drains, and the depth counts the others.
+    fn is_full(&self, pools: &Pools, key: LineKey) -> bool {
+        let app = &self.apps[key.app as usize];
+        if app.lanes.iter().map(|l| l.waiting).sum::<u32>() > self.settings.app_depth {
+            return true;
+        }
+        let waiting = |counts: &dyn Fn(&Price) -> u32| -> u32 {
+            let each = self.prices.iter().zip(self.queue.by_price());
+            each.map(|(price, calls)| counts(price).saturating_mul(*calls)).sum()
+        };
+        let is_named = |(id, _): &(PoolId, u32)| *id != self.main;
+        let price = &self.prices[usize::from(key.price)];
+        let mut named = price.parts().filter(is_named).peekable();
+        if named.peek().is_none() {
+            let plain = |price: &Price| u32::from(!price.parts().any(|part| is_named(&part)));
+            return waiting(&plain) > self.settings.depth;
+        }
+        named.any(|(id, _)| {
+            let limit = pools.get(id).map_or(0, |pool| pool.slots.limit());
+            waiting(&|price: &Price| price.of(id)) > limit
+        })
+    }
+
+    /// When a refused client shall come back: not before its slot, and not together with those of its
+    /// app that were refused before it.
+    fn hint(&mut self, app: u32, at: Moment, now: Moment) -> Moment {
+        let weights: f64 = self.claims.iter().map(|claim| claim.weight).sum();
+        let app = &mut self.apps[app as usize];
+        let part = f64::from(app.settings.weight.max(1)) / weights.max(1.0);
+        let rate = (f64::from(self.settings.pool.calls) * part.min(1.0)).max(1.0);
+        let next = app.hint + self.rest.window.div_f64(rate);
+        let hint = if app.hint > now && next > at { next } else { at };
+        // Round the circle again: all at the horizon would come together, too.
+        app.hint = if hint.since(now) > HORIZON { at } else { hint };
+        app.hint
+    }
+
+    /// A waiting call that is to be sent away: its app was paused or its latest start is over.
+    pub(crate) fn dismiss(&mut self, pools: &Pools, now: Moment) -> Option<Event> {
+        while let Some(&app) = self.paused.last() {
+            let lines = Lane::ALL.iter().flat_map(|lane| {
+                (0..self.prices.len()).map(|price| LineKey {
+                    app,
+                    lane: *lane,
+                    price: u16::try_from(price).unwrap_or(u16::MAX),
+                })
+            });
+            let line = lines.into_iter().find(|key| self.queue.line_len(*key) > 0);
+            let Some((place, call)) = line.and_then(|key| self.queue.pop(key)) else {
+                self.paused.pop();
+                continue;
+            };
+            self.left(call.key);
+            return Some(Event::Refused {
+                place: self.place(place),
+                refusal: Refusal::new(Rule::AppPaused, Duration::MAX),
+                since: call.since,
+            });
+        }
+        let (place, call) = self.queue.expired(now)?;
+        self.left(call.key);
+        let refusal = self.expired(pools, &call, now);
+        Some(Event::Refused { place: self.place(place), refusal, since: call.since })
+    }
+
+    /// Starts the call at the head of a line.
+    pub(crate) fn serve(&mut self, pools: &mut Pools, key: LineKey, now: Moment) -> Option<Event> {
+        let grant = self.start(pools, key, Would::Start, now)?;
+        let (place, call) = self.queue.pop(key)?;
+        self.left(key);
+        Some(Event::Start { place: self.place(place), grant, since: call.since })
+    }
+
+    fn place(&self, place: super::queue::Place) -> Place {
+        Place { connection: self.number, place }
+    }
+}

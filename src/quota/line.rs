@@ -1,0 +1,255 @@
+//! One connection: its apps, its queue, its paces, and who holds what.
+//!
+//! This file keeps the books; `choose` decides who is next, `judge` what a call is told that can't
+//! start at once.
+
+use std::time::Duration;
+
+use super::app::{App, AppSettings, InLane};
+use super::moment::Moment;
+use super::pace::{Floor, Pace};
+use super::pools::{PoolId, Pools, Price};
+use super::queue::{Lane, LineKey, Queue, Waiting};
+use super::settings::{ConnectionSettings, MOST_APPS, Mode};
+use super::shares::Claim;
+use super::slots::{Rest, Settled, Settlement};
+use super::ticket::{AppNo, ConnectionNo, Grant, Ticket, Would};
+
+/// How long a short answer takes, before any was seen.
+const FIRST_GUESS: Duration = Duration::from_secs(1);
+
+/// The operator's pace is this part below the quota's rate: at the rate itself a vendor that counts
+/// by two weighted buckets still refuses more than one call in a hundred.
+const PACED_BELOW: u32 = 50;
+
+/// One connection of a workspace.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) number: ConnectionNo,
+    /// Its own pool.
+    pub(crate) main: PoolId,
+    pub(crate) settings: ConnectionSettings,
+    pub(crate) rest: Rest,
+    /// Prices as this connection pays them, by number, and what each takes of its own pool.
+    pub(crate) prices: Vec<Price>,
+    pub(crate) costs: Vec<u32>,
+    pub(crate) apps: Vec<App>,
+    /// Apps to look at, per lane: those that hold or want something; a superset.
+    pub(crate) listed: [Vec<u32>; 2],
+    pub(crate) queue: Queue,
+    /// Start tag of the last call sent, per lane.
+    pub(crate) clock: [u64; 2],
+    /// Slots of the own pool in use or resting, per lane.
+    pub(crate) held: [u32; 2],
+    pub(crate) bulk: Option<Pace>,
+    pub(crate) burst: Option<Pace>,
+    pub(crate) floor: Floor,
+    /// No app is hungry from then on.
+    pub(crate) hungry_until: Moment,
+    /// Usual time to the first byte.
+    pub(crate) answer: Duration,
+    /// Apps whose waiting calls are to be sent away.
+    pub(crate) paused: Vec<u32>,
+    /// Scratch for decisions: claims of `listed[0]`, and room per price.
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) rooms: Vec<u32>,
+    /// Since when a price's pools beside the own one have had room, or none.
+    pub(crate) opened: Vec<Moment>,
+}
+
+impl Line {
+    pub(crate) fn new(
+        number: ConnectionNo,
+        main: PoolId,
+        settings: ConnectionSettings,
+        prices: Vec<Price>,
+        now: Moment,
+    ) -> Self {
+        let rest = Rest::of(settings.pool.window, settings.pool.hard_limit);
+        let mut line = Self {
+            number,
+            main,
+            rest,
+            costs: prices.iter().map(|price| price.of(main)).collect(),
+            queue: Queue::new(prices.len()),
+            rooms: vec![u32::MAX; prices.len()],
+            opened: vec![Moment::ZERO; prices.len()],
+            prices,
+            settings,
+            apps: Vec::new(),
+            listed: Default::default(),
+            clock: [0; 2],
+            held: [0; 2],
+            bulk: None,
+            burst: None,
+            floor: Floor::default(),
+            hungry_until: Moment::ZERO,
+            answer: FIRST_GUESS,
+            paused: Vec::new(),
+            claims: Vec::new(),
+        };
+        line.set_paces(now);
+        line
+    }
+
+    /// Makes the paces anew for the pool's calls.
+    pub(crate) fn set_paces(&mut self, now: Moment) {
+        let ConnectionSettings { ref pool, burst, bulk_floor, .. } = self.settings;
+        self.bulk = Pace::new(pool.calls, pool.window, 1, now);
+        let refill = pool.calls - pool.calls.div_ceil(PACED_BELOW);
+        self.burst =
+            (burst < pool.calls).then(|| Pace::new(refill, pool.window, burst, now)).flatten();
+        self.floor = Floor::new(bulk_floor.min(pool.calls), pool.window, now);
+    }
+
+    pub(crate) fn add_app(&mut self, settings: AppSettings, now: Moment) -> Option<AppNo> {
+        let app = App::new(settings, now);
+        let gone = self.apps.iter().position(|a| a.removed && a.is_idle());
+        let at = match gone {
+            Some(at) => {
+                self.apps[at] = App {
+                    lanes: [0, 1].map(|l: usize| InLane {
+                        listed: self.apps[at].lanes[l].listed,
+                        ..InLane::default()
+                    }),
+                    ..app
+                };
+                at
+            }
+            None if self.apps.len() < MOST_APPS as usize => {
+                self.apps.push(app);
+                self.apps.len() - 1
+            }
+            None => return None,
+        };
+        u32::try_from(at).ok().map(AppNo)
+    }
+
+    pub(crate) fn app(&self, number: u32) -> Option<&App> {
+        self.apps.get(number as usize)
+    }
+
+    pub(crate) fn key_of(&self, ticket: &Ticket) -> Option<LineKey> {
+        let app = self.app(ticket.app.0)?;
+        let known = usize::from(ticket.price.0) < self.prices.len();
+        let lane = if ticket.bulk { Lane::Bulk } else { app.settings.lane };
+        known.then_some(LineKey { app: ticket.app.0, lane, price: ticket.price.0 })
+    }
+
+    pub(crate) fn cost(&self, key: LineKey) -> u32 {
+        self.costs[usize::from(key.price)]
+    }
+
+    /// Puts an app in the list of those to look at.
+    pub(crate) fn list(&mut self, app: u32, lane: Lane) {
+        let listed = &mut self.apps[app as usize].lanes[lane.index()].listed;
+        if !std::mem::replace(listed, true) {
+            self.listed[lane.index()].push(app);
+        }
+    }
+
+    pub(crate) fn push(&mut self, call: Waiting) -> super::queue::Place {
+        let LineKey { app, lane, .. } = call.key;
+        let now = self.clock[lane.index()];
+        let in_lane = &mut self.apps[app as usize].lanes[lane.index()];
+        if in_lane.waiting == 0 {
+            in_lane.start = in_lane.finish.max(now);
+        }
+        in_lane.waiting += 1;
+        self.list(app, lane);
+        self.queue.push(call)
+    }
+
+    pub(crate) fn left(&mut self, key: LineKey) {
+        self.apps[key.app as usize].lanes[key.lane.index()].waiting -= 1;
+    }
+
+    /// Starts a call: pays, spends cells, moves the tags.
+    pub(crate) fn start(
+        &mut self,
+        pools: &mut Pools,
+        key: LineKey,
+        would: Would,
+        now: Moment,
+    ) -> Option<Grant> {
+        let price = &self.prices[usize::from(key.price)];
+        let owner = key.app * 2 + u32::from(key.lane == Lane::Bulk);
+        let paid = match self.settings.mode {
+            Mode::Enforce => pools.pay(price, owner, now)?,
+            Mode::Shadow => pools.force(price, owner, now),
+        };
+        let cost = self.cost(key);
+        let lane = key.lane.index();
+        let clock = self.clock[lane];
+        let app = &mut self.apps[key.app as usize];
+        if let Some(pace) = &mut app.pace {
+            pace.spend();
+        }
+        let stretch = app.stretch(cost);
+        let in_lane = &mut app.lanes[lane];
+        let start = match in_lane.waiting {
+            0 => in_lane.finish.max(clock),
+            _ => in_lane.start,
+        };
+        in_lane.finish = start.saturating_add(stretch);
+        in_lane.start = in_lane.finish;
+        in_lane.held += cost;
+        self.clock[lane] = clock.max(start);
+        if cost > 0 {
+            self.held[lane] += cost;
+            self.list(key.app, key.lane);
+            if let Some(burst) = &mut self.burst {
+                burst.spend();
+            }
+            if key.lane == Lane::Bulk {
+                if let Some(bulk) = &mut self.bulk {
+                    bulk.spend();
+                }
+                self.floor.spend(now);
+            }
+        }
+        Some(Grant { connection: self.number, key, paid, taken: now, would })
+    }
+
+    /// Slots of the own pool were settled.
+    pub(crate) fn settled(&mut self, key: LineKey, settled: Settled) {
+        let cost = self.cost(key);
+        let lane = key.lane.index();
+        let app = &mut self.apps[key.app as usize];
+        for _ in 0..settled.retired.min(cost) {
+            app.lost(key.lane, false);
+            self.held[lane] = self.held[lane].saturating_sub(1);
+        }
+        if key.lane == Lane::Interactive {
+            for _ in settled.retired..cost {
+                app.rest(settled.until);
+            }
+        }
+    }
+
+    /// A slot of the own pool is free again.
+    pub(crate) fn ripened(&mut self, owner: u32, now: Moment) {
+        let lane = Lane::ALL[(owner % 2) as usize];
+        if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
+            app.ripened(lane, now);
+            self.held[lane.index()] = self.held[lane.index()].saturating_sub(1);
+        }
+    }
+
+    /// A resting slot of the own pool went with a lowered limit.
+    pub(crate) fn retired(&mut self, owner: u32) {
+        let lane = Lane::ALL[(owner % 2) as usize];
+        if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
+            app.lost(lane, true);
+            self.held[lane.index()] = self.held[lane.index()].saturating_sub(1);
+        }
+    }
+
+    /// Learns how long an answer takes.
+    pub(crate) fn answered(&mut self, taken: Moment, how: Settlement) {
+        if let Settlement::FirstByteAt(at) = how {
+            let took = at.since(taken).min(self.rest.hard_limit);
+            self.answer = (self.answer * 7 + took) / 8;
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Paces: governor cells on our own clock.
+//!
+//! A pace spreads calls in time where slots alone would let them out in clumps: the bulk lane (one
+//! cell each W/N), the operator's `burst` over all calls of a connection, and an app's own `limit`.
+//! Slots are taken first and cells last, since a cell can't be given back. So that a cell is not lost
+//! when another rule still says no, [`Pace::ready`] keeps the cell it got until [`Pace::spend`].
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+use super::moment::Moment;
+
+/// The clock that governor reads: it shows what it was last set to.
+#[derive(Clone, Debug, Default)]
+struct Shown(Arc<AtomicU64>);
+
+impl Clock for Shown {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::new(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A rate with a burst: one more call each `period`, at most `burst` at once.
+#[derive(Debug)]
+pub struct Pace {
+    limiter: RateLimiter<NotKeyed, InMemoryState, Shown, NoOpMiddleware<Nanos>>,
+    clock: Shown,
+    period: Duration,
+    /// A cell was taken from governor and not spent yet.
+    cell: bool,
+    /// Before this governor says no; kept so that asking again costs nothing.
+    not_before: Moment,
+}
+
+impl Pace {
+    /// A pace of `calls` per `window` with `burst` at once; `None` if that is no rate (a zero, or
+    /// more than one call per nanosecond).
+    #[must_use]
+    pub fn new(calls: u32, window: Duration, burst: u32, now: Moment) -> Option<Self> {
+        let period = window.checked_div(calls)?;
+        let quota = Quota::with_period(period)?.allow_burst(NonZeroU32::new(burst)?);
+        let clock = Shown::default();
+        clock.0.store(now.as_nanos(), Ordering::Relaxed);
+        Some(Self {
+            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
+            period,
+            cell: false,
+            not_before: Moment::ZERO,
+        })
+    }
+
+    /// Time between two calls in the long run.
+    #[must_use]
+    pub const fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// `None`: a call may go now; else when to ask again.
+    pub fn ready(&mut self, now: Moment) -> Option<Moment> {
+        if self.cell {
+            return None;
+        }
+        if now < self.not_before {
+            return Some(self.not_before);
+        }
+        self.clock.0.store(now.as_nanos(), Ordering::Relaxed);
+        match self.limiter.check() {
+            Ok(()) => {
+                self.cell = true;
+                None
+            }
+            Err(no) => {
+                self.not_before = Moment::from_nanos(no.earliest_possible().as_u64());
+                Some(self.not_before)
+            }
+        }
+    }
+
+    /// A call went; to be used right after [`Pace::ready`] said so.
+    pub fn spend(&mut self) {
+        self.cell = false;
+    }
+
+    /// When the call after `before` others may go at the earliest.
+    pub fn estimate(&mut self, before: u32, now: Moment) -> Moment {
+        let first = self.ready(now).unwrap_or(now);
+        first + self.period.saturating_mul(before)
+    }
+}
+
+/// What a lane gets at least: `calls` per window, saved up to one window's worth.
+///
+/// Not a governor cell: every call of the lane counts against it, those that went by the pace too, and
+/// it never goes below zero for them. So it does nothing for a lane that is served anyway.
+#[derive(Debug, Default)]
+pub struct Floor {
+    calls: f64,
+    window: Duration,
+    saved: f64,
+    at: Moment,
+}
+
+impl Floor {
+    /// A floor of `calls` per `window`; one call is due at once.
+    #[must_use]
+    pub fn new(calls: u32, window: Duration, now: Moment) -> Self {
+        let calls = f64::from(calls);
+        Self { calls, window, saved: calls.min(1.0), at: now }
+    }
+
+    /// `None`: a call is due; else when one will be.
+    pub fn ready(&mut self, now: Moment) -> Option<Moment> {
+        self.refill(now);
+        let missing = 1.0 - self.saved;
+        if missing <= 1e-9 {
+            return None;
+        }
+        Some(now + self.time_for(missing))
+    }
+
+    /// A call of the lane went.
+    pub fn spend(&mut self, now: Moment) {
+        self.refill(now);
+        self.saved = (self.saved - 1.0).max(0.0);
+    }
+
+    /// When the call after `before` others is due.
+    pub fn estimate(&mut self, before: u32, now: Moment) -> Moment {
+        self.refill(now);
+        now + self.time_for((f64::from(before) + 1.0 - self.saved).max(0.0))
+    }
+
+    fn refill(&mut self, now: Moment) {
+        let gained = now.since(self.at).as_secs_f64() / self.window.as_secs_f64().max(1e-9);
+        self.saved = (self.saved + gained * self.calls).min(self.calls);
+        self.at = self.at.max(now);
+    }
+
+    /// Rounded up to the microsecond, so that whoever wakes then finds it done.
+    fn time_for(&self, calls: f64) -> Duration {
+        let seconds = calls / self.calls * self.window.as_secs_f64();
+        Duration::try_from_secs_f64(seconds + 1e-6).unwrap_or(Duration::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Moment {
+        Moment::from_nanos(ms * 1_000_000)
+    }
+
+    #[test]
+    fn a_pace_lets_one_call_go_each_period_to_the_nanosecond() {
+        let mut pace = Pace::new(100, Duration::from_secs(60), 1, at(5)).unwrap();
+        assert_eq!(pace.ready(at(5)), None);
+        pace.spend();
+        assert_eq!(pace.ready(at(6)), Some(at(605)));
+        assert_eq!(pace.ready(at(604)), Some(at(605)));
+        assert_eq!(pace.ready(at(605)), None);
+    }
+
+    #[test]
+    fn a_cell_that_was_not_spent_is_kept_and_counts_once() {
+        let mut pace = Pace::new(100, Duration::from_secs(60), 1, at(0)).unwrap();
+        assert_eq!(pace.ready(at(0)), None);
+        assert_eq!(pace.ready(at(100)), None);
+        pace.spend();
+        assert_eq!(pace.ready(at(200)), Some(at(600)));
+    }
+
+    #[test]
+    fn a_floor_is_saved_up_to_one_window_and_not_owed() {
+        let mut floor = Floor::new(5, Duration::from_secs(60), at(0));
+        for _ in 0..50 {
+            floor.spend(at(10));
+        }
+        assert_eq!(floor.ready(at(10)), Some(at(12_010) + Duration::from_micros(1)));
+        assert_eq!(floor.ready(at(12_011)), None);
+        let mut due = 0;
+        while floor.ready(at(3_600_000)).is_none() {
+            floor.spend(at(3_600_000));
+            due += 1;
+        }
+        assert_eq!(due, 5);
+        assert_eq!(Floor::new(0, Duration::from_secs(60), at(0)).ready(at(1)), Some(Moment::NEVER));
+    }
+
+    #[test]
+    fn no_rate_is_no_pace() {
+        assert!(Pace::new(0, Duration::from_secs(60), 1, at(0)).is_none());
+        assert!(Pace::new(100, Duration::ZERO, 1, at(0)).is_none());
+        assert!(Pace::new(100, Duration::from_secs(60), 0, at(0)).is_none());
+    }
+}

@@ -1,0 +1,266 @@
+//! Pools: the slots of several quotas, paid all together or not at all.
+//!
+//! A call pays a [`Price`]: some slots of the connection's own pool and, for a few operations, of
+//! named pools of the workspace ("lists.put"). Nothing is taken from one pool while another is short,
+//! so a call that waits for a narrow pool holds nothing of the wide one. A vendor 429 closes a pool
+//! for a time; its slots go on resting meanwhile.
+
+use std::time::Duration;
+
+use super::moment::Moment;
+use super::slots::{Held, NOBODY, Settlement, Slots};
+
+/// Pools that one call can pay at most: the connection's and three named ones.
+pub const PRICE_POOLS: usize = 4;
+
+/// A pool of one [`Pools`], by its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PoolId(pub u16);
+
+/// Slots per pool that one call of an operation takes; pools with cost 0 are not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Price {
+    parts: [Option<(PoolId, u32)>; PRICE_POOLS],
+}
+
+/// Why a price can't be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PriceError {
+    /// More pools than [`PRICE_POOLS`].
+    #[error("an operation pays at most {PRICE_POOLS} pools")]
+    TooManyPools,
+}
+
+impl Price {
+    /// The price of a call that costs nothing.
+    pub const NOTHING: Self = Self { parts: [None; PRICE_POOLS] };
+
+    /// A price of (pool, slots) parts: zero slots are dropped, a pool named twice pays the sum.
+    ///
+    /// # Errors
+    /// More than [`PRICE_POOLS`] different pools.
+    pub fn new(parts: &[(PoolId, u32)]) -> Result<Self, PriceError> {
+        let mut price = Self::NOTHING;
+        for &(pool, cost) in parts.iter().filter(|(_, cost)| *cost > 0) {
+            let place = price
+                .parts
+                .iter_mut()
+                .find(|part| part.is_none_or(|(p, _)| p == pool))
+                .ok_or(PriceError::TooManyPools)?;
+            *place = Some((pool, place.map_or(0, |(_, c)| c).saturating_add(cost)));
+        }
+        Ok(price)
+    }
+
+    /// Its parts: pool and slots.
+    pub fn parts(&self) -> impl Iterator<Item = (PoolId, u32)> + use<> {
+        self.parts.into_iter().flatten()
+    }
+
+    /// Slots of `pool`.
+    #[must_use]
+    pub fn of(&self, pool: PoolId) -> u32 {
+        self.parts().find(|(p, _)| *p == pool).map_or(0, |(_, cost)| cost)
+    }
+}
+
+/// The slots that one call holds, of all its pools.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Paid {
+    parts: [Option<(PoolId, Held)>; PRICE_POOLS],
+}
+
+impl Paid {
+    /// Its parts: pool and slots.
+    pub fn parts(&self) -> impl Iterator<Item = (PoolId, &Held)> {
+        self.parts.iter().flatten().map(|(pool, held)| (*pool, held))
+    }
+}
+
+/// One quota: its slots, and whether the vendor closed it.
+#[derive(Debug)]
+pub struct Pool {
+    /// Its slots.
+    pub slots: Slots,
+    /// The policy's name in the `RateLimit` fields.
+    pub name: Box<str>,
+    closed_until: Moment,
+    strikes: u32,
+}
+
+impl Pool {
+    /// An open pool.
+    #[must_use]
+    pub fn new(name: &str, slots: Slots) -> Self {
+        Self { slots, name: name.into(), closed_until: Moment::ZERO, strikes: 0 }
+    }
+
+    /// When the vendor's last 429 lets go of it.
+    #[must_use]
+    pub const fn closed_until(&self) -> Moment {
+        self.closed_until
+    }
+
+    /// The rate of the pool in calls per second: the smaller, the narrower.
+    fn rate(&self) -> f64 {
+        f64::from(self.slots.limit()) / self.slots.rest().window.as_secs_f64()
+    }
+}
+
+/// The pools of one workspace. A [`PoolId`] that it did not give out pays nothing and holds nothing.
+#[derive(Debug, Default)]
+pub struct Pools {
+    list: Vec<Pool>,
+}
+
+impl Pools {
+    /// Adds a pool; at most 65,535.
+    ///
+    /// # Panics
+    /// Beyond that many.
+    pub fn add(&mut self, pool: Pool) -> PoolId {
+        let id = u16::try_from(self.list.len()).expect("a workspace has fewer than 65,536 pools");
+        self.list.push(pool);
+        PoolId(id)
+    }
+
+    /// The pool.
+    #[must_use]
+    pub fn get(&self, id: PoolId) -> Option<&Pool> {
+        self.list.get(usize::from(id.0))
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (PoolId, &Pool)> {
+        (0..).map(PoolId).zip(&self.list)
+    }
+
+    /// The pool, to be changed.
+    pub fn get_mut(&mut self, id: PoolId) -> Option<&mut Pool> {
+        self.list.get_mut(usize::from(id.0))
+    }
+
+    /// Frees every slot whose rest is over; `freed` hears the pool and the owner of each.
+    pub fn ripen(&mut self, now: Moment, mut freed: impl FnMut(PoolId, u32)) {
+        for (id, pool) in (0..).map(PoolId).zip(&mut self.list) {
+            while let Some(owner) = pool.slots.ripen(now) {
+                if owner != NOBODY {
+                    freed(id, owner);
+                }
+            }
+        }
+    }
+
+    /// Whether the price could be paid now.
+    #[must_use]
+    pub fn affords(&self, price: &Price, now: Moment) -> bool {
+        price.parts().all(|(id, cost)| {
+            self.get(id).is_some_and(|p| p.slots.free() >= cost && p.closed_until <= now)
+        })
+    }
+
+    /// Takes what the price says of every pool, or nothing of any.
+    pub fn pay(&mut self, price: &Price, owner: u32, now: Moment) -> Option<Paid> {
+        if !self.affords(price, now) {
+            return None;
+        }
+        let mut paid = Paid::default();
+        for (part, (id, cost)) in paid.parts.iter_mut().zip(price.parts()) {
+            let held = self.get_mut(id)?.slots.take(cost, owner, now);
+            *part = held.map(|held| (id, held));
+        }
+        Some(paid)
+    }
+
+    /// Takes what the price says whether or not it is there: the mode that holds nothing back.
+    pub fn force(&mut self, price: &Price, owner: u32, now: Moment) -> Paid {
+        let mut paid = Paid::default();
+        for (part, (id, cost)) in paid.parts.iter_mut().zip(price.parts()) {
+            let held = self.get_mut(id).and_then(|pool| pool.slots.force(cost, owner, now));
+            *part = held.map(|held| (id, held));
+        }
+        paid
+    }
+
+    /// Settles every slot of a call; `rested` hears each pool, when its slots are free again and how
+    /// many went.
+    pub fn settle(
+        &mut self,
+        paid: Paid,
+        how: Settlement,
+        now: Moment,
+        mut rested: impl FnMut(PoolId, super::slots::Settled),
+    ) {
+        for (id, held) in paid.parts.into_iter().flatten() {
+            if let Some(pool) = self.get_mut(id)
+                && let Some(settled) = pool.slots.settle(held, how, now)
+            {
+                rested(id, settled);
+            }
+        }
+    }
+
+    /// When the price can be paid if nobody else takes anything and nothing is settled; `None` if
+    /// that needs an answer first.
+    #[must_use]
+    pub fn affordable_at(&self, price: &Price, now: Moment) -> Option<Moment> {
+        let mut at = now;
+        for (id, cost) in price.parts() {
+            let pool = self.get(id)?;
+            let ripe = pool.slots.nth_free(cost as usize - 1, now)?;
+            at = at.max(ripe).max(pool.closed_until);
+        }
+        Some(at)
+    }
+
+    /// The next moment at which a slot of one of the price's pools comes free or opens.
+    #[must_use]
+    pub fn next_change(&self, price: &Price, now: Moment) -> Option<Moment> {
+        price
+            .parts()
+            .filter_map(|(id, _)| self.get(id))
+            .flat_map(|pool| {
+                let opens = (pool.closed_until > now).then_some(pool.closed_until);
+                [pool.slots.next_ripe(), opens]
+            })
+            .flatten()
+            .min()
+    }
+
+    /// The pool of the price that allows the lowest rate.
+    #[must_use]
+    pub fn narrowest(&self, price: &Price) -> Option<PoolId> {
+        price
+            .parts()
+            .filter_map(|(id, _)| Some((id, self.get(id)?.rate())))
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(id, _)| id)
+    }
+
+    /// Closes a pool after a vendor 429 to a call that was taken at `taken`, for `asked` or, if the
+    /// vendor gave no readable time, for 1 s, doubling up to the window. Returns until when.
+    ///
+    /// The 429s of calls that were under way together count as one; after a window without any the
+    /// doubling starts again.
+    pub fn close(
+        &mut self,
+        id: PoolId,
+        asked: Option<Duration>,
+        taken: Moment,
+        now: Moment,
+    ) -> Option<Moment> {
+        let pool = self.get_mut(id)?;
+        let window = pool.slots.rest().window;
+        let calm = now.since(pool.closed_until) > window;
+        if calm || pool.strikes == 0 {
+            pool.strikes = 1;
+        } else if taken >= pool.closed_until {
+            pool.strikes = pool.strikes.saturating_add(1);
+        }
+        let doubling = Duration::from_secs(1)
+            .saturating_mul(1_u32.checked_shl(pool.strikes - 1).unwrap_or(u32::MAX));
+        let length = asked.unwrap_or(doubling.min(window));
+        pool.closed_until = pool.closed_until.max(now + length);
+        Some(pool.closed_until)
+    }
+}

@@ -1,0 +1,484 @@
+//! Slots: the right to have one call inside the window.
+//!
+//! A pool of N calls per W is N slots. A slot is used by one call at a time and rests for W and a
+//! guard after the first byte of that call's final answer. The vendor counts a call at some instant
+//! between its send and its answer, so two calls of one slot are counted at least W apart, and no
+//! window of length W, wherever it begins, holds more than N calls.
+//!
+//! Invariants: every slot is in one state; a slot in use is back at the latest its hard limit, W and
+//! the guard after its take, whoever forgot to settle it; `live` slots never exceed the limit but
+//! while a lowered limit (or one that was not enforced) runs out.
+//!
+//! The structure knows no queue and no clock. It serves the owner of all slots of a pool; an owner of
+//! some adds and withdraws slots with their rest ([`Slots::add`], [`Slots::withdraw`]).
+//!
+//! Cost: take and ripen O(1); settle O(log N) comparisons, and it moves only the slots that rest
+//! longer than the settled one, which are those whose answer never came.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::moment::Moment;
+pub use super::rest::{Rest, Settled, Settlement, SlotState};
+
+/// No slot: the end of a chain.
+const NIL: u32 = u32::MAX;
+/// The owner of slots that no call of this process took.
+pub const NOBODY: u32 = u32::MAX;
+
+/// Slots of one pool taken together by one call; settling consumes it.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "slots that are not settled are lost until the hard limit and the window are over"]
+pub struct Held {
+    first: u32,
+    serial: u32,
+    cost: u32,
+    taken: Moment,
+}
+
+impl Held {
+    /// When the slots were taken.
+    #[must_use]
+    pub const fn taken(&self) -> Moment {
+        self.taken
+    }
+
+    /// How many slots these are.
+    #[must_use]
+    pub const fn cost(&self) -> u32 {
+        self.cost
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    state: SlotState,
+    /// Counts takes, so that a late settle of a reclaimed slot does nothing.
+    serial: u32,
+    /// Who holds it: a tag of the caller's, given back when the slot is free again.
+    owner: u32,
+    /// Neighbours among the slots in use, oldest take first.
+    older: u32,
+    newer: u32,
+    /// The next slot that the same call took.
+    sibling: u32,
+}
+
+/// The slots of one pool. See the module text for the invariant.
+#[derive(Debug)]
+pub struct Slots {
+    rest: Rest,
+    limit: u32,
+    live: u32,
+    in_use: u32,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Sorted by the end of the rest.
+    resting: VecDeque<(Moment, u32)>,
+    /// Sorted by the end of the rest; at most as many as the pool ever had slots.
+    retired: VecDeque<(Moment, u32)>,
+    /// Ids that stand for no slot now.
+    absent: Vec<u32>,
+    oldest: u32,
+    newest: u32,
+}
+
+impl Slots {
+    /// A pool of `limit` free slots: nothing was sent within the last window.
+    #[must_use]
+    pub fn fresh(limit: u32, rest: Rest) -> Self {
+        let mut slots = Self::none(limit, rest);
+        slots.grow(Moment::ZERO);
+        slots
+    }
+
+    /// A pool about whose past nothing is known: every slot rests for the longest possible time.
+    #[must_use]
+    pub fn unknown(limit: u32, rest: Rest, now: Moment) -> Self {
+        let mut slots = Self::none(limit, rest);
+        let until = rest.after_silence(now);
+        for _ in 0..limit {
+            slots.add(until, now);
+        }
+        slots
+    }
+
+    /// A pool whose last owner left slots that rest until the given moments.
+    ///
+    /// With more of them than the limit the longest rests count: those are the calls that the vendor
+    /// may still count.
+    #[must_use]
+    pub fn restored(limit: u32, rest: Rest, mut until: Vec<Moment>, now: Moment) -> Self {
+        until.retain(|u| *u > now);
+        until.sort_unstable_by(|a, b| b.cmp(a));
+        until.truncate(limit as usize);
+        let mut slots = Self::none(limit, rest);
+        for u in until {
+            slots.add(u.min(rest.after_silence(now)), now);
+        }
+        slots.grow(now);
+        slots
+    }
+
+    /// A pool of which no slot is owned yet.
+    #[must_use]
+    pub fn none(limit: u32, rest: Rest) -> Self {
+        Self {
+            rest,
+            limit,
+            live: 0,
+            in_use: 0,
+            slots: Vec::with_capacity(limit as usize),
+            free: Vec::with_capacity(limit as usize),
+            resting: VecDeque::with_capacity(limit as usize),
+            retired: VecDeque::new(),
+            absent: Vec::new(),
+            oldest: NIL,
+            newest: NIL,
+        }
+    }
+
+    /// Slots that may be given out at most.
+    #[must_use]
+    pub const fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Slots that could be taken now. Call [`Slots::ripen`] first.
+    #[must_use]
+    pub fn free(&self) -> u32 {
+        count(self.free.len())
+    }
+
+    /// Slots whose call is running.
+    #[must_use]
+    pub const fn in_use(&self) -> u32 {
+        self.in_use
+    }
+
+    /// Slots whose call was answered within the last window.
+    #[must_use]
+    pub fn resting(&self) -> u32 {
+        count(self.resting.len())
+    }
+
+    /// The rest rule.
+    #[must_use]
+    pub const fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    /// Takes `cost` slots together, or none.
+    pub fn take(&mut self, cost: u32, owner: u32, now: Moment) -> Option<Held> {
+        if cost == 0 || self.free() < cost {
+            return None;
+        }
+        let mut first = NIL;
+        let mut serial = 0;
+        for _ in 0..cost {
+            let id = self.free.pop()?;
+            serial = self.occupy(id, owner, first, now);
+            first = id;
+        }
+        Some(Held { first, serial, cost, taken: now })
+    }
+
+    /// Takes `cost` slots even if none is free: the mode that holds nothing back.
+    ///
+    /// What is missing is made; it goes as its calls are settled ([`Slots::settle`]).
+    pub fn force(&mut self, cost: u32, owner: u32, now: Moment) -> Option<Held> {
+        for _ in self.free()..cost {
+            let id = self.make();
+            self.release(id);
+            self.live += 1;
+        }
+        self.take(cost, owner, now)
+    }
+
+    /// Ends the use of slots; `None` if they were reclaimed before.
+    pub fn settle(&mut self, held: Held, how: Settlement, now: Moment) -> Option<Settled> {
+        let head = self.slots.get(held.first as usize)?;
+        if head.serial != held.serial || !matches!(head.state, SlotState::InUse(_)) {
+            return None;
+        }
+        let until = match how {
+            Settlement::FirstByteAt(at) => self.rest.after_answer(at.max(held.taken)),
+            Settlement::NoAnswer => self.rest.after_silence(held.taken),
+            Settlement::NothingSent => now,
+        };
+        let mut retired = 0;
+        let mut id = held.first;
+        while id != NIL {
+            let next = self.slots[id as usize].sibling;
+            self.vacate(id);
+            retired += u32::from(!self.put(id, until, now));
+            id = next;
+        }
+        Some(Settled { until, retired })
+    }
+
+    /// Frees one slot whose rest is over (or whose call is past everything it could do) and returns
+    /// its owner; `None` when there is no other. To be called until then before anything is decided.
+    pub fn ripen(&mut self, now: Moment) -> Option<u32> {
+        if let Some(&(until, id)) = self.resting.front()
+            && until <= now
+        {
+            self.resting.pop_front();
+            return Some(self.come_back(id, now));
+        }
+        let id = self.oldest;
+        if id != NIL
+            && let SlotState::InUse(taken) = self.slots[id as usize].state
+            && self.rest.after_silence(taken) <= now
+        {
+            self.vacate(id);
+            return Some(self.come_back(id, now));
+        }
+        None
+    }
+
+    /// When the (k+1)-th slot from now is free, counting the free ones first; `None` beyond those
+    /// that are free or resting: their calls are not answered yet.
+    #[must_use]
+    pub fn nth_free(&self, k: usize, now: Moment) -> Option<Moment> {
+        match k.checked_sub(self.free.len()) {
+            None => Some(now),
+            Some(i) => self.resting.get(i).map(|(until, _)| (*until).max(now)),
+        }
+    }
+
+    /// When the next slot that is not free now will be, if nothing is settled meanwhile.
+    #[must_use]
+    pub fn next_ripe(&self) -> Option<Moment> {
+        let rests = self.resting.front().map(|(until, _)| *until);
+        let lost = (self.oldest != NIL).then(|| self.slots[self.oldest as usize].state);
+        let lost = match lost {
+            Some(SlotState::InUse(taken)) => Some(self.rest.after_silence(taken)),
+            _ => None,
+        };
+        rests.into_iter().chain(lost).min()
+    }
+
+    /// Changes the limit.
+    ///
+    /// Raised: slots that an earlier lowering retired come back with their rest, then new ones are
+    /// made. Lowered: free slots go first, then resting ones (the longest rest first), those in use as
+    /// they settle; the new limit holds for windows that begin after the calls now in flight were
+    /// counted. Returns the owners of slots that went, for their books.
+    pub fn set_limit(&mut self, limit: u32, now: Moment, mut gone: impl FnMut(u32)) {
+        self.limit = limit;
+        while self.live > limit
+            && let Some(id) = self.free.pop()
+        {
+            self.retire(id, now, now);
+        }
+        while self.live > limit
+            && let Some((until, id)) = self.resting.pop_back()
+        {
+            gone(self.slots[id as usize].owner);
+            self.retire(id, until, now);
+        }
+        self.grow(now);
+    }
+
+    /// Changes the window for calls that are answered from now on. The hard limit is the longer of the
+    /// old and the new one, since running calls were given the old one.
+    pub fn set_window(&mut self, window: Duration, hard_limit: Duration) {
+        self.rest = Rest::of(window, self.rest.hard_limit.max(hard_limit));
+    }
+
+    /// Adds one slot that is free at `until`: what an owner of some slots does with a granted one.
+    pub fn add(&mut self, until: Moment, now: Moment) {
+        let id = self.make();
+        self.live += 1;
+        if until <= now && self.live <= self.limit {
+            self.release(id);
+        } else {
+            self.put(id, until, now);
+        }
+    }
+
+    /// Takes a slot that nobody uses out of this owner's hands, the longest rest first, and returns
+    /// the moment at which the next owner may use it.
+    pub fn withdraw(&mut self, now: Moment) -> Option<(Moment, Option<u32>)> {
+        let (until, id, owner) = match self.resting.pop_back() {
+            Some((until, id)) => (until, id, Some(self.slots[id as usize].owner)),
+            None => (now, self.free.pop()?, None),
+        };
+        self.live -= 1;
+        self.slots[id as usize].state = SlotState::Absent;
+        self.absent.push(id);
+        Some((until, owner))
+    }
+
+    /// Every slot by id, for the state file.
+    pub fn states(&self) -> impl Iterator<Item = SlotState> {
+        self.slots.iter().map(|slot| slot.state)
+    }
+
+    /// What one slot is doing.
+    #[must_use]
+    pub fn state(&self, id: u32) -> SlotState {
+        let slot = self.slots.get(id as usize);
+        slot.map_or(SlotState::Absent, |slot| slot.state)
+    }
+
+    /// When each slot that is not free now will be; those in use as if no answer came.
+    #[must_use]
+    pub fn rests(&self) -> Vec<Moment> {
+        let rest = self.rest();
+        self.states()
+            .filter_map(|state| match state {
+                SlotState::InUse(taken) => Some(rest.after_silence(taken)),
+                SlotState::Resting(until) | SlotState::Retired(until) => Some(until),
+                SlotState::Free | SlotState::Absent => None,
+            })
+            .collect()
+    }
+
+    /// The ids that a call holds, for the state file.
+    pub fn ids<'a>(&'a self, held: &Held) -> impl Iterator<Item = u32> + use<'a> {
+        let valid = self.slots.get(held.first as usize).is_some_and(|s| s.serial == held.serial);
+        let first = if valid { held.first } else { NIL };
+        std::iter::successors((first != NIL).then_some(first), |id| {
+            let next = self.slots[*id as usize].sibling;
+            (next != NIL).then_some(next)
+        })
+    }
+
+    /// Owners of the slots in use or resting.
+    #[cfg(test)]
+    pub(crate) fn owners(&self) -> impl Iterator<Item = u32> {
+        let taken = |slot: &&Slot| {
+            matches!(slot.state, SlotState::InUse(_) | SlotState::Resting(_))
+                && slot.owner != NOBODY
+        };
+        self.slots.iter().filter(taken).map(|slot| slot.owner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn drop_guard(&mut self) {
+        self.rest.guard = Duration::ZERO;
+    }
+
+    /// Raises the number of live slots to the limit.
+    fn grow(&mut self, now: Moment) {
+        while self.live < self.limit {
+            // The slot that rests shortest: it is of use first.
+            let until = match self.retired.pop_front() {
+                Some((until, id)) => {
+                    self.slots[id as usize].state = SlotState::Absent;
+                    self.absent.push(id);
+                    until
+                }
+                None => now,
+            };
+            self.add(until, now);
+        }
+    }
+
+    fn make(&mut self) -> u32 {
+        if let Some(id) = self.absent.pop() {
+            self.slots[id as usize].owner = NOBODY;
+            return id;
+        }
+        self.slots.push(Slot {
+            state: SlotState::Absent,
+            serial: 0,
+            owner: NOBODY,
+            older: NIL,
+            newer: NIL,
+            sibling: NIL,
+        });
+        count(self.slots.len()) - 1
+    }
+
+    fn occupy(&mut self, id: u32, owner: u32, sibling: u32, now: Moment) -> u32 {
+        let newest = self.newest;
+        let slot = &mut self.slots[id as usize];
+        slot.state = SlotState::InUse(now);
+        slot.serial = slot.serial.wrapping_add(1);
+        slot.owner = owner;
+        slot.sibling = sibling;
+        (slot.older, slot.newer) = (newest, NIL);
+        let serial = slot.serial;
+        match newest {
+            NIL => self.oldest = id,
+            _ => self.slots[newest as usize].newer = id,
+        }
+        self.newest = id;
+        self.in_use += 1;
+        serial
+    }
+
+    /// Unlinks a slot from those in use.
+    fn vacate(&mut self, id: u32) {
+        let Slot { older, newer, .. } = self.slots[id as usize];
+        match older {
+            NIL => self.oldest = newer,
+            _ => self.slots[older as usize].newer = newer,
+        }
+        match newer {
+            NIL => self.newest = older,
+            _ => self.slots[newer as usize].older = older,
+        }
+        self.in_use -= 1;
+    }
+
+    /// Lets a slot that is in no list rest until `until`, or retires it if there are too many.
+    fn put(&mut self, id: u32, until: Moment, now: Moment) -> bool {
+        if self.live > self.limit {
+            self.retire(id, until, now);
+            return false;
+        }
+        self.slots[id as usize].state = SlotState::Resting(until);
+        insert(&mut self.resting, until, id);
+        true
+    }
+
+    /// Frees a slot, unless there are too many.
+    fn come_back(&mut self, id: u32, now: Moment) -> u32 {
+        let owner = self.slots[id as usize].owner;
+        if self.live > self.limit {
+            self.retire(id, now, now);
+        } else {
+            self.release(id);
+        }
+        owner
+    }
+
+    fn release(&mut self, id: u32) -> u32 {
+        let slot = &mut self.slots[id as usize];
+        slot.state = SlotState::Free;
+        self.free.push(id);
+        std::mem::replace(&mut slot.owner, NOBODY)
+    }
+
+    fn retire(&mut self, id: u32, until: Moment, now: Moment) {
+        self.live -= 1;
+        self.slots[id as usize].state = SlotState::Retired(until);
+        insert(&mut self.retired, until, id);
+        // A rest that is over says nothing any more, and neither list may grow with the traffic.
+        let most = 4096.max(self.limit as usize);
+        while let Some(&(until, id)) = self.retired.front()
+            && (until <= now || self.retired.len() > most)
+        {
+            self.retired.pop_front();
+            self.slots[id as usize].state = SlotState::Absent;
+            self.absent.push(id);
+        }
+    }
+}
+
+/// Inserts into a list sorted by moment; nearly always at its end.
+fn insert(list: &mut VecDeque<(Moment, u32)>, until: Moment, id: u32) {
+    let at = match list.back() {
+        Some((last, _)) if *last > until => list.partition_point(|(u, _)| *u <= until),
+        _ => list.len(),
+    };
+    list.insert(at, (until, id));
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,256 @@
+//! The state file's bytes: what a new process needs to know of the slots of one pool.
+//!
+//! A header and one record a slot, each with a check of its own, so that a take or a settle writes 16
+//! bytes in place and a torn or foreign file is noticed. Whatever can't be read is unknown state: the
+//! pool then rests for its longest time ([`super::Past::Unknown`]). Moments are stored on
+//! `CLOCK_BOOTTIME`, which no wall clock step touches and which ends with its boot id. Under another
+//! boot id only a file that was closed ([`Header::closed`], synced to disk) counts, by the wall clock;
+//! any other may have lost its last writes with the power.
+//!
+//! Layout, little endian:
+//!
+//! | bytes | header | bytes | record |
+//! | --- | --- | --- | --- |
+//! | 0..8 | `TGSLOTS1` | 0..8 | moment, ns of `CLOCK_BOOTTIME` |
+//! | 8..24 | boot id | 8..12 | 0 free, 1 in use since, 2 rests until |
+//! | 24..32 | wall clock at boottime 0, ns since 1970 | 12..16 | check with the slot's number |
+//! | 32..56 | window, guard, hard limit, ns | | |
+//! | 56..60 | slots | | |
+//! | 60 | 1 if closed | | |
+//! | 61..124 | length and text of the pool's name | | |
+//! | 124..128 | check | | |
+//!
+//! Reading and writing files is not done here.
+
+use std::time::Duration;
+
+use super::moment::{Moment, nanos};
+use super::slots::{Rest, SlotState};
+
+/// Bytes of a header.
+pub const HEADER: usize = 128;
+/// Bytes of a record.
+pub const RECORD: usize = 16;
+/// The longest name of a pool, in bytes.
+pub const LONGEST_NAME: usize = 62;
+const MAGIC: &[u8; 8] = b"TGSLOTS1";
+const LAST: usize = HEADER - 4;
+
+/// The clocks of this process at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// The kernel's boot id.
+    pub boot: [u8; 16],
+    /// The quota's clock.
+    pub now: Moment,
+    /// `CLOCK_BOOTTIME`.
+    pub boottime: Duration,
+    /// The wall clock, since 1970.
+    pub wall: Duration,
+}
+
+impl Clocks {
+    fn boottime_of(&self, moment: Moment) -> u64 {
+        let later = nanos(moment.since(self.now));
+        let earlier = nanos(self.now.since(moment));
+        nanos(self.boottime).saturating_add(later).saturating_sub(earlier)
+    }
+
+    fn moment_of(&self, boottime: u64) -> Moment {
+        let now = nanos(self.boottime);
+        self.now.before(Duration::from_nanos(now.saturating_sub(boottime)))
+            + Duration::from_nanos(boottime.saturating_sub(now))
+    }
+}
+
+/// What stands above the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Connection and pool, at most [`LONGEST_NAME`] bytes: a file is of one pool.
+    pub name: String,
+    /// The rule that its moments were made with.
+    pub rest: Rest,
+    /// Slots in the file.
+    pub slots: u32,
+    /// The process ended in order and the file was synced afterwards.
+    pub closed: bool,
+}
+
+/// Why a file can't be used. Its pool is in unknown state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Shorter than it says.
+    #[error("the file is cut off")]
+    CutOff,
+    /// Not a state file, or one of another version.
+    #[error("not a state file of this version")]
+    Foreign,
+    /// A state file of another pool.
+    #[error("the state of another pool")]
+    OtherPool,
+    /// A check does not fit.
+    #[error("the file is damaged")]
+    Damaged,
+    /// It says something that can't be, for example a take in the future.
+    #[error("the file contradicts the clock")]
+    Implausible,
+    /// Written under another boot and not closed: its last writes may be lost.
+    #[error("written before a reboot and not closed in order")]
+    NotClosed,
+}
+
+impl Header {
+    /// Its bytes; `None` if the name is too long.
+    #[must_use]
+    pub fn encode(&self, clocks: &Clocks) -> Option<[u8; HEADER]> {
+        let mut bytes = [0; HEADER];
+        let length = u8::try_from(self.name.len()).ok()?;
+        if self.name.len() > LONGEST_NAME {
+            return None;
+        }
+        let origin = nanos(clocks.wall.saturating_sub(clocks.boottime));
+        let Rest { window, guard, hard_limit } = self.rest;
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..24].copy_from_slice(&clocks.boot);
+        let words = [origin, nanos(window), nanos(guard), nanos(hard_limit)];
+        for (at, word) in words.into_iter().enumerate() {
+            bytes[24 + 8 * at..32 + 8 * at].copy_from_slice(&word.to_le_bytes());
+        }
+        bytes[56..60].copy_from_slice(&self.slots.to_le_bytes());
+        bytes[60] = u8::from(self.closed);
+        bytes[61] = length;
+        bytes[62..62 + self.name.len()].copy_from_slice(self.name.as_bytes());
+        let check = check(&bytes[..LAST], 0);
+        bytes[LAST..].copy_from_slice(&check.to_le_bytes());
+        Some(bytes)
+    }
+}
+
+/// Where the record of a slot stands in the file.
+#[must_use]
+pub const fn offset(slot: u32) -> u64 {
+    HEADER as u64 + RECORD as u64 * slot as u64
+}
+
+/// The record of a slot.
+#[must_use]
+pub fn record(slot: u32, state: SlotState, clocks: &Clocks) -> [u8; RECORD] {
+    let (kind, moment) = match state {
+        SlotState::Free | SlotState::Absent => (0_u32, 0),
+        SlotState::InUse(taken) => (1, clocks.boottime_of(taken)),
+        SlotState::Resting(until) | SlotState::Retired(until) => (2, clocks.boottime_of(until)),
+    };
+    let mut bytes = [0; RECORD];
+    bytes[..8].copy_from_slice(&moment.to_le_bytes());
+    bytes[8..12].copy_from_slice(&kind.to_le_bytes());
+    let check = check(&bytes[..12], slot.wrapping_add(1));
+    bytes[12..].copy_from_slice(&check.to_le_bytes());
+    bytes
+}
+
+/// Reads a file: when each slot that was in use or rested is free again, by the rule `rest` of now.
+///
+/// # Errors
+/// Whatever makes the file useless.
+pub fn decode(
+    bytes: &[u8],
+    name: &str,
+    rest: &Rest,
+    clocks: &Clocks,
+) -> Result<Vec<Moment>, Unreadable> {
+    let head = Head::read(bytes, name)?;
+    let stored = if head.boot == clocks.boot {
+        *clocks
+    } else if head.closed {
+        // The wall clock is all that is left: what it says goes for the old boottime.
+        let boottime = clocks.wall.saturating_sub(Duration::from_nanos(head.origin));
+        Clocks { boottime, ..*clocks }
+    } else {
+        return Err(Unreadable::NotClosed);
+    };
+    let records = bytes.get(HEADER..).unwrap_or_default();
+    let (records, _) = records.as_chunks::<RECORD>();
+    let records = records.get(..head.slots as usize).ok_or(Unreadable::CutOff)?;
+    // A moment later than any that the old rule can have made.
+    let never = rest.after_silence(clocks.now).max(head.rest.after_silence(clocks.now));
+    let same_boot = head.boot == clocks.boot;
+    let mut until = Vec::new();
+    for (slot, bytes) in (0..).zip(records) {
+        let (kind, moment) = slot_of(slot, bytes)?;
+        let moment = stored.moment_of(moment);
+        let free = match kind {
+            0 => continue,
+            1 if moment > clocks.now && same_boot => return Err(Unreadable::Implausible),
+            1 => rest.after_silence(moment).max(head.rest.after_silence(moment)),
+            2 => {
+                let (old, new) = (head.rest.window + head.rest.guard, rest.window + rest.guard);
+                moment + new.saturating_sub(old)
+            }
+            _ => return Err(Unreadable::Damaged),
+        };
+        if free > never && same_boot {
+            return Err(Unreadable::Implausible);
+        }
+        until.push(free.min(never));
+    }
+    Ok(until)
+}
+
+/// A header as read.
+struct Head {
+    boot: [u8; 16],
+    origin: u64,
+    rest: Rest,
+    slots: u32,
+    closed: bool,
+}
+
+impl Head {
+    fn read(bytes: &[u8], name: &str) -> Result<Self, Unreadable> {
+        let head: &[u8; HEADER] = bytes.first_chunk().ok_or(Unreadable::CutOff)?;
+        if !head.starts_with(MAGIC) {
+            return Err(Unreadable::Foreign);
+        }
+        if check(&head[..LAST], 0).to_le_bytes() != head[LAST..] {
+            return Err(Unreadable::Damaged);
+        }
+        let length = usize::from(head[61]);
+        if head.get(62..62 + length) != Some(name.as_bytes()) || length > LONGEST_NAME {
+            return Err(Unreadable::OtherPool);
+        }
+        let word = |at: usize| {
+            let word = head[at..].first_chunk().copied().unwrap_or_default();
+            u64::from_le_bytes(word)
+        };
+        let length = |at: usize| Duration::from_nanos(word(at));
+        Ok(Self {
+            boot: head[8..].first_chunk().copied().unwrap_or_default(),
+            origin: word(24),
+            rest: Rest { window: length(32), guard: length(40), hard_limit: length(48) },
+            slots: u32::from_le_bytes(head[56..].first_chunk().copied().unwrap_or_default()),
+            closed: head[60] == 1,
+        })
+    }
+}
+
+fn slot_of(slot: u32, bytes: &[u8; RECORD]) -> Result<(u32, u64), Unreadable> {
+    let mut moment = [0; 8];
+    let (mut kind, mut sum) = ([0; 4], [0; 4]);
+    moment.copy_from_slice(&bytes[..8]);
+    kind.copy_from_slice(&bytes[8..12]);
+    sum.copy_from_slice(&bytes[12..]);
+    if check(&bytes[..12], slot.wrapping_add(1)) != u32::from_le_bytes(sum) {
+        return Err(Unreadable::Damaged);
+    }
+    Ok((u32::from_le_bytes(kind), u64::from_le_bytes(moment)))
+}
+
+/// FNV-1a over the bytes, begun with a number so that a record can't stand for another slot.
+fn check(bytes: &[u8], number: u32) -> u32 {
+    let all = number.to_le_bytes().into_iter().chain(bytes.iter().copied());
+    all.fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+#[path = "tests/state_file.rs"]
+mod tests;

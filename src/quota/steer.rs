@@ -1,0 +1,143 @@
+//! What operators change while calls run: limits, windows, modes, pauses.
+
+use std::time::Duration;
+
+use super::Quota;
+use super::app::AppSettings;
+use super::moment::Moment;
+use super::pools::PoolId;
+use super::settings::{ConnectionSettings, Mode};
+use super::ticket::{AppNo, ConnectionNo};
+
+impl Quota {
+    /// Changes the calls per window of a pool, from now on.
+    ///
+    /// Raised: slots retired earlier come back with their rest. Lowered: free slots go first, then
+    /// resting ones, those in use as they settle; the new limit holds for windows that begin after the
+    /// calls now in flight were counted. Settings are to be checked before; 0 lets nothing start.
+    pub fn set_limit(&mut self, pool: PoolId, calls: u32, now: Moment) {
+        let now = self.ripen(now);
+        let mut line = match self.owners.get(usize::from(pool.0)) {
+            Some(Some(at)) => self.lines.get_mut(*at),
+            _ => None,
+        };
+        if let Some(pool) = self.pools.get_mut(pool) {
+            pool.slots.set_limit(calls, now, |owner| {
+                if let Some(line) = &mut line {
+                    line.retired(owner);
+                }
+            });
+        }
+        if let Some(line) = line {
+            line.settings.pool.calls = calls;
+            line.set_paces(now);
+        }
+    }
+
+    /// Changes the window and the hard limit of a pool, from now on.
+    ///
+    /// Like a lowered limit, a longer window holds for windows that begin after the calls now in
+    /// flight were counted. The hard limit only grows while calls may be running under the old one:
+    /// a shorter one counts from the next start of the process.
+    pub fn set_window(
+        &mut self,
+        pool: PoolId,
+        window: Duration,
+        hard_limit: Duration,
+        now: Moment,
+    ) {
+        let now = self.ripen(now);
+        let Some(slots) = self.pools.get_mut(pool).map(|pool| &mut pool.slots) else {
+            return;
+        };
+        slots.set_window(window, hard_limit);
+        let rest = *slots.rest();
+        if let Some(Some(at)) = self.owners.get(usize::from(pool.0))
+            && let Some(line) = self.lines.get_mut(*at)
+        {
+            line.rest = rest;
+            line.settings.pool.window = rest.window;
+            line.settings.pool.hard_limit = rest.hard_limit;
+            line.set_paces(now);
+        }
+    }
+
+    /// Holds calls back from now on, or only watches. Waiting calls start when it only watches.
+    ///
+    /// From watching to holding back is like a lowered limit: it holds for windows that begin after
+    /// the calls now in flight were counted.
+    pub fn set_mode(&mut self, connection: ConnectionNo, mode: Mode, now: Moment) {
+        let Some(line) = self.line_mut(connection) else {
+            return;
+        };
+        line.settings.mode = mode;
+        let (own, calls) = (line.main, line.settings.pool.calls);
+        if mode == Mode::Enforce {
+            self.set_limit(own, calls, now);
+            let named: Vec<_> = self.pools.iter().map(|(id, p)| (id, p.slots.limit())).collect();
+            for (id, calls) in named.into_iter().filter(|(id, _)| *id != own) {
+                self.set_limit(id, calls, now);
+            }
+        }
+    }
+
+    /// Changes how long calls may wait, how many, the burst and the bulk floor. The pool's calls,
+    /// window and hard limit stay as they are ([`Quota::set_limit`], [`Quota::set_window`]), so does
+    /// the mode.
+    pub fn configure(
+        &mut self,
+        connection: ConnectionNo,
+        settings: &ConnectionSettings,
+        now: Moment,
+    ) {
+        if let Some(line) = self.line_mut(connection) {
+            let mut settings = settings.clone();
+            std::mem::swap(&mut settings.pool, &mut line.settings.pool);
+            settings.mode = line.settings.mode;
+            let repace = (settings.burst, settings.bulk_floor)
+                != (line.settings.burst, line.settings.bulk_floor);
+            line.settings = settings;
+            if repace {
+                line.set_paces(now);
+            }
+        }
+    }
+
+    /// Changes an app's lane, weight and limit; its calls that wait keep their lane.
+    pub fn configure_app(
+        &mut self,
+        connection: ConnectionNo,
+        app: AppNo,
+        settings: AppSettings,
+        now: Moment,
+    ) {
+        let line = self.line_mut(connection);
+        if let Some(app) = line.and_then(|line| line.apps.get_mut(app.0 as usize)) {
+            app.configure(settings, now);
+        }
+    }
+
+    /// Pauses an app or lets it go on. Its waiting calls are refused at the next poll; calls that were
+    /// sent are not touched.
+    pub fn pause(&mut self, connection: ConnectionNo, app: AppNo, paused: bool) {
+        if let Some(line) = self.line_mut(connection)
+            && let Some(books) = line.apps.get_mut(app.0 as usize)
+        {
+            books.paused = paused;
+            line.paused.retain(|number| *number != app.0);
+            if paused {
+                line.paused.push(app.0);
+            }
+        }
+    }
+
+    /// Removes an app: paused for good, and its number given to another once it holds nothing.
+    pub fn remove_app(&mut self, connection: ConnectionNo, app: AppNo) {
+        self.pause(connection, app, true);
+        if let Some(line) = self.line_mut(connection)
+            && let Some(books) = line.apps.get_mut(app.0 as usize)
+        {
+            books.removed = true;
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The promises of the quota, one file a family, in virtual time against counters of their own.
+
+mod counters;
+mod exact;
+mod fair;
+mod figures;
+mod honest;
+mod lanes;
+mod measure;
+mod people;
+mod pools;
+mod random;
+mod slots;
+mod steer;
+mod steps;
+mod world;

@@ -1,0 +1,74 @@
+//! Interactive before bulk, and bulk not forgotten.
+
+use super::super::ConnectionSettings;
+use super::counters::TwoBuckets;
+use super::people::{App, CALM, Habit};
+use super::world::{World, patient};
+use std::time::Duration;
+
+#[test]
+fn interactive_calls_hardly_wait_while_bulk_uses_the_rest() {
+    for seed in 0..10 {
+        let apps = vec![App::new(Habit::Backlog(200)).bulk(), App::new(Habit::Poisson(16.0))];
+        let mut world = World::new(patient(100), apps, CALM, seed);
+        for stop in 1..=514 {
+            world.run(f64::from(stop) * 7.0);
+        }
+        let cold = world.tallies[1].waits.iter().filter(|w| w.0 < 300.0).map(|w| w.1);
+        let cold = cold.fold(0.0, f64::max);
+        let mut warm = world.tallies[1].clone();
+        warm.waits.retain(|w| w.0 >= 300.0);
+        let (p99, most, used) = (warm.wait(990), warm.wait(1000), world.used(0.0));
+        println!("seed {seed}: p99 {p99:.3}, most {most:.3}, cold {cold:.3}, used {used:.4}");
+        assert!(p99 <= 1.0, "{p99}");
+        assert!(used >= 0.97, "{used}");
+        assert!(cold <= 5.0, "{cold}");
+    }
+}
+
+#[test]
+fn bulk_never_falls_below_its_floor() {
+    for (seed, bulk) in [(1, 1), (2, 3), (3, 1)] {
+        let mut apps = vec![App::new(Habit::Backlog(100)), App::new(Habit::Backlog(20))];
+        apps.resize(2 + bulk, App::new(Habit::Backlog(50)).bulk());
+        let mut world = World::new(patient(100), apps, CALM, seed);
+        world.run(3600.0);
+        let mut least = f64::INFINITY;
+        for from in 0..54 {
+            let from = f64::from(from) * 60.0;
+            let sent: f64 = world.sent_by(from, from + 5.0 * 60.66)[2..].iter().sum();
+            least = least.min(sent / 5.0);
+        }
+        println!("seed {seed}: least {least} a window over five, used {:.4}", world.used(0.0));
+        assert!(least >= 5.0, "{least}");
+        assert!(world.used(0.0) >= 0.97);
+    }
+}
+
+#[test]
+fn an_operators_pace_keeps_an_approximate_vendor_content() {
+    for (habit, burst) in
+        [(Habit::Backlog(100), 1), (Habit::Backlog(100), 3), (Habit::Clients(150, 5.0), 3)]
+    {
+        let mut settings = patient(100);
+        settings.burst = burst;
+        let mut world = World::new(settings, vec![App::new(habit)], CALM, 5);
+        world.vendor = Some((TwoBuckets::new(100, Duration::from_secs(60)), 0));
+        world.run(4.0 * 3600.0);
+        let refused = world.vendor.as_ref().unwrap().1;
+        let part = f64::from(refused) / world.sent.len() as f64;
+        let used = world.used(0.0);
+        println!(
+            "{habit:?}, burst {burst}: {part:.5} of {} refused, used {used:.4}",
+            world.sent.len()
+        );
+        assert!(part <= 0.005, "{part}");
+        assert!(used >= 0.97, "{used}");
+    }
+    let unpaced = ConnectionSettings::of("connection", 100, Duration::from_secs(60));
+    let mut world = World::new(unpaced, vec![App::new(Habit::Backlog(40))], CALM, 5);
+    world.vendor = Some((TwoBuckets::new(100, Duration::from_secs(60)), 0));
+    world.run(3600.0);
+    let refused = f64::from(world.vendor.as_ref().unwrap().1) / world.sent.len() as f64;
+    assert!(refused > 0.1, "the vendor refuses clumps: {refused}");
+}

@@ -1,0 +1,91 @@
+//! The queue against plain lists.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const KEY: LineKey = LineKey { app: 0, lane: Lane::Interactive, price: 0 };
+
+fn call(key: LineKey, latest: u64) -> Waiting {
+    Waiting { key, since: Moment::ZERO, latest: Moment::from_nanos(latest), by_caller: false }
+}
+
+#[test]
+fn a_node_is_small() {
+    let node = size_of::<Node>() + size_of::<u32>() + 2 * size_of::<(Moment, u32)>();
+    assert!(node <= 128, "{node}");
+}
+
+#[test]
+fn a_place_means_nothing_once_left() {
+    let mut queue = Queue::new(1);
+    let first = queue.push(call(KEY, 5));
+    assert!(queue.leave(first).is_some());
+    let second = queue.push(call(KEY, 6));
+    assert!(queue.leave(first).is_none());
+    assert_eq!(queue.len(), 1);
+    assert_eq!(queue.pop(KEY).map(|(place, _)| place), Some(second));
+    assert!(queue.leave(second).is_none());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(u32, u16, u64),
+    Pop(u32, u16),
+    Leave(usize),
+    Expire(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => (0..3u32, 0..2u16, 0..50u64).prop_map(|(a, p, d)| Step::Push(a, p, d)),
+        1 => (0..3u32, 0..2u16).prop_map(|(a, p)| Step::Pop(a, p)),
+        1 => (0..20usize).prop_map(Step::Leave),
+        1 => (0..50u64).prop_map(Step::Expire),
+    ];
+    proptest::collection::vec(step, 0..200)
+}
+
+proptest! {
+    /// Against plain lists: nobody is lost, doubled or overtaken within a line.
+    #[test]
+    fn behaves_like_plain_lists(steps in steps()) {
+        let mut queue = Queue::new(2);
+        let mut model: VecDeque<(Place, LineKey, u64)> = VecDeque::new();
+        for step in steps {
+            match step {
+                Step::Push(app, price, latest) => {
+                    let key = LineKey { app, price, lane: Lane::ALL[(app % 2) as usize] };
+                    let place = queue.push(call(key, latest));
+                    model.push_back((place, key, latest));
+                }
+                Step::Pop(app, price) => {
+                    let key = LineKey { app, price, lane: Lane::ALL[(app % 2) as usize] };
+                    let at = model.iter().position(|(_, k, _)| *k == key);
+                    let expected = at.and_then(|at| model.remove(at)).map(|(place, ..)| place);
+                    prop_assert_eq!(queue.pop(key).map(|(place, _)| place), expected);
+                }
+                Step::Leave(at) => {
+                    if let Some((place, ..)) = model.remove(at) {
+                        prop_assert!(queue.leave(place).is_some());
+                    }
+                }
+                Step::Expire(now) => {
+                    let due = model.iter().filter(|(_, _, d)| *d < now).count();
+                    let mut gone = 0;
+                    while let Some((place, call)) = queue.expired(Moment::from_nanos(now)) {
+                        prop_assert!(call.latest < Moment::from_nanos(now));
+                        model.retain(|(p, ..)| *p != place);
+                        gone += 1;
+                    }
+                    prop_assert_eq!(gone, due);
+                }
+            }
+            prop_assert_eq!(queue.len() as usize, model.len());
+            let first = model.iter().map(|(_, _, d)| Moment::from_nanos(*d)).min();
+            prop_assert_eq!(queue.first_deadline(), first);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Slots against a plain model, and the rules one by one.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::super::Moment;
+use super::super::slots::{Held, Rest, Settlement, SlotState, Slots};
+
+const REST: Rest = Rest {
+    window: Duration::from_secs(60),
+    guard: Duration::from_millis(60),
+    hard_limit: Duration::from_secs(30),
+};
+
+fn at(ms: u64) -> Moment {
+    Moment::from(Duration::from_millis(ms))
+}
+
+fn ripen(slots: &mut Slots, now: Moment) {
+    while slots.ripen(now).is_some() {}
+}
+
+#[test]
+fn the_guard_is_a_thousandth_of_the_window_but_at_least_50_ms() {
+    let guard = |secs| Rest::of(Duration::from_secs(secs), Duration::ZERO).guard;
+    assert_eq!(guard(60), Duration::from_millis(60));
+    assert_eq!(guard(2), Duration::from_millis(50));
+    assert_eq!(guard(3600), Duration::from_millis(3600));
+}
+
+#[test]
+fn a_slot_rests_a_window_after_the_answer_and_the_hard_limit_longer_without_one() {
+    let mut slots = Slots::fresh(3, REST);
+    let mut held: Vec<Held> = (0..3).map(|n| slots.take(1, n, at(1000)).unwrap()).collect();
+    assert!(slots.take(1, 9, at(1000)).is_none());
+    let now = at(3000);
+    let until = |settled: Option<super::super::slots::Settled>| settled.unwrap().until;
+    let silent = until(slots.settle(held.remove(0), Settlement::NoAnswer, now));
+    assert_eq!(silent, at(91_060));
+    let answered = until(slots.settle(held.remove(0), Settlement::FirstByteAt(at(2500)), now));
+    assert_eq!(answered, at(62_560));
+    assert_eq!(until(slots.settle(held.remove(0), Settlement::NothingSent, now)), now);
+    ripen(&mut slots, now);
+    assert_eq!(slots.free(), 1);
+    ripen(&mut slots, at(62_559));
+    assert_eq!(slots.free(), 1);
+    assert_eq!(slots.next_ripe(), Some(at(62_560)));
+    ripen(&mut slots, at(62_560));
+    assert_eq!(slots.free(), 2);
+    assert_eq!(slots.nth_free(2, at(62_560)), Some(at(91_060)));
+    assert_eq!(slots.nth_free(3, at(62_560)), None);
+}
+
+#[test]
+fn a_slot_that_nobody_settles_is_back_when_its_call_is_past_everything() {
+    let mut slots = Slots::fresh(2, REST);
+    let forgotten = slots.take(2, 7, at(0)).unwrap();
+    ripen(&mut slots, at(90_059));
+    assert_eq!(slots.free(), 0);
+    assert_eq!(slots.next_ripe(), Some(at(90_060)));
+    assert_eq!(slots.ripen(at(90_060)), Some(7));
+    ripen(&mut slots, at(90_060));
+    assert_eq!(slots.free(), 2);
+    let again = slots.take(1, 8, at(90_061)).unwrap();
+    assert_eq!(slots.settle(forgotten, Settlement::NothingSent, at(90_062)), None);
+    assert_eq!(slots.in_use(), 1, "a late settle frees nobody else's slot");
+    assert!(slots.settle(again, Settlement::NothingSent, at(90_063)).is_some());
+}
+
+#[test]
+fn unknown_state_rests_as_long_as_any_call_can_matter() {
+    let mut slots = Slots::unknown(100, REST, at(5000));
+    ripen(&mut slots, at(95_059));
+    assert_eq!(slots.free(), 0);
+    ripen(&mut slots, at(95_060));
+    assert_eq!(slots.free(), 100);
+}
+
+#[test]
+fn more_rests_than_slots_keep_the_longest() {
+    let until = vec![at(10), at(30), at(20), at(5)];
+    let mut slots = Slots::restored(2, REST, until, at(0));
+    assert_eq!(slots.nth_free(0, at(0)), Some(at(20)));
+    ripen(&mut slots, at(30));
+    assert_eq!(slots.free(), 2);
+    let slots = Slots::restored(3, REST, vec![Moment::NEVER], at(0));
+    assert_eq!(slots.free() + slots.resting(), 3);
+    assert_eq!(slots.nth_free(2, at(0)), Some(REST.after_silence(at(0))));
+}
+
+#[test]
+fn a_lowered_limit_takes_free_slots_then_resting_ones_and_those_in_use_as_they_settle() {
+    let mut slots = Slots::fresh(10, REST);
+    let mut held: Vec<Held> = (0..8).map(|n| slots.take(1, n, at(u64::from(n))).unwrap()).collect();
+    for (n, held) in (0..).zip(held.drain(..4)) {
+        slots.settle(held, Settlement::FirstByteAt(at(10 + n)), at(20));
+    }
+    let mut gone = Vec::new();
+    slots.set_limit(6, at(20), |owner| gone.push(owner));
+    assert_eq!((slots.free(), slots.resting(), slots.in_use()), (0, 2, 4));
+    assert_eq!(gone, [3, 2], "the longest rest first");
+    slots.set_limit(2, at(20), |owner| gone.push(owner));
+    assert_eq!((slots.free(), slots.resting(), slots.in_use()), (0, 0, 4));
+    let settled: Vec<_> = held
+        .into_iter()
+        .map(|held| slots.settle(held, Settlement::FirstByteAt(at(30)), at(30)).unwrap().retired)
+        .collect();
+    assert_eq!(settled, [1, 1, 0, 0]);
+    // Raised again: the retired ones come back with their rest, none is new before that.
+    slots.set_limit(8, at(40), |_| {});
+    assert_eq!((slots.free(), slots.resting()), (0, 8));
+    slots.set_limit(10, at(40), |_| {});
+    assert_eq!((slots.free(), slots.resting()), (2, 8));
+}
+
+#[test]
+fn an_owner_of_some_slots_adds_and_withdraws_them_with_their_rest() {
+    let mut slots = Slots::none(100, REST);
+    slots.add(at(500), at(0));
+    slots.add(at(0), at(0));
+    ripen(&mut slots, at(0));
+    assert_eq!((slots.free(), slots.resting()), (1, 1));
+    assert_eq!(slots.withdraw(at(0)), Some((at(500), Some(super::super::slots::NOBODY))));
+    assert_eq!(slots.withdraw(at(0)), Some((at(0), None)));
+    assert_eq!(slots.withdraw(at(0)), None);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Take(u32),
+    Force(u32),
+    Settle(usize, u8),
+    Pass(u64),
+    Limit(u32),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (1..4u32).prop_map(Step::Take),
+        1 => (1..3u32).prop_map(Step::Force),
+        5 => (0..20usize, 0..4u8).prop_map(|(at, how)| Step::Settle(at, how)),
+        4 => (0..40_000u64).prop_map(Step::Pass),
+        1 => (1..30u32).prop_map(Step::Limit),
+    ];
+    proptest::collection::vec(step, 0..150)
+}
+
+/// A call in the model: its slots, its take, and when they are free once it is settled.
+struct Call {
+    cost: u32,
+    taken: Moment,
+    held: Option<Held>,
+    until: Option<Moment>,
+}
+
+proptest! {
+    /// Against a list of calls: while the limit stays and nothing is forced, a take succeeds exactly
+    /// while the calls that hold slots leave room; after a change the books still add up.
+    #[test]
+    fn slots_agree_with_a_plain_list_of_calls(steps in steps()) {
+        let mut limit = 12;
+        let mut slots = Slots::fresh(limit, REST);
+        let mut now = at(0);
+        let mut calls: Vec<Call> = Vec::new();
+        let mut changed = false;
+        let busy = |calls: &[Call], now: Moment| -> u32 {
+            calls.iter().filter(|call| call.until.unwrap_or(REST.after_silence(call.taken)) > now)
+                .map(|call| call.cost).sum()
+        };
+        for step in steps {
+            ripen(&mut slots, now);
+            match step {
+                Step::Take(cost) => {
+                    let held = slots.take(cost, 0, now);
+                    if held.is_some() {
+                        // A lowered limit holds for later windows: `exact` counts those.
+                        prop_assert!(changed || busy(&calls, now) + cost <= limit);
+                        calls.push(Call { cost, taken: now, held, until: None });
+                    } else if !changed {
+                        prop_assert!(busy(&calls, now) + cost > limit);
+                    }
+                }
+                Step::Force(cost) => {
+                    let held = slots.force(cost, 0, now);
+                    prop_assert!(held.is_some());
+                    calls.push(Call { cost, taken: now, held, until: None });
+                    changed = true;
+                }
+                Step::Settle(at, how) => {
+                    let open: Vec<_> = calls.iter_mut().filter(|call| call.held.is_some()).collect();
+                    if let Some(call) = open.into_iter().nth(at) {
+                        let how = match how {
+                            0 => Settlement::NothingSent,
+                            1 => Settlement::NoAnswer,
+                            _ => Settlement::FirstByteAt(now),
+                        };
+                        let held = call.held.take().unwrap();
+                        let settled = slots.settle(held, how, now);
+                        let late = REST.after_silence(call.taken) <= now;
+                        prop_assert_eq!(settled.is_none(), late);
+                        call.until = settled.map(|settled| settled.until);
+                    }
+                }
+                Step::Pass(ms) => now = now + Duration::from_millis(ms),
+                Step::Limit(to) => {
+                    (limit, changed) = (to, true);
+                    slots.set_limit(to, now, |_| {});
+                }
+            }
+            ripen(&mut slots, now);
+            let live = slots.free() + slots.resting() + slots.in_use();
+            prop_assert!(live >= limit.min(live) && slots.free() + slots.resting() <= limit);
+            prop_assert!(changed || live == limit);
+            let free = slots.states().filter(|state| *state == SlotState::Free).count();
+            prop_assert_eq!(free, slots.free() as usize);
+        }
+        // In the end all of them come back.
+        ripen(&mut slots, now + Duration::from_secs(1000));
+        prop_assert_eq!(slots.free(), limit);
+    }
+}

@@ -1,0 +1,298 @@
+//! What operators change and callers see.
+
+use std::time::Duration;
+
+use super::super::slots::Settlement;
+use super::super::{
+    AppNo, AppSettings, ConnectionNo, ConnectionSettings, Event, Grant, Lane, Mode, Moment, Past,
+    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Room, Rule, Ticket, Verdict, Would,
+};
+
+const ONE: ConnectionNo = ConnectionNo(0);
+
+fn at(ms: u64) -> Moment {
+    Moment::from(Duration::from_millis(ms))
+}
+
+fn ticket(app: u32) -> Ticket {
+    Ticket {
+        connection: ONE,
+        app: AppNo(app),
+        price: PriceNo(0),
+        bulk: false,
+        latest: Moment::NEVER,
+    }
+}
+
+fn settings(calls: u32) -> ConnectionSettings {
+    ConnectionSettings::of("connection", calls, Duration::from_secs(60))
+}
+
+fn paying(connection: u32) -> PriceSettings {
+    PriceSettings { connection, named: Vec::new() }
+}
+
+fn quota(settings: ConnectionSettings, apps: u32) -> Quota {
+    let mut quota = Quota::new(&[], &[paying(1)], &[settings], at(0)).unwrap();
+    for _ in 0..apps {
+        quota.add_app(ONE, AppSettings::default(), at(0)).unwrap();
+    }
+    quota
+}
+
+fn start(quota: &mut Quota, app: u32, now: Moment) -> Grant {
+    match quota.enter(now, &ticket(app)) {
+        Verdict::Start(grant) => grant,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn rule(verdict: Verdict) -> (Rule, u64) {
+    match verdict {
+        Verdict::Refused(refusal) => (refusal.rule, refusal.seconds()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn take_all(quota: &mut Quota, calls: u32, now: Moment) {
+    for _ in 0..calls {
+        let grant = start(quota, 0, now);
+        quota.settle(grant, Settlement::FirstByteAt(now), now);
+    }
+}
+
+#[test]
+fn each_rule_refuses_by_its_name_and_says_when_to_come_back() {
+    let mut quota = quota(settings(10), 2);
+    take_all(&mut quota, 10, at(0));
+    // Slots are back at 60.06 s.
+    assert_eq!(rule(quota.enter(at(10_000), &ticket(0))), (Rule::QuotaExhausted, 51));
+    let hasty = Ticket { latest: at(11_000), ..ticket(1) };
+    assert_eq!(rule(quota.enter(at(10_000), &hasty)), (Rule::DeadlineTooNear, 51));
+    assert!(quota.ask(at(10_000), &hasty).is_err());
+    assert!(quota.ask(at(56_000), &ticket(0)).is_ok());
+    for _ in 0..5 {
+        assert!(matches!(quota.enter(at(56_000), &ticket(0)), Verdict::Wait(_)));
+    }
+    assert_eq!(rule(quota.enter(at(56_000), &ticket(0))).0, Rule::QueueFull);
+    assert!(matches!(quota.enter(at(56_000), &ticket(1)), Verdict::Wait(_)));
+    quota.pause(ONE, AppNo(1), true);
+    assert_eq!(rule(quota.enter(at(56_000), &ticket(1))).0, Rule::AppPaused);
+    assert_eq!(rule(quota.enter(at(56_000), &ticket(77))).0, Rule::AppPaused);
+    assert_eq!(Rule::QueueFull.code(), "queue-full");
+}
+
+#[test]
+fn those_refused_together_are_told_different_times() {
+    let mut quota = quota(settings(10), 1);
+    take_all(&mut quota, 10, at(0));
+    let told: Vec<u64> = (0..4).map(|_| rule(quota.enter(at(30_000), &ticket(0))).1).collect();
+    assert_eq!(told, [31, 37, 43, 49]);
+}
+
+#[test]
+fn a_place_that_was_left_is_nobodys() {
+    let mut quota = quota(settings(10), 1);
+    take_all(&mut quota, 10, at(0));
+    let Verdict::Wait(first) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    let Verdict::Wait(second) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    assert!(quota.poll(at(59_000)).is_none());
+    assert_eq!(quota.next_wake(at(59_000)), Some(at(60_060)));
+    assert!(quota.leave(first));
+    assert!(!quota.leave(first));
+    match quota.poll(at(60_060)) {
+        Some(Event::Start { place, since, .. }) => assert_eq!((place, since), (second, at(59_000))),
+        other => panic!("{other:?}"),
+    }
+    assert!(!quota.leave(second));
+    assert_eq!(quota.next_wake(at(60_060)), None);
+}
+
+#[test]
+fn a_paused_app_is_sent_away_and_comes_back() {
+    let mut quota = quota(settings(10), 1);
+    take_all(&mut quota, 10, at(0));
+    let Verdict::Wait(waiting) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    quota.pause(ONE, AppNo(0), true);
+    match quota.poll(at(59_001)) {
+        Some(Event::Refused { place, refusal, .. }) => {
+            assert_eq!((place, refusal.rule), (waiting, Rule::AppPaused));
+        }
+        other => panic!("{other:?}"),
+    }
+    quota.pause(ONE, AppNo(0), false);
+    let _ = start(&mut quota, 0, at(60_100));
+}
+
+#[test]
+fn an_apps_own_limit_binds_it_alone() {
+    let mut quota = quota(settings(100), 2);
+    let limited =
+        AppSettings { limit: Some((6, Duration::from_secs(60))), ..AppSettings::default() };
+    quota.configure_app(ONE, AppNo(1), limited, at(0));
+    for _ in 0..6 {
+        let grant = start(&mut quota, 1, at(0));
+        quota.settle(grant, Settlement::FirstByteAt(at(0)), at(0));
+    }
+    // One is back each 10 s: too late for a wait of 5 s.
+    assert_eq!(rule(quota.enter(at(0), &ticket(1))), (Rule::AppLimited, 10));
+    let _ = start(&mut quota, 0, at(0));
+    let Verdict::Wait(place) = quota.enter(at(6000), &ticket(1)) else { panic!() };
+    assert!(quota.poll(at(6000)).is_none());
+    assert_eq!(quota.next_wake(at(6000)), Some(at(10_000)));
+    assert!(matches!(quota.poll(at(10_000)), Some(Event::Start { place: p, .. }) if p == place));
+}
+
+#[test]
+fn watching_starts_every_call_and_says_what_would_have_been() {
+    let mut settings = settings(10);
+    settings.mode = Mode::Shadow;
+    let mut quota = quota(settings, 1);
+    for n in 0..12 {
+        let grant = start(&mut quota, 0, at(0));
+        match grant.would() {
+            Would::Start => assert!(n < 10),
+            Would::Refuse(rule) => assert_eq!((rule, n >= 10), (Rule::QuotaExhausted, true)),
+            Would::Wait(_) => panic!("60 s are longer than any wait"),
+        }
+        quota.settle(grant, Settlement::FirstByteAt(at(0)), at(0));
+    }
+    let grant = start(&mut quota, 0, at(57_060));
+    assert_eq!(grant.would(), Would::Wait(Duration::from_secs(3)));
+}
+
+#[test]
+fn the_room_of_an_app_is_what_it_can_really_start() {
+    let mut quota = quota(settings(100), 3);
+    let own = quota.own_pool(ONE).unwrap();
+    assert_eq!(quota.room(ONE, AppNo(0), own, at(0)).unwrap().calls, 100);
+    take_all(&mut quota, 30, at(0));
+    let other = start(&mut quota, 1, at(1000));
+    quota.settle(other, Settlement::FirstByteAt(at(1000)), at(1000));
+    for app in [0, 1, 2] {
+        let Room { calls, next } = quota.room(ONE, AppNo(app), own, at(2000)).unwrap();
+        assert_eq!(next, Duration::from_millis(58_060));
+        // A copy of the state, so to speak: take what it says, and not one more.
+        let mut grants = Vec::new();
+        while let Verdict::Start(grant) = quota.enter(at(2000), &ticket(app)) {
+            grants.push(grant);
+        }
+        assert_eq!(grants.len(), calls as usize, "app {app}");
+        for grant in grants {
+            quota.settle(grant, Settlement::NothingSent, at(2000));
+        }
+        while quota.poll(at(2000)).is_some() {}
+    }
+    quota.pause(ONE, AppNo(0), true);
+    assert_eq!(quota.room(ONE, AppNo(0), own, at(2000)).unwrap().calls, 0);
+}
+
+#[test]
+fn a_vendors_429_holds_its_pool_and_no_other() {
+    let named = PoolSettings { name: "lists.put".into(), ..settings(20).pool };
+    let lists = PriceSettings { connection: 1, named: vec![(0, 1)] };
+    let prices = [paying(1), lists];
+    let mut quota = Quota::new(&[named], &prices, &[settings(100)], at(0)).unwrap();
+    quota.add_app(ONE, AppSettings::default(), at(0)).unwrap();
+    let lists = Ticket { price: PriceNo(1), ..ticket(0) };
+    let Verdict::Start(grant) = quota.enter(at(0), &lists) else { panic!() };
+    let closed = quota.vendor_refused(&grant, Some(Duration::from_secs(20)), at(100));
+    assert_eq!(closed, Some((PoolId(0), at(20_100))));
+    quota.settle(grant, Settlement::FirstByteAt(at(100)), at(100));
+    assert_eq!(rule(quota.enter(at(100), &lists)), (Rule::VendorThrottled, 20));
+    let _ = start(&mut quota, 0, at(100));
+    let Verdict::Wait(_) = quota.enter(at(16_000), &lists) else { panic!() };
+    assert!(quota.poll(at(16_000)).is_none());
+    assert_eq!(quota.next_wake(at(16_000)), Some(at(20_100)));
+    assert!(matches!(quota.poll(at(20_100)), Some(Event::Start { .. })));
+}
+
+#[test]
+fn connections_of_one_workspace_share_the_named_pools_in_turn() {
+    let named = PoolSettings { name: "lists.put".into(), ..settings(4).pool };
+    let lists = PriceSettings { connection: 1, named: vec![(0, 1)] };
+    let mut two = [settings(100), settings(100)];
+    two[1].pool.name = "second".into();
+    let mut quota = Quota::new(&[named], &[lists], &two, at(0)).unwrap();
+    for connection in [ConnectionNo(0), ConnectionNo(1)] {
+        quota.add_app(connection, AppSettings::default(), at(0)).unwrap();
+    }
+    let of = |connection| Ticket { connection: ConnectionNo(connection), ..ticket(0) };
+    for _ in 0..4 {
+        let Verdict::Start(grant) = quota.enter(at(0), &of(0)) else { panic!() };
+        quota.settle(grant, Settlement::FirstByteAt(at(0)), at(0));
+    }
+    for connection in [0, 0, 0, 1, 1] {
+        let verdict = quota.enter(at(59_000), &of(connection));
+        assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
+    }
+    let mut served = Vec::new();
+    while let Some(Event::Start { grant, .. }) = quota.poll(at(60_060)) {
+        served.push(grant.connection.0);
+    }
+    assert_eq!(served, [0, 1, 0, 1]);
+}
+
+#[test]
+fn calls_for_a_narrow_pool_leave_the_places_of_others_free() {
+    let named = PoolSettings { name: "lists.put".into(), ..settings(4).pool };
+    let lists = PriceSettings { connection: 1, named: vec![(0, 1)] };
+    let mut own = settings(20);
+    (own.depth, own.app_depth, own.max_wait) = (3, 3, Duration::from_secs(600));
+    let mut quota = Quota::new(&[named], &[paying(1), lists], &[own], at(0)).unwrap();
+    for _ in 0..20 {
+        quota.add_app(ONE, AppSettings::default(), at(0)).unwrap();
+    }
+    let lists = |app| Ticket { price: PriceNo(1), ..ticket(app) };
+    for app in 0..20 {
+        let verdict = quota.enter(at(0), &lists(app));
+        match app {
+            0..4 => assert!(matches!(verdict, Verdict::Start(_))),
+            4..8 => assert!(matches!(verdict, Verdict::Wait(_))),
+            _ => assert_eq!(rule(verdict).0, Rule::QueueFull),
+        }
+    }
+    for _ in 0..16 {
+        let _ = start(&mut quota, 0, at(0));
+    }
+    for app in 10..13 {
+        assert!(matches!(quota.enter(at(0), &ticket(app)), Verdict::Wait(_)));
+    }
+    assert_eq!(rule(quota.enter(at(0), &ticket(13))).0, Rule::QueueFull);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_all_at_once() {
+    let named = PoolSettings { name: "connection".into(), ..settings(4).pool };
+    let wrong = PriceSettings { connection: 200, named: vec![(0, 5), (7, 1)] };
+    let mut bad = settings(100);
+    bad.burst = 0;
+    let problems = Quota::new(&[named], &[wrong], &[bad], at(0)).unwrap_err();
+    assert_eq!(problems.len(), 5, "{problems:#?}");
+}
+
+#[test]
+fn a_restart_keeps_the_debt_and_unknown_state_waits() {
+    let mut known = settings(10);
+    known.pool.past = Past::Resting(vec![at(30_000); 10]);
+    let mut quota1 = quota(known, 1);
+    assert_eq!(rule(quota1.enter(at(0), &ticket(0))), (Rule::QuotaExhausted, 30));
+    let _ = start(&mut quota1, 0, at(30_000));
+    let mut unknown = settings(10);
+    unknown.pool.past = Past::Unknown;
+    let mut quota2 = quota(unknown, 1);
+    assert_eq!(rule(quota2.enter(at(0), &ticket(0))), (Rule::QuotaExhausted, 60));
+    let _ = start(&mut quota2, 0, at(120_060));
+}
+
+#[test]
+fn a_removed_apps_number_is_given_again_once_it_holds_nothing() {
+    let mut quota = quota(settings(10), 1);
+    take_all(&mut quota, 1, at(0));
+    quota.remove_app(ONE, AppNo(0));
+    assert_eq!(quota.add_app(ONE, AppSettings::default(), at(1)), Some(AppNo(1)));
+    let _ = start(&mut quota, 1, at(61_000));
+    assert_eq!(quota.app_gauge(ONE, AppNo(0), Lane::Interactive).held, 0);
+    assert_eq!(quota.add_app(ONE, AppSettings::default(), at(61_000)), Some(AppNo(0)));
+    let _ = start(&mut quota, 0, at(61_000));
+}

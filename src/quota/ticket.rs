@@ -1,0 +1,194 @@
+//! What goes in and out of the quota: tickets, verdicts, grants, refusals.
+
+use std::time::Duration;
+
+use super::moment::Moment;
+use super::pools::Paid;
+use super::queue::{Lane, LineKey};
+
+/// The longest pause that a refusal asks for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A connection of one workspace, by its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionNo(pub u16);
+
+/// An app of one connection, by its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AppNo(pub u32);
+
+/// A price of one workspace, by its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PriceNo(pub u16);
+
+/// A call that wants to start.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    /// On which connection.
+    pub connection: ConnectionNo,
+    /// For which app.
+    pub app: AppNo,
+    /// What its operation pays.
+    pub price: PriceNo,
+    /// The operation is bulk by nature, whatever the app's lane is.
+    pub bulk: bool,
+    /// The latest start that is of use to the caller ([`Moment::NEVER`] if it said nothing).
+    pub latest: Moment,
+}
+
+/// The rule that bound a refused call; [`Rule::code`] is the problem's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// No slot within the operator's longest wait.
+    QuotaExhausted,
+    /// Too many calls wait already.
+    QueueFull,
+    /// No slot before the caller's own deadline.
+    DeadlineTooNear,
+    /// The vendor said 429 and its time is not over.
+    VendorThrottled,
+    /// The app's own limit.
+    AppLimited,
+    /// An operator paused the app.
+    AppPaused,
+}
+
+impl Rule {
+    /// The problem code: stable, for clients, metrics and logs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::QuotaExhausted => "quota-exhausted",
+            Self::QueueFull => "queue-full",
+            Self::DeadlineTooNear => "deadline-too-near",
+            Self::VendorThrottled => "vendor-throttled",
+            Self::AppLimited => "app-limited",
+            Self::AppPaused => "app-paused",
+        }
+    }
+}
+
+/// A call that is not let in. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub rule: Rule,
+    /// When to come back, from now on: more than zero, at most a minute.
+    pub after: Duration,
+}
+
+impl Refusal {
+    pub(crate) fn new(rule: Rule, after: Duration) -> Self {
+        Self { rule, after: after.clamp(Duration::from_millis(1), LONGEST_PAUSE) }
+    }
+
+    /// The value of `Retry-After`: whole seconds, rounded up, 1 to 60.
+    #[must_use]
+    pub fn seconds(&self) -> u64 {
+        (self.after + Duration::from_nanos(999_999_999)).as_secs()
+    }
+
+    /// The value of `retry-after-ms`: milliseconds, rounded up.
+    #[must_use]
+    pub fn millis(&self) -> u64 {
+        u64::try_from((self.after + Duration::from_nanos(999_999)).as_millis()).unwrap_or(60_000)
+    }
+}
+
+/// What would have happened to a call if the quota had not only been watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Would {
+    /// It would have started as it did.
+    Start,
+    /// It would have waited about that long.
+    Wait(Duration),
+    /// It would have been refused.
+    Refuse(Rule),
+}
+
+/// The right to send one call. It must be settled, whatever happens to the call.
+#[derive(Debug)]
+#[must_use = "a grant that is not settled keeps its slots until the hard limit and the window are over"]
+pub struct Grant {
+    pub(crate) connection: ConnectionNo,
+    pub(crate) key: LineKey,
+    pub(crate) paid: Paid,
+    pub(crate) taken: Moment,
+    pub(crate) would: Would,
+}
+
+impl Grant {
+    /// When its slots were taken; the hard limit counts from here.
+    #[must_use]
+    pub const fn taken(&self) -> Moment {
+        self.taken
+    }
+
+    /// The lane it went through.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        self.key.lane
+    }
+
+    /// In shadow mode: what would have happened. Else [`Would::Start`].
+    #[must_use]
+    pub const fn would(&self) -> Would {
+        self.would
+    }
+
+    /// The slots it holds, for the state file.
+    #[must_use]
+    pub const fn paid(&self) -> &Paid {
+        &self.paid
+    }
+}
+
+/// A place in the queue of one connection; [`super::Quota::leave`] gives it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    pub(crate) connection: ConnectionNo,
+    pub(crate) place: super::queue::Place,
+}
+
+/// The answer to a call that wants to start.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may go now.
+    Start(Grant),
+    /// It waits there; an [`Event`] says how that ends.
+    Wait(Place),
+    /// It may not.
+    Refused(Refusal),
+}
+
+/// How waiting ended.
+#[derive(Debug)]
+pub enum Event {
+    /// The call may go now.
+    Start {
+        /// Where it waited.
+        place: Place,
+        /// Its right to be sent.
+        grant: Grant,
+        /// When it had come.
+        since: Moment,
+    },
+    /// The call can't start in time after all (or its app was paused).
+    Refused {
+        /// Where it waited.
+        place: Place,
+        /// Why, and when to come back.
+        refusal: Refusal,
+        /// When it had come.
+        since: Moment,
+    },
+}
+
+/// What an app could do now: the `RateLimit` field of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Calls that it could start at once.
+    pub calls: u32,
+    /// Until it could start one more; zero if that is not known before some call is answered.
+    pub next: Duration,
+}

@@ -1,0 +1,137 @@
+//! Lets a call wait for its turn and for a slot of each pool that it pays; settles the slots when the
+//! answer's head is here; tells the quota when the vendor says 429.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use http::header::{HeaderValue, RETRY_AFTER};
+use http::{HeaderName, StatusCode};
+use tower::{Layer, Service};
+
+use crate::admission::{Desk, Pass, whole_seconds};
+use crate::call::{BoxFuture, Call, Reply, Result};
+use crate::clock::{self, Instant};
+use crate::error::{Error, Outcome};
+use crate::quota::feedback;
+
+/// Admits calls.
+#[derive(Clone)]
+pub struct AdmitLayer {
+    desk: Arc<Desk>,
+}
+
+/// See [`AdmitLayer`].
+#[derive(Clone)]
+pub struct Admit<S> {
+    desk: Arc<Desk>,
+    inner: S,
+}
+
+// === impl AdmitLayer ===
+
+impl AdmitLayer {
+    /// `desk` knows where each call stands.
+    #[must_use]
+    pub fn new(desk: Arc<Desk>) -> Self {
+        Self { desk }
+    }
+}
+
+impl<S> Layer<S> for AdmitLayer {
+    type Service = Admit<S>;
+
+    fn layer(&self, inner: S) -> Admit<S> {
+        Admit { desk: self.desk.clone(), inner }
+    }
+}
+
+// === impl Admit ===
+
+/// Accounts for the slots of a call that ended as `result`.
+fn settle(pass: Pass, result: Result, call: &Marker) -> Result {
+    match result {
+        Ok(mut reply) => {
+            throttle(&pass, &mut reply, call);
+            pass.answered();
+            Ok(reply)
+        }
+        Err(error) => {
+            if error.outcome == Outcome::NotSent {
+                pass.unsent();
+            }
+            // Else the pass is dropped: the vendor may count the call up to its hard limit.
+            Err(error)
+        }
+    }
+}
+
+/// What is needed of a call after it was handed on.
+struct Marker {
+    connection: crate::ids::ConnectionId,
+    record: Arc<crate::record::Record>,
+}
+
+/// A vendor's 429, or 503 with a time to come back, closes the pool that the call paid; the caller
+/// gets the time within its bounds.
+fn throttle(pass: &Pass, reply: &mut Reply, call: &Marker) {
+    let status = reply.status();
+    let told = reply.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes);
+    let refused = status == StatusCode::TOO_MANY_REQUESTS
+        || (status == StatusCode::SERVICE_UNAVAILABLE && told.is_some());
+    if !refused {
+        return;
+    }
+    let wall = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let asked = feedback::retry_after(told, wall);
+    let Some(closed) = pass.vendor_refused(asked) else { return };
+    let seconds = whole_seconds(closed.pause);
+    tracing::warn!(
+        call_id = %call.record.call_id,
+        connection = %call.connection,
+        pool = closed.pool,
+        status = status.as_u16(),
+        seconds,
+        "the vendor throttles; the pool is closed"
+    );
+    call.record.mark(|marks| marks.throttled = true);
+    let headers = reply.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    let proxy_status = format!("tollgate; received-status={}", status.as_u16());
+    if let Ok(value) = HeaderValue::from_str(&proxy_status) {
+        headers.append(HeaderName::from_static("proxy-status"), value);
+    }
+}
+
+impl<S> Service<Call> for Admit<S>
+where
+    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> BoxFuture {
+        let (desk, mut inner) = (self.desk.clone(), self.inner.clone());
+        Box::pin(async move {
+            let record = call.record.clone();
+            let entered = Instant::now();
+            let admitted = desk.admit(&call).await;
+            record.mark(|marks| marks.queued += entered.elapsed());
+            let pass = admitted?;
+            record.mark(|marks| {
+                marks.lane = Some(pass.lane());
+                marks.would = Some(pass.would());
+            });
+            desk.show(&call);
+            let marker = Marker { connection: call.caller.connection.clone(), record };
+            let result = inner.call(call).await;
+            settle(pass, result, &marker)
+        })
+    }
+}

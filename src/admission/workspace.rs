@@ -30,7 +30,7 @@ pub struct Workspace {
     core: Mutex<Core>,
     base: Instant,
     shape: Shape,
-    news: Notify,
+    news: Arc<Notify>,
     clock: Mutex<Option<AbortHandle>>,
 }
 
@@ -117,10 +117,11 @@ impl Workspace {
             core: Mutex::new(core),
             base,
             shape: Shape::of(plan),
-            news: Notify::new(),
+            news: Arc::default(),
             clock: Mutex::new(None),
         });
-        let clock = tokio::spawn(tick(Arc::downgrade(&workspace))).abort_handle();
+        let clock =
+            tokio::spawn(tick(Arc::downgrade(&workspace), workspace.news.clone())).abort_handle();
         *workspace.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
         workspace
     }
@@ -276,16 +277,16 @@ impl Drop for Workspace {
     }
 }
 
-/// Looks at the computed times.
-async fn tick(workspace: Weak<Workspace>) {
-    while let Some(workspace) = workspace.upgrade() {
-        let look = workspace.next_look();
-        let news = workspace.news.notified();
+/// Looks at the computed times, as long as the workspace is there.
+async fn tick(workspace: Weak<Workspace>, news: Arc<Notify>) {
+    while let Some(look) = workspace.upgrade().map(|workspace| workspace.next_look()) {
         tokio::select! {
             () = sleep_until(look) => {}
-            () = news => {}
+            () = news.notified() => {}
         }
-        workspace.with(|_, _| ());
+        if let Some(workspace) = workspace.upgrade() {
+            workspace.with(|_, _| ());
+        }
     }
 }
 

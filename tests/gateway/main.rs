@@ -6,6 +6,7 @@ mod clients;
 mod operations;
 mod process;
 mod quota;
+mod restart;
 mod rig;
 mod sockets;
 mod support;

@@ -129,14 +129,19 @@ impl Stack {
     }
 
     pub(crate) fn with(setup: &Setup, options: simulator::Options) -> Self {
+        Self::try_with(setup, options).unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    /// The same, or why the state cannot be made.
+    pub(crate) fn try_with(setup: &Setup, options: simulator::Options) -> Result<Self, String> {
         let courier = simulator::Server::new(options);
         let pipes = Arc::new(Pipes { courier: courier.clone(), opened: Mutex::new(0) });
         let lines = Lines::default();
         let telemetry = Telemetry { metrics: Arc::default(), access: lines.log() };
         let config = setup.config();
-        let state = State::with_dial(&config, telemetry, pipes.clone()).unwrap();
+        let state = State::with_dial(&config, telemetry, pipes.clone())?;
         let pipeline = Pipeline::build(&config, &state);
-        Self { pipeline, state, courier, pipes, lines }
+        Ok(Self { pipeline, state, courier, pipes, lines })
     }
 
     /// Makes a call and reads its answer.

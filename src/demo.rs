@@ -1,6 +1,11 @@
 //! `tollgate demo`: a simulated Courier, a gateway before it, and two applications that use all of
 //! it through real sockets. Needs no configuration, account or network.
+//!
+//! The simulated Courier allows 100 calls in any 5 s and counts by itself. One application goes through
+//! every operation at a gentle pace; the other begins a little later, sends as fast as it is let, and the
+//! first must not notice.
 
+mod board;
 mod client;
 mod scenario;
 mod summary;
@@ -9,21 +14,33 @@ mod traffic;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use simulator::{LimitRule, Options, Server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Gateway;
+use crate::clock::Instant;
 use crate::config::Config;
 use crate::identity::NewKey;
 use crate::ids::{KeyId, RandomId};
 use crate::telemetry::logs::AccessLog;
 use crate::terminal::{complain, say};
-use summary::Summary;
+use board::App;
+use client::Client;
+use summary::{Counted, Summary};
 
 /// The applications of the demo; both belong to the tenant `acme`.
 const APPS: [&str; 2] = ["billing", "newsletter"];
+
+/// What the simulated Courier allows in any window.
+const CALLS: u32 = 100;
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// Time between two lines of live figures.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Runs the demo for `time`, or until Ctrl-C.
 #[must_use]
@@ -43,43 +60,74 @@ pub fn run(time: Option<Duration>) -> ExitCode {
 
 async fn demo(time: Option<Duration>) -> io::Result<Summary> {
     let vendor = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let vendor_address = vendor.local_addr()?;
-    let stop = CancellationToken::new();
-    let courier = simulator::Server::new(simulator::Options::default());
+    let address = vendor.local_addr()?.to_string();
+    let courier = Server::new(options());
     // It outlives the traffic: the runtime ends it.
-    tokio::spawn(courier.serve(vendor, std::future::pending()));
+    tokio::spawn(courier.clone().serve(vendor, std::future::pending()));
     let token = TokenFile::write()?;
     let keys = APPS.map(|app| NewKey::generate(&key_id(app)));
-    let text = configuration(&vendor_address.to_string(), &token, &keys);
-    let config = Config::parse(&text).map_err(|problems| {
+    let config = Config::parse(&configuration(&address, &token, &keys)).map_err(|problems| {
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         io::Error::other(all.join("; "))
     })?;
     let gateway = Gateway::start(config, AccessLog::none()).await.map_err(io::Error::other)?;
-    say(&welcome(&gateway, &vendor_address.to_string(), &keys[0].text));
-    let traffic = APPS.iter().zip(&keys).map(|(app, key)| {
-        tokio::spawn(traffic::run(app, gateway.data, key.text.clone(), stop.clone()))
-    });
-    let traffic: Vec<_> = traffic.collect();
-    wait(time).await;
+    say(&welcome(&gateway, &address, &keys[0].text));
+    let apps = APPS.map(|app| Arc::new(App::new(app)));
+    let [modest, noisy] = keys.map(|key| Client::new(gateway.data, key.text));
+    let stop = CancellationToken::new();
+    let calling = [
+        tokio::spawn(traffic::modest(apps[0].clone(), modest, stop.clone())),
+        tokio::spawn(traffic::noisy(apps[1].clone(), noisy, WINDOW, stop.clone())),
+    ];
+    watch(time, &apps, || refused(&courier)).await;
     stop.cancel();
-    let mut summary = Summary::default();
-    for (app, task) in APPS.iter().zip(traffic) {
-        summary.add(app, task.await.map_err(io::Error::other)?);
+    for task in calling {
+        task.await.map_err(io::Error::other)?;
     }
-    summary.drained(gateway.shut_down().await);
-    Ok(summary)
+    let left = gateway.shut_down().await;
+    let now = courier.now();
+    let most = courier.with(|simulator| simulator.largest(now, &token.text, None).worst());
+    let vendor = Counted { allowed: CALLS, most, refused: refused(&courier) };
+    Ok(Summary { apps: apps.into(), vendor, left })
 }
 
-async fn wait(time: Option<Duration>) {
-    let over = async {
+/// The documented limits of Courier, and one over all calls.
+fn options() -> Options {
+    let window_ms = u64::try_from(WINDOW.as_millis()).unwrap_or(u64::MAX);
+    let mut options = Options::default();
+    options.limits.push(LimitRule::global(CALLS.into(), window_ms));
+    options.counters.window_ms = window_ms;
+    options
+}
+
+/// Calls that the simulated Courier refused for its quota.
+fn refused(courier: &Server) -> u64 {
+    courier.with(|simulator| {
+        simulator.journal().entries().filter(|entry| entry.status == 429).count() as u64
+    })
+}
+
+/// Prints live figures until the time is over.
+async fn watch(time: Option<Duration>, apps: &[Arc<App>], refused: impl Fn() -> u64) {
+    let start = Instant::now();
+    let end = async {
         match time {
             Some(time) => tokio::time::sleep(time).await,
             None => std::future::pending().await,
         }
     };
+    let look = async {
+        let mut clock = tokio::time::interval_at(start + LOOK, LOOK);
+        loop {
+            clock.tick().await;
+            let news: Vec<String> = apps.iter().map(|app| app.news()).collect();
+            let seconds = start.elapsed().as_secs();
+            say(&format!("{seconds:>4} s   {}   Courier's 429s: {}", news.join("   "), refused()));
+        }
+    };
     tokio::select! {
-        () = over => {}
+        () = end => {}
+        () = look => {}
         _ = tokio::signal::ctrl_c() => {}
     }
 }
@@ -94,8 +142,10 @@ fn configuration(vendor: &str, token: &TokenFile, keys: &[NewKey; 2]) -> String 
         "[server]\nlisten = \"127.0.0.1:0\"\n\
          [ops]\nlisten = \"127.0.0.1:0\"\n\
          [vendor]\nbase_url = \"http://{vendor}\"\n\
+         [quota]\ncalls = {CALLS}\nwindow = \"{}s\"\nbulk_floor = 20\nmax_wait = \"10s\"\n\
          [[tenant]]\nid = \"acme\"\n\
          [[tenant.connection]]\nid = \"acme-prod\"\ntoken = {{ file = '{}' }}\n",
+        WINDOW.as_secs(),
         token.path.display()
     );
     for (app, key) in APPS.iter().zip(keys) {
@@ -110,7 +160,7 @@ fn configuration(vendor: &str, token: &TokenFile, keys: &[NewKey; 2]) -> String 
 fn welcome(gateway: &Gateway, vendor: &str, key: &str) -> String {
     let (data, ops) = (gateway.data, gateway.ops);
     format!(
-        "Tollgate demo: two applications call a simulated Courier through the gateway.
+        "Tollgate demo: two applications share {CALLS} calls in any {} s of a simulated Courier.
 
   gateway    http://{data}
   metrics    http://{ops}/metrics   health http://{ops}/readyz
@@ -124,13 +174,15 @@ Courier's own SDKs need two settings, Python and Node alike:
 
   export COURIER_BASE_URL=http://{data}
   export COURIER_API_KEY={key}
-"
+",
+        WINDOW.as_secs()
     )
 }
 
 /// The vendor token of the demo, by reference like any other; removed at the end.
 struct TokenFile {
     path: PathBuf,
+    text: String,
 }
 
 impl TokenFile {
@@ -140,8 +192,9 @@ impl TokenFile {
         let path = std::env::temp_dir().join(format!("tollgate-demo-{}", RandomId::new()));
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
-        writeln!(file, "demo-{}", RandomId::new())?;
-        Ok(Self { path })
+        let text = format!("demo-{}", RandomId::new());
+        writeln!(file, "{text}")?;
+        Ok(Self { path, text })
     }
 }
 

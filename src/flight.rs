@@ -4,12 +4,16 @@
 //! it is over, moves itself to a task and goes on: its outcome still settles all that it touched.
 //! Before the send the waiter's leaving ends it.
 
+mod crowd;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
+
+pub use crowd::{Crowd, Follow, Lead, Part};
 
 use crate::call::{BoxFuture, Result};
 use crate::error::Outcome;

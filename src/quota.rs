@@ -276,6 +276,10 @@ fn problems(
     connections: &[ConnectionSettings],
 ) -> Vec<String> {
     let mut problems = Vec::new();
+    let most = usize::from(u16::MAX);
+    if named.len() + connections.len() > most || prices.len() > most {
+        problems.push(format!("a workspace has at most {most} pools and prices"));
+    }
     let mut names = std::collections::BTreeSet::new();
     let own = connections.iter().map(|connection| &connection.pool);
     for pool in named.iter().chain(own) {

@@ -1,89 +1,64 @@
 //! What the demo says at its end, and whether it was good.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
+use super::board::App;
 use super::scenario::STEPS;
 use crate::app::Drained;
 
 /// Failures that are printed; the rest is counted.
 const FAILURES_SHOWN: usize = 10;
 
-/// The calls of one application.
-#[derive(Default)]
-pub(super) struct Calls {
-    by_operation: BTreeMap<&'static str, u32>,
-    times: Vec<Duration>,
-    failures: Vec<String>,
-}
-
-/// The calls of all applications.
-#[derive(Default)]
+/// The whole demo.
 pub(super) struct Summary {
-    apps: Vec<(&'static str, Calls)>,
-    cut: usize,
+    pub(super) apps: Vec<Arc<App>>,
+    /// What the simulated Courier counted by itself.
+    pub(super) vendor: Counted,
+    /// What was cut at the end.
+    pub(super) left: Drained,
 }
 
-impl Calls {
-    pub(super) fn add(
-        &mut self,
-        operation: &'static str,
-        time: Duration,
-        result: Result<(), String>,
-    ) {
-        *self.by_operation.entry(operation).or_default() += 1;
-        self.times.push(time);
-        self.failures.extend(result.err().map(|reason| format!("{operation}: {reason}")));
-    }
-
-    /// The time that `percent` of the calls did not exceed, in milliseconds.
-    fn percentile(&self, percent: usize) -> f64 {
-        let mut times = self.times.clone();
-        times.sort_unstable();
-        let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-        times.get(at).map_or(0.0, |time| time.as_secs_f64() * 1e3)
-    }
+/// The vendor's own count.
+pub(super) struct Counted {
+    /// Calls that it allows in a window.
+    pub(super) allowed: u32,
+    /// The most that it saw in any window.
+    pub(super) most: f64,
+    /// Calls that it refused for its quota.
+    pub(super) refused: u64,
 }
 
 impl Summary {
-    pub(super) fn add(&mut self, app: &'static str, calls: Calls) {
-        self.apps.push((app, calls));
-    }
-
-    pub(super) fn drained(&mut self, left: Drained) {
-        self.cut = left.connections + left.flights;
-    }
-
-    /// Every call came back right, every operation was called, and nothing was cut at the end.
+    /// Every call came back right, each operation was called, the vendor refused nothing.
     pub(super) fn is_good(&self) -> bool {
-        let right = |calls: &Calls| {
-            calls.failures.is_empty()
-                && STEPS.iter().all(|step| calls.by_operation.contains_key(step.operation))
-        };
-        self.cut == 0 && self.apps.iter().all(|(_, calls)| right(calls))
+        let right = self.apps.iter().all(|app| app.calls().failures().is_empty());
+        let whole =
+            STEPS.iter().all(|step| self.apps.iter().any(|app| app.calls().did(step.operation)));
+        let kept = self.vendor.refused == 0 && self.vendor.most <= f64::from(self.vendor.allowed);
+        right && whole && kept && self.left.connections + self.left.flights == 0
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (app, calls) in &self.apps {
-            writeln!(
-                f,
-                "{app:>12}: {} calls over {} operations, {} wrong; p50 {:.1} ms, p99 {:.1} ms",
-                calls.times.len(),
-                calls.by_operation.len(),
-                calls.failures.len(),
-                calls.percentile(50),
-                calls.percentile(99),
-            )?;
+        writeln!(f)?;
+        for app in &self.apps {
+            writeln!(f, "{app}")?;
         }
-        let failures = self.apps.iter().flat_map(|(_, calls)| &calls.failures);
-        for failure in failures.take(FAILURES_SHOWN) {
-            writeln!(f, "  wrong: {failure}")?;
+        let Counted { allowed, most, refused } = self.vendor;
+        writeln!(
+            f,
+            "     Courier: at most {most:.0} calls in any window, of {allowed}; {refused} refused (429)"
+        )?;
+        for app in &self.apps {
+            for failure in app.calls().failures().iter().take(FAILURES_SHOWN) {
+                writeln!(f, "  wrong: {}: {failure}", app.name)?;
+            }
         }
-        if self.cut > 0 {
-            writeln!(f, "  {} connections or calls were cut at the end", self.cut)?;
+        let cut = self.left.connections + self.left.flights;
+        if cut > 0 {
+            writeln!(f, "  {cut} connections or calls were cut at the end")?;
         }
         f.write_str(if self.is_good() {
             "every call came back right"

@@ -1,48 +1,70 @@
-//! One application of the demo: the scenario, over and over, at a gentle pace.
+//! What the applications of the demo do: one goes through the scenario at a gentle pace, one sends as
+//! fast as it is let.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::board::App;
 use super::client::Client;
 use super::scenario::{STEPS, Step};
-use super::summary::Calls;
 use crate::clock::Instant;
 
-/// Two applications with one list each stay below Courier's 20 list writes a minute.
-const PACE: Duration = Duration::from_millis(200);
+/// Below the quota, and below Courier's 20 list writes a minute.
+const PACE: Duration = Duration::from_millis(300);
+
+/// Calls that the noisy application always has under way.
+const AT_ONCE: usize = 25;
 
 type Variables = BTreeMap<&'static str, String>;
 
-/// Calls until `stop`, and at least until each step was done once.
-pub(super) async fn run(
-    app: &'static str,
-    gateway: SocketAddr,
-    key: String,
-    stop: CancellationToken,
-) -> Calls {
-    let client = Client::new(gateway, key);
-    let mut calls = Calls::default();
+/// Goes through the scenario until `stop`, and at least once.
+pub(super) async fn modest(app: Arc<App>, client: Client, stop: CancellationToken) {
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 1_u32.. {
-        let mut variables =
-            Variables::from([("app", app.to_owned()), ("round", round.to_string())]);
+        let mut variables = variables(&app, round);
         for step in STEPS {
             if round > 1 && stop.is_cancelled() {
-                return calls;
+                return;
             }
             pace.tick().await;
-            let start = Instant::now();
-            let result = call(&client, step, &mut variables).await;
-            calls.add(step.operation, start.elapsed(), result);
+            make(&app, &client, step, &mut variables).await;
         }
     }
-    calls
+}
+
+/// After `rest` sends until `stop`, without a pause.
+pub(super) async fn noisy(app: Arc<App>, client: Client, rest: Duration, stop: CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(rest) => {}
+        () = stop.cancelled() => return,
+    }
+    let send = STEPS.iter().find(|step| step.operation == "messages.send");
+    let send = send.expect("the scenario sends messages");
+    let lines = (0..AT_ONCE).map(|_| async {
+        let mut round = 0;
+        while !stop.is_cancelled() {
+            round += 1;
+            make(&app, &client, send, &mut variables(&app, round)).await;
+        }
+    });
+    join_all(lines).await;
+}
+
+fn variables(app: &App, round: u32) -> Variables {
+    Variables::from([("app", app.name.to_owned()), ("round", round.to_string())])
+}
+
+async fn make(app: &App, client: &Client, step: &Step, variables: &mut Variables) {
+    let start = Instant::now();
+    let result = call(client, step, variables).await;
+    app.add(step.operation, start.elapsed(), result);
 }
 
 /// Makes the call of `step` and checks its answer.
@@ -58,23 +80,23 @@ async fn call(client: &Client, step: &Step, variables: &mut Variables) -> Result
     }
     let json: Value =
         serde_json::from_slice(&answer).map_err(|error| format!("{error}: {}", said()))?;
+    let at = |pointer: &str| {
+        json.pointer(pointer).ok_or_else(|| format!("nothing at {pointer}: {}", said()))
+    };
     if let Some((pointer, variable)) = step.takes {
-        let text = json.pointer(pointer).and_then(Value::as_str);
-        variables.insert(
-            variable,
-            text.ok_or_else(|| format!("nothing at {pointer}: {}", said()))?.to_owned(),
-        );
+        variables.insert(variable, text(at(pointer)?));
     }
     if let Some((pointer, wanted)) = step.holds {
-        let wanted = fill(wanted, variables);
-        let there =
-            json.pointer(pointer).ok_or_else(|| format!("nothing at {pointer}: {}", said()))?;
-        let text = there.as_str().map_or_else(|| there.to_string(), str::to_owned);
-        if wanted != "*" && wanted != text {
-            return Err(format!("{text} at {pointer} instead of {wanted}"));
+        let (wanted, there) = (fill(wanted, variables), text(at(pointer)?));
+        if wanted != "*" && wanted != there {
+            return Err(format!("{there} at {pointer} instead of {wanted}"));
         }
     }
     Ok(())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn fill(template: &str, variables: &Variables) -> String {

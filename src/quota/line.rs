@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::app::{App, AppSettings, InLane};
 use super::moment::Moment;
+use super::outlook::HUNGRY_FOR;
 use super::pace::{Floor, Pace};
 use super::pools::{PoolId, Pools, Price};
 use super::queue::{Lane, LineKey, Queue, Waiting};
@@ -184,6 +185,11 @@ impl Line {
         let app = &mut self.apps[key.app as usize];
         if let Some(pace) = &mut app.pace {
             pace.spend();
+        }
+        if app.hungry_until > now && key.lane == Lane::Interactive {
+            // It goes on calling: one socket can only ask for the next slot after its answer.
+            app.hungry_until = now + self.rest.window / HUNGRY_FOR;
+            self.hungry_until = app.hungry_until;
         }
         let stretch = app.stretch(cost);
         let in_lane = &mut app.lanes[lane];

@@ -9,7 +9,7 @@ use super::shares::{Claim, divide};
 /// A call that waited for this part of the window makes its app hungry …
 const HUNGRY_AFTER: u32 = 60;
 /// … for this part of the window.
-const HUNGRY_FOR: u32 = 12;
+pub(crate) const HUNGRY_FOR: u32 = 12;
 /// Bulk is ready for so many deviations more interactive calls than usual: two let a call wait for
 /// 7 s in the first window of one start in thirty, three for 5 s in none of two hundred.
 const DEVIATIONS: f64 = 3.0;

@@ -1,7 +1,7 @@
 //! All of the quota is used, and shared fairly.
 
 use super::super::{AppNo, ConnectionSettings, Gauge, Lane, PoolId, PoolSettings, PriceSettings};
-use super::people::{App, CALM, Habit};
+use super::people::{App, CALM, Habit, Tally};
 use super::world::{ONE, World, patient};
 use std::time::Duration;
 
@@ -62,6 +62,26 @@ fn a_thousand_sockets_get_no_more_than_one_app_with_one_call_waiting() {
     }
 }
 
+/// The hard case: its next call comes only after the answer, so that it never shows what it wants.
+#[test]
+fn a_single_socket_gets_its_part_beside_a_thousand() {
+    for seed in 0..3 {
+        let apps = vec![App::new(Habit::Backlog(1000)), App::new(Habit::Clients(1, 1e-6))];
+        let mut world = World::new(patient(100), apps, CALM, seed);
+        world.run(3600.0);
+        let used = world.used(300.0);
+        let mut least = f64::INFINITY;
+        for from in 2..11 {
+            let from = f64::from(from) * 300.0;
+            least = least.min(jain(&world.sent_by(from, from + 300.0)));
+        }
+        let sent = world.sent_by(0.0, 3600.0);
+        println!("seed {seed}: {sent:?} used {used:.4}, least Jain {least:.4}");
+        assert!(least >= 0.99, "{least}");
+        assert!(used >= 0.96, "{used}");
+    }
+}
+
 #[test]
 fn modest_apps_beside_a_noisy_one_hardly_wait() {
     for modest in [1, 4, 9] {
@@ -72,6 +92,7 @@ fn modest_apps_beside_a_noisy_one_hardly_wait() {
             world.run(3600.0);
             let used = world.used(0.0);
             let p50 = world.tallies[1..].iter().map(|t| t.wait(500)).fold(0.0, f64::max);
+            world.tallies[1..].iter().for_each(Tally::assert_started);
             for tally in &mut world.tallies {
                 // From a cold start the noisy app holds all slots for a window.
                 tally.waits.retain(|w| w.0 > 121.0);
@@ -90,6 +111,7 @@ fn sixty_calls_at_each_full_minute_beside_a_modest_app_leave_within_a_second() {
         let apps = vec![App::new(Habit::Minutely(60)), App::new(Habit::Poisson(6.0))];
         let mut world = World::new(patient(100), apps, CALM, seed);
         world.run(3600.0);
+        world.tallies.iter().for_each(Tally::assert_started);
         let (most, modest) = (world.tallies[0].wait(1000), world.tallies[1].wait(1000));
         println!("seed {seed}: burst {most:.3}, modest {modest:.3}");
         assert!(most <= 1.0, "{most}");

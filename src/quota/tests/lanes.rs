@@ -16,6 +16,7 @@ fn interactive_calls_hardly_wait_while_bulk_uses_the_rest() {
         }
         let cold = world.tallies[1].waits.iter().filter(|w| w.0 < 300.0).map(|w| w.1);
         let cold = cold.fold(0.0, f64::max);
+        world.tallies[1].assert_started();
         let mut warm = world.tallies[1].clone();
         warm.waits.retain(|w| w.0 >= 300.0);
         let (p99, most, used) = (warm.wait(990), warm.wait(1000), world.used(0.0));
@@ -39,6 +40,8 @@ fn bulk_never_falls_below_its_floor() {
             let sent: f64 = world.sent_by(from, from + 5.0 * 60.66)[2..].iter().sum();
             least = least.min(sent / 5.0);
         }
+        let bulk: f64 = world.sent_by(0.0, 3600.0)[2..].iter().sum();
+        assert!(bulk <= 6.0 * 60.0, "{bulk}: interactive calls come first");
         println!("seed {seed}: least {least} a window over five, used {:.4}", world.used(0.0));
         assert!(least >= 5.0, "{least}");
         assert!(world.used(0.0) >= 0.97);

@@ -24,8 +24,11 @@ impl World {
                 call.ended = call.taken + hard;
             }
         }
-        let waiting: Vec<usize> = self.queued.drain().map(|(_, call)| call.app).collect();
-        let running: Vec<usize> = self.running.drain().map(|(_, call)| call.app).collect();
+        let waiting = self.queued.drain().map(|(_, call)| call.app);
+        let mut cut_off: Vec<usize> = waiting.collect();
+        cut_off.extend(self.running.drain().map(|(_, call)| call.app));
+        // Maps have an order of their own; the same seed is to be the same run.
+        cut_off.sort_unstable();
         self.now = self.now + Duration::from_secs_f64(after);
         self.settings.2.pool.past =
             if knows { Past::Resting(self.read_file()) } else { Past::Unknown };
@@ -34,7 +37,7 @@ impl World {
         self.write_file();
         self.armed = Moment::NEVER;
         self.happens.retain(|_, h| matches!(h, Happens::Arrives { .. }));
-        for app in waiting.into_iter().chain(running) {
+        for app in cut_off {
             if matches!(self.apps[app].habit, Habit::Backlog(_) | Habit::Clients(..)) {
                 self.soon(self.now, Happens::Arrives { app, back: false });
             }

@@ -84,6 +84,12 @@ impl Tally {
         waits.get(at).or(waits.last()).copied().unwrap_or(0.0)
     }
 
+    /// All calls started but a few that may wait at the end: without them waits say nothing.
+    pub(super) fn assert_started(&self) {
+        let waiting = self.arrived as usize - self.waits.len();
+        assert!(waiting <= 40, "{waiting} of {} never started", self.arrived);
+    }
+
     /// Calls that arrived and started within these seconds.
     pub(super) fn started_between(&self, from: f64, to: f64) -> usize {
         let within = |w: &&(f64, f64)| (from..to).contains(&(w.0 + w.1));

@@ -21,6 +21,8 @@ pub use plan::{AppPlan, Plan, WorkspacePlan};
 pub use store::{Assume, Store};
 pub use workspace::Workspace;
 
+use crate::ids::{AppId, ConnectionId};
+
 /// The workspaces of this gateway. Clones share them.
 #[derive(Clone)]
 pub struct Admission(Arc<Inner>);
@@ -58,6 +60,13 @@ impl Admission {
         }
         *workspaces = kept;
         desk
+    }
+
+    /// Pauses an app on a connection or lets it go on; calls that were sent are not touched. False when
+    /// there is no such app.
+    pub fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {
+        let workspaces = self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        workspaces.values().any(|workspace| workspace.pause(connection, app, paused))
     }
 
     /// True unless every connection still rests because nothing is known of its past.

@@ -151,6 +151,12 @@ impl State {
         self.0.admission.desk(plan::plan(config))
     }
 
+    /// The quotas, for an operator's changes.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
     /// Marks what is remembered as whole: nothing is sent after this.
     pub fn close(&self) {
         self.0.admission.close();

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::workspace::moment;
 use crate::clock::{self, Instant};
 use crate::quota::slots::Rest;
 use crate::quota::state_file::{self, Clocks, Header};
@@ -77,7 +78,7 @@ impl Store {
     fn clocks(&self, base: Instant) -> Clocks {
         Clocks {
             boot: self.0.boot,
-            now: Moment::from(base.elapsed()),
+            now: moment(base, Instant::now()),
             boottime: boottime(),
             wall: clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
         }
@@ -143,9 +144,10 @@ impl Journal {
         }
     }
 
-    /// Begins the files of a workspace. A file that can't be written is said so, and its pool is not
+    /// Begins the files of a workspace, in place of those that it has. A file that can't be written is said so, and its pool is not
     /// remembered: the gateway goes on.
-    pub(super) fn open(&mut self, workspace: &str, quota: &Quota, _now: Moment) {
+    pub(super) fn open(&mut self, workspace: &str, quota: &Quota) {
+        self.files.clear();
         for (pool, known) in quota.pools().iter() {
             let name = name_of(workspace, &*known.name);
             let header =

@@ -21,6 +21,10 @@ use crate::quota::{
 /// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
 const NOTHING_TO_DO: Duration = Duration::from_secs(3600);
 
+/// Where the quota's time begins: so long before this process that no moment of an earlier one is
+/// before it.
+const BEFORE: Duration = Duration::from_secs(24 * 3600);
+
 /// How waiting ends.
 type Ending = Result<Grant, Refusal>;
 
@@ -45,24 +49,20 @@ struct Core {
     unknown_until: Moment,
 }
 
-/// What can't change in place.
+/// What can't change in place: which pools and connections there are, and what operations pay.
 #[derive(PartialEq, Eq)]
 struct Shape {
-    named: Vec<(String, Duration, Duration)>,
+    named: Vec<String>,
     prices: Vec<PriceSettings>,
-    connections: Vec<(ConnectionId, Duration, Duration)>,
+    connections: Vec<ConnectionId>,
 }
 
 impl Shape {
     fn of(plan: &WorkspacePlan) -> Self {
-        let lengths = |pool: &PoolSettings| (pool.name.clone(), pool.window, pool.hard_limit);
-        let connections = plan.connections.iter();
         Self {
-            named: plan.named.iter().map(lengths).collect(),
+            named: plan.named.iter().map(|pool| pool.name.clone()).collect(),
             prices: plan.prices.clone(),
-            connections: connections
-                .map(|(id, settings)| (id.clone(), settings.pool.window, settings.pool.hard_limit))
-                .collect(),
+            connections: plan.connections.iter().map(|(id, _)| id.clone()).collect(),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Workspace {
         store: Option<&Store>,
     ) -> Arc<Self> {
         let base = old.map_or_else(Instant::now, |old| old.base);
-        let now = Moment::from(base.elapsed());
+        let now = moment(base, Instant::now());
         let mut journal = store.map(|store| Journal::new(store.clone(), base));
         let mut unknown_until = Moment::ZERO;
         let mut remember = |pool: &PoolSettings| {
@@ -102,9 +102,6 @@ impl Workspace {
             .collect();
         let quota = Quota::new(&named, &plan.prices, &connections, now)
             .expect("the configuration refuses settings that make no sense");
-        if let Some(journal) = &mut journal {
-            journal.open(&plan.name, &quota, now);
-        }
         let core = Core {
             quota,
             waiting: HashMap::new(),
@@ -133,21 +130,24 @@ impl Workspace {
     /// Takes over limits and apps; gives the number of each connection's app.
     pub(super) fn configure(&self, plan: &WorkspacePlan) -> HashMap<(ConnectionId, AppId), AppNo> {
         self.with(|core, now| {
-            let named: Vec<PoolId> =
-                core.quota.pools().iter().map(|(id, _)| id).take(plan.named.len()).collect();
-            for (pool, settings) in named.into_iter().zip(&plan.named) {
-                core.quota.set_limit(pool, settings.calls, now);
-            }
-            for (number, (_, settings)) in (0..).zip(&plan.connections) {
-                let number = ConnectionNo(number);
-                if let Some(pool) = core.quota.own_pool(number) {
-                    core.quota.set_limit(pool, settings.pool.calls, now);
-                }
-                core.quota.configure(number, settings, now);
-                core.quota.set_mode(number, settings.mode, now);
-            }
+            core.configure_pools(plan, now);
             core.configure_apps(plan, now);
+            if let Some(journal) = &mut core.journal {
+                // Other limits are other slots: the files begin anew.
+                journal.open(&plan.name, &core.quota);
+            }
             core.apps.clone()
+        })
+    }
+
+    pub(super) fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {
+        let at = self.shape.connections.iter().position(|id| id == connection);
+        let Some(number) = at.and_then(|at| u16::try_from(at).ok()).map(ConnectionNo) else {
+            return false;
+        };
+        self.with(|core, _| {
+            let known = core.apps.get(&(connection.clone(), app.clone())).copied();
+            known.inspect(|known| core.quota.pause(number, *known, paused)).is_some()
         })
     }
 
@@ -160,7 +160,7 @@ impl Workspace {
     pub(super) async fn admit(self: &Arc<Self>, ticket: &Ticket) -> Result<Pass, Refusal> {
         let entered = self.with(|core, now| match core.quota.enter(now, ticket) {
             Verdict::Start(grant) => {
-                core.write(&grant, now);
+                core.write(&grant);
                 Ok(Err(grant))
             }
             Verdict::Wait(place) => {
@@ -212,7 +212,7 @@ impl Workspace {
     }
 
     pub(super) fn moment_of(&self, instant: Instant) -> Moment {
-        Moment::from(instant.saturating_duration_since(self.base))
+        moment(self.base, instant)
     }
 
     pub(super) fn pools(&self) -> Vec<(PoolId, String)> {
@@ -248,7 +248,7 @@ impl Workspace {
     /// Does something, then all that follows from it: calls whose waiting is over, the next look.
     fn with<T>(&self, act: impl FnOnce(&mut Core, Moment) -> T) -> T {
         let mut core = self.core();
-        let now = Moment::from(self.base.elapsed());
+        let now = moment(self.base, Instant::now());
         let result = act(&mut core, now);
         core.pump(now);
         let next = core.quota.next_wake(now).unwrap_or(Moment::NEVER);
@@ -263,10 +263,15 @@ impl Workspace {
 
     /// When the clock task shall look.
     fn next_look(&self) -> Instant {
-        let planned = Duration::from_nanos(self.core().planned.as_nanos());
+        let planned = Duration::from_nanos(self.core().planned.as_nanos()).saturating_sub(BEFORE);
         let latest = Instant::now() + NOTHING_TO_DO;
         self.base.checked_add(planned).map_or(latest, |at| at.min(latest))
     }
+}
+
+/// `instant` on the quota's clock, which began [`BEFORE`] the `base`.
+pub(super) fn moment(base: Instant, instant: Instant) -> Moment {
+    Moment::from(BEFORE + instant.saturating_duration_since(base))
 }
 
 impl Drop for Workspace {
@@ -297,7 +302,7 @@ impl Core {
         while let Some(event) = self.quota.poll(now) {
             match event {
                 Event::Start { place, grant, .. } => {
-                    self.write(&grant, now);
+                    self.write(&grant);
                     let told = self.waiting.remove(&place).map(|waiter| waiter.send(Ok(grant)));
                     // Its caller left in this moment: nothing was sent.
                     if let Some(Err(Ok(grant))) = told {
@@ -325,10 +330,24 @@ impl Core {
     }
 
     /// Remembers what was just taken.
-    fn write(&mut self, grant: &Grant, _now: Moment) {
+    fn write(&mut self, grant: &Grant) {
         if let Some(journal) = &mut self.journal {
             let slots: Vec<(PoolId, u32)> = self.quota.slots_of(grant).collect();
             journal.write(&self.quota, slots);
+        }
+    }
+
+    fn configure_pools(&mut self, plan: &WorkspacePlan, now: Moment) {
+        let own = plan.connections.iter().map(|(_, settings)| &settings.pool);
+        let wanted: Vec<&PoolSettings> = plan.named.iter().chain(own).collect();
+        let pools: Vec<PoolId> = self.quota.pools().iter().map(|(id, _)| id).collect();
+        for (pool, settings) in pools.into_iter().zip(wanted) {
+            self.quota.set_window(pool, settings.window, settings.hard_limit, now);
+            self.quota.set_limit(pool, settings.calls, now);
+        }
+        for (number, (_, settings)) in (0..).zip(&plan.connections) {
+            self.quota.configure(ConnectionNo(number), settings, now);
+            self.quota.set_mode(ConnectionNo(number), settings.mode, now);
         }
     }
 

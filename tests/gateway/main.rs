@@ -3,6 +3,7 @@
 
 mod callers;
 mod clients;
+mod load;
 mod operations;
 mod process;
 mod quota;

@@ -42,6 +42,19 @@ impl Rig {
         Self::before(courier, server, &format!("base_url = \"http://{vendor}\"")).await
     }
 
+    /// A simulator that counts as `options` say, and a gateway with its own table `[quota]`.
+    pub(crate) async fn with_quota(options: simulator::Options, quota: &str) -> Self {
+        let courier = simulator::Server::new(options);
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let vendor = port.local_addr().unwrap();
+        tokio::spawn(courier.clone().serve(port, std::future::pending()));
+        let head = format!("{PORTS}[vendor]\nbase_url = \"http://{vendor}\"\n");
+        let setup = Setup::with_quota(&head, &format!("[quota]\n{quota}\n"));
+        let lines = Lines::default();
+        let gateway = Gateway::start(setup.config(), lines.log()).await.unwrap();
+        Self { gateway, courier, setup, lines }
+    }
+
     /// The same with its own table `[vendor]`.
     pub(crate) async fn before(courier: simulator::Server, server: &str, vendor: &str) -> Self {
         let setup = Setup::new(&format!("{PORTS}{server}\n[vendor]\n{vendor}\n"));

@@ -1,7 +1,6 @@
 //! Where a call stands: its workspace, connection, app and price, for one configuration.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,9 @@ use crate::catalog::{CONNECTION_POOL, Lane};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::ids::{AppId, ConnectionId};
-use crate::quota::{AppNo, ConnectionNo, PoolId, PriceNo, Refusal, Rule, Ticket};
+use crate::quota::{
+    AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, PriceSettings, Refusal, Rule, Ticket,
+};
 
 /// Lets calls of one configuration in.
 pub struct Desk {
@@ -47,28 +48,12 @@ impl Desk {
     /// Gives the connections and apps of `plan` their places.
     pub(super) fn seat(&mut self, workspace: &Arc<Workspace>, plan: &WorkspacePlan) {
         self.apps.extend(workspace.configure(plan));
-        let pools = workspace.pools();
+        let pools: HashMap<String, PoolId> = workspace.pools().into_iter().collect();
         for (number, (id, settings)) in (0..).zip(&plan.connections) {
-            let own = &settings.pool;
-            let policies = plan.prices.iter().map(|price| {
-                let named =
-                    price.named.iter().filter_map(|(at, cost)| Some((plan.named.get(*at)?, *cost)));
-                let main = (own, price.connection);
-                let paid: Vec<_> =
-                    std::iter::once(main).chain(named).filter(|(_, cost)| *cost > 0).collect();
-                let mut text = String::new();
-                let mut known = Vec::new();
-                for (pool, _) in paid {
-                    let name = if pool.name == own.name { CONNECTION_POOL } else { &pool.name };
-                    let comma = if text.is_empty() { "" } else { ", " };
-                    let seconds = pool.window.as_secs().max(1);
-                    let _ = write!(text, "{comma}\"{name}\";q={};w={seconds}", pool.calls);
-                    let id = pools.iter().find(|(_, known)| *known == pool.name).map(|(id, _)| *id);
-                    known.extend(id.map(|id| (id, name.to_owned())));
-                }
-                let text = HeaderValue::from_str(&text).expect("pool names are visible ASCII");
-                Policy { pools: known, text }
-            });
+            let policies = plan
+                .prices
+                .iter()
+                .map(|price| Policy::of(price, &settings.pool, &plan.named, &pools));
             let seat = Seat {
                 workspace: workspace.clone(),
                 number: ConnectionNo(number),
@@ -83,7 +68,7 @@ impl Desk {
     /// # Errors
     /// The refusal, if it would be.
     pub fn ask(&self, call: &Call) -> std::result::Result<(), Error> {
-        let (seat, ticket) = self.find(call);
+        let (seat, ticket) = self.ticket(call);
         seat.workspace.ask(&ticket).map_err(refused)
     }
 
@@ -95,7 +80,7 @@ impl Desk {
         &self,
         call: &Call,
     ) -> impl Future<Output = std::result::Result<Pass, Error>> + use<> {
-        let (seat, ticket) = self.find(call);
+        let (seat, ticket) = self.ticket(call);
         let workspace = seat.workspace.clone();
         async move { workspace.admit(&ticket).await.map_err(refused) }
     }
@@ -109,36 +94,61 @@ impl Desk {
     /// `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP"): the quotas,
     /// and what the app could do now under the one that binds first.
     fn rate_limit(&self, call: &Call) -> Option<(HeaderValue, HeaderValue)> {
-        let (seat, ticket) = self.find(call);
-        let policy = seat.policies.get(usize::from(ticket.price.0))?;
+        let (seat, app, price) = self.find(call);
+        let policy = seat.policies.get(usize::from(price.0))?;
         let ids: Vec<PoolId> = policy.pools.iter().map(|(id, _)| *id).collect();
-        let rooms = seat.workspace.room(seat.number, ticket.app, &ids);
+        let rooms = seat.workspace.room(seat.number, app, &ids);
         let known =
             policy.pools.iter().zip(rooms).filter_map(|((_, name), room)| Some((name, room?)));
         let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
         let seconds = whole_seconds(room.next);
-        let limit =
-            HeaderValue::from_str(&format!("\"{name}\";r={};t={seconds}", room.calls)).ok()?;
-        Some((policy.text.clone(), limit))
+        let limit = format!("\"{name}\";r={};t={seconds}", room.calls);
+        Some((policy.text.clone(), HeaderValue::from_str(&limit).ok()?))
     }
 
-    fn find(&self, call: &Call) -> (&Seat, Ticket) {
-        let caller = &call.caller;
-        let seat = self.connections.get(&caller.connection);
-        let seat = seat.expect("every connection of the configuration has a seat");
-        let app = self.apps.get(&(caller.connection.clone(), caller.app.clone()));
-        let price = self.prices.get(&call.operation.id);
+    fn ticket(&self, call: &Call) -> (&Seat, Ticket) {
+        let (seat, app, price) = self.find(call);
         let usual = seat.workspace.usual_answer(seat.number);
         let useful = call.deadline.checked_sub(usual).unwrap_or(call.deadline);
         let latest = call.wait_until.map_or(useful, |wait: Instant| wait.min(useful));
-        let ticket = Ticket {
-            connection: seat.number,
-            app: *app.expect("every app has a number on each of its connections"),
-            price: *price.expect("every operation of the catalogue has a price"),
-            bulk: call.operation.lane == Some(Lane::Bulk),
-            latest: seat.workspace.moment_of(latest),
-        };
-        (seat, ticket)
+        let bulk = call.operation.lane == Some(Lane::Bulk);
+        let latest = seat.workspace.moment_of(latest);
+        (seat, Ticket { connection: seat.number, app, price, bulk, latest })
+    }
+
+    fn find(&self, call: &Call) -> (&Seat, AppNo, PriceNo) {
+        let caller = &call.caller;
+        let seat = self.connections.get(&caller.connection);
+        let app = self.apps.get(&(caller.connection.clone(), caller.app.clone()));
+        let price = self.prices.get(&call.operation.id);
+        (
+            seat.expect("every connection of the configuration has a seat"),
+            *app.expect("every app has a number on each of its connections"),
+            *price.expect("every operation of the catalogue has a price"),
+        )
+    }
+}
+
+impl Policy {
+    /// What an operation pays: `own` is the connection's pool, `named` are the workspace's.
+    fn of(
+        price: &PriceSettings,
+        own: &PoolSettings,
+        named: &[PoolSettings],
+        ids: &HashMap<String, PoolId>,
+    ) -> Self {
+        let others = price.named.iter().filter_map(|(at, cost)| Some((named.get(*at)?, *cost)));
+        let paid =
+            std::iter::once((own, price.connection)).chain(others).filter(|(_, cost)| *cost > 0);
+        let mut pools = Vec::new();
+        let mut items = Vec::new();
+        for (pool, _) in paid {
+            let name = if pool.name == own.name { CONNECTION_POOL } else { &pool.name };
+            items.push(format!("\"{name}\";q={};w={}", pool.calls, pool.window.as_secs().max(1)));
+            pools.extend(ids.get(&pool.name).map(|id| (*id, name.to_owned())));
+        }
+        let text = HeaderValue::from_str(&items.join(", "));
+        Self { pools, text: text.expect("names of pools are visible ASCII") }
     }
 }
 

@@ -149,13 +149,13 @@ impl Journal {
     pub(super) fn open(&mut self, workspace: &str, quota: &Quota) {
         self.files.clear();
         for (pool, known) in quota.pools().iter() {
-            let name = name_of(workspace, &*known.name);
+            let name = name_of(workspace, &known.name);
             let header =
                 Header { name: name.clone(), rest: *known.slots.rest(), slots: 0, closed: false };
             match self.create(pool, header, quota) {
                 Ok(file) => self.files.push(file),
                 Err(error) => {
-                    tracing::error!(pool = name, cause = %error, "slot state can't be written")
+                    tracing::error!(pool = name, cause = %error, "slot state can't be written");
                 }
             }
         }

@@ -215,8 +215,8 @@ impl Workspace {
         moment(self.base, instant)
     }
 
-    pub(super) fn pools(&self) -> Vec<(PoolId, String)> {
-        self.core().quota.pools().iter().map(|(id, pool)| (id, pool.name.to_string())).collect()
+    pub(super) fn pools(&self) -> Vec<(String, PoolId)> {
+        self.core().quota.pools().iter().map(|(id, pool)| (pool.name.to_string(), id)).collect()
     }
 
     pub(super) fn is_usable(&self) -> bool {
@@ -236,7 +236,7 @@ impl Workspace {
             .quota
             .pools()
             .iter()
-            .find(|(_, known)| &*&*known.name == pool)
+            .find(|(_, known)| *known.name == *pool)
             .map(|(_, known)| &known.slots);
         slots.map(crate::quota::slots::Slots::rests).unwrap_or_default()
     }
@@ -303,9 +303,9 @@ impl Core {
             match event {
                 Event::Start { place, grant, .. } => {
                     self.write(&grant);
-                    let told = self.waiting.remove(&place).map(|waiter| waiter.send(Ok(grant)));
+                    let waiter = self.waiting.remove(&place).expect("every place has its waiter");
                     // Its caller left in this moment: nothing was sent.
-                    if let Some(Err(Ok(grant))) = told {
+                    if let Err(Ok(grant)) = waiter.send(Ok(grant)) {
                         self.settle(grant, Settlement::NothingSent, now);
                     }
                 }

@@ -14,7 +14,9 @@ use crate::support::token;
 async fn press(rig: &Rig, clients: usize, time: Duration) -> usize {
     let end = Instant::now() + time;
     let calling = (0..clients).map(|n| async move {
-        let mut client = Client::h1(TcpStream::connect(rig.gateway.data).await.unwrap()).await;
+        let connect =
+            async || Client::h1(TcpStream::connect(rig.gateway.data).await.unwrap()).await;
+        let mut client = connect().await;
         let mut done = 0;
         while Instant::now() < end {
             let response = client.send("GET", "/brands", &rig.setup.acme, Vec::new()).await;
@@ -26,6 +28,8 @@ async fn press(rig: &Rig, clients: usize, time: Duration) -> usize {
             response.into_body().collect().await.unwrap();
             if let Some(pause) = pause {
                 sleep(Duration::from_millis(pause) + Duration::from_millis(n as u64)).await;
+                // The gateway may have closed a socket that rested that long.
+                client = connect().await;
             }
         }
         done

@@ -245,7 +245,7 @@ async fn saturate(seed: u64, calls: u32, windows: u32) -> (simulator::Report, us
     let setup = quota(&format!("calls = {calls}\nwindow = \"60s\"\nmax_wait = \"50s\""));
     let mut options =
         simulator::Options { seed, limits: Vec::new(), ..simulator::Options::default() };
-    options.clock.drift_ppm = if seed % 2 == 0 { 500 } else { -500 };
+    options.clock.drift_ppm = if seed.is_multiple_of(2) { 500 } else { -500 };
     options.latency = Some(simulator::Latency::Uniform { min_ms: 5.0, max_ms: 900.0 });
     let stack = Stack::with(&setup, options);
     let end = Instant::now() + Duration::from_secs(60) * windows;

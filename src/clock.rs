@@ -1,7 +1,7 @@
 //! The one clock. Everything that waits or measures uses [`Instant`], which tests can pause;
 //! wall time is for what leaves the process: log lines and key expiry.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub use tokio::time::Instant;
 
@@ -10,6 +10,19 @@ pub use tokio::time::Instant;
 #[expect(clippy::disallowed_methods, reason = "the only place that reads the wall clock")]
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// `CLOCK_BOOTTIME`: time since the boot, suspension included. It moves with [`Instant`] where a test
+/// has paused that.
+#[must_use]
+#[expect(clippy::disallowed_types, reason = "compared with the one clock, which stands for it")]
+pub fn boottime() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let boottime = Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default());
+    let (ours, real) = (Instant::now().into_std(), std::time::Instant::now());
+    (boottime + ours.saturating_duration_since(real))
+        .saturating_sub(real.saturating_duration_since(ours))
 }
 
 /// `time` as RFC 3339 in UTC with milliseconds: `2026-11-24T17:30:00.000Z`.
@@ -21,7 +34,6 @@ pub fn rfc3339(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn wall_time_is_written_in_utc_with_milliseconds() {

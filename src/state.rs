@@ -37,10 +37,28 @@ struct Inner {
 }
 
 struct VendorSide {
+    dialing: Dialing,
     dial: Arc<dyn Dial>,
     limits: HostLimits,
     uploads_total: usize,
     hosts: HashMap<(Scheme, Authority), Arc<Host>>,
+}
+
+/// Where lines to the vendor come from.
+enum Dialing {
+    /// The network, with the TLS of the configuration.
+    Configured,
+    /// Somewhere else.
+    Given(Arc<dyn Dial>),
+}
+
+impl Dialing {
+    fn by(&self, config: &Config) -> Arc<dyn Dial> {
+        match self {
+            Self::Configured => Arc::new(Dialer::new(config.vendor_tls.clone())),
+            Self::Given(dial) => dial.clone(),
+        }
+    }
 }
 
 impl State {
@@ -49,11 +67,10 @@ impl State {
     /// # Errors
     /// When the state folder can't be used.
     pub fn new(config: &Config, telemetry: Telemetry) -> Result<Self, String> {
-        let dial = Arc::new(Dialer::new(config.vendor_tls.clone()));
-        Self::with_dial(config, telemetry, dial)
+        Self::make(config, telemetry, Dialing::Configured)
     }
 
-    /// The same with another way to open lines to the vendor.
+    /// The same with another way to open lines to the vendor, whatever a reload says.
     ///
     /// # Errors
     /// When the state folder can't be used.
@@ -62,6 +79,10 @@ impl State {
         telemetry: Telemetry,
         dial: Arc<dyn Dial>,
     ) -> Result<Self, String> {
+        Self::make(config, telemetry, Dialing::Given(dial))
+    }
+
+    fn make(config: &Config, telemetry: Telemetry, dialing: Dialing) -> Result<Self, String> {
         let open = |dir: std::path::PathBuf| Store::open(&dir, config.settings.state.assume);
         let store = config.state_dir().map(open).transpose()?;
         let telemetry = Arc::new(telemetry);
@@ -75,7 +96,8 @@ impl State {
             uploads: Arc::new(Semaphore::new(uploads_total)),
             admission: Admission::new(store),
             vendor: Mutex::new(VendorSide {
-                dial,
+                dial: dialing.by(config),
+                dialing,
                 limits: host_limits(config),
                 uploads_total,
                 hosts: HashMap::new(),
@@ -94,7 +116,7 @@ impl State {
             // Octets that are held now can't be taken back; the next reload may lower further.
             vendor.uploads_total -= self.0.uploads.forget_permits(vendor.uploads_total - total);
         }
-        vendor.dial = Arc::new(Dialer::new(config.vendor_tls.clone()));
+        vendor.dial = vendor.dialing.by(config);
         if vendor.limits == host_limits(config) {
             let dial = vendor.dial.clone();
             vendor.hosts.values().for_each(|host| host.redial(dial.clone()));

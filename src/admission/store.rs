@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::workspace::moment;
 use crate::clock::{self, Instant};
@@ -79,7 +79,7 @@ impl Store {
         Clocks {
             boot: self.0.boot,
             now: moment(base, Instant::now()),
-            boottime: boottime(),
+            boottime: clock::boottime(),
             wall: clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
         }
     }
@@ -162,8 +162,6 @@ impl Journal {
     }
 
     fn create(&self, pool: PoolId, mut header: Header, quota: &Quota) -> std::io::Result<PoolFile> {
-        let path = self.store.file(&header.name);
-        let fresh = path.with_extension("new");
         let clocks = self.store.clocks(self.base);
         let states: Vec<_> =
             quota.pools().get(pool).into_iter().flat_map(|pool| pool.slots.states()).collect();
@@ -172,12 +170,13 @@ impl Journal {
         for (slot, state) in (0..).zip(states) {
             bytes.extend_from_slice(&state_file::record(slot, state, &clocks));
         }
-        let mut file =
-            OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&fresh)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        // The old file stays whole until the new one is.
-        fs::rename(&fresh, &path)?;
+        // In place and in one write: a process that is killed has done it or not. Not synced: after a
+        // power loss only a file that was closed counts.
+        let path = self.store.file(&header.name);
+        let file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        file.write_all_at(&bytes, 0)?;
+        file.set_len(bytes.len() as u64)?;
         self.store.remember(&header.name)?;
         Ok(PoolFile { pool, file, header })
     }
@@ -242,11 +241,4 @@ fn boot_id() -> [u8; 16] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     u128::from_str_radix(&digits, 16).unwrap_or_default().to_be_bytes()
-}
-
-/// Time since the boot, suspension included.
-fn boottime() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }

@@ -10,5 +10,6 @@ mod quota;
 mod restart;
 mod rig;
 mod sockets;
+mod storm;
 mod support;
 mod vendor;

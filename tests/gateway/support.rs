@@ -134,7 +134,11 @@ impl Stack {
 
     /// The same, or why the state cannot be made.
     pub(crate) fn try_with(setup: &Setup, options: simulator::Options) -> Result<Self, String> {
-        let courier = simulator::Server::new(options);
+        Self::before(setup, simulator::Server::new(options))
+    }
+
+    /// A gateway before a simulator that was there before it.
+    pub(crate) fn before(setup: &Setup, courier: simulator::Server) -> Result<Self, String> {
         let pipes = Arc::new(Pipes { courier: courier.clone(), opened: Mutex::new(0) });
         let lines = Lines::default();
         let telemetry = Telemetry { metrics: Arc::default(), access: lines.log() };

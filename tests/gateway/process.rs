@@ -257,3 +257,35 @@ async fn simulate_prints_its_address_and_refuses_a_script_that_it_does_not_under
         "{text}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_gateway_remembers_the_calls_that_were_under_way() {
+    let (courier, vendor) = courier().await;
+    let dir = std::env::temp_dir().join(format!("tollgate-killed-{}", RandomId::new()));
+    let head = format!(
+        "{PORTS}[vendor]\nbase_url = \"http://{vendor}\"\n[state]\ndir = '{}'\n",
+        dir.display()
+    );
+    let setup = Setup::with_quota(&head, "[quota]\ncalls = 3\n");
+    let mut first = Process::start(&setup);
+    let slow = format!(
+        "GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 60000\r\n\r\n",
+        setup.acme
+    );
+    let data = first.data;
+    let call = tokio::spawn(async move { raw(data, slow.as_bytes(), "").await });
+    while crate::support::arrived(&courier).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(status(first.data, "/messages", &setup.acme).await, 200);
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    assert_eq!(call.await.unwrap(), "");
+    let second = Process::start(&setup);
+    assert_eq!(status(second.data, "/messages", &setup.acme).await, 200);
+    assert_eq!(
+        status(second.data, "/messages", &setup.acme).await,
+        429,
+        "one rests, one may still be counted"
+    );
+}

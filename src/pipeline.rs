@@ -38,7 +38,7 @@ impl Pipeline {
     #[must_use]
     pub fn build(config: &Config, state: &State) -> Self {
         let server = &config.settings.server;
-        let desk = Arc::new(state.desk(config));
+        let desk = state.desk();
         // Below the seam: a `Call`, and services that are always ready.
         let stages = ServiceBuilder::new()
             // the caller's deadline ends here; a call that was sent goes on without its caller

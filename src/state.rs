@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use http::uri::{Authority, Scheme};
 use tokio::sync::Semaphore;
 
@@ -32,6 +33,7 @@ struct Inner {
     ready: AtomicBool,
     uploads: Arc<Semaphore>,
     admission: Admission,
+    desk: ArcSwap<Desk>,
     /// std, not tokio: changed by a reload only, read when a pipeline is built.
     vendor: Mutex<VendorSide>,
 }
@@ -85,6 +87,7 @@ impl State {
     fn make(config: &Config, telemetry: Telemetry, dialing: Dialing) -> Result<Self, String> {
         let open = |dir: std::path::PathBuf| Store::open(&dir, config.settings.state.assume);
         let store = config.state_dir().map(open).transpose()?;
+        let admission = Admission::new(store);
         let telemetry = Arc::new(telemetry);
         let uploads_total = config.settings.server.uploads_total.get();
         Ok(Self(Arc::new(Inner {
@@ -94,7 +97,8 @@ impl State {
             telemetry,
             ready: AtomicBool::new(true),
             uploads: Arc::new(Semaphore::new(uploads_total)),
-            admission: Admission::new(store),
+            desk: ArcSwap::from_pointee(admission.desk(plan::plan(config))),
+            admission,
             vendor: Mutex::new(VendorSide {
                 dial: dialing.by(config),
                 dialing,
@@ -107,6 +111,7 @@ impl State {
 
     /// Takes over what a reload may change. Call it before the new pipeline is built.
     pub fn reconfigure(&self, config: &Config) {
+        self.0.desk.store(Arc::new(self.0.admission.desk(plan::plan(config))));
         let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
         let total = config.settings.server.uploads_total.get();
         if total > vendor.uploads_total {
@@ -167,10 +172,10 @@ impl State {
         &self.0.telemetry.metrics
     }
 
-    /// Where calls stand under `config`. Quotas that it changes are changed with this.
+    /// Where calls stand in the quotas.
     #[must_use]
-    pub fn desk(&self, config: &Config) -> Desk {
-        self.0.admission.desk(plan::plan(config))
+    pub fn desk(&self) -> Arc<Desk> {
+        self.0.desk.load_full()
     }
 
     /// The quotas, for an operator's changes.

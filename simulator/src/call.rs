@@ -15,6 +15,8 @@ use crate::time::Wall;
 pub(crate) struct Call<'a> {
     /// The matched row.
     pub(crate) row: &'a Row,
+    /// The raw path.
+    pub(crate) path: &'a str,
     /// The parameters, decoded.
     pub(crate) params: Vec<String>,
     /// The query, decoded.
@@ -155,10 +157,15 @@ impl Call<'_> {
             Envelope::Results => json!({ "paging": paging, "results": rows }),
             Envelope::Items => json!({ "items": rows, "paging": paging }),
             Envelope::Tenants => {
-                json!({ "cursor": cursor, "has_more": more, "items": rows, "type": "list", "url": self.row.path })
+                json!({ "cursor": cursor, "has_more": more, "items": rows, "type": "list", "url": self.path })
             }
             Envelope::Templates => json!({ "cursor": cursor, "templates": rows }),
             Envelope::Tokens => json!({ "tokens": rows }),
+            Envelope::Runs if more => json!({ "next_cursor": cursor, "runs": rows }),
+            Envelope::Runs => json!({ "runs": rows }),
+            Envelope::Steps => json!({ "steps": rows }),
+            Envelope::Checks => json!({ "checks": rows }),
+            Envelope::Versions => json!({ "paging": paging, "versions": rows }),
         })
     }
 

@@ -28,6 +28,7 @@ impl Simulator {
         };
         let mut call = Call {
             row: asked.row,
+            path: target::split(&asked.request.target).0,
             params: asked.params.iter().map(|p| target::decode(p)).collect(),
             query: &asked.query,
             body: &asked.request.body,
@@ -46,7 +47,7 @@ impl Simulator {
                     && asked.row.connector.is_none()
                     && options.switches.unknown_generic == Unknown::Empty =>
             {
-                Ok(Success::Json(serde_json::json!({ "id": call.params.last(), "version": 0 })))
+                Ok(Success::Json(ops::generic::placeholder(&call)))
             }
             outcome => outcome,
         };

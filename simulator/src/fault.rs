@@ -112,7 +112,7 @@ pub enum Answer {
         /// `Location`.
         location: String,
     },
-    /// The real status with a JSON content type and no body (courier.md 3.4).
+    /// The real status (200 for a 204) with a JSON content type and no body (courier.md 3.4).
     EmptyJson,
     /// 200 with a JSON document of so many bytes.
     Large {

@@ -36,10 +36,11 @@ pub(crate) fn substitute(reply: &mut Reply, effect: &Effect, token: &str) {
             reply.set("location", location);
             reply
         }
-        Answer::EmptyJson => Reply {
-            body: Body::Bytes(Bytes::new()),
-            ..Reply::text(reply.status, "application/json", "")
-        },
+        // A 204 has neither type nor body, so it can't be the trap: the row's other answer is.
+        Answer::EmptyJson => {
+            let status = if reply.status == 204 { 200 } else { reply.status };
+            Reply::text(status, "application/json", "")
+        }
         Answer::Large { bytes } => Reply {
             body: Body::Filler((*bytes).max(16)),
             ..Reply::text(200, "application/json", "")

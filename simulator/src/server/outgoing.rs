@@ -148,7 +148,8 @@ fn head(reply: &Reply, close: bool) -> Vec<u8> {
         text.extend([name, ": ", value, "\r\n"]);
     }
     match reply.delivery.framing {
-        Framing::Length if matches!(reply.status, 204 | 304) => {}
+        // RFC 9112, 6.1 and 6.3: these end with their head, and a framing field on a 204 is forbidden.
+        Framing::Length | Framing::Chunked if matches!(reply.status, 204 | 304) => {}
         Framing::Length => text.push_str(&format!("content-length: {}\r\n", reply.body.len())),
         Framing::Chunked => text.push_str("transfer-encoding: chunked\r\n"),
         Framing::Close => {}

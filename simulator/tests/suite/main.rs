@@ -8,6 +8,7 @@ mod faults;
 mod http1;
 mod http2;
 mod keys;
+mod likeness;
 mod limits;
 mod million;
 mod promises;

@@ -25,12 +25,11 @@ fn put_list(sim: &mut Simulator, now: Micros) -> Reply {
 #[test]
 fn a_late_effect_shows_only_after_its_time_and_writes_meanwhile_are_not_lost() {
     let mut sim = sim();
-    let name =
-        |sim: &mut Simulator, ms| {
-            sim.handle(Micros::from_millis(ms), Request::new("GET", "/lists/a").token("t")).value()
+    let name = |sim: &mut Simulator, ms| {
+        sim.handle(Micros::from_millis(ms), Request::new("GET", "/lists/a").token("t")).value()
                 ["name"]
                 .clone()
-        };
+    };
     put_list(&mut sim, NOW);
     let late = Request::new("PUT", "/lists/a")
         .token("t")

@@ -83,6 +83,10 @@ fn respond(options: &Options, row: &Row, outcome: Outcome) -> Reply {
     let status =
         options.switches.statuses.get(&row.id).or(row.statuses.first()).copied().unwrap_or(200);
     match outcome {
+        // OA: this one row leaves the type out.
+        Err(failure) if failure.status == 400 && row.id == "automations.list" => {
+            Reply::json(400, &serde_json::json!({ "message": failure.message }))
+        }
         Err(failure) => failure.reply(),
         Ok(_) if status == 204 => Reply::empty(204),
         Ok(Success::Done) if status == 200 => {

@@ -109,6 +109,7 @@ pub(crate) fn apply(reply: &mut Reply, effect: &Effect, token: &str) {
         Some(Wire::Cut { after }) => reply.delivery.end = End::Cut(*after),
         Some(Wire::Reset { after }) => reply.delivery.end = End::Reset(*after),
         Some(Wire::BlackHole) => reply.delivery.end = End::BlackHole,
+        Some(Wire::RefusedStream) => reply.delivery.end = End::Refused,
         Some(Wire::GoAway) => reply.delivery.last = true,
         Some(Wire::CloseDelimited) => reply.delivery.framing = Framing::Close,
         Some(Wire::MalformedHead { form }) => reply.delivery.raw = Some(broken::head(*form).into()),

@@ -157,10 +157,8 @@ fn update_profile(call: &mut Call<'_>, body: &Map<String, Value>, step: &Value) 
         .or_else(|| body.get("recipient").and_then(Value::as_str))
         .map(str::to_owned);
     if let Some(user) = user.filter(|_| step["profile"].is_object()) {
-        let mut profile = call.state.profiles.get(&user).cloned().unwrap_or_else(|| json!({}));
-        profiles::deep_merge(&mut profile, &step["profile"]);
-        call.state.profiles.insert(&user, profile);
-        super::audiences::later(call, super::audiences::Due::User(user));
+        // A step has no answer of its own: a profile that there is no room for is left out.
+        drop(profiles::merge_into(call, &user, &step["profile"]));
     }
 }
 

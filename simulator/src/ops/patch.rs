@@ -52,11 +52,7 @@ fn add(doc: &mut Value, path: &str, value: Value) -> Result<(), String> {
         }
         Value::Array(list) if key == "-" => list.push(value),
         Value::Array(list) => {
-            let at = key
-                .parse::<usize>()
-                .ok()
-                .filter(|at| *at <= list.len())
-                .ok_or_else(|| missing(path))?;
+            let at = index(&key).filter(|at| *at <= list.len()).ok_or_else(|| missing(path))?;
             list.insert(at, value);
         }
         _ => return Err(missing(path)),
@@ -68,9 +64,7 @@ fn remove(doc: &mut Value, path: &str) -> Result<Value, String> {
     let (parent, key) = split(path).ok_or_else(|| missing(path))?;
     match find(doc, parent)? {
         Value::Object(map) => map.remove(&key),
-        Value::Array(list) => {
-            key.parse::<usize>().ok().filter(|at| *at < list.len()).map(|at| list.remove(at))
-        }
+        Value::Array(list) => index(&key).filter(|at| *at < list.len()).map(|at| list.remove(at)),
         _ => None,
     }
     .ok_or_else(|| missing(path))
@@ -80,6 +74,12 @@ fn remove(doc: &mut Value, path: &str) -> Result<Value, String> {
 fn split(path: &str) -> Option<(&str, String)> {
     let (parent, key) = path.rsplit_once('/')?;
     Some((parent, key.replace("~1", "/").replace("~0", "~")))
+}
+
+/// An array index: digits, and no zero before others (RFC 6901, 4).
+fn index(key: &str) -> Option<usize> {
+    let plain = key == "0" || !key.starts_with('0') && key.bytes().all(|b| b.is_ascii_digit());
+    key.parse().ok().filter(|_| plain)
 }
 
 fn missing(path: &str) -> String {
@@ -115,6 +115,11 @@ mod tests {
             json!({ "op": "replace", "path": "/x", "value": 1 }),
             json!({ "op": "test", "path": "/a", "value": 2 }),
             json!({ "op": "add", "path": "/b/9", "value": 1 }),
+            json!({ "op": "add", "path": "/b/+0", "value": 1 }),
+            json!({ "op": "add", "path": "/b/00", "value": 1 }),
+            json!({ "op": "add", "path": "/a/b", "value": 1 }),
+            json!({ "op": "remove", "path": "" }),
+            json!({ "op": "move", "from": "/b", "path": "/b/0" }),
             json!({ "op": "fly", "path": "/a" }),
             json!({ "path": "/a" }),
             json!({ "op": "add", "path": "/a" }),

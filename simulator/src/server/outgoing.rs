@@ -60,7 +60,7 @@ pub(super) async fn write<I: AsyncWrite + Unpin>(
 ) -> (Written, u64) {
     let stop = match reply.delivery.end {
         End::Cut(after) | End::Reset(after) => Some(after),
-        End::BlackHole => Some(0),
+        End::BlackHole | End::Refused => Some(0),
         End::Complete => None,
     };
     let mut writer = Writer { io, sent: 0, stop };

@@ -170,6 +170,26 @@ mod tests {
     }
 
     #[test]
+    fn refused_calls_count_where_the_rule_says_so() {
+        for (count_refused, last) in [(false, Ok(())), (true, Err(Refused { wait: 40, calls: 1 }))]
+        {
+            let rule = LimitRule { count_refused, ..LimitRule::global(1, 0) };
+            let mut l = Limits::new(vec![LimitRule { window_ms: 1, ..rule }]);
+            l.take("a", "t", "w", 0).unwrap();
+            l.take("a", "t", "w", 100).unwrap_err();
+            assert_eq!(l.take("a", "t", "w", 1060), last);
+        }
+    }
+
+    #[test]
+    fn of_two_limits_that_refuse_the_longer_wait_is_told() {
+        let rules = [(1, 10), (1, 50), (1, 20)].map(|(calls, ms)| LimitRule::global(calls, ms));
+        let mut l = Limits::new(rules.to_vec());
+        l.take("a", "t", "w", 0).unwrap();
+        assert_eq!(l.take("a", "t", "w", 0), Err(Refused { wait: 50_000, calls: 1 }));
+    }
+
+    #[test]
     fn a_call_that_one_limit_refuses_costs_the_other_nothing() {
         let mut l = Limits::new(vec![LimitRule::per_minute("a", 1), LimitRule::global(2, 60_000)]);
         l.take("a", "t", "w", 0).unwrap();

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn each_operation_does_what_the_rfc_says() {
-        let mut doc = json!({ "a": 1, "b": [1, 2], "c/d": 5 });
+        let mut doc = json!({ "a": 1, "b": [1, 2], "c/d": 5, "~1": 3 });
         let operations = json!([
             { "op": "test", "path": "/a", "value": 1 },
             { "op": "add", "path": "/b/1", "value": 9 },
@@ -103,6 +103,7 @@ mod tests {
             { "op": "move", "from": "/a", "path": "/e" },
             { "op": "copy", "from": "/e", "path": "/f" },
             { "op": "replace", "path": "/c~1d", "value": 6 },
+            { "op": "remove", "path": "/~01" },
         ]);
         apply(&mut doc, operations.as_array().unwrap()).unwrap();
         assert_eq!(doc, json!({ "b": [9, 2, 7], "c/d": 6, "e": 1, "f": 1 }));

@@ -1,6 +1,8 @@
 //! The simulator from outside: one program, one module a family of promises.
 
 mod admin;
+mod audiences;
+mod bounds;
 mod catalogue;
 mod common;
 mod determinism;

@@ -58,6 +58,19 @@ fn a_deleted_list_comes_back_with_its_subscribers() {
 }
 
 #[test]
+fn subscribing_again_changes_the_preferences_and_not_when_it_began() {
+    let mut c = Courier::new();
+    for (ms, preferences) in [(0, json!({ "n": 1 })), (5000, json!({ "n": 2 }))] {
+        c.later(ms);
+        let one = json!({ "recipients": [{ "recipientId": "u", "preferences": preferences }] });
+        c.expect(204, "POST", "/lists/l/subscriptions", one);
+        let items = c.expect(200, "GET", "/lists/l/subscriptions", Value::Null)["items"].clone();
+        let wanted = json!({ "recipientId": "u", "created": "2026-01-02T03:04:05.000Z", "preferences": preferences });
+        assert_eq!(items, json!([wanted]));
+    }
+}
+
+#[test]
 fn an_audience_follows_profiles_a_moment_later() {
     let mut c = Courier::new();
     let filter = json!({ "operator": "AND", "filters": [{ "operator": "EQ", "path": "title", "value": "engineer" }] });

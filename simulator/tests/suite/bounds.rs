@@ -48,6 +48,13 @@ fn a_full_collection_takes_changes_and_nothing_new() {
     let three = json!({ "recipients": [{ "recipientId": "1" }, { "recipientId": "2" }, { "recipientId": "3" }] });
     c.expect(507, "POST", "/lists/a/subscriptions", three);
     assert_eq!(rows(&mut c, "/lists/a/subscriptions", "items"), 0);
+    for (user, status) in [("1", 204), ("2", 204), ("2", 204), ("3", 507)] {
+        c.expect(status, "PUT", &format!("/lists/a/subscriptions/{user}"), json!({}));
+    }
+    for (user, status) in [("2", 200), ("3", 507)] {
+        let lists = json!({ "lists": [{ "listId": "a" }] });
+        c.expect(status, "POST", &format!("/profiles/{user}/lists"), lists);
+    }
 }
 
 #[test]

@@ -31,6 +31,9 @@ fn main() {
 fn mixed(n: u64, dice: u64) -> Request {
     let (user, list, token) = (dice % 5000, dice / 7 % 200, format!("t{}", n % 4));
     let request = match dice / 11 % 20 {
+        // Every ten seconds somebody redefines an audience, far more often than by hand; each time all profiles are looked at.
+        _ if n % 1000 == 999 => Request::new("PUT", &format!("/audiences/a{}", user % 5))
+            .json(&json!({ "filter": { "operator": "GT", "path": "age", "value": user } })),
         0..=6 => Request::new("POST", "/send")
             .header("idempotency-key", &format!("k{n}"))
             .json(&json!({ "message": { "to": { "user_id": format!("u{user}") }, "content": { "title": "t", "body": format!("b{n}") } } })),
@@ -42,9 +45,6 @@ fn mixed(n: u64, dice: u64) -> Request {
         15 => Request::new("GET", &format!("/lists/l{list}/subscriptions")),
         16 => Request::new("GET", "/lists"),
         17 => Request::new("GET", "/messages"),
-        // Audiences are changed by hand, so seldom; each change looks at every profile.
-        18 if n < 10_000 && dice.is_multiple_of(10) => Request::new("PUT", &format!("/audiences/a{}", user % 5))
-            .json(&json!({ "filter": { "operator": "GT", "path": "age", "value": user } })),
         18 => Request::new("GET", &format!("/audiences/a{}/members", user % 5)),
         _ => Request::new("GET", "/tenants"),
     };

@@ -42,7 +42,23 @@ async fn run() -> Result<(), String> {
     {
         println!("listening on {bound}");
     }
-    let stop = async { drop(tokio::signal::ctrl_c().await) };
-    Server::new(options).serve(listener, stop).await;
+    Server::new(options).serve(listener, asked_to_stop()).await;
     Ok(())
+}
+
+/// Ctrl-C, or the SIGTERM that a supervisor sends: both are a wish, not a failure.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => drop(interrupted),
+        () = terminated => {}
+    }
 }

@@ -6,7 +6,7 @@ use crate::catalogue::{Envelope, Row};
 use crate::ids::Ids;
 use crate::reply::Reply;
 use crate::state::{Release, State};
-use crate::switches::Switches;
+use crate::switches::{AuditTarget, Switches};
 use crate::table::{BadCursor, Page};
 use crate::target::Query;
 use crate::time::Wall;
@@ -15,6 +15,8 @@ use crate::time::Wall;
 pub(crate) struct Call<'a> {
     /// The matched row.
     pub(crate) row: &'a Row,
+    /// The raw path.
+    pub(crate) path: &'a str,
     /// The parameters, decoded.
     pub(crate) params: Vec<String>,
     /// The query, decoded.
@@ -139,6 +141,9 @@ impl Call<'_> {
             return Ok(self.switches.page_size);
         };
         match text.parse::<usize>() {
+            Ok(n) if n > self.switches.max_limit && self.switches.reject_large_limit => {
+                Err(Failure::invalid(format!("limit should be <= {}", self.switches.max_limit)))
+            }
             Ok(n) if n > 0 => Ok(n.min(self.switches.max_limit)),
             _ => Err(Failure::invalid("limit should be a positive integer")),
         }
@@ -155,18 +160,28 @@ impl Call<'_> {
             Envelope::Results => json!({ "paging": paging, "results": rows }),
             Envelope::Items => json!({ "items": rows, "paging": paging }),
             Envelope::Tenants => {
-                json!({ "cursor": cursor, "has_more": more, "items": rows, "type": "list", "url": self.row.path })
+                json!({ "cursor": cursor, "has_more": more, "items": rows, "type": "list", "url": self.path })
             }
             Envelope::Templates => json!({ "cursor": cursor, "templates": rows }),
             Envelope::Tokens => json!({ "tokens": rows }),
+            Envelope::Runs if more => json!({ "next_cursor": cursor, "runs": rows }),
+            Envelope::Runs => json!({ "runs": rows }),
+            Envelope::Steps => json!({ "steps": rows }),
+            Envelope::Checks => json!({ "checks": rows }),
+            Envelope::Versions => json!({ "paging": paging, "versions": rows }),
         })
     }
 
     /// Writes one audit event; the oldest makes room.
     pub(crate) fn audit(&mut self, kind: &str, target: &str) {
         let id = self.ids.nano();
+        let email = format!("{}@example.com", self.actor);
+        let target = match self.switches.audit_target {
+            AuditTarget::Text => json!(target),
+            AuditTarget::Object => json!({ "id": target, "email": email }),
+        };
         let event = json!({
-            "auditEventId": id, "actor": { "id": self.actor, "email": format!("{}@example.com", self.actor) },
+            "auditEventId": id, "actor": { "id": self.actor, "email": email },
             "target": target, "source": "api", "timestamp": self.wall.iso(), "type": kind,
         });
         self.state.audit.insert(&id, event);

@@ -17,8 +17,14 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Reads the credential; the refusal if there is none, or one that isn't accepted.
-    pub(crate) fn of(request: &Request, options: &Options) -> Result<Self, Box<Reply>> {
-        let refuse = || Box::new(refusal::credential(options.switches.auth_status));
+    pub(crate) fn of(
+        request: &Request,
+        operation: &str,
+        options: &Options,
+    ) -> Result<Self, Box<Reply>> {
+        let status = options.switches.auth_statuses.get(operation);
+        let status = status.copied().unwrap_or(options.switches.auth_status);
+        let refuse = || Box::new(refusal::credential(status));
         let token = request.bearer().ok_or_else(refuse)?;
         // A key of the gateway itself must never get this far: no workspace is behind it.
         if token.starts_with("tg_") || options.rejected_tokens.contains(token) {

@@ -19,6 +19,14 @@ pub enum Envelope {
     Templates,
     /// `{"tokens":[…]}` (OA).
     Tokens,
+    /// `{"next_cursor":…,"runs":[…]}` (PY).
+    Runs,
+    /// `{"steps":[…]}`, all of them (PY).
+    Steps,
+    /// `{"checks":[…]}`, all of them (PY).
+    Checks,
+    /// `{"paging":{…},"versions":[…]}` (PY).
+    Versions,
 }
 
 /// One operation.

@@ -1,6 +1,7 @@
 //! The vendor's own clock: it may start elsewhere, run fast or slow, jump, or move only when told.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::time::{Micros, Wall};
 
@@ -22,6 +23,7 @@ pub struct ClockOptions {
     /// What makes time pass.
     pub mode: Mode,
     /// The first instant, as `2026-01-02T03:04:05.000Z`, or `real` for the machine's time when the server is made.
+    #[serde(deserialize_with = "epoch")]
     pub epoch: String,
     /// In step mode: how far one write moves the clock, in ms.
     pub step_ms: u64,
@@ -29,6 +31,16 @@ pub struct ClockOptions {
     pub skew_ms: i64,
     /// How much faster (or slower) than the caller's time it runs, in parts per million.
     pub drift_ppm: i64,
+}
+
+fn epoch<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if text != "real" && Wall::parse_iso(&text).is_none() {
+        return Err(D::Error::custom(format!(
+            "epoch: {text:?} is neither \"real\" nor like 2026-01-02T03:04:05.000Z"
+        )));
+    }
+    Ok(text)
 }
 
 impl Default for ClockOptions {

@@ -42,8 +42,19 @@ pub(crate) enum Moment {
 
 const MOMENTS: [Moment; 3] = [Moment::Arrival, Moment::Between, Moment::Answer];
 
-/// The largest counts ever seen in any window, for one moment of counting.
+/// The largest counts of one phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Phase {
+    /// How far the windows' edges are shifted, in ms.
+    pub phase_ms: u64,
+    /// In any fixed window.
+    pub fixed: f64,
+    /// By the weighted estimate of two windows.
+    pub weighted: f64,
+}
+
+/// The largest counts ever seen in any window, for one moment of counting.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Largest {
     /// In any sliding window.
     pub sliding: f64,
@@ -53,10 +64,12 @@ pub struct Largest {
     pub weighted: f64,
     /// All calls.
     pub total: u64,
+    /// Each phase by itself; empty before the first call.
+    pub phases: Vec<Phase>,
 }
 
 /// The largest counts at each of the three moments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
     /// Counted at arrival.
     pub arrival: Largest,
@@ -69,7 +82,7 @@ pub struct Report {
 impl Report {
     /// The largest exact count (sliding or fixed) at any moment.
     pub fn worst(&self) -> f64 {
-        [self.arrival, self.between, self.answer]
+        [&self.arrival, &self.between, &self.answer]
             .iter()
             .map(|l| l.sliding.max(l.fixed))
             .fold(0.0, f64::max)
@@ -77,34 +90,40 @@ impl Report {
 }
 
 struct Meter {
-    windows: Vec<(Algorithm, Window)>,
+    sliding: Window,
+    /// A fixed and a weighted window of each phase, in the order of `largest.phases`.
+    pairs: Vec<[Window; 2]>,
     largest: Largest,
 }
 
 impl Meter {
     fn new(options: &CountersOptions) -> Self {
         let window = options.window_ms.saturating_mul(1000).max(1);
-        let phases = options.phases.clamp(1, MOST_PHASES);
-        let mut windows = vec![(Algorithm::Sliding, Window::new(Algorithm::Sliding, window, 0))];
-        for n in 0..phases {
-            for algorithm in [Algorithm::Fixed, Algorithm::Weighted] {
-                windows.push((algorithm, Window::new(algorithm, window, window / phases * n)));
-            }
+        let count = options.phases.clamp(1, MOST_PHASES);
+        let shifts = (0..count).map(|n| window / count * n);
+        let pair =
+            |shift| [Algorithm::Fixed, Algorithm::Weighted].map(|a| Window::new(a, window, shift));
+        let phase = |shift| Phase { phase_ms: shift / 1000, ..Phase::default() };
+        Self {
+            sliding: Window::new(Algorithm::Sliding, window, 0),
+            pairs: shifts.clone().map(pair).collect(),
+            largest: Largest { phases: shifts.map(phase).collect(), ..Largest::default() },
         }
-        Self { windows, largest: Largest::default() }
     }
 
     fn add(&mut self, at: u64) {
-        self.largest.total += 1;
-        for (algorithm, window) in &mut self.windows {
+        let Self { sliding, pairs, largest } = self;
+        let counted = |window: &mut Window| {
             window.add(at);
-            let count = window.count(at);
-            let most = match algorithm {
-                Algorithm::Sliding => &mut self.largest.sliding,
-                Algorithm::Fixed => &mut self.largest.fixed,
-                Algorithm::Weighted => &mut self.largest.weighted,
-            };
-            *most = most.max(count);
+            window.count(at)
+        };
+        largest.total += 1;
+        largest.sliding = largest.sliding.max(counted(sliding));
+        for ([fixed, weighted], most) in pairs.iter_mut().zip(&mut largest.phases) {
+            most.fixed = most.fixed.max(counted(fixed));
+            most.weighted = most.weighted.max(counted(weighted));
+            largest.fixed = largest.fixed.max(most.fixed);
+            largest.weighted = largest.weighted.max(most.weighted);
         }
     }
 }
@@ -181,7 +200,8 @@ impl Counters {
 
     fn report_of(&self, meter: usize) -> Report {
         let [arrival, between, answer] = &self.meters[meter];
-        Report { arrival: arrival.largest, between: between.largest, answer: answer.largest }
+        let [arrival, between, answer] = [arrival, between, answer].map(|m| m.largest.clone());
+        Report { arrival, between, answer }
     }
 
     fn advance(&mut self, at: u64) {
@@ -229,6 +249,20 @@ mod tests {
         assert_eq!((r.arrival.sliding, r.arrival.fixed), (100.0, 50.0));
         assert!(r.arrival.weighted > 98.0);
         assert_eq!(c.report("t", Some("lists.put"), 70_000_000), r);
+    }
+
+    #[test]
+    fn each_phase_of_fixed_and_weighted_windows_has_its_own_largest_count() {
+        let mut c = Counters::new(&CountersOptions { window_ms: 60_000, phases: 4, keys: 10 });
+        // Three calls on each side of the edge of the first phase, which the third does not have.
+        for at in [59, 59, 59, 61, 61, 61] {
+            c.record("t", "x", at * 1_000_000, at * 1_000_000);
+        }
+        let phases = c.report("t", None, 61_000_000).arrival.phases;
+        let shown: Vec<_> = phases.iter().map(|p| (p.phase_ms, p.fixed)).collect();
+        assert_eq!(shown, [(0, 3.0), (15_000, 6.0), (30_000, 6.0), (45_000, 6.0)]);
+        assert_eq!(phases[0].weighted, 3.0f64.mul_add(59.0 / 60.0, 3.0));
+        assert_eq!(phases[2].weighted, 6.0);
     }
 
     #[test]

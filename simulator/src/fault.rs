@@ -56,7 +56,7 @@ pub struct Effect {
     pub latency: Option<Latency>,
     /// Reads see the state from before this write for so many ms: an effect that is finished only after the answer.
     pub late_effect_ms: Option<u64>,
-    /// Whether the call takes effect. By default yes, unless `answer` is an error or a redirect.
+    /// Whether the call takes effect. By default yes, unless `answer` is an error or a redirect, or the stream is refused.
     pub commit: Option<bool>,
     /// Another answer.
     pub answer: Option<Answer>,
@@ -112,7 +112,7 @@ pub enum Answer {
         /// `Location`.
         location: String,
     },
-    /// The real status with a JSON content type and no body (courier.md 3.4).
+    /// The real status (200 for a 204) with a JSON content type and no body (courier.md 3.4).
     EmptyJson,
     /// 200 with a JSON document of so many bytes.
     Large {
@@ -155,6 +155,9 @@ pub enum Wire {
     CloseDelimited,
     /// The answer is the socket's last: `Connection: close`, or GOAWAY on HTTP/2.
     GoAway,
+    /// RST_STREAM with REFUSED_STREAM, and no effect: HTTP/2's word for "not begun, ask again" (RFC 9113, 8.7). On HTTP/1.1 the
+    /// socket ends without an answer.
+    RefusedStream,
     /// A head that breaks the grammar.
     MalformedHead {
         /// How.
@@ -218,6 +221,7 @@ impl Effect {
     /// Whether the call takes effect.
     pub fn commits(&self) -> bool {
         self.commit.unwrap_or(match &self.answer {
+            None if matches!(self.wire, Some(Wire::RefusedStream)) => false,
             None | Some(Answer::EmptyJson | Answer::Large { .. }) => true,
             Some(Answer::Status { status, .. }) => *status < 300,
             Some(

@@ -113,6 +113,10 @@ impl Faults {
 
 /// Reads a fault from a request header: a whole [`Fault`], or an [`Effect`] alone.
 pub(crate) fn parse_header(text: &str) -> Result<Fault, String> {
+    // serde would take a list for a structure, member by member.
+    if !text.trim_start().starts_with('{') {
+        return Err("an object is needed".into());
+    }
     if let Ok(fault) = serde_json::from_str::<Fault>(text) {
         return Ok(fault);
     }
@@ -154,14 +158,39 @@ mod tests {
 
     #[test]
     fn bursts_come_and_go_with_time() {
-        let mut f = Faults::new(
-            &[fault(
-                r#"{"when":{"every_ms":1000,"for_ms":100},"effect":{"answer":{"kind":"rate_limited"}}}"#,
-            )],
-            1,
-        );
-        assert!(f.pick(&call("x")).is_none());
-        assert!(f.pick(&Candidate { now: Micros::from_millis(3050), ..call("x") }).is_some());
+        let burst = r#"{"when":{"from_ms":500,"until_ms":2050,"every_ms":1000,"for_ms":100},"effect":{"gzip":true}}"#;
+        let mut f = Faults::new(&[fault(burst)], 1);
+        let mut hit =
+            |ms| f.pick(&Candidate { now: Micros::from_millis(ms), ..call("x") }).is_some();
+        let times = [0, 499, 500, 999, 1000, 1099, 1100, 2000, 2049, 2050, 3000];
+        let hits: Vec<u64> = times.into_iter().filter(|ms| hit(*ms)).collect();
+        assert_eq!(hits, [1000, 1099, 2000, 2049]);
+    }
+
+    #[test]
+    fn each_condition_spares_the_calls_that_it_does_not_name() {
+        for (field, fits, other) in [
+            ("operation", "lists.put", "lists.puts"),
+            ("method", "PUT", "GET"),
+            ("path", "/lists", "/brands"),
+            ("token", "t", "u"),
+        ] {
+            for (value, hits) in [(fits, true), (other, false)] {
+                let rule =
+                    format!(r#"{{"when":{{"{field}":"{value}"}},"effect":{{"gzip":true}}}}"#);
+                let mut f = Faults::new(&[fault(&rule)], 1);
+                assert_eq!(f.pick(&call("lists.put")).is_some(), hits, "{field} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_in_a_header_is_over_after_its_times_whoever_repeats_it() {
+        let rule = r#"{"id":"one","when":{"times":2},"effect":{"gzip":true}}"#;
+        let mut f = Faults::new(&[], 1);
+        let hits = [1, 2, 3].map(|_| f.from_header(fault(rule)).is_some());
+        assert_eq!(hits, [true, true, false]);
+        assert!(f.from_header(fault(&rule.replace("one", "two"))).is_some());
     }
 
     #[test]
@@ -181,6 +210,8 @@ mod tests {
         assert!(effect(r#"{"wire":{"kind":"cut","after":0}}"#));
         assert!(!effect(r#"{"answer":{"kind":"status","status":500}}"#));
         assert!(effect(r#"{"answer":{"kind":"status","status":500},"commit":true}"#));
-        assert!(parse_header(r#"{"unheard":1}"#).is_err());
+        for text in [r#"{"unheard":1}"#, "[null,null,false]", "", "true"] {
+            assert!(parse_header(text).is_err(), "{text}");
+        }
     }
 }

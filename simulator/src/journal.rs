@@ -240,6 +240,8 @@ mod tests {
         assert_eq!((j.total(), j.dropped()), (5, 2));
         j.add(entry(&"x".repeat(2000), "", false));
         assert_eq!(j.entries().count(), 0);
+        j.add(entry("/send", "1", true));
+        assert_eq!(j.entries().count(), 1);
     }
 
     #[test]

@@ -79,6 +79,21 @@ mod tests {
     }
 
     #[test]
+    fn an_even_one_stays_between_its_ends_and_a_memoryless_one_has_its_mean() {
+        let mut dice = Rng::new(3);
+        let even = Latency::Uniform { min_ms: 50.0, max_ms: 60.0 };
+        let draws: Vec<u64> = (0..1000).map(|_| even.draw(&mut dice).0).collect();
+        assert!(draws.iter().all(|us| (50_000..60_000).contains(us)));
+        assert!(draws.iter().any(|us| *us < 51_000) && draws.iter().any(|us| *us > 59_000));
+        let rare = Latency::Exponential { mean_ms: 100.0 };
+        let draws: Vec<u64> = (0..10_000).map(|_| rare.draw(&mut dice).0).collect();
+        let mean = draws.iter().sum::<u64>() / 10_000;
+        assert!((95_000..105_000).contains(&mean), "{mean}");
+        let long = draws.iter().filter(|us| **us > 300_000).count();
+        assert!((400..600).contains(&long), "e^-3 of all, not {long}");
+    }
+
+    #[test]
     fn nonsense_is_bounded() {
         let mut dice = Rng::new(3);
         for ms in [-5.0, f64::NAN, f64::INFINITY, 1e300] {

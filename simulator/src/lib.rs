@@ -40,7 +40,7 @@ mod wire;
 
 pub use catalogue::{CATALOGUE, Catalogue, Envelope, Row};
 pub use clock::{Clock, ClockOptions, Mode};
-pub use counters::{CountersOptions, Largest, Report};
+pub use counters::{CountersOptions, Largest, Phase, Report};
 pub use fault::{Answer, Conflict, Effect, Fault, Malformed, When, Wire};
 pub use faults::{Candidate, Faults};
 pub use ids::{Ids, Rng};
@@ -54,6 +54,8 @@ pub use search::Search;
 pub use server::Server;
 pub use simulator::{MAX_BODY, Simulator};
 pub use state::Release;
-pub use switches::{EpochUnit, RetryAfter, Switches, TooLarge, Unknown, UnknownQuery};
+pub use switches::{
+    AuditTarget, EpochUnit, RefusalBody, RetryAfter, Switches, Unknown, UnknownQuery,
+};
 pub use time::{Micros, Wall};
 pub use windows::Algorithm;

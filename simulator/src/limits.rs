@@ -76,6 +76,15 @@ pub fn documented() -> Vec<LimitRule> {
     ]
 }
 
+/// A call that doesn't fit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// In how many µs it would, if none comes before.
+    pub(crate) wait: u64,
+    /// Calls per window of the limit that says so.
+    pub(crate) calls: u64,
+}
+
 /// How many counts are kept; beyond it all start anew.
 const KEPT: usize = 10_000;
 
@@ -96,7 +105,7 @@ impl Limits {
         &self.rules
     }
 
-    /// Takes a call at `at` (µs) into every limit that counts it, or says in how many µs it would fit.
+    /// Takes a call at `at` (µs) into every limit that counts it, or says when it would fit.
     ///
     /// All or none: a call that one limit refuses is counted by no other.
     pub(crate) fn take(
@@ -105,7 +114,7 @@ impl Limits {
         token: &str,
         workspace: &str,
         at: u64,
-    ) -> Result<(), u64> {
+    ) -> Result<(), Refused> {
         let Self { rules, windows } = self;
         let counting: Vec<(usize, String)> = (rules.iter().enumerate())
             .filter(|(_, r)| r.operations.is_empty() || r.operations.iter().any(|o| o == operation))
@@ -114,7 +123,7 @@ impl Limits {
         if windows.len() + counting.len() > KEPT {
             windows.clear();
         }
-        let mut wait = 0;
+        let mut refused: Option<Refused> = None;
         for key in &counting {
             let rule = &rules[key.0];
             let fresh = || {
@@ -126,15 +135,18 @@ impl Limits {
             };
             let window = windows.entry(key.clone()).or_insert_with(fresh);
             if window.count(at) + 1.0 > rule.calls as f64 {
-                wait = wait.max(window.wait(at, rule.calls).max(1));
+                let wait = window.wait(at, rule.calls).max(1);
+                if refused.as_ref().is_none_or(|r| wait > r.wait) {
+                    refused = Some(Refused { wait, calls: rule.calls });
+                }
             }
         }
         for key in &counting {
-            if wait == 0 || rules[key.0].count_refused {
+            if refused.is_none() || rules[key.0].count_refused {
                 windows.entry(key.clone()).and_modify(|w| w.add(at));
             }
         }
-        if wait == 0 { Ok(()) } else { Err(wait) }
+        refused.map_or(Ok(()), Err)
     }
 }
 
@@ -148,10 +160,33 @@ mod tests {
         for i in 0..20 {
             l.take("lists.put", "t", "w", i * 1000).unwrap();
         }
-        assert_eq!(l.take("lists.put", "other token", "w", 20_000), Err(60_000_000 - 20_000));
+        assert_eq!(
+            l.take("lists.put", "other token", "w", 20_000),
+            Err(Refused { wait: 60_000_000 - 20_000, calls: 20 })
+        );
         l.take("lists.put", "t", "other", 20_000).unwrap();
         l.take("lists.get", "t", "w", 20_000).unwrap();
         l.take("lists.put", "t", "w", 60_000_000).unwrap();
+    }
+
+    #[test]
+    fn refused_calls_count_where_the_rule_says_so() {
+        for (count_refused, last) in [(false, Ok(())), (true, Err(Refused { wait: 40, calls: 1 }))]
+        {
+            let rule = LimitRule { count_refused, ..LimitRule::global(1, 0) };
+            let mut l = Limits::new(vec![LimitRule { window_ms: 1, ..rule }]);
+            l.take("a", "t", "w", 0).unwrap();
+            l.take("a", "t", "w", 100).unwrap_err();
+            assert_eq!(l.take("a", "t", "w", 1060), last);
+        }
+    }
+
+    #[test]
+    fn of_two_limits_that_refuse_the_longer_wait_is_told() {
+        let rules = [(1, 10), (1, 50), (1, 20)].map(|(calls, ms)| LimitRule::global(calls, ms));
+        let mut l = Limits::new(rules.to_vec());
+        l.take("a", "t", "w", 0).unwrap();
+        assert_eq!(l.take("a", "t", "w", 0), Err(Refused { wait: 50_000, calls: 1 }));
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(crate) mod patch;
 pub(crate) mod profiles;
 pub(crate) mod recipients;
 pub(crate) mod special;
+pub(crate) mod users;
 
 use crate::call::{Call, Outcome};
 
@@ -90,6 +91,14 @@ fn run_more(call: &mut Call<'_>) -> Outcome {
         "profiles.lists.add" => lists::add_to_user,
         "profiles.lists.clear" => lists::clear_of_user,
         "users.put" => profiles::legacy_user,
+        "journeys.runs.get" => special::journey_run,
+        "users.tenants.add" => users::join_tenant,
+        "users.tenants.add_many" => users::join_tenants,
+        "users.tenants.remove" => users::leave_tenant,
+        "users.tenants.remove_all" => users::leave_tenants,
+        "users.tokens.put" => users::put_token,
+        "users.tokens.add_many" => users::put_tokens,
+        "users.tokens.patch" => users::patch_token,
         _ => generic::handle,
     };
     operation(call)

@@ -41,12 +41,13 @@ impl Simulator {
     /// Answers a call to the API.
     pub(crate) fn answer(&mut self, now: Micros, request: &Request, trace: &mut Trace) -> Reply {
         let (path, query) = target::split(&request.target);
-        let caller = match Caller::of(request, &self.options) {
+        let found = CATALOGUE.find(&request.method, path);
+        let named = found.as_ref().map_or("", |(row, _)| &row.id);
+        let caller = match Caller::of(request, named, &self.options) {
             Ok(caller) => caller,
             Err(reply) => return self.finish(now, request, *reply),
         };
         trace.environment = Some(caller.environment.clone());
-        let found = CATALOGUE.find(&request.method, path);
         trace.operation = found.as_ref().map(|(row, _)| row.id.clone());
         trace.sends = found.as_ref().is_some_and(|(row, _)| {
             row.method == "POST" && row.clears.iter().any(|c| c == "messages")
@@ -95,9 +96,10 @@ impl Simulator {
     fn matched(&mut self, asked: &Asked<'_>, trace: &mut Trace) -> Reply {
         let (now, caller, effect) = (asked.now, asked.caller, asked.effect);
         let at = self.clock.at(now);
-        if let Err(wait) = self.limits.take(&asked.row.id, &caller.token, &caller.environment, at.0)
+        if let Err(refused) =
+            self.limits.take(&asked.row.id, &caller.token, &caller.environment, at.0)
         {
-            return refusal::limited(&self.options.switches, Micros(wait), self.clock.wall(now));
+            return refusal::limited(&self.options.switches, &refused, self.clock.wall(now));
         }
         if let Some(name) = self.unknown_query(asked) {
             return Failure::invalid(format!("unknown query parameter {name}")).reply();

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
+use crate::limits::Refused;
 use crate::reply::{Body, Reply};
 use crate::request::Request;
-use crate::switches::{RetryAfter, Switches, TooLarge};
-use crate::time::{Micros, Wall};
+use crate::switches::{RefusalBody, RetryAfter, Switches};
+use crate::time::Wall;
 
 /// A missing or bad credential: 403 in the words PH saw live, 401 in those of the mobile SDK's users (courier.md 2.1).
 pub(crate) fn credential(status: u16) -> Reply {
@@ -18,9 +19,10 @@ pub(crate) fn credential(status: u16) -> Reply {
 }
 
 /// 429. Neither its body nor its headers are documented.
-pub(crate) fn limited(switches: &Switches, wait: Micros, wall: Wall) -> Reply {
-    let mut reply = Reply::error(429, &switches.rate_limit_type, "Rate limit exceeded");
-    let (ms, seconds) = (wait.0.div_ceil(1000), wait.0.div_ceil(1_000_000));
+pub(crate) fn limited(switches: &Switches, refused: &Refused, wall: Wall) -> Reply {
+    let words = "Rate limit exceeded";
+    let mut reply = page(429, switches.rate_limit_body, &switches.rate_limit_type, words);
+    let (ms, seconds) = (refused.wait.div_ceil(1000), refused.wait.div_ceil(1_000_000));
     match switches.retry_after {
         RetryAfter::None => {}
         RetryAfter::Seconds => reply.set("retry-after", &seconds.to_string()),
@@ -30,19 +32,27 @@ pub(crate) fn limited(switches: &Switches, wait: Micros, wall: Wall) -> Reply {
             reply.set("retry-after-ms", &ms.to_string());
         }
     }
+    if switches.rate_limit_headers {
+        reply.set("x-ratelimit-limit", &refused.calls.to_string());
+        reply.set("x-ratelimit-remaining", "0");
+        reply.set("x-ratelimit-reset", &seconds.to_string());
+    }
     reply
 }
 
 /// A body over 6 MB.
-pub(crate) fn too_large(form: TooLarge) -> Reply {
+pub(crate) fn too_large(form: RefusalBody) -> Reply {
+    page(413, form, "invalid_request_error", "Request Entity Too Large")
+}
+
+fn page(status: u16, form: RefusalBody, kind: &str, words: &str) -> Reply {
     match form {
-        TooLarge::Json => Reply::error(413, "invalid_request_error", "Request Entity Too Large"),
-        TooLarge::Html => Reply::text(
-            413,
-            "text/html",
-            "<html><body><h1>413 Request Entity Too Large</h1></body></html>",
-        ),
-        TooLarge::Empty => Reply::empty(413),
+        RefusalBody::Json => Reply::error(status, kind, words),
+        RefusalBody::Html => {
+            let html = format!("<html><body><h1>{status} {words}</h1></body></html>");
+            Reply::text(status, "text/html", html)
+        }
+        RefusalBody::Empty => Reply::empty(status),
     }
 }
 

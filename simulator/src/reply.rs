@@ -63,6 +63,8 @@ pub enum End {
     Cut(u64),
     /// So many bytes, then RST (over TCP; any other stream is dropped).
     Reset(u64),
+    /// No answer: REFUSED_STREAM on HTTP/2, FIN on HTTP/1.1.
+    Refused,
     /// Nothing is ever written; the socket stays open until the client leaves.
     BlackHole,
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::admin;
+use crate::caller::Caller;
+use crate::catalogue::CATALOGUE;
 use crate::clock::{self, Clock};
 use crate::counters::{Counters, Report};
 use crate::faults::Faults;
@@ -15,6 +17,7 @@ use crate::pipeline::Trace;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::state::State;
+use crate::target;
 use crate::time::{Micros, Wall};
 
 /// The largest body, 6 MB inclusive (GS).
@@ -95,7 +98,15 @@ impl Simulator {
     }
 
     /// Notes a request that never became whole: a broken head, or a client that left within its body.
+    ///
+    /// A vendor may count it all the same, so it is counted, if a call of an accepted token can be seen in it.
     pub fn note_broken(&mut self, now: Micros, request: Request) {
+        let (path, _) = target::split(&request.target);
+        let row = CATALOGUE.find(&request.method, path).map_or("", |(row, _)| &row.id);
+        if let Ok(caller) = Caller::of(&request, row, &self.options) {
+            let at = self.counting(now);
+            self.counters.record(&caller.token, row, at.0, at.0);
+        }
         let entry = Entry::new(request, now, self.clock.wall(now));
         self.journal.add(entry);
     }

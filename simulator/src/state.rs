@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::ids::Ids;
 use crate::ops::audiences::{Audience, Due};
+use crate::ops::automations::Run;
 use crate::ops::bulk::Job;
 use crate::ops::lists::List;
 use crate::ops::message::Message;
@@ -59,7 +60,7 @@ pub(crate) struct State {
     /// Messages; the oldest make room.
     pub(crate) messages: Table<Message>,
     /// Automation runs.
-    pub(crate) runs: Table<Value>,
+    pub(crate) runs: Table<Run>,
     /// Audit events; the oldest make room.
     pub(crate) audit: Table<Value>,
     /// Everything else: documents by decoded path.

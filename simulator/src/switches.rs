@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How a 429 says when to come back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +41,10 @@ pub enum UnknownQuery {
     Reject,
 }
 
-/// The body of a 413.
+/// The body of a refusal that no operation makes: 413 and 429.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TooLarge {
+pub enum RefusalBody {
     /// Courier's error shape.
     #[default]
     Json,
@@ -66,6 +67,24 @@ pub enum EpochUnit {
     Millis,
 }
 
+/// The form of an audit event's `target`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditTarget {
+    /// `"brand/B1"` (OA, SDK).
+    #[default]
+    Text,
+    /// `{"id":"brand/B1","email":…}` (D2, C).
+    Object,
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    match usize::deserialize(from)? {
+        0 => Err(D::Error::custom("a page has at least 1 row")),
+        n => Ok(n),
+    }
+}
+
 /// The switches. `Default` is the best supported choice of each.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -76,7 +95,13 @@ pub struct Switches {
     pub statuses: BTreeMap<String, u16>,
     /// How a 429 says when to come back. Undocumented.
     pub retry_after: RetryAfter,
-    /// `type` in a 429's body. Undocumented.
+    /// The same by operation id: nobody compared all endpoints. `{"messages.send": 401}`.
+    pub auth_statuses: BTreeMap<String, u16>,
+    /// The body of a 429. Undocumented.
+    pub rate_limit_body: RefusalBody,
+    /// `x-ratelimit-limit`, `-remaining` and `-reset` (seconds) on a 429. No source shows them.
+    pub rate_limit_headers: bool,
+    /// `type` in a 429's JSON body. Undocumented.
     pub rate_limit_type: String,
     /// GET of a profile that nobody wrote. Undocumented; 404 as for the other rows.
     pub unknown_profile: Unknown,
@@ -87,11 +112,17 @@ pub struct Switches {
     /// Whether an unknown query name, such as the connector's `idempotency`, is refused. Undocumented.
     pub unknown_query: UnknownQuery,
     /// The body of a 413. Undocumented.
-    pub too_large: TooLarge,
+    pub too_large: RefusalBody,
     /// Rows a page without `limit`: about 10 (courier.md 1.1).
+    #[serde(deserialize_with = "at_least_one")]
     pub page_size: usize,
     /// The largest `limit` that is honoured: a production client uses 100 (PH settings.py).
+    #[serde(deserialize_with = "at_least_one")]
     pub max_limit: usize,
+    /// Whether a larger `limit` is a 400; else it counts as the largest. Undocumented.
+    pub reject_large_limit: bool,
+    /// The form of an audit event's `target`: the text of OA and the SDKs, or the object of D2 and C.
+    pub audit_target: AuditTarget,
     /// Name of an answer header that carries a request id; none is documented.
     pub request_id_header: Option<String>,
     /// `ETag` and `Cache-Control` on reads; none is documented. The value becomes `Cache-Control`.
@@ -114,14 +145,19 @@ impl Default for Switches {
             auth_status: 403,
             statuses: BTreeMap::new(),
             retry_after: RetryAfter::None,
+            auth_statuses: BTreeMap::new(),
+            rate_limit_body: RefusalBody::Json,
+            rate_limit_headers: false,
             rate_limit_type: "rate_limit_error".into(),
             unknown_profile: Unknown::NotFound,
             unknown_generic: Unknown::Empty,
             patch_bare_array: true,
             unknown_query: UnknownQuery::Ignore,
-            too_large: TooLarge::Json,
+            too_large: RefusalBody::Json,
             page_size: 10,
             max_limit: 100,
+            reject_large_limit: false,
+            audit_target: AuditTarget::Text,
             request_id_header: None,
             cache_control: None,
             idempotency_hours: 24,

@@ -176,6 +176,23 @@ mod tests {
     }
 
     #[test]
+    fn no_row_is_on_two_pages_in_either_order() {
+        let t = filled(25);
+        for order in [Order::Oldest, Order::Newest] {
+            let (mut seen, mut cursor) = (Vec::new(), None);
+            for _ in 0..3 {
+                let page = t.page(order, cursor.as_deref(), 10, |_, _| true).unwrap();
+                seen.extend(page.rows.iter().map(|(_, n)| **n));
+                cursor = page.cursor;
+            }
+            if order == Order::Newest {
+                seen.reverse();
+            }
+            assert_eq!((seen, cursor), ((0..25).collect(), None), "{order:?}");
+        }
+    }
+
+    #[test]
     fn a_full_last_page_has_no_cursor() {
         assert!(filled(10).page(Order::Oldest, None, 10, |_, _| true).unwrap().cursor.is_none());
         assert!(filled(11).page(Order::Oldest, None, 10, |_, _| true).unwrap().cursor.is_some());

@@ -142,6 +142,23 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_two_windows_back_weighs_nothing() {
+        let mut w = Window::new(Algorithm::Weighted, 60, 0);
+        (0..40).for_each(|t| w.add(t));
+        assert_eq!(w.count(130), 0.0);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_makes_no_room() {
+        for algorithm in [Algorithm::Sliding, Algorithm::Fixed, Algorithm::Weighted] {
+            let mut w = Window::new(algorithm, 60, 0);
+            w.add(70);
+            w.add(10);
+            assert_eq!((w.count(10), w.count(70)), (2.0, 2.0), "{algorithm:?}");
+        }
+    }
+
+    #[test]
     fn a_weighted_window_blends_the_one_before() {
         let mut w = Window::new(Algorithm::Weighted, 60, 0);
         (0..40).for_each(|t| w.add(t));

@@ -36,10 +36,11 @@ pub(crate) fn substitute(reply: &mut Reply, effect: &Effect, token: &str) {
             reply.set("location", location);
             reply
         }
-        Answer::EmptyJson => Reply {
-            body: Body::Bytes(Bytes::new()),
-            ..Reply::text(reply.status, "application/json", "")
-        },
+        // A 204 has neither type nor body, so it can't be the trap: the row's other answer is.
+        Answer::EmptyJson => {
+            let status = if reply.status == 204 { 200 } else { reply.status };
+            Reply::text(status, "application/json", "")
+        }
         Answer::Large { bytes } => Reply {
             body: Body::Filler((*bytes).max(16)),
             ..Reply::text(200, "application/json", "")
@@ -108,6 +109,7 @@ pub(crate) fn apply(reply: &mut Reply, effect: &Effect, token: &str) {
         Some(Wire::Cut { after }) => reply.delivery.end = End::Cut(*after),
         Some(Wire::Reset { after }) => reply.delivery.end = End::Reset(*after),
         Some(Wire::BlackHole) => reply.delivery.end = End::BlackHole,
+        Some(Wire::RefusedStream) => reply.delivery.end = End::Refused,
         Some(Wire::GoAway) => reply.delivery.last = true,
         Some(Wire::CloseDelimited) => reply.delivery.framing = Framing::Close,
         Some(Wire::MalformedHead { form }) => reply.delivery.raw = Some(broken::head(*form).into()),

@@ -1,5 +1,7 @@
 //! Audiences: members are computed from profiles, a moment after the write that concerns them.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::filter;
@@ -15,8 +17,17 @@ pub(crate) struct Audience {
     record: Value,
     /// Grows with every put.
     version: u64,
+    /// The `reason` of those who join now.
+    reason: Arc<str>,
     /// Members by user.
-    members: Table<Value>,
+    members: Table<Member>,
+}
+
+#[derive(Clone)]
+struct Member {
+    since: Wall,
+    version: u64,
+    reason: Arc<str>,
 }
 
 /// What has to be computed.
@@ -45,6 +56,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
 /// PUT /audiences/{audience_id}: creates or replaces; members given keep what was left out. Answers `{"audience":{…}}`.
 pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     let (id, body) = (call.param(0), Value::Object(call.object()?));
+    catch_up(call);
     if let Some(f) = body.get("filter").filter(|f| !f.is_null()) {
         filter::check(f).map_err(Failure::invalid)?;
     }
@@ -63,15 +75,17 @@ pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
         "operator": before("operator", json!("AND")), "filter": before("filter", Value::Null),
         "created_at": old.map_or_else(|| json!(call.wall.iso()), |o| o.record["created_at"].clone()), "updated_at": call.wall.iso(),
     });
+    let reason = filter::reason(&record["filter"]).into();
     match call.state.audiences.get_mut(&id) {
         Some(old) => {
-            old.record = record.clone();
+            (old.record, old.reason) = (record.clone(), reason);
             old.version += 1;
         }
-        None => call.state.audiences.insert(
-            &id,
-            Audience { record: record.clone(), version: 1, members: Table::new("members") },
-        ),
+        None => {
+            let members = Table::new("members");
+            let new = Audience { record: record.clone(), version: 1, reason, members };
+            call.state.audiences.insert(&id, new);
+        }
     }
     later(call, Due::Audience(id.clone()));
     call.audit("audience:updated", &format!("audience/{id}"));
@@ -88,16 +102,21 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
 
 /// GET /audiences/{audience_id}/members.
 pub(crate) fn members(call: &mut Call<'_>) -> Outcome {
-    settle(call.state, call.wall, call.switches.audience_lag_ms);
-    let audience = call.state.audiences.get(&call.param(0)).ok_or_else(Failure::not_found)?;
+    catch_up(call);
+    let id = call.param(0);
+    let audience = call.state.audiences.get(&id).ok_or_else(Failure::not_found)?;
     let page = audience.members.page(Order::Oldest, call.cursor(), call.limit()?, |_, _| true)?;
-    let (rows, cursor) = rows_of(page, |_, m| m.clone());
+    let (rows, cursor) = rows_of(page, |user, m| {
+        json!({
+            "member_id": user, "audience_id": id, "audience_version": m.version, "added_at": m.since.iso(), "reason": m.reason,
+        })
+    });
     Ok(call.wrap(rows, cursor))
 }
 
 /// The users in an audience, as computed up to `wall`; none for an unknown one.
 pub(crate) fn users(call: &mut Call<'_>, id: &str) -> Vec<String> {
-    settle(call.state, call.wall, call.switches.audience_lag_ms);
+    catch_up(call);
     call.state
         .audiences
         .get(id)
@@ -108,17 +127,23 @@ pub(crate) fn users(call: &mut Call<'_>, id: &str) -> Vec<String> {
 /// Notes that something has to be computed once the lag has passed.
 pub(crate) fn later(call: &mut Call<'_>, due: Due) {
     let lag = call.switches.audience_lag_ms;
-    settle(call.state, call.wall, lag);
     // Without audiences there is nobody to join: an audience put later looks at every user anyway.
     if !call.state.audiences.is_empty() {
         call.state.due.push_back((call.wall.plus_ms(lag), due));
     }
 }
 
+/// Computes what is due by now. It comes before every write to profiles or audiences, so that what is due sees what was there.
+pub(crate) fn catch_up(call: &mut Call<'_>) {
+    settle(call.state, call.wall, call.switches.audience_lag_ms);
+}
+
 /// Computes what is due. A time further away than the lag means that the clock was set back: it counts as due.
-pub(crate) fn settle(state: &mut State, wall: Wall, lag_ms: u64) {
+fn settle(state: &mut State, wall: Wall, lag_ms: u64) {
     while let Some((at, _)) = state.due.front() {
-        if *at > wall && *at <= wall.plus_ms(lag_ms) {
+        let waits = *at > wall && *at <= wall.plus_ms(lag_ms);
+        // With a very long lag the oldest make room, as everywhere.
+        if waits && state.due.len() < state.capacity {
             return;
         }
         let Some((at, due)) = state.due.pop_front() else {
@@ -127,8 +152,8 @@ pub(crate) fn settle(state: &mut State, wall: Wall, lag_ms: u64) {
         let State { audiences, profiles, .. } = state;
         match due {
             Due::User(user) => {
-                for (id, audience) in audiences.iter_mut() {
-                    place(id, audience, &user, profiles.get(&user), at);
+                for (_, audience) in audiences.iter_mut() {
+                    place(audience, &user, profiles.get(&user), at);
                 }
             }
             Due::Audience(id) => {
@@ -139,24 +164,22 @@ pub(crate) fn settle(state: &mut State, wall: Wall, lag_ms: u64) {
                         .filter(|(u, _)| profiles.get(u).is_none())
                         .map(|(u, _)| u.to_owned())
                         .collect();
-                    gone.iter().for_each(|u| place(&id, audience, u, None, at));
-                    profiles.iter().for_each(|(u, p)| place(&id, audience, u, Some(p), at));
+                    gone.iter().for_each(|u| place(audience, u, None, at));
+                    profiles.iter().for_each(|(u, p)| place(audience, u, Some(p), at));
                 }
             }
         }
     }
 }
 
-fn place(id: &str, audience: &mut Audience, user: &str, profile: Option<&Value>, at: Wall) {
+fn place(audience: &mut Audience, user: &str, profile: Option<&Value>, at: Wall) {
     let f = &audience.record["filter"];
     let outer = audience.record["operator"].as_str().unwrap_or("AND");
     let fits = profile.is_some_and(|p| !f.is_null() && filter::fits(f, outer, p));
     if !fits {
         audience.members.remove(user);
     } else if audience.members.get(user).is_none() {
-        let member = json!({
-            "member_id": user, "audience_id": id, "audience_version": audience.version, "added_at": at.iso(), "reason": filter::reason(f),
-        });
-        audience.members.insert(user, member);
+        let (version, reason) = (audience.version, audience.reason.clone());
+        audience.members.insert(user, Member { since: at, version, reason });
     }
 }

@@ -7,6 +7,30 @@ use crate::call::{Call, Failure, Outcome, Success, rows_of};
 use crate::table::Order;
 use crate::time::Wall;
 
+/// One run: what it does was settled when it began, how far it is follows from the time alone.
+#[derive(Clone)]
+pub(crate) struct Run {
+    template: String,
+    created: Wall,
+    ends: Wall,
+    /// Actions, and when each is done.
+    steps: Vec<(String, Wall)>,
+}
+
+impl Run {
+    fn status(&self, due: Wall, wall: Wall) -> &'static str {
+        // A run without a delay is over at once, whatever the clock does afterwards.
+        if due <= wall || self.ends == self.created { "PROCESSED" } else { "WAITING" }
+    }
+
+    fn view(&self, id: &str, wall: Wall) -> Value {
+        json!({
+            "id": id, "run_id": id, "status": self.status(self.ends, wall), "template_id": self.template,
+            "created_at": self.created.iso(), "source": ["api"],
+        })
+    }
+}
+
 /// POST /automations/{automation_id}/invoke. Templates live in Courier's studio, so any id (or alias) is taken.
 pub(crate) fn invoke(call: &mut Call<'_>) -> Outcome {
     let (template, body) = (call.param(0), call.object()?);
@@ -38,23 +62,29 @@ pub(crate) fn invoke_ad_hoc(call: &mut Call<'_>) -> Outcome {
 
 /// GET /automations/runs.
 pub(crate) fn runs(call: &mut Call<'_>) -> Outcome {
-    let wanted = call.query.get("status");
-    let keep = |_: &str, run: &Value| wanted.is_none_or(|w| run["status"] == w);
+    let (q, wall) = (call.query, call.wall);
+    let template = q.get("template_id");
+    let keep = |_: &str, run: &Run| {
+        q.get("status").is_none_or(|w| run.status(run.ends, wall) == w)
+            && template.is_none_or(|w| run.template == w)
+    };
     let page = call.state.runs.page(Order::Newest, call.cursor(), call.limit()?, keep)?;
-    let (rows, cursor) = rows_of(page, |_, run| run.clone());
+    let (rows, cursor) = rows_of(page, |id, run| run.view(id, wall));
     Ok(call.wrap(rows, cursor))
 }
 
 /// GET /automations/runs/{run_id}.
 pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
     let run = call.state.runs.get(&call.param(0)).ok_or_else(Failure::not_found)?;
-    Ok(Success::Json(run.clone()))
+    Ok(Success::Json(run.view(&call.param(0), call.wall)))
 }
 
 /// GET /automations/runs/{run_id}/steps.
 pub(crate) fn steps(call: &mut Call<'_>) -> Outcome {
     let run = call.state.runs.get(&call.param(0)).ok_or_else(Failure::not_found)?;
-    Ok(Success::Json(json!({ "paging": { "more": false }, "results": run["steps"] })))
+    let shown = |(action, at): &(String, Wall)| json!({ "action": action, "status": run.status(*at, call.wall) });
+    let rows = run.steps.iter().map(shown).collect();
+    Ok(call.wrap(rows, None))
 }
 
 const ACTIONS: [&str; 8] =
@@ -68,7 +98,7 @@ fn start(
     token: Option<String>,
 ) -> Outcome {
     let id = call.ids.xray(call.wall);
-    let mut at = call.wall;
+    let (mut at, mut shown) = (call.wall, Vec::with_capacity(steps.len()));
     for step in &steps {
         match step["action"].as_str().unwrap_or_default() {
             "delay" => {
@@ -79,13 +109,9 @@ fn start(
             "cancel" => cancel(call, step["cancelation_token"].as_str().unwrap_or_default()),
             _ => {}
         }
+        shown.push((step["action"].as_str().unwrap_or_default().to_owned(), at));
     }
-    let status = if at == call.wall { "PROCESSED" } else { "WAITING" };
-    let shown: Vec<Value> =
-        steps.iter().map(|s| json!({ "action": s["action"], "status": status })).collect();
-    let run = json!({
-        "id": id, "run_id": id, "status": status, "template_id": template, "created_at": call.wall.iso(), "source": ["api"], "steps": shown,
-    });
+    let run = Run { template: template.to_owned(), created: call.wall, ends: at, steps: shown };
     call.state.runs.insert(&id, run);
     if call.state.runs.len() > call.state.capacity {
         call.state.runs.pop_oldest();
@@ -131,10 +157,8 @@ fn update_profile(call: &mut Call<'_>, body: &Map<String, Value>, step: &Value) 
         .or_else(|| body.get("recipient").and_then(Value::as_str))
         .map(str::to_owned);
     if let Some(user) = user.filter(|_| step["profile"].is_object()) {
-        let mut profile = call.state.profiles.get(&user).cloned().unwrap_or_else(|| json!({}));
-        profiles::deep_merge(&mut profile, &step["profile"]);
-        call.state.profiles.insert(&user, profile);
-        super::audiences::later(call, super::audiences::Due::User(user));
+        // A step has no answer of its own: a profile that there is no room for is left out.
+        drop(profiles::merge_into(call, &user, &step["profile"]));
     }
 }
 

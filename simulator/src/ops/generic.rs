@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::profiles::deep_merge;
 use crate::call::{Call, Failure, Outcome, Success};
 use crate::catalogue::{CATALOGUE, Envelope};
+use crate::state::State;
 use crate::switches::Unknown;
 
 /// Joins the segments of a document's key: no decoded segment of a template holds it.
-const JOIN: char = '\0';
+pub(crate) const JOIN: char = '\0';
 
 /// Does what the row's method and template suggest.
 pub(crate) fn handle(call: &mut Call<'_>) -> Outcome {
@@ -53,14 +54,26 @@ fn get(call: &Call<'_>, key: &str) -> Outcome {
     }
 }
 
-fn placeholder(call: &Call<'_>) -> Value {
+/// The number in `v3`, the form that the SDKs declare for versions of templates; 0 for any other.
+fn version(document: &Value) -> u64 {
+    let text = document["version"].as_str().and_then(|v| v.strip_prefix('v'));
+    text.and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// What an id that nobody wrote shows, so that each row can be driven alone.
+pub(crate) fn placeholder(call: &Call<'_>) -> Value {
     match call.params.last() {
-        Some(id) => json!({ "id": id, "version": 0 }),
-        None => json!({ "version": 0 }),
+        Some(id) => json!({ "id": id, "version": "v0" }),
+        None => json!({ "version": "v0" }),
     }
 }
 
 fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
+    if envelope == Envelope::Checks {
+        // Put as one document, read as a list.
+        let put = call.state.documents.get(key).and_then(|d| d["checks"].as_array());
+        return Ok(call.wrap(put.cloned().unwrap_or_default(), None));
+    }
     let start = format!("{key}{JOIN}");
     let direct = |k: &str| k.strip_prefix(&start).is_some_and(|rest| !rest.contains(JOIN));
     let after = match call.cursor() {
@@ -69,7 +82,8 @@ fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
             .filter(|k| direct(k))
             .ok_or_else(|| Failure::invalid("Invalid cursor format"))?,
     };
-    let limit = if envelope == Envelope::Tokens { usize::MAX - 1 } else { call.limit()? };
+    let whole = matches!(envelope, Envelope::Tokens | Envelope::Steps);
+    let limit = if whole { usize::MAX - 1 } else { call.limit()? };
     let range = call.state.documents.range(after.clone()..).filter(|(k, _)| **k != after);
     let mut found: Vec<_> = range
         .take_while(|(k, _)| k.starts_with(&start))
@@ -100,7 +114,7 @@ fn write(call: &mut Call<'_>, key: &str) -> Outcome {
         return Ok(Success::Done);
     }
     let old = call.state.documents.get(key).cloned();
-    let version = old.as_ref().and_then(|o| o["version"].as_u64()).unwrap_or(0) + 1;
+    let next = old.as_ref().map_or(0, version).saturating_add(1);
     let mut document = match old {
         Some(old) if call.row.method == "PATCH" && old.is_object() => old,
         _ => json!({}),
@@ -109,7 +123,7 @@ fn write(call: &mut Call<'_>, key: &str) -> Outcome {
     if !sent.is_object() {
         document = json!({ "items": sent });
     }
-    stamp(call, &mut document, &last_id(call), version);
+    stamp(call, &mut document, &last_id(call), next);
     call.state.documents.insert(key.to_owned(), document.clone());
     Ok(Success::Json(document))
 }
@@ -118,21 +132,22 @@ fn stamp(call: &Call<'_>, document: &mut Value, id: &str, version: u64) {
     if !id.is_empty() && document.get("id").is_none() {
         document["id"] = json!(id);
     }
-    document["version"] = json!(version);
+    document["version"] = json!(format!("v{version}"));
     document["updated_at"] = json!(call.wall.iso());
+}
+
+/// All documents whose keys begin with `start`.
+pub(crate) fn below<'s>(
+    state: &'s State,
+    start: &'s str,
+) -> impl Iterator<Item = (&'s String, &'s Value)> {
+    state.documents.range(start.to_owned()..).take_while(move |(k, _)| k.starts_with(start))
 }
 
 fn delete(call: &mut Call<'_>, key: &str) -> Outcome {
     let found = call.state.documents.remove(key);
-    let below = format!("{key}{JOIN}");
-    let gone: Vec<String> = call
-        .state
-        .documents
-        .range(below.clone()..)
-        .map(|(k, _)| k)
-        .take_while(|k| k.starts_with(&below))
-        .cloned()
-        .collect();
+    let gone: Vec<String> =
+        below(call.state, &format!("{key}{JOIN}")).map(|(k, _)| k.clone()).collect();
     gone.iter().for_each(|k| drop(call.state.documents.remove(k)));
     match found {
         Some(document) => Ok(Success::Json(document)),
@@ -172,10 +187,10 @@ fn post(call: &mut Call<'_>, key: &str) -> Outcome {
         .filter(|d| d.is_object())
         .cloned()
         .unwrap_or_else(|| placeholder(call));
-    let version = document["version"].as_u64().unwrap_or(0) + 1;
+    let next = version(&document).saturating_add(1);
     document["last_action"] = json!(action);
     let id = call.params.last().cloned().unwrap_or_default();
-    stamp(call, &mut document, &id, version);
+    stamp(call, &mut document, &id, next);
     if call.state.documents.contains_key(&parent) {
         call.state.documents.insert(parent, document.clone());
     }

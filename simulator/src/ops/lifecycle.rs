@@ -1,5 +1,7 @@
 //! The steps of a message's life, each a fixed time after the send.
 
+use serde_json::Value;
+
 use super::message::Message;
 use crate::time::Wall;
 
@@ -43,6 +45,14 @@ const BEGIN: [(&str, u64); 5] = [
     ("RENDERED", 300),
 ];
 
+/// When a message taken in at `enqueued` goes on: `delay.duration` in ms, or `delay.until` as a date (OA). Opening hours are not read.
+pub(crate) fn due(ask: &Value, enqueued: Wall) -> Wall {
+    let delay = &ask["delay"];
+    let after = delay["duration"].as_u64().map(|ms| enqueued.plus_ms(ms));
+    let until = || delay["until"].as_str().and_then(Wall::parse_iso);
+    after.or_else(until).unwrap_or(enqueued).max(enqueued)
+}
+
 /// Type and time of each step, in order of time. The types are those of the history (D2).
 pub(crate) fn steps(message: &Message) -> impl Iterator<Item = (&'static str, Wall)> + use<> {
     let (begin, tail): (usize, &[(&str, u64)]) = match message.fate {
@@ -58,10 +68,10 @@ pub(crate) fn steps(message: &Message) -> impl Iterator<Item = (&'static str, Wa
             (5, &[("SENT", 1000), ("DELIVERED", 2000), ("OPENED", 60_000), ("CLICKED", 120_000)])
         }
     };
-    let (start, end) = (message.enqueued, message.canceled);
-    let planned =
-        BEGIN.iter().take(begin).chain(tail).map(move |(kind, ms)| (*kind, start.plus_ms(*ms)));
+    let (enqueued, due, end) = (message.enqueued, message.due, message.canceled);
+    let at = move |ms: u64| if ms == 0 { enqueued } else { due.plus_ms(ms) };
+    let planned = BEGIN.iter().take(begin).chain(tail).map(move |(kind, ms)| (*kind, at(*ms)));
     planned
-        .filter(move |(_, at)| end.is_none_or(|end| *at < end || *at == start))
+        .filter(move |(_, at)| end.is_none_or(|end| *at < end || *at == enqueued))
         .chain(end.map(|end| ("CANCELED", end)))
 }

@@ -151,7 +151,7 @@ pub(crate) fn subscribe_one(call: &mut Call<'_>) -> Outcome {
     let preferences = call.object()?.get("preferences").cloned();
     let capacity = call.state.capacity;
     let list = upsert(call, &id, wall)?;
-    if list.subscribers.len() >= capacity {
+    if !takes(list, &user, capacity) {
         return Err(Failure::full());
     }
     list.deleted = false;
@@ -183,6 +183,7 @@ pub(crate) fn of_user(call: &mut Call<'_>) -> Outcome {
 /// POST /profiles/{user_id}/lists.
 pub(crate) fn add_to_user(call: &mut Call<'_>) -> Outcome {
     let (user, wall, body) = (call.param(0), call.wall, call.object()?);
+    let capacity = call.state.capacity;
     let lists = body.get("lists").and_then(Value::as_array).cloned().unwrap_or_default();
     for entry in lists {
         let id = entry["listId"]
@@ -190,6 +191,9 @@ pub(crate) fn add_to_user(call: &mut Call<'_>) -> Outcome {
             .ok_or_else(|| Failure::invalid("listId: Required"))?
             .to_owned();
         let list = upsert(call, &id, wall)?;
+        if !takes(list, &user, capacity) {
+            return Err(Failure::full());
+        }
         list.deleted = false;
         subscribe(list, &user, entry.get("preferences").cloned(), wall);
     }
@@ -203,6 +207,11 @@ pub(crate) fn clear_of_user(call: &mut Call<'_>) -> Outcome {
         list.subscribers.remove(&user);
     }
     Ok(Success::Done)
+}
+
+/// Whether one more subscriber fits; one that is there always does.
+fn takes(list: &List, user: &str, capacity: usize) -> bool {
+    list.subscribers.len() < capacity || list.subscribers.get(user).is_some()
 }
 
 fn subscribe(list: &mut List, user: &str, preferences: Option<Value>, wall: Wall) {

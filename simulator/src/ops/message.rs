@@ -20,6 +20,8 @@ pub(crate) struct Message {
     pub(crate) channel: (&'static str, &'static str),
     /// When it was taken in; may lie ahead for a delayed automation step, and then nobody sees it yet.
     pub(crate) enqueued: Wall,
+    /// When its life goes on: later than `enqueued` if the send asked for a delay.
+    pub(crate) due: Wall,
     /// How it will end.
     pub(crate) fate: Fate,
     /// When it was cancelled.
@@ -35,6 +37,7 @@ impl Message {
     pub(crate) fn status(&self, wall: Wall) -> &'static str {
         steps(self).take_while(|(_, at)| *at <= wall).last().map_or("ENQUEUED", |(kind, _)| {
             match kind {
+                "ENQUEUED" if self.due > wall && self.due > self.enqueued => "DELAYED",
                 "MAPPED" | "PROFILE_LOADED" | "FILTERED" => "ENQUEUED",
                 "RENDERED" => "ROUTED",
                 other => other,

@@ -138,7 +138,7 @@ pub(crate) fn output(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn cancel(call: &mut Call<'_>) -> Outcome {
     let (id, wall) = (call.param(0), call.wall);
     let message = known(call, &id)?;
-    if !matches!(message.status(wall), "ENQUEUED" | "ROUTED") {
+    if !matches!(message.status(wall), "ENQUEUED" | "DELAYED" | "ROUTED") {
         let record = message.detail(&id, wall);
         return Err(Failure { record: Some(record), ..Failure::conflict("Conflict") });
     }
@@ -153,8 +153,8 @@ pub(crate) fn cancel(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn resend(call: &mut Call<'_>) -> Outcome {
     let mut copy = known(call, &call.param(0))?.clone();
     let id = call.ids.xray(call.wall);
-    (copy.request, copy.enqueued, copy.canceled, copy.archived) =
-        (id.clone(), call.wall, None, false);
+    (copy.request, copy.canceled, copy.archived) = (id.clone(), None, false);
+    (copy.enqueued, copy.due) = (call.wall, call.wall);
     call.state.keep_message(&id, copy);
     Ok(Success::Json(json!({ "messageId": id })))
 }

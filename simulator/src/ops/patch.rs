@@ -52,11 +52,7 @@ fn add(doc: &mut Value, path: &str, value: Value) -> Result<(), String> {
         }
         Value::Array(list) if key == "-" => list.push(value),
         Value::Array(list) => {
-            let at = key
-                .parse::<usize>()
-                .ok()
-                .filter(|at| *at <= list.len())
-                .ok_or_else(|| missing(path))?;
+            let at = index(&key).filter(|at| *at <= list.len()).ok_or_else(|| missing(path))?;
             list.insert(at, value);
         }
         _ => return Err(missing(path)),
@@ -68,9 +64,7 @@ fn remove(doc: &mut Value, path: &str) -> Result<Value, String> {
     let (parent, key) = split(path).ok_or_else(|| missing(path))?;
     match find(doc, parent)? {
         Value::Object(map) => map.remove(&key),
-        Value::Array(list) => {
-            key.parse::<usize>().ok().filter(|at| *at < list.len()).map(|at| list.remove(at))
-        }
+        Value::Array(list) => index(&key).filter(|at| *at < list.len()).map(|at| list.remove(at)),
         _ => None,
     }
     .ok_or_else(|| missing(path))
@@ -80,6 +74,12 @@ fn remove(doc: &mut Value, path: &str) -> Result<Value, String> {
 fn split(path: &str) -> Option<(&str, String)> {
     let (parent, key) = path.rsplit_once('/')?;
     Some((parent, key.replace("~1", "/").replace("~0", "~")))
+}
+
+/// An array index: digits, and no zero before others (RFC 6901, 4).
+fn index(key: &str) -> Option<usize> {
+    let plain = key == "0" || !key.starts_with('0') && key.bytes().all(|b| b.is_ascii_digit());
+    key.parse().ok().filter(|_| plain)
 }
 
 fn missing(path: &str) -> String {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn each_operation_does_what_the_rfc_says() {
-        let mut doc = json!({ "a": 1, "b": [1, 2], "c/d": 5 });
+        let mut doc = json!({ "a": 1, "b": [1, 2], "c/d": 5, "~1": 3 });
         let operations = json!([
             { "op": "test", "path": "/a", "value": 1 },
             { "op": "add", "path": "/b/1", "value": 9 },
@@ -103,6 +103,7 @@ mod tests {
             { "op": "move", "from": "/a", "path": "/e" },
             { "op": "copy", "from": "/e", "path": "/f" },
             { "op": "replace", "path": "/c~1d", "value": 6 },
+            { "op": "remove", "path": "/~01" },
         ]);
         apply(&mut doc, operations.as_array().unwrap()).unwrap();
         assert_eq!(doc, json!({ "b": [9, 2, 7], "c/d": 6, "e": 1, "f": 1 }));
@@ -115,6 +116,11 @@ mod tests {
             json!({ "op": "replace", "path": "/x", "value": 1 }),
             json!({ "op": "test", "path": "/a", "value": 2 }),
             json!({ "op": "add", "path": "/b/9", "value": 1 }),
+            json!({ "op": "add", "path": "/b/+0", "value": 1 }),
+            json!({ "op": "add", "path": "/b/00", "value": 1 }),
+            json!({ "op": "add", "path": "/a/b", "value": 1 }),
+            json!({ "op": "remove", "path": "" }),
+            json!({ "op": "move", "from": "/b", "path": "/b/0" }),
             json!({ "op": "fly", "path": "/a" }),
             json!({ "path": "/a" }),
             json!({ "op": "add", "path": "/a" }),

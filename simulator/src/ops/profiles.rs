@@ -23,9 +23,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
 /// POST /profiles/{user_id}: deep merge; creates.
 pub(crate) fn merge(call: &mut Call<'_>) -> Outcome {
     let (id, wanted) = (call.param(0), body(call)?);
-    let mut profile = call.state.profiles.get(&id).cloned().unwrap_or_else(|| json!({}));
-    deep_merge(&mut profile, &Value::Object(wanted));
-    store(call, &id, profile)
+    merge_into(call, &id, &Value::Object(wanted))
 }
 
 /// PUT /profiles/{user_id}: replaces; creates.
@@ -47,13 +45,18 @@ pub(crate) fn patch(call: &mut Call<'_>) -> Outcome {
     };
     let mut profile = call.state.profiles.get(&id).cloned().ok_or_else(Failure::not_found)?;
     patch::apply(&mut profile, &operations).map_err(Failure::invalid)?;
+    if !profile.is_object() {
+        return Err(Failure::invalid("profile should be object"));
+    }
     store(call, &id, profile)
 }
 
 /// DELETE /profiles/{user_id}: 404 when unknown.
 pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     let id = call.param(0);
-    call.state.profiles.remove(&id).ok_or_else(Failure::not_found)?;
+    call.state.profiles.get(&id).ok_or_else(Failure::not_found)?;
+    audiences::catch_up(call);
+    call.state.profiles.remove(&id);
     audiences::later(call, Due::User(id));
     Ok(Success::Done)
 }
@@ -62,9 +65,10 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn legacy_user(call: &mut Call<'_>) -> Outcome {
     let (id, mut sent) = (call.param(0), call.object()?);
     let wanted = sent.remove("profile").unwrap_or_else(|| json!({}));
-    let mut profile = call.state.profiles.get(&id).cloned().unwrap_or_else(|| json!({}));
-    deep_merge(&mut profile, &wanted);
-    store(call, &id, profile)
+    if !wanted.is_object() {
+        return Err(Failure::invalid("profile should be object"));
+    }
+    merge_into(call, &id, &wanted)
 }
 
 /// Merges `extra` into `base`: objects member by member, everything else replaced.
@@ -87,10 +91,18 @@ fn body(call: &Call<'_>) -> Result<Map<String, Value>, Failure> {
     }
 }
 
+/// Merges into a user's profile; creates it.
+pub(crate) fn merge_into(call: &mut Call<'_>, id: &str, extra: &Value) -> Outcome {
+    let mut profile = call.state.profiles.get(id).cloned().unwrap_or_else(|| json!({}));
+    deep_merge(&mut profile, extra);
+    store(call, id, profile)
+}
+
 fn store(call: &mut Call<'_>, id: &str, profile: Value) -> Outcome {
     if call.state.profiles.get(id).is_none() && !call.room(call.state.profiles.len()) {
         return Err(Failure::full());
     }
+    audiences::catch_up(call);
     call.state.profiles.insert(id, profile);
     audiences::later(call, Due::User(id.to_owned()));
     Ok(Success::Done)

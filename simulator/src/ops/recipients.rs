@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::lifecycle::Fate;
+use super::lifecycle::{self, Fate};
 use super::message::Message;
 use super::{audiences, lists};
 use crate::call::{Call, Failure};
@@ -105,6 +105,7 @@ pub(crate) fn message(
         request: request.to_owned(),
         recipient: person.name,
         list: person.list,
+        due: lifecycle::due(&ask, enqueued),
         ask,
         channel: channel.unwrap_or(("email", "sendgrid")),
         enqueued,

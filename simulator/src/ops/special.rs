@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::call::{Call, Failure, Outcome, Success};
+use crate::switches::Unknown;
 
 /// POST /auth/issue-token. The token is only a label: no signature, nothing that looks like one.
 pub(crate) fn issue_token(call: &mut Call<'_>) -> Outcome {
@@ -26,12 +27,24 @@ pub(crate) fn inbound(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn invoke_journey(call: &mut Call<'_>) -> Outcome {
     call.object()?;
     let id = call.ids.xray(call.wall);
-    let run = json!({ "run_id": id, "template_id": call.param(0), "status": "PROCESSED", "created_at": call.wall.iso(), "version": 1 });
+    let run = json!({ "run_id": id, "template_id": call.param(0), "status": "PROCESSED", "created_at": call.wall.iso(), "source": ["api"] });
     if !call.room(call.state.documents.len()) {
         return Err(Failure::full());
     }
     call.state.documents.insert(format!("journeys\0runs\0{id}"), run);
     Ok(Success::Json(json!({ "runId": id })))
+}
+
+/// GET /journeys/runs/{run_id}: `{"run":{…}}`.
+pub(crate) fn journey_run(call: &mut Call<'_>) -> Outcome {
+    let id = call.param(0);
+    let run = call.state.documents.get(&format!("journeys\0runs\0{id}")).cloned();
+    let unknown = || json!({ "run_id": id, "source": [] });
+    let run = match (run, call.switches.unknown_generic) {
+        (None, Unknown::NotFound) => return Err(Failure::not_found()),
+        (run, _) => run.unwrap_or_else(unknown),
+    };
+    Ok(Success::Json(json!({ "run": run })))
 }
 
 /// POST /client/q: the one GraphQL address.

@@ -102,7 +102,9 @@ async fn exchange<I: AsyncRead + AsyncWrite + Unpin>(
     let (ending, next) = match (written, delivery.end) {
         (Written::Gone, _) => (Ending::ClientGone, Next::Close),
         (_, End::Reset(_)) => (Ending::Faulted, Next::Reset),
-        (Written::Stopped, _) | (_, End::Cut(_) | End::BlackHole) => (Ending::Faulted, Next::Close),
+        (Written::Stopped, _) | (_, End::Cut(_) | End::BlackHole | End::Refused) => {
+            (Ending::Faulted, Next::Close)
+        }
         (Written::All, End::Complete) if delivery.raw.is_some() => (Ending::Faulted, Next::Close),
         (Written::All, End::Complete) if close => (Ending::Written, Next::Close),
         (Written::All, End::Complete) => (Ending::Written, Next::Again),

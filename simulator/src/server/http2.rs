@@ -1,11 +1,11 @@
 //! HTTP/2 with prior knowledge, by hyper. What HTTP/1.1 shows as a cut or a broken answer is a reset stream here.
 
-use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use h2::{Error, Reason};
 use http::{HeaderName, HeaderValue, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -26,32 +26,25 @@ use crate::request::{Protocol, Request};
 use crate::simulator::MAX_BODY;
 use crate::time::Micros;
 
-/// The fault that ends a stream; hyper turns it into RST_STREAM.
-#[derive(Debug)]
-struct Cut;
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cut on purpose")
-    }
+/// What ends a stream on purpose: hyper takes the code of RST_STREAM from it.
+fn cut() -> Error {
+    Reason::INTERNAL_ERROR.into()
 }
-
-impl std::error::Error for Cut {}
 
 /// A body that another task feeds; the channel's one place is the back-pressure.
 struct Fed {
-    pieces: mpsc::Receiver<Result<Bytes, Cut>>,
+    pieces: mpsc::Receiver<Result<Bytes, Error>>,
     len: Option<u64>,
 }
 
 impl HttpBody for Fed {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.pieces.poll_recv(cx).map(|piece| piece.map(|p| p.map(Frame::data)))
     }
 
@@ -91,13 +84,13 @@ async fn answer(
     request: http::Request<Incoming>,
     socket: u64,
     last: Arc<Notify>,
-) -> Result<Response<Fed>, Cut> {
+) -> Result<Response<Fed>, Error> {
     let request = match collect(request, socket).await {
         Ok(request) => request,
         Err(partial) => {
             let now = server.now();
             server.with(|sim| sim.note_broken(now, partial));
-            return Err(Cut);
+            return Err(cut());
         }
     };
     let head_only = request.method == "HEAD";
@@ -116,7 +109,11 @@ async fn answer(
     }
     if reply.delivery.raw.is_some() || matches!(reply.delivery.end, End::Cut(0) | End::Reset(0)) {
         pending.end(Ending::Faulted, 0);
-        return Err(Cut);
+        return Err(cut());
+    }
+    if reply.delivery.end == End::Refused {
+        pending.end(Ending::Faulted, 0);
+        return Err(Reason::REFUSED_STREAM.into());
     }
     if reply.delivery.last {
         last.notify_one();
@@ -192,10 +189,10 @@ fn response(pending: Pending, reply: Reply, head_only: bool) -> Response<Fed> {
 }
 
 /// Feeds the body; offsets of faults count its bytes only, since HTTP/2 compresses heads.
-async fn feed_body(pending: Pending, reply: Reply, feed: mpsc::Sender<Result<Bytes, Cut>>) {
+async fn feed_body(pending: Pending, reply: Reply, feed: mpsc::Sender<Result<Bytes, Error>>) {
     let stop = match reply.delivery.end {
         End::Cut(after) | End::Reset(after) => after,
-        End::Complete | End::BlackHole => u64::MAX,
+        End::Complete | End::BlackHole | End::Refused => u64::MAX,
     };
     let mut sent = 0;
     for whole in pieces(&reply.body) {
@@ -209,7 +206,7 @@ async fn feed_body(pending: Pending, reply: Reply, feed: mpsc::Sender<Result<Byt
             }
             if sent == stop {
                 // The receiver may be gone by now; the stream is over either way.
-                drop(feed.send(Err(Cut)).await);
+                drop(feed.send(Err(cut())).await);
                 return pending.end(Ending::Faulted, sent);
             }
             if let Some(pace) = reply.delivery.body {

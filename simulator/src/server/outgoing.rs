@@ -60,7 +60,7 @@ pub(super) async fn write<I: AsyncWrite + Unpin>(
 ) -> (Written, u64) {
     let stop = match reply.delivery.end {
         End::Cut(after) | End::Reset(after) => Some(after),
-        End::BlackHole => Some(0),
+        End::BlackHole | End::Refused => Some(0),
         End::Complete => None,
     };
     let mut writer = Writer { io, sent: 0, stop };
@@ -148,7 +148,8 @@ fn head(reply: &Reply, close: bool) -> Vec<u8> {
         text.extend([name, ": ", value, "\r\n"]);
     }
     match reply.delivery.framing {
-        Framing::Length if matches!(reply.status, 204 | 304) => {}
+        // RFC 9112, 6.1 and 6.3: these end with their head, and a framing field on a 204 is forbidden.
+        Framing::Length | Framing::Chunked if matches!(reply.status, 204 | 304) => {}
         Framing::Length => text.push_str(&format!("content-length: {}\r\n", reply.body.len())),
         Framing::Chunked => text.push_str("transfer-encoding: chunked\r\n"),
         Framing::Close => {}

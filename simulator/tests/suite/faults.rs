@@ -39,6 +39,15 @@ async fn a_black_hole_swallows_the_answer_but_not_the_effect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_stream_is_no_answer_and_no_effect_on_http_1() {
+    let server = server();
+    let refused = json!({ "wire": { "kind": "refused_stream" } });
+    let fields = format!("content-length: {}\r\nx-simulator-fault: {refused}", MESSAGE.len());
+    assert_eq!(exchange(&server, send(&fields, MESSAGE)).await, "");
+    server.with(|sim| assert!(sim.journal().entries().next().unwrap().committed.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn heads_and_framing_can_be_broken_in_every_way() {
     for (form, begins) in [
         ("garbage", "\u{1}\u{2}this"),

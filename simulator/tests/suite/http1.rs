@@ -108,3 +108,20 @@ async fn a_client_that_leaves_while_it_waits_is_noted_when_it_leaves() {
     let ended = server.with(|sim| sim.journal().entries().next().unwrap().ended);
     assert_eq!(ended, Some((Micros::from_secs(7), Ending::ClientGone)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_too_large_is_read_to_its_end_so_that_the_413_is_heard() {
+    let server = server();
+    let body = "#".repeat(7 * 1024 * 1024);
+    let put = format!(
+        "PUT /translations/d/it HTTP/1.1\r\nauthorization: Bearer t\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answers = exchange(&server, put + &brands("x: y")).await;
+    assert!(answers.starts_with("HTTP/1.1 413 ") && answers.contains("HTTP/1.1 200 OK"));
+    server.with(|sim| {
+        let entry = sim.journal().entries().next().unwrap();
+        assert_eq!(entry.request.body_len, body.len() as u64);
+        assert!(entry.request.body.len() <= 16 * 1024);
+    });
+}

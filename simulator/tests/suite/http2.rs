@@ -96,6 +96,26 @@ async fn what_is_a_cut_on_http_1_is_a_reset_stream_and_the_socket_lives_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_stream_says_so_and_had_no_effect() {
+    let server = Server::new(Options::seeded(1));
+    let mut client = connect(&server).await;
+    let refused = json!({ "wire": { "kind": "refused_stream" } });
+    let put = |fault: &Value| request("PUT", "/lists/a", fault, r#"{"name":"A"}"#);
+    let error = client.send_request(put(&refused)).await.unwrap_err();
+    let reason = std::error::Error::source(&error).and_then(|e| e.downcast_ref::<h2::Error>());
+    assert_eq!(reason.and_then(h2::Error::reason), Some(h2::Reason::REFUSED_STREAM));
+    server.with(|sim| {
+        let entry = sim.journal().entries().next().unwrap();
+        assert_eq!((entry.committed, entry.ended.map(|e| e.1)), (None, Some(Ending::Faulted)));
+    });
+    assert_eq!(client.send_request(put(&json!({}))).await.unwrap().status(), 204);
+    let broken = json!({ "wire": { "kind": "cut", "after": 0 } });
+    let error = client.send_request(put(&broken)).await.unwrap_err();
+    let reason = std::error::Error::source(&error).and_then(|e| e.downcast_ref::<h2::Error>());
+    assert_eq!(reason.and_then(h2::Error::reason), Some(h2::Reason::INTERNAL_ERROR));
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_goaway_the_answer_still_comes_and_nothing_more_is_taken() {
     let server = Server::new(Options::seeded(1));
     let mut client = connect(&server).await;

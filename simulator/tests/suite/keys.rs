@@ -106,6 +106,19 @@ fn an_answer_lost_after_the_commit_is_replayed_and_before_it_is_not() {
 }
 
 #[test]
+fn a_key_lives_as_long_as_its_expiration_says() {
+    let mut sim = sim();
+    let hours = |n: u64| Micros::from_secs(n * 3600);
+    let first = send("a").header("idempotency-key", "k");
+    let first =
+        sim.handle(NOW, first.header("x-idempotency-expiration", "2026-01-05T03:04:05Z")).value();
+    for (hour, same) in [(25, true), (71, true), (72, false)] {
+        let again = sim.handle(hours(hour), send("a").header("idempotency-key", "k")).value();
+        assert_eq!(again == first, same, "{hour}");
+    }
+}
+
+#[test]
 fn the_empty_replay_is_a_switch() {
     let mut sim = sim();
     sim.options().switches.idempotency_empty_replay = true;

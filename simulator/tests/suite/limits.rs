@@ -1,7 +1,9 @@
 //! Limits that refuse and counters that don't.
 
 use serde_json::json;
-use simulator::{Algorithm, LimitRule, Micros, Options, Reply, Request, RetryAfter, Simulator};
+use simulator::{
+    Algorithm, LimitRule, Micros, Options, RefusalBody, Reply, Request, RetryAfter, Simulator,
+};
 
 const NOW: Micros = Micros::ZERO;
 
@@ -28,6 +30,42 @@ fn the_twenty_first_put_of_a_list_is_429_and_says_when_as_switched() {
         assert_eq!((refused.status, refused.field(field)), (429, value));
         assert_eq!(put_list(&mut sim, Micros::from_secs(60)).status, 204);
     }
+}
+
+#[test]
+fn the_body_and_the_headers_of_a_429_are_switches() {
+    let mut sim = Simulator::new(Options {
+        limits: vec![LimitRule::global(1, 60_000)],
+        ..Options::default()
+    });
+    put_list(&mut sim, NOW);
+    let plain = put_list(&mut sim, NOW);
+    assert_eq!(
+        plain.value(),
+        json!({ "message": "Rate limit exceeded", "type": "rate_limit_error" })
+    );
+    assert!(plain.headers.iter().all(|(name, _)| !name.contains("limit")));
+    let switches = &mut sim.options().switches;
+    (switches.rate_limit_body, switches.rate_limit_headers) = (RefusalBody::Html, true);
+    let page = put_list(&mut sim, Micros::from_secs(10));
+    assert_eq!((page.status, page.field("content-type")), (429, Some("text/html")));
+    for (name, value) in [("limit", "1"), ("remaining", "0"), ("reset", "50")] {
+        assert_eq!(page.field(&format!("x-ratelimit-{name}")), Some(value));
+    }
+    sim.options().switches.rate_limit_body = RefusalBody::Empty;
+    assert_eq!(put_list(&mut sim, Micros::from_secs(10)).body.len(), 0);
+}
+
+#[test]
+fn a_call_that_never_became_whole_is_counted_but_one_without_an_accepted_token_is_not() {
+    let mut sim = sim();
+    let send = Request::new("POST", "/send");
+    sim.note_broken(NOW, send.clone().token("t"));
+    sim.note_broken(NOW, send);
+    sim.note_broken(NOW, Request::default());
+    assert_eq!(sim.largest(NOW, "t", Some("messages.send")).arrival.total, 1);
+    assert_eq!(sim.largest(NOW, "t", None).answer.sliding, 1.0);
+    assert_eq!(sim.journal().total(), 3);
 }
 
 #[test]

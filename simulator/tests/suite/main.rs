@@ -1,6 +1,8 @@
 //! The simulator from outside: one program, one module a family of promises.
 
 mod admin;
+mod audiences;
+mod bounds;
 mod catalogue;
 mod common;
 mod determinism;
@@ -8,6 +10,7 @@ mod faults;
 mod http1;
 mod http2;
 mod keys;
+mod likeness;
 mod limits;
 mod million;
 mod promises;

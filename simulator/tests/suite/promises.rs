@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use simulator::{
-    Credential, Environment, Micros, Options, Release, Reply, Request, Simulator, Switches,
-    TooLarge, Unknown, UnknownQuery,
+    AuditTarget, Credential, Environment, Micros, Options, RefusalBody, Release, Reply, Request,
+    Simulator, Switches, Unknown, UnknownQuery,
 };
 
 const NOW: Micros = Micros::ZERO;
@@ -103,7 +103,10 @@ fn credentials_are_refused_in_both_ways() {
         );
     }
     sim.options().switches.auth_status = 401;
-    assert_eq!(sim.handle(NOW, bare).value()["message"], "Unauthorized");
+    assert_eq!(sim.handle(NOW, bare.clone()).value()["message"], "Unauthorized");
+    sim.options().switches.auth_statuses = [("brands.list".into(), 403)].into();
+    assert_eq!(sim.handle(NOW, bare).status, 403);
+    assert_eq!(sim.handle(NOW, Request::new("GET", "/lists")).status, 401);
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn six_megabytes_pass_and_one_byte_more_is_413() {
         (refused.status, refused.value()["type"].as_str()),
         (413, Some("invalid_request_error"))
     );
-    sim.options().switches.too_large = TooLarge::Html;
+    sim.options().switches.too_large = RefusalBody::Html;
     assert_eq!(sim.handle(NOW, text(6 * 1024 * 1024 + 1)).field("content-type"), Some("text/html"));
 }
 
@@ -157,6 +160,40 @@ fn the_other_switches_do_what_they_say() {
         archived.handle(NOW, Request::new("DELETE", "/profiles/x").token("t")).value(),
         json!({ "status": "SUCCESS" })
     );
+}
+
+#[test]
+fn a_limit_beyond_the_largest_counts_as_the_largest_or_is_refused() {
+    let read = |sim: &mut Simulator, limit: &str| {
+        let target = format!("/notifications?limit={limit}");
+        let reply = sim.handle(NOW, Request::new("GET", &target).token("t"));
+        (reply.status, reply.value()["results"].as_array().map(Vec::len))
+    };
+    let mut capped = switched(|s| s.max_limit = 1);
+    assert_eq!(read(&mut capped, "2"), (200, Some(1)));
+    capped.options().switches.reject_large_limit = true;
+    assert_eq!([read(&mut capped, "1").0, read(&mut capped, "2").0], [200, 400]);
+    for nonsense in ["0", "-1", "ten", ""] {
+        assert_eq!(read(&mut capped, nonsense).0, 400, "{nonsense}");
+    }
+}
+
+#[test]
+fn the_target_of_an_audit_event_is_a_text_or_an_object() {
+    let mut sim = sim();
+    let target = |sim: &mut Simulator| {
+        put_list(sim, NOW);
+        sim.handle(NOW, Request::new("GET", "/audit-events").token("t")).value()["results"][0]["target"].clone()
+    };
+    assert_eq!(target(&mut sim), "list/a");
+    sim.options().switches.audit_target = AuditTarget::Object;
+    assert_eq!(target(&mut sim), json!({ "id": "list/a", "email": "api@example.com" }));
+}
+
+#[test]
+fn the_listing_of_automations_refuses_without_a_type() {
+    let bad = sim().handle(NOW, Request::new("GET", "/automations?cursor=no").token("t"));
+    assert_eq!((bad.status, bad.value()), (400, json!({ "message": "Invalid cursor format" })));
 }
 
 #[test]

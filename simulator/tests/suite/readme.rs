@@ -1,7 +1,7 @@
 //! The README names everything that can be chosen, and its script is a valid one.
 
 use serde_json::json;
-use simulator::{Effect, Options, Switches, When};
+use simulator::{Answer, Effect, Latency, Options, Switches, When, Wire};
 
 const README: &str = include_str!("../../README.md");
 
@@ -28,5 +28,29 @@ fn every_switch_condition_and_effect_is_in_the_readme() {
         for name in fields.as_object().unwrap().keys() {
             assert!(README.contains(&format!("`{name}`")), "{name}");
         }
+    }
+}
+
+/// The names that a tagged enum takes, as its own error tells them.
+fn kinds<T: serde::de::DeserializeOwned>() -> Vec<String> {
+    let error = serde_json::from_str::<T>(r#"{"kind":"?"}"#).err().map(|e| e.to_string());
+    let names: Vec<_> =
+        error.unwrap_or_default().split('`').skip(3).step_by(2).map(str::to_owned).collect();
+    assert!(names.len() > 3, "{names:?}");
+    names
+}
+
+#[test]
+fn every_answer_wire_fault_and_latency_is_in_the_readme() {
+    let all = [kinds::<Answer>(), kinds::<Wire>(), kinds::<Latency>()].concat();
+    for name in all {
+        assert!(README.contains(&format!("`{name}")), "{name}");
+    }
+}
+
+#[test]
+fn every_option_is_in_the_readme() {
+    for name in json!(Options::default()).as_object().unwrap().keys() {
+        assert!(README.contains(name.as_str()), "{name}");
     }
 }

@@ -58,6 +58,19 @@ fn a_deleted_list_comes_back_with_its_subscribers() {
 }
 
 #[test]
+fn subscribing_again_changes_the_preferences_and_not_when_it_began() {
+    let mut c = Courier::new();
+    for (ms, preferences) in [(0, json!({ "n": 1 })), (5000, json!({ "n": 2 }))] {
+        c.later(ms);
+        let one = json!({ "recipients": [{ "recipientId": "u", "preferences": preferences }] });
+        c.expect(204, "POST", "/lists/l/subscriptions", one);
+        let items = c.expect(200, "GET", "/lists/l/subscriptions", Value::Null)["items"].clone();
+        let wanted = json!({ "recipientId": "u", "created": "2026-01-02T03:04:05.000Z", "preferences": preferences });
+        assert_eq!(items, json!([wanted]));
+    }
+}
+
+#[test]
 fn an_audience_follows_profiles_a_moment_later() {
     let mut c = Courier::new();
     let filter = json!({ "operator": "AND", "filters": [{ "operator": "EQ", "path": "title", "value": "engineer" }] });
@@ -84,6 +97,29 @@ fn an_audience_follows_profiles_a_moment_later() {
     );
     c.expect(204, "DELETE", "/audiences/devs", Value::Null);
     c.expect(404, "GET", "/audiences/devs", Value::Null);
+}
+
+#[test]
+fn a_profile_write_long_after_the_audience_waits_for_its_moment_too() {
+    let mut c = Courier::new();
+    let filter = json!({ "operator": "GT", "path": "age", "value": 17 });
+    c.expect(200, "PUT", "/audiences/adults", json!({ "filter": filter }));
+    let members = |c: &mut Courier| {
+        let items = c.expect(200, "GET", "/audiences/adults/members", Value::Null)["items"].clone();
+        items.as_array().unwrap().len()
+    };
+    // Nobody read since the audience was put: what is due from then must not see what is written now.
+    c.later(5000);
+    c.expect(200, "POST", "/profiles/u", json!({ "profile": { "age": 30 } }));
+    assert_eq!(members(&mut c), 0);
+    c.later(999);
+    assert_eq!(members(&mut c), 0);
+    c.later(1);
+    assert_eq!(members(&mut c), 1);
+    c.expect(204, "DELETE", "/profiles/u", Value::Null);
+    assert_eq!(members(&mut c), 1);
+    c.later(1000);
+    assert_eq!(members(&mut c), 0);
 }
 
 #[test]
@@ -115,6 +151,12 @@ fn profiles_merge_patch_and_go() {
         "/profiles/a%2F1",
         json!({ "patch": [{ "op": "remove", "path": "/none" }] }),
     );
+    for root in [json!(5), json!([]), Value::Null] {
+        let patch = json!([{ "op": "add", "path": "/n", "value": 1 }, { "op": "replace", "path": "", "value": root }]);
+        c.expect(400, "PATCH", "/profiles/a%2F1", patch);
+    }
+    c.expect(400, "PUT", "/users/a%2F1", json!({ "profile": 5 }));
+    assert_eq!(c.expect(200, "GET", "/profiles/a%2F1", Value::Null), read);
     c.expect(204, "DELETE", "/profiles/a%2F1", Value::Null);
     c.expect(404, "GET", "/profiles/a%2F1", Value::Null);
 }

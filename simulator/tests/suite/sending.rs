@@ -146,3 +146,113 @@ fn automations_run_and_a_delay_holds_what_follows() {
         json!({ "automation": { "steps": [{ "action": "fly" }] } }),
     );
 }
+
+#[test]
+fn each_filter_of_messages_finds_what_it_names_and_nothing_else() {
+    let mut c = Courier::new();
+    let send = |c: &mut Courier, ask: Value| {
+        c.later(1000);
+        c.expect(202, "POST", "/send", json!({ "message": ask }))["requestId"].clone()
+    };
+    let content = json!({ "title": "a", "body": "b" });
+    let tagged = |tags: Value, tenant: &str| json!({ "to": { "email": "a@example.com" }, "content": content, "metadata": { "tags": tags }, "context": { "tenant_id": tenant } });
+    let first = send(&mut c, tagged(json!(["x", "y"]), "t-1"));
+    let second = send(&mut c, tagged(json!(["x"]), "t-2"));
+    let third = send(
+        &mut c,
+        json!({ "to": { "phone_number": "+390110000000" }, "template": "password-reset" }),
+    );
+    let all = [&first, &second, &third];
+    for (query, wanted) in [
+        ("tag=x", [true, true, false]),
+        ("tag=y,z", [true, false, false]),
+        ("tags=x,y", [true, false, false]),
+        ("tenant_id=t-2", [false, true, false]),
+        ("provider=twilio", [false, false, true]),
+        ("provider=sendgrid,twilio", [true, true, true]),
+        ("notification=password-reset", [false, false, true]),
+        ("recipient=a@example.com", [true, true, false]),
+        ("event=none", [false, false, false]),
+        ("list=none", [false, false, false]),
+        ("enqueued_after=2026-01-02T03:04:06.500Z", [false, true, true]),
+        ("enqueued_after=2026-01-02T03:04:07.000Z", [false, false, true]),
+        ("status=SENT", [false, true, false]),
+        ("status=DELIVERED,ENQUEUED", [true, false, true]),
+    ] {
+        let found = c.expect(200, "GET", &format!("/messages?{query}"), Value::Null);
+        let ids: Vec<&Value> =
+            found["results"].as_array().unwrap().iter().map(|m| &m["id"]).collect();
+        assert_eq!(all.map(|id| ids.contains(&id)), wanted, "{query}");
+    }
+}
+
+#[test]
+fn a_request_to_a_list_of_one_is_still_no_message() {
+    let mut c = Courier::new();
+    c.expect(204, "PUT", "/lists/l/subscriptions/u1", json!({}));
+    let ask = json!({ "message": { "to": { "list_id": "l" }, "content": { "title": "a", "body": "b" } } });
+    let id = c.expect(202, "POST", "/send", ask)["requestId"].as_str().unwrap().to_owned();
+    c.expect(404, "GET", &format!("/messages/{id}"), Value::Null);
+    c.expect(202, "PUT", &format!("/requests/{id}/archive"), Value::Null);
+    let left = c.expect(200, "GET", "/messages", Value::Null)["results"].clone();
+    assert_eq!(left, json!([]));
+}
+
+#[test]
+fn what_the_call_says_about_a_user_goes_before_the_profile() {
+    let mut c = Courier::new();
+    c.expect(200, "POST", "/profiles/u", json!({ "profile": { "email": "old@bounce.invalid" } }));
+    let to = json!({ "user_id": "u", "email": "new@example.com" });
+    let ask = json!({ "message": { "to": to, "content": { "title": "a", "body": "b" } } });
+    let id = c.expect(202, "POST", "/send", ask)["requestId"].as_str().unwrap().to_owned();
+    c.later(2000);
+    assert_eq!(
+        c.expect(200, "GET", &format!("/messages/{id}"), Value::Null)["status"],
+        "DELIVERED"
+    );
+}
+
+#[test]
+fn a_cancelation_token_takes_back_what_still_lies_ahead() {
+    let mut c = Courier::new();
+    let run = |steps: Value| json!({ "recipient": "u", "automation": { "cancelation_token": "t1", "steps": steps } });
+    let later = json!([{ "action": "send", "template": "password-reset" }, { "action": "delay", "duration": "1 hour" }, { "action": "send", "template": "password-reset" }]);
+    c.expect(200, "POST", "/automations/invoke", run(later));
+    c.expect(
+        200,
+        "POST",
+        "/automations/invoke",
+        run(json!([{ "action": "cancel", "cancelation_token": "other" }])),
+    );
+    c.expect(
+        200,
+        "POST",
+        "/automations/invoke",
+        run(json!([{ "action": "cancel", "cancelation_token": "t1" }])),
+    );
+    c.later(2 * 3_600_000);
+    let left = c.expect(200, "GET", "/messages", Value::Null)["results"].clone();
+    assert_eq!(left.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_bulk_job_reaches_every_user_that_it_took() {
+    let mut c = Courier::new();
+    let job =
+        c.expect(201, "POST", "/bulk", json!({ "message": { "event": "e" } }))["jobId"].clone();
+    let path = format!("/bulk/{}", job.as_str().unwrap());
+    let users: Vec<Value> = (0..25).map(|n| json!({ "recipient": format!("u{n}") })).collect();
+    c.expect(204, "POST", &path, json!({ "users": users }));
+    c.expect(202, "POST", &format!("{path}/run"), Value::Null);
+    c.later(499);
+    assert_eq!(c.expect(200, "GET", &path, Value::Null)["job"]["enqueued"], 0);
+    c.later(1);
+    let shown = c.expect(200, "GET", &path, Value::Null)["job"].clone();
+    assert_eq!(
+        shown,
+        json!({ "definition": { "event": "e" }, "received": 25, "enqueued": 25, "failures": 0, "status": "PROCESSING" })
+    );
+    let sent =
+        c.expect(200, "GET", &format!("/messages?limit=100&traceId={}", &path[6..]), Value::Null);
+    assert_eq!(sent["results"].as_array().unwrap().len(), 25);
+}

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use simulator::{Options, Server};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{WRONG_CONFIGURATION, failed, runtime};
 use crate::terminal::{complain, say};
@@ -24,7 +25,7 @@ pub(super) struct Args {
     script: Option<PathBuf>,
 }
 
-/// Runs the simulator until Ctrl-C.
+/// Runs the simulator until Ctrl-C or SIGTERM.
 pub(super) fn run(args: Args) -> ExitCode {
     let mut options = match args.script.as_deref().map(read).transpose() {
         Ok(options) => options.unwrap_or_default(),
@@ -55,10 +56,11 @@ async fn serve(address: SocketAddr, options: Options) -> std::io::Result<()> {
     };
     let listener = TcpListener::bind(address).await.map_err(at)?;
     say(&format!("listening on {}", listener.local_addr()?));
-    let stop = async {
-        // Without the signal there is nothing to wait for: serve until the process ends.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
         }
     };
     Server::new(options).serve(listener, stop).await;

@@ -244,8 +244,9 @@ async fn simulate_prints_its_address_and_refuses_a_script_that_it_does_not_under
             .get(..12),
         Some("HTTP/1.1 403")
     );
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let sent = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
     let script = std::env::temp_dir().join(format!("tollgate-script-{}.json", RandomId::new()));
     std::fs::write(&script, "{\"swiches\":{}}").unwrap();
     let output = tollgate().arg("simulate").arg("--script").arg(&script).output().unwrap();

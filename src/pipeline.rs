@@ -23,6 +23,7 @@ use crate::stage::admit::AdmitLayer;
 use crate::stage::credentials::CredentialsLayer;
 use crate::stage::handover::HandoverLayer;
 use crate::stage::intake::{self, IntakeLayer};
+use crate::stage::retry::RetryLayer;
 use crate::stage::upstream::{self, Destination, Upstream};
 use crate::state::State;
 
@@ -46,6 +47,8 @@ impl Pipeline {
             // the whole body, bounded: a slow client holds nothing of what follows, and a call that
             // the quota would refuse is refused unread
             .layer(IntakeLayer::new(body_limits(config), state.uploads().clone(), desk.clone()))
+            // further attempts, while proof, deadline and budget allow; each pays below
+            .layer(RetryLayer::new(state.retries().clone(), desk.clone()))
             // its turn, and a slot of each pool that the operation pays
             .layer(AdmitLayer::new(desk))
             // the tenant's token, as late as possible

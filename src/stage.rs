@@ -5,4 +5,5 @@ pub mod admit;
 pub mod credentials;
 pub mod handover;
 pub mod intake;
+pub mod retry;
 pub mod upstream;

@@ -17,6 +17,7 @@ use crate::config::{BaseUrl, Config};
 use crate::flight::Flights;
 use crate::ids::RandomId;
 use crate::record::Observer;
+use crate::stage::retry::Book;
 use crate::stage::upstream::{Dial, Dialer, Host, HostLimits};
 use crate::telemetry::Telemetry;
 
@@ -32,6 +33,7 @@ struct Inner {
     ready: AtomicBool,
     uploads: Arc<Semaphore>,
     admission: Admission,
+    retries: Arc<Book>,
     /// std, not tokio: changed by a reload only, read when a pipeline is built.
     vendor: Mutex<VendorSide>,
 }
@@ -74,6 +76,7 @@ impl State {
             ready: AtomicBool::new(true),
             uploads: Arc::new(Semaphore::new(uploads_total)),
             admission: Admission::new(store),
+            retries: Arc::default(),
             vendor: Mutex::new(VendorSide {
                 dial,
                 limits: host_limits(config),
@@ -155,6 +158,12 @@ impl State {
     #[must_use]
     pub fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// What further attempts may still be made.
+    #[must_use]
+    pub fn retries(&self) -> &Arc<Book> {
+        &self.0.retries
     }
 
     /// Marks what is remembered as whole: nothing is sent after this.

@@ -8,6 +8,7 @@ mod operations;
 mod process;
 mod quota;
 mod restart;
+mod retries;
 mod rig;
 mod sockets;
 mod support;

@@ -22,6 +22,7 @@ use crate::ids::ConnectionId;
 use crate::stage::admit::AdmitLayer;
 use crate::stage::credentials::CredentialsLayer;
 use crate::stage::handover::HandoverLayer;
+use crate::stage::idempotency::{IdempotencyLayer, WithoutKeys};
 use crate::stage::intake::{self, IntakeLayer};
 use crate::stage::retry::RetryLayer;
 use crate::stage::upstream::{self, Destination, Upstream};
@@ -47,6 +48,8 @@ impl Pipeline {
             // the whole body, bounded: a slow client holds nothing of what follows, and a call that
             // the quota would refuse is refused unread
             .layer(IntakeLayer::new(body_limits(config), state.uploads().clone(), desk.clone()))
+            // a send under a key is one send: known answers, twins, keys for those who gave none
+            .layer(IdempotencyLayer::new(state.keys().clone(), without_keys(config)))
             // further attempts, while proof, deadline and budget allow; each pays below
             .layer(RetryLayer::new(state.retries().clone(), desk.clone()))
             // its turn, and a slot of each pool that the operation pays
@@ -89,6 +92,15 @@ fn body_limits(config: &Config) -> intake::Limits {
         total: server.body_total.get(),
         idle: server.body_idle.get(),
     }
+}
+
+/// The apps that want no keys made.
+fn without_keys(config: &Config) -> WithoutKeys {
+    let apps = config.settings.tenant.iter().flat_map(|tenant| {
+        let without = tenant.app.iter().filter(|app| !app.make_keys);
+        without.map(|app| (tenant.id.clone(), app.id.clone()))
+    });
+    apps.collect()
 }
 
 fn upstream(config: &Config, state: &State) -> Upstream {

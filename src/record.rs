@@ -92,10 +92,41 @@ pub struct Marks {
     pub throttled: bool,
     /// What the caller is told of its quota: `RateLimit-Policy` and `RateLimit`.
     pub rate_limit: Option<(HeaderValue, HeaderValue)>,
+    /// `X-Stainless-Retry-Count`: how often the SDK has sent this before.
+    pub sdk_retry: Option<u32>,
+    /// The key under which the call is one send.
+    pub key_use: Option<KeyUse>,
+    /// The answer was given before, under the same key.
+    pub replayed: bool,
+    /// Is set when a good answer was handed over whole.
+    pub accepted: Option<Arc<AtomicBool>>,
     /// The answer's body was handed over to its end.
     pub complete: bool,
     /// The answer's body ended in an error of the vendor's side.
     pub broken: bool,
+}
+
+/// Where the key of a call is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// The client gave it.
+    Given,
+    /// The gateway made it.
+    Made,
+    /// The gateway made it for an earlier request, which an SDK repeats.
+    Recognised,
+}
+
+impl KeyUse {
+    /// The word in labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Made => "made",
+            Self::Recognised => "recognised",
+        }
+    }
 }
 
 impl Record {
@@ -178,6 +209,15 @@ impl Record {
 }
 
 impl Marks {
+    /// The answer was handed over to its end.
+    pub fn completed(&mut self) {
+        self.complete = true;
+        let good = self.status.is_some_and(|status| status.is_success());
+        if let Some(accepted) = self.accepted.as_ref().filter(|_| good) {
+            accepted.store(true, Ordering::Release);
+        }
+    }
+
     /// Time from handing the last attempt to a socket until its answer head.
     #[must_use]
     pub fn vendor_time(&self) -> Option<Duration> {

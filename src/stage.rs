@@ -4,6 +4,7 @@
 pub mod admit;
 pub mod credentials;
 pub mod handover;
+pub mod idempotency;
 pub mod intake;
 pub mod retry;
 pub mod upstream;

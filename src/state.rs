@@ -17,6 +17,7 @@ use crate::config::{BaseUrl, Config};
 use crate::flight::Flights;
 use crate::ids::RandomId;
 use crate::record::Observer;
+use crate::stage::idempotency::Keys;
 use crate::stage::retry::Book;
 use crate::stage::upstream::{Dial, Dialer, Host, HostLimits};
 use crate::telemetry::Telemetry;
@@ -34,6 +35,7 @@ struct Inner {
     uploads: Arc<Semaphore>,
     admission: Admission,
     retries: Arc<Book>,
+    keys: Arc<Keys>,
     /// std, not tokio: changed by a reload only, read when a pipeline is built.
     vendor: Mutex<VendorSide>,
 }
@@ -77,6 +79,7 @@ impl State {
             uploads: Arc::new(Semaphore::new(uploads_total)),
             admission: Admission::new(store),
             retries: Arc::default(),
+            keys: Arc::default(),
             vendor: Mutex::new(VendorSide {
                 dial,
                 limits: host_limits(config),
@@ -158,6 +161,12 @@ impl State {
     #[must_use]
     pub fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// What is remembered of idempotency keys.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.0.keys
     }
 
     /// What further attempts may still be made.

@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 
 use super::code;
 use crate::quota::Would;
-use crate::record::{Marks, Record};
+use crate::record::{KeyUse, Marks, Record};
 
 /// The bucket bounds of HTTP durations in OpenTelemetry's semantic conventions, in seconds.
 const SECONDS: [f64; 14] =
@@ -87,6 +87,10 @@ instruments! {
     queue_wait: Durations<1> = durations(), "histogram" "tollgate_queue_wait_seconds" ["lane"];
     /// Answers by which Courier refused a call for a quota of its own.
     throttled: Counters<1> = Counters::default(), "counter" "tollgate_vendor_throttled" ["operation"];
+    /// Tries at Courier, further attempts included.
+    attempts: Counters<1> = Counters::default(), "counter" "tollgate_vendor_attempts" ["operation"];
+    /// Calls under an idempotency key: given, made, recognised (an SDK's retry under a made one), replayed.
+    keys: Counters<1> = Counters::default(), "counter" "tollgate_idempotency_keys" ["outcome"];
     /// In shadow mode: calls that would have waited or been refused.
     shadow: Counters<1> = Counters::default(), "counter" "tollgate_quota_shadow" ["outcome"];
     /// Calls under way.
@@ -152,6 +156,14 @@ impl Metrics {
         }
         if marks.throttled {
             self.throttled.get_or_create(&Labels([("operation", operation.clone())])).inc();
+        }
+        if marks.attempts > 0 {
+            let attempts = Labels([("operation", operation.clone())]);
+            self.attempts.get_or_create(&attempts).inc_by(marks.attempts.into());
+        }
+        let replayed = marks.replayed.then_some("replayed");
+        for outcome in marks.key_use.map(KeyUse::as_str).into_iter().chain(replayed) {
+            self.keys.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();
         }
         let would = match marks.would {
             None | Some(Would::Start) => None,
@@ -228,6 +240,8 @@ mod tests {
                 first_byte_at: now,
                 lane: Some(crate::catalog::Lane::Bulk),
                 throttled: true,
+                attempts: 2,
+                replayed: true,
                 would: Some(Would::Wait(Duration::ZERO)),
                 ..Marks::default()
             },

@@ -3,6 +3,7 @@
 
 mod callers;
 mod clients;
+mod keys;
 mod load;
 mod operations;
 mod process;

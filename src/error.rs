@@ -61,6 +61,8 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "proxy_internal_error", "The gateway failed";
     VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "Courier could not be reached";
     VendorMalformed = "vendor-malformed", BAD_GATEWAY, "http_protocol_error", "Courier's answer was unusable";
+    VendorCredentialRejected = "vendor-credential-rejected", BAD_GATEWAY, "http_request_denied", "Courier refused the gateway's token";
+    VendorDown = "vendor-down", SERVICE_UNAVAILABLE, "destination_unavailable", "Courier is down";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway holds as much as it may";
     VendorTimeout = "vendor-timeout", GATEWAY_TIMEOUT, "http_response_timeout", "Courier did not answer in time";
     Loop = "loop", LOOP_DETECTED, "proxy_loop_detected", "The request came back to the gateway";

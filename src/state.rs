@@ -17,6 +17,7 @@ use crate::config::{BaseUrl, Config};
 use crate::flight::Flights;
 use crate::ids::RandomId;
 use crate::record::Observer;
+use crate::stage::breaker::Breaker;
 use crate::stage::idempotency::Keys;
 use crate::stage::retry::Book;
 use crate::stage::upstream::{Dial, Dialer, Host, HostLimits};
@@ -45,6 +46,7 @@ struct VendorSide {
     limits: HostLimits,
     uploads_total: usize,
     hosts: HashMap<(Scheme, Authority), Arc<Host>>,
+    breakers: HashMap<(Scheme, Authority), Arc<Breaker>>,
 }
 
 impl State {
@@ -85,6 +87,7 @@ impl State {
                 limits: host_limits(config),
                 uploads_total,
                 hosts: HashMap::new(),
+                breakers: HashMap::new(),
             }),
         })))
     }
@@ -119,6 +122,21 @@ impl State {
         let (scheme, authority) = (url.scheme().clone(), url.authority().clone());
         let host = vendor.hosts.entry((scheme.clone(), authority.clone()));
         host.or_insert_with(|| Arc::new(Host::new(scheme, authority, limits, dial))).clone()
+    }
+
+    /// The breaker of the host behind `url`.
+    #[must_use]
+    pub fn breaker(&self, url: &BaseUrl) -> Arc<Breaker> {
+        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = (url.scheme().clone(), url.authority().clone());
+        vendor.breakers.entry(host).or_default().clone()
+    }
+
+    /// Vendor hosts that are taken for dead.
+    #[must_use]
+    pub fn hosts_down(&self) -> usize {
+        let vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        vendor.breakers.values().filter(|breaker| breaker.is_open()).count()
     }
 
     /// This gateway's name in `Via`, fresh at each start.

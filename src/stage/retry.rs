@@ -27,6 +27,9 @@ use crate::tokens::Rejected;
 /// The field that carries a key.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// Tells the vendor's SDKs whether to try again.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
 /// Tries again.
 #[derive(Clone)]
 pub struct RetryLayer {
@@ -135,6 +138,9 @@ fn honest(result: Result, call: &Call) -> Result {
 /// of it has reached the caller, so one that is cut can still be asked for again.
 async fn look(result: Result, keyed: bool) -> (Known, Result) {
     match result {
+        Ok(reply) if reply.extensions().get::<Rejected>().is_some() => {
+            (answered(&reply), Err(rejected()))
+        }
         Ok(reply) if keyed => match whole(reply).await {
             Ok(reply) => (answered(&reply), Ok(reply)),
             Err(error) => (Known::NoAnswer, Err(error)),
@@ -142,6 +148,13 @@ async fn look(result: Result, keyed: bool) -> (Known, Result) {
         Ok(reply) => (answered(&reply), Ok(reply)),
         Err(error) => (failed(&error), Err(error)),
     }
+}
+
+/// The vendor did nothing, and will do nothing, until an operator has mended the token.
+fn rejected() -> Error {
+    let detail = "Courier refuses the token of this connection: its operator has to replace it";
+    Error::refused(Code::VendorCredentialRejected, detail)
+        .with_header(SHOULD_RETRY, HeaderValue::from_static("false"))
 }
 
 fn answered(reply: &Reply) -> Known {

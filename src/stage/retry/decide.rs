@@ -135,17 +135,14 @@ pub(super) fn decide(kind: Kind, known: Known, course: Course) -> Verdict {
     if again { Verdict::Again(Duration::ZERO) } else { Verdict::Done }
 }
 
-/// True when the answer leaves open what an earlier attempt did: then that one's outcome counts.
+/// True when the answer says nothing of what an earlier attempt did: then that one's outcome counts.
 #[must_use]
 pub(super) fn is_inconclusive(known: Known, course: Course) -> bool {
-    let evasive = match known {
-        Known::Refused => true,
-        Known::Answered(status, _) => {
-            matches!(status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
-        }
-        Known::NotSent | Known::NoAnswer | Known::Rejected { .. } => false,
-    };
-    evasive && course.open
+    match known {
+        Known::Refused => course.attempts > 0,
+        Known::Answered(StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS, _) => course.open,
+        Known::Answered(..) | Known::NotSent | Known::NoAnswer | Known::Rejected { .. } => false,
+    }
 }
 
 fn is_unavailable(status: StatusCode) -> bool {

@@ -88,6 +88,8 @@ fn what_a_later_refusal_says_does_not_hide_what_an_earlier_attempt_may_have_done
         assert!(is_inconclusive(known, open), "{known:?}");
         assert!(!is_inconclusive(known, Course::default()), "{known:?}");
     }
+    let harmless = Course::default().then(Known::NotSent);
+    assert!(is_inconclusive(Known::Refused, harmless) && !is_inconclusive(status(409), harmless));
     for known in [status(202), status(400), status(500)] {
         assert!(!is_inconclusive(known, open), "{known:?}");
     }

@@ -14,5 +14,6 @@ mod retries;
 mod rig;
 mod sockets;
 mod support;
+mod survival;
 mod tokens;
 mod vendor;

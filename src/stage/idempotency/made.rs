@@ -53,9 +53,15 @@ impl Made {
     pub(super) fn key(&mut self, print: Id, count: u32, now: Instant) -> Key {
         self.forget(now);
         let known = self.known.entry(print).or_default();
-        let fits = |entry: &Entry| entry.count.checked_add(1) == Some(count);
-        let waits = |entry: &Entry| fits(entry) && !entry.accepted.load(Ordering::Acquire);
-        let at = known.iter().position(waits).or_else(|| known.iter().position(fits));
+        // One higher is the rule; more when a retry was lost on its way to the gateway.
+        let next = |entry: &Entry| entry.count.checked_add(1) == Some(count);
+        let later = |entry: &Entry| entry.count < count;
+        let waits = |entry: &Entry| !entry.accepted.load(Ordering::Acquire);
+        let first = |fits: &dyn Fn(&Entry) -> bool| known.iter().position(fits);
+        let at = first(&|entry| next(entry) && waits(entry))
+            .or_else(|| first(&|entry| later(entry) && waits(entry)))
+            .or_else(|| first(&next))
+            .or_else(|| first(&later));
         let accepted = Arc::new(AtomicBool::new(false));
         let key = at.map_or_else(RandomId::new, |at| known.remove(at).key);
         known.push(Entry { key, count, since: now, accepted: accepted.clone() });
@@ -105,10 +111,19 @@ mod tests {
     fn what_does_not_follow_is_no_retry() {
         let (now, mut made) = (Instant::now(), Made::default());
         let first = made.key(A, 0, now);
-        for (print, count, seconds) in [(A, 0, 0), (B, 1, 0), (A, 2, 0), (A, 1, 121)] {
+        for (print, count, seconds) in [(A, 0, 0), (B, 1, 0), (A, 1, 121)] {
             let other = made.key(print, count, now + Duration::from_secs(seconds));
             assert!(!other.recognised && other.key != first.key, "{count} {seconds}");
         }
+    }
+
+    #[test]
+    fn a_retry_that_was_lost_on_its_way_leaves_a_gap() {
+        let (now, mut made) = (Instant::now(), Made::default());
+        let [one, two] = [0; 2].map(|count| made.key(A, count, now));
+        assert_eq!(made.key(A, 1, now).key, one.key);
+        assert_eq!(made.key(A, 2, now).key, one.key, "one higher goes before a gap");
+        assert_eq!(made.key(A, 2, now).key, two.key);
     }
 
     #[test]

@@ -39,6 +39,8 @@ impl Ops {
         let metrics = self.state.metrics();
         let news = self.logs.dropped().saturating_sub(metrics.lines_dropped.get());
         metrics.lines_dropped.inc_by(news);
+        let down = i64::try_from(self.state.hosts_down()).unwrap_or(i64::MAX);
+        metrics.hosts_down.set(down);
         metrics.page()
     }
 }

@@ -3,6 +3,8 @@
 //! Above the seam services take HTTP requests; below it they take a [`Call`]. A layer in the wrong
 //! place does not compile.
 
+mod gather;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use http::{HeaderMap, Method};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use tokio::sync::OwnedSemaphorePermit;
+
+pub use gather::{Gathered, SHORT, gather};
 
 use crate::catalog::Operation;
 use crate::clock::Instant;
@@ -67,8 +71,29 @@ pub enum Body {
     Empty,
     /// The client has not been asked for it yet.
     Unread(StreamBody),
-    /// All of it, counted against the bytes that the gateway may hold until the call ends.
-    Buffered(Bytes, Option<OwnedSemaphorePermit>),
+    /// All of it, counted against the bytes that the gateway may hold until the last copy ends.
+    Buffered(Bytes, Option<Arc<OwnedSemaphorePermit>>),
+}
+
+impl Body {
+    /// The same body once more; one that is still unread can't be had twice.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Unread(_) => None,
+            Self::Buffered(bytes, held) => Some(Self::Buffered(bytes.clone(), held.clone())),
+        }
+    }
+
+    /// What is here of it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Empty | Self::Unread(_) => &[],
+            Self::Buffered(bytes, _) => bytes,
+        }
+    }
 }
 
 impl fmt::Debug for Body {
@@ -102,4 +127,22 @@ pub struct Call {
     pub wait_until: Option<Instant>,
     /// Where marks are written.
     pub record: Arc<Record>,
+}
+
+impl Call {
+    /// The same call for one more attempt, once its body was read: its octets are shared.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        Some(Self {
+            caller: self.caller.clone(),
+            operation: self.operation.clone(),
+            method: self.method.clone(),
+            target: self.target.clone(),
+            headers: self.headers.clone(),
+            body: self.body.again()?,
+            deadline: self.deadline,
+            wait_until: self.wait_until,
+            record: self.record.clone(),
+        })
+    }
 }

@@ -53,6 +53,9 @@ enum Command {
         /// End by itself after this time, such as 20s; without it the demo runs until Ctrl-C.
         #[arg(long, value_name = "TIME", value_parser = span)]
         r#for: Option<Span>,
+        /// Let the simulated Courier lose connections and answers, before and after it has acted.
+        #[arg(long)]
+        faults: bool,
     },
     /// Run a simulated Courier.
     Simulate(simulate::Args),
@@ -97,7 +100,7 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { config } => serve::run(&config.unwrap_or_else(default_config)),
         Command::Check { file } => check(&file),
-        Command::Demo { r#for } => demo::run(r#for.map(Span::get)),
+        Command::Demo { r#for, faults } => demo::run(r#for.map(Span::get), faults),
         Command::Simulate(args) => simulate::run(args),
         Command::Keys(Keys::New { app, id }) => keys::new(&app, id),
         Command::Config(what) => reference(what),

@@ -3,7 +3,8 @@
 //!
 //! The simulated Courier allows 100 calls in any 5 s and counts by itself. One application goes through
 //! every operation at a gentle pace; the other begins a little later, sends as fast as it is let, and the
-//! first must not notice.
+//! first must not notice. With faults the simulated Courier also loses connections and answers, before
+//! and after it has acted: every send must be accepted all the same, and none be made twice.
 
 mod board;
 mod client;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulator::{LimitRule, Options, Server};
+use simulator::{Ending, LimitRule, Options, Server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +31,7 @@ use crate::telemetry::logs::AccessLog;
 use crate::terminal::{complain, say};
 use board::App;
 use client::Client;
-use summary::{Counted, Summary};
+use summary::{Counted, Sends, Summary};
 
 /// The applications of the demo; both belong to the tenant `acme`.
 const APPS: [&str; 2] = ["billing", "newsletter"];
@@ -39,14 +40,27 @@ const APPS: [&str; 2] = ["billing", "newsletter"];
 const CALLS: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(5);
 
+/// The operation whose fate the demo is about.
+const SEND: &str = "messages.send";
+
+/// Of the sends one in seven is lost: its answer, whole or in part, after Courier has acted, or the
+/// request before. Reads and replacements suffer too.
+const FAULTS: &str = r#"[
+    {"when": {"operation": "messages.send", "probability": 0.05}, "effect": {"wire": {"kind": "cut", "after": 0}}},
+    {"when": {"operation": "messages.send", "probability": 0.05}, "effect": {"wire": {"kind": "reset", "after": 0}, "commit": false}},
+    {"when": {"operation": "messages.send", "probability": 0.05}, "effect": {"wire": {"kind": "cut", "after": 120}}},
+    {"when": {"method": "GET", "probability": 0.05}, "effect": {"answer": {"kind": "status", "status": 503}}},
+    {"when": {"method": "PUT", "probability": 0.05}, "effect": {"wire": {"kind": "reset", "after": 0}}}
+]"#;
+
 /// Time between two lines of live figures.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Runs the demo for `time`, or until Ctrl-C.
+/// Runs the demo for `time`, or until Ctrl-C; with `faults` the simulated Courier misbehaves.
 #[must_use]
-pub fn run(time: Option<Duration>) -> ExitCode {
+pub fn run(time: Option<Duration>, faults: bool) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(demo(time))) {
+    match runtime.and_then(|runtime| runtime.block_on(demo(time, faults))) {
         Ok(summary) => {
             say(&summary.to_string());
             if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -58,10 +72,10 @@ pub fn run(time: Option<Duration>) -> ExitCode {
     }
 }
 
-async fn demo(time: Option<Duration>) -> io::Result<Summary> {
+async fn demo(time: Option<Duration>, faults: bool) -> io::Result<Summary> {
     let vendor = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = vendor.local_addr()?.to_string();
-    let courier = Server::new(options());
+    let courier = Server::new(options(faults));
     // It outlives the traffic: the runtime ends it.
     tokio::spawn(courier.clone().serve(vendor, std::future::pending()));
     let token = TokenFile::write()?;
@@ -71,7 +85,7 @@ async fn demo(time: Option<Duration>) -> io::Result<Summary> {
         io::Error::other(all.join("; "))
     })?;
     let gateway = Gateway::start(config, AccessLog::none()).await.map_err(io::Error::other)?;
-    say(&welcome(&gateway, &address, &keys[0].text));
+    say(&welcome(&gateway, &address, &keys[0].text, faults));
     let apps = APPS.map(|app| Arc::new(App::new(app)));
     let [modest, noisy] = keys.map(|key| Client::new(gateway.data, key.text));
     let stop = CancellationToken::new();
@@ -88,15 +102,35 @@ async fn demo(time: Option<Duration>) -> io::Result<Summary> {
     let now = courier.now();
     let most = courier.with(|simulator| simulator.largest(now, &token.text, None).worst());
     let vendor = Counted { allowed: CALLS, most, refused: refused(&courier) };
-    Ok(Summary { apps: apps.into(), vendor, left })
+    let sends = faults.then(|| survival(&courier, &apps));
+    Ok(Summary { apps: apps.into(), vendor, sends, left })
+}
+
+/// What became of the sends.
+fn survival(courier: &Server, apps: &[Arc<App>]) -> Sends {
+    let accepted = apps.iter().map(|app| app.calls().came_right(SEND)).sum();
+    courier.with(|simulator| {
+        let journal = simulator.journal();
+        let mut sends = Sends { accepted, attempts: 0, lost: 0, twice: journal.duplicates().len() };
+        for entry in journal.entries().filter(|entry| entry.operation.as_deref() == Some(SEND)) {
+            sends.attempts += 1;
+            let faulted = entry.ended.is_some_and(|(_, ending)| ending == Ending::Faulted);
+            sends.lost += usize::from(faulted || entry.status >= 500);
+        }
+        sends
+    })
 }
 
 /// The documented limits of Courier, and one over all calls.
-fn options() -> Options {
+fn options(faults: bool) -> Options {
     let window_ms = u64::try_from(WINDOW.as_millis()).unwrap_or(u64::MAX);
     let mut options = Options::default();
     options.limits.push(LimitRule::global(CALLS.into(), window_ms));
     options.counters.window_ms = window_ms;
+    if faults {
+        let script = serde_json::from_str(FAULTS);
+        options.faults = script.expect("the script in the code has the form of a script");
+    }
     options
 }
 
@@ -141,7 +175,7 @@ fn configuration(vendor: &str, token: &TokenFile, keys: &[NewKey; 2]) -> String 
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n\
          [ops]\nlisten = \"127.0.0.1:0\"\n\
-         [vendor]\nbase_url = \"http://{vendor}\"\n\
+         [vendor]\nbase_url = \"http://{vendor}\"\nhard_limit = \"3s\"\nfirst_byte = \"3s\"\n\
          [quota]\ncalls = {CALLS}\nwindow = \"{}s\"\nbulk_floor = 20\nmax_wait = \"10s\"\n\
          [[tenant]]\nid = \"acme\"\n\
          [[tenant.connection]]\nid = \"acme-prod\"\ntoken = {{ file = '{}' }}\n",
@@ -157,10 +191,11 @@ fn configuration(vendor: &str, token: &TokenFile, keys: &[NewKey; 2]) -> String 
     text
 }
 
-fn welcome(gateway: &Gateway, vendor: &str, key: &str) -> String {
+fn welcome(gateway: &Gateway, vendor: &str, key: &str, faults: bool) -> String {
     let (data, ops) = (gateway.data, gateway.ops);
+    let mood = if faults { ", which loses one send in seven" } else { "" };
     format!(
-        "Tollgate demo: two applications share {CALLS} calls in any {} s of a simulated Courier.
+        "Tollgate demo: two applications share {CALLS} calls in any {} s of a simulated Courier{mood}.
 
   gateway    http://{data}
   metrics    http://{ops}/metrics   health http://{ops}/readyz

@@ -48,9 +48,11 @@ codes! {
     UnknownOperation = "unknown-operation", NOT_FOUND, "http_request_denied", "No such operation";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "http_request_denied", "The path does not take this method";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "http_request_error", "The request body did not arrive in time";
+    KeyInUse = "key-in-use", CONFLICT, "http_request_denied", "The key is another app's";
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "http_request_error", "The request body is too large";
     TargetTooLong = "head-too-large", URI_TOO_LONG, "http_request_error", "The request target is too long";
     HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error", "The request head is too large";
+    KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "http_request_denied", "The key stands for another request";
     QuotaExhausted = "quota-exhausted", TOO_MANY_REQUESTS, "http_request_denied", "The connection's quota is used up";
     QueueFull = "queue-full", TOO_MANY_REQUESTS, "http_request_denied", "Too many calls wait";
     DeadlineTooNear = "deadline-too-near", TOO_MANY_REQUESTS, "http_request_denied", "The quota has no room in time";
@@ -59,6 +61,8 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "proxy_internal_error", "The gateway failed";
     VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "Courier could not be reached";
     VendorMalformed = "vendor-malformed", BAD_GATEWAY, "http_protocol_error", "Courier's answer was unusable";
+    VendorCredentialRejected = "vendor-credential-rejected", BAD_GATEWAY, "http_request_denied", "Courier refused the gateway's token";
+    VendorDown = "vendor-down", SERVICE_UNAVAILABLE, "destination_unavailable", "Courier is down";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway holds as much as it may";
     VendorTimeout = "vendor-timeout", GATEWAY_TIMEOUT, "http_response_timeout", "Courier did not answer in time";
     Loop = "loop", LOOP_DETECTED, "proxy_loop_detected", "The request came back to the gateway";

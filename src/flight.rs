@@ -16,7 +16,6 @@ use tokio_util::task::TaskTracker;
 pub use crowd::{Crowd, Follow, Lead, Part};
 
 use crate::call::{BoxFuture, Result};
-use crate::error::Outcome;
 use crate::record::Record;
 
 /// The flights that go on without their waiters; shutdown waits for them.
@@ -91,7 +90,7 @@ impl Future for Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         let Some(call) = self.call.take() else { return };
-        if self.record.outcome() == Outcome::Unknown {
+        if self.record.was_sent() {
             let going_on = async move { drop(call.await) };
             self.flights.tasks.spawn_on(going_on, &self.flights.runtime);
         }

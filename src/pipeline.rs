@@ -20,11 +20,15 @@ use crate::edge::route::RouteLayer;
 use crate::edge::screen::ScreenLayer;
 use crate::ids::ConnectionId;
 use crate::stage::admit::AdmitLayer;
+use crate::stage::breaker::{Breaker, BreakerLayer};
 use crate::stage::credentials::CredentialsLayer;
 use crate::stage::handover::HandoverLayer;
+use crate::stage::idempotency::{IdempotencyLayer, WithoutKeys};
 use crate::stage::intake::{self, IntakeLayer};
+use crate::stage::retry::RetryLayer;
 use crate::stage::upstream::{self, Destination, Upstream};
 use crate::state::State;
+use crate::tokens::TokenSource;
 
 /// The stack of one configuration.
 #[derive(Clone)]
@@ -46,10 +50,16 @@ impl Pipeline {
             // the whole body, bounded: a slow client holds nothing of what follows, and a call that
             // the quota would refuse is refused unread
             .layer(IntakeLayer::new(body_limits(config), state.uploads().clone(), desk.clone()))
+            // a send under a key is one send: known answers, twins, keys for those who gave none
+            .layer(IdempotencyLayer::new(state.keys().clone(), without_keys(config)))
+            // further attempts, while proof, deadline and budget allow; each pays below
+            .layer(RetryLayer::new(state.retries().clone(), desk.clone()))
+            // a dead vendor host is not queued for
+            .layer(BreakerLayer::new(breakers(config, state)))
             // its turn, and a slot of each pool that the operation pays
             .layer(AdmitLayer::new(desk))
             // the tenant's token, as late as possible
-            .layer(CredentialsLayer::new(Arc::new(config.tokens.clone())))
+            .layer(CredentialsLayer::new(config.tokens.clone(), token_sources(config)))
             // pooled sockets, the attempt's own limits, a streaming answer
             .service(upstream(config, state));
         let seam = Stage::new(stages);
@@ -86,6 +96,25 @@ fn body_limits(config: &Config) -> intake::Limits {
         total: server.body_total.get(),
         idle: server.body_idle.get(),
     }
+}
+
+fn token_sources(config: &Config) -> HashMap<ConnectionId, TokenSource> {
+    let connections = config.settings.tenant.iter().flat_map(|tenant| &tenant.connection);
+    connections.map(|connection| (connection.id.clone(), connection.token.clone())).collect()
+}
+
+fn breakers(config: &Config, state: &State) -> HashMap<ConnectionId, Arc<Breaker>> {
+    let hosts = config.base_urls();
+    hosts.map(|(connection, url)| (connection.id.clone(), state.breaker(url))).collect()
+}
+
+/// The apps that want no keys made.
+fn without_keys(config: &Config) -> WithoutKeys {
+    let apps = config.settings.tenant.iter().flat_map(|tenant| {
+        let without = tenant.app.iter().filter(|app| !app.make_keys);
+        without.map(|app| (tenant.id.clone(), app.id.clone()))
+    });
+    apps.collect()
 }
 
 fn upstream(config: &Config, state: &State) -> Upstream {

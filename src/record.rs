@@ -5,7 +5,7 @@
 //! [`Observer`] gets it: so a line is written also when the client left, a stage failed or a sent
 //! call went on without its caller.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -34,7 +34,10 @@ pub struct Record {
     pub started: Instant,
     /// The same on the wall clock.
     pub started_at: SystemTime,
-    sent: AtomicBool,
+    /// Attempts that the vendor may have acted on.
+    sent: AtomicU32,
+    /// The same send is under way, or was, under another record.
+    shared: AtomicBool,
     /// std, not tokio: each section is a few assignments and never awaits.
     marks: Mutex<Marks>,
     observer: Arc<dyn Observer>,
@@ -89,10 +92,41 @@ pub struct Marks {
     pub throttled: bool,
     /// What the caller is told of its quota: `RateLimit-Policy` and `RateLimit`.
     pub rate_limit: Option<(HeaderValue, HeaderValue)>,
+    /// `X-Stainless-Retry-Count`: how often the SDK has sent this before.
+    pub sdk_retry: Option<u32>,
+    /// The key under which the call is one send.
+    pub key_use: Option<KeyUse>,
+    /// The answer was given before, under the same key.
+    pub replayed: bool,
+    /// Is set when a good answer was handed over whole.
+    pub accepted: Option<Arc<AtomicBool>>,
     /// The answer's body was handed over to its end.
     pub complete: bool,
     /// The answer's body ended in an error of the vendor's side.
     pub broken: bool,
+}
+
+/// Where the key of a call is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// The client gave it.
+    Given,
+    /// The gateway made it.
+    Made,
+    /// The gateway made it for an earlier request, which an SDK repeats.
+    Recognised,
+}
+
+impl KeyUse {
+    /// The word in labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Made => "made",
+            Self::Recognised => "recognised",
+        }
+    }
 }
 
 impl Record {
@@ -104,7 +138,8 @@ impl Record {
             call_id: RandomId::new(),
             started: Instant::now(),
             started_at: clock::wall(),
-            sent: AtomicBool::new(false),
+            sent: AtomicU32::new(0),
+            shared: AtomicBool::new(false),
             marks: Mutex::default(),
             observer,
         })
@@ -122,7 +157,7 @@ impl Record {
 
     /// An attempt is being handed to a socket: from here on the vendor may be working.
     pub fn sending(&self) {
-        self.sent.store(true, Ordering::Release);
+        self.sent.fetch_add(1, Ordering::AcqRel);
         let now = Instant::now();
         self.mark(|marks| {
             marks.attempts += 1;
@@ -130,19 +165,42 @@ impl Record {
         });
     }
 
-    /// The transport proved that nothing of the last attempt left the gateway.
+    /// The transport proved that nothing of the last attempt left the gateway. What earlier
+    /// attempts did stays as unknown as it was.
     pub fn not_sent(&self) {
-        self.sent.store(false, Ordering::Release);
+        self.not_done();
         self.mark(|marks| {
             marks.attempts = marks.attempts.saturating_sub(1);
             marks.sent_at = None;
         });
     }
 
+    /// The vendor's answer proved that it did nothing for the last attempt.
+    pub fn not_done(&self) {
+        let less = |sent: u32| Some(sent.saturating_sub(1));
+        // Cannot fail: the closure always gives a number.
+        let _ = self.sent.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+    }
+
+    /// From here on, until `false`, the fate of this call is that of another one's send.
+    pub fn share(&self, shared: bool) {
+        self.shared.store(shared, Ordering::Release);
+    }
+
+    /// True when the vendor may have acted on an attempt of this call.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        self.sent.load(Ordering::Acquire) > 0
+    }
+
     /// What is known when the call ends without the vendor's answer.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        if self.sent.load(Ordering::Acquire) { Outcome::Unknown } else { Outcome::NotSent }
+        if self.was_sent() || self.shared.load(Ordering::Acquire) {
+            Outcome::Unknown
+        } else {
+            Outcome::NotSent
+        }
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
@@ -151,6 +209,15 @@ impl Record {
 }
 
 impl Marks {
+    /// The answer was handed over to its end.
+    pub fn completed(&mut self) {
+        self.complete = true;
+        let good = self.status.is_some_and(|status| status.is_success());
+        if let Some(accepted) = self.accepted.as_ref().filter(|_| good) {
+            accepted.store(true, Ordering::Release);
+        }
+    }
+
     /// Time from handing the last attempt to a socket until its answer head.
     #[must_use]
     pub fn vendor_time(&self) -> Option<Duration> {
@@ -204,5 +271,17 @@ mod tests {
         record.not_sent();
         assert_eq!(record.outcome(), Outcome::NotSent);
         assert_eq!(record.read(|marks| marks.attempts), 0);
+    }
+    #[test]
+    fn what_an_earlier_attempt_did_stays_unknown_when_a_later_one_was_not_sent() {
+        let record = Record::open(Arc::new(Seen(Mutex::default())));
+        record.sending();
+        record.sending();
+        record.not_sent();
+        assert_eq!(record.outcome(), Outcome::Unknown);
+        record.not_done();
+        assert_eq!(record.outcome(), Outcome::NotSent);
+        record.share(true);
+        assert_eq!((record.outcome(), record.was_sent()), (Outcome::Unknown, false));
     }
 }

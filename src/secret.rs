@@ -39,6 +39,31 @@ impl VendorToken {
         value
     }
 
+    /// Puts stars over the token wherever `octets` holds it; true when it did.
+    pub fn blank(&self, octets: &mut [u8]) -> bool {
+        let token = self.0.expose_secret().as_bytes();
+        let (mut at, mut found) = (0, false);
+        while let Some(window) = octets.get_mut(at..at + token.len()) {
+            if window == token {
+                window.fill(b'*');
+                found = true;
+                at += token.len();
+            } else {
+                at += 1;
+            }
+        }
+        found
+    }
+
+    /// How many of the last `octets` may be the beginning of the token.
+    #[must_use]
+    pub fn begins_in(&self, octets: &[u8]) -> usize {
+        let token = self.0.expose_secret().as_bytes();
+        let longest = octets.len().min(token.len() - 1);
+        let begins = |length: &usize| octets.ends_with(&token[..*length]);
+        (1..=longest).rev().find(begins).unwrap_or(0)
+    }
+
     /// True when both are the same token; the time taken does not depend on where they differ.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {

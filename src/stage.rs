@@ -2,7 +2,10 @@
 //! inside `call`, where it knows who is waiting.
 
 pub mod admit;
+pub mod breaker;
 pub mod credentials;
 pub mod handover;
+pub mod idempotency;
 pub mod intake;
+pub mod retry;
 pub mod upstream;

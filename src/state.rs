@@ -18,6 +18,9 @@ use crate::config::{BaseUrl, Config};
 use crate::flight::Flights;
 use crate::ids::RandomId;
 use crate::record::Observer;
+use crate::stage::breaker::Breaker;
+use crate::stage::idempotency::Keys;
+use crate::stage::retry::Book;
 use crate::stage::upstream::{Dial, Dialer, Host, HostLimits};
 use crate::telemetry::Telemetry;
 
@@ -34,6 +37,8 @@ struct Inner {
     uploads: Arc<Semaphore>,
     admission: Admission,
     desk: ArcSwap<Desk>,
+    retries: Arc<Book>,
+    keys: Arc<Keys>,
     /// std, not tokio: changed by a reload only, read when a pipeline is built.
     vendor: Mutex<VendorSide>,
 }
@@ -44,6 +49,7 @@ struct VendorSide {
     limits: HostLimits,
     uploads_total: usize,
     hosts: HashMap<(Scheme, Authority), Arc<Host>>,
+    breakers: HashMap<(Scheme, Authority), Arc<Breaker>>,
 }
 
 /// Where lines to the vendor come from.
@@ -99,12 +105,15 @@ impl State {
             uploads: Arc::new(Semaphore::new(uploads_total)),
             desk: ArcSwap::from_pointee(admission.desk(plan::plan(config))),
             admission,
+            retries: Arc::default(),
+            keys: Arc::default(),
             vendor: Mutex::new(VendorSide {
                 dial: dialing.by(config),
                 dialing,
                 limits: host_limits(config),
                 uploads_total,
                 hosts: HashMap::new(),
+                breakers: HashMap::new(),
             }),
         })))
     }
@@ -140,6 +149,21 @@ impl State {
         let (scheme, authority) = (url.scheme().clone(), url.authority().clone());
         let host = vendor.hosts.entry((scheme.clone(), authority.clone()));
         host.or_insert_with(|| Arc::new(Host::new(scheme, authority, limits, dial))).clone()
+    }
+
+    /// The breaker of the host behind `url`.
+    #[must_use]
+    pub fn breaker(&self, url: &BaseUrl) -> Arc<Breaker> {
+        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = (url.scheme().clone(), url.authority().clone());
+        vendor.breakers.entry(host).or_default().clone()
+    }
+
+    /// Vendor hosts that are taken for dead.
+    #[must_use]
+    pub fn hosts_down(&self) -> usize {
+        let vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        vendor.breakers.values().filter(|breaker| breaker.is_open()).count()
     }
 
     /// This gateway's name in `Via`, fresh at each start.
@@ -182,6 +206,18 @@ impl State {
     #[must_use]
     pub fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// What is remembered of idempotency keys.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.0.keys
+    }
+
+    /// What further attempts may still be made.
+    #[must_use]
+    pub fn retries(&self) -> &Arc<Book> {
+        &self.0.retries
     }
 
     /// Marks what is remembered as whole: nothing is sent after this.

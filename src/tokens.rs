@@ -46,3 +46,10 @@ impl TokenSource {
         VendorToken::parse(&text).map_err(|reason| format!("{place} {reason}"))
     }
 }
+
+/// Marks an answer by which the vendor refused the token of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The token's source has another one by now, which the next attempt will use.
+    pub changed: bool,
+}

@@ -294,6 +294,10 @@ pub struct App {
     /// A limit of its own, such as `{ calls = 10, window = "60s" }`.
     #[serde(default)]
     pub limit: Option<AppLimit>,
+    /// Whether a POST that Courier would keep from being done twice, sent without an
+    /// `Idempotency-Key`, gets one. Without it such a POST is never tried again once it was sent.
+    #[serde(default = "yes")]
+    pub make_keys: bool,
 }
 
 /// A limit of one app, on each of its connections.
@@ -334,6 +338,10 @@ impl TryFrom<String> for Expiry {
         })?;
         Ok(Self(stamp.try_into().map_err(|_| format!("'{text}' is out of range"))?))
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> u32 {

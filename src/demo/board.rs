@@ -54,6 +54,13 @@ impl Calls {
         &self.failures
     }
 
+    /// Calls on `operation` that came back right.
+    pub(super) fn came_right(&self, operation: &str) -> usize {
+        let all = self.by_operation.get(operation).copied().unwrap_or_default();
+        let wrong = self.failures.iter().filter(|text| text.starts_with(operation)).count();
+        usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(wrong)
+    }
+
     pub(super) fn did(&self, operation: &str) -> bool {
         self.by_operation.contains_key(operation)
     }

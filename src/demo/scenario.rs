@@ -94,7 +94,7 @@ pub(super) const STEPS: &[Step] = &[
         .body(r#"{"recipient":"{app}/u1","data":{"round":{round}}}"#)
         .holds("/runId", "*"),
     step("automations.invoke_adhoc", "POST", "/automations/invoke")
-        .body(r#"{"recipient":"{app}/u1","automation":{"steps":[{"action":"delay","duration":"2 hours"}]}}"#)
+        .body(r#"{"recipient":"{app}/u1","data":{"round":{round}},"automation":{"steps":[{"action":"delay","duration":"2 hours"}]}}"#)
         .holds("/runId", "*"),
     step("audit_events.list", "GET", "/audit-events").takes("/results/0/auditEventId", "event"),
     step("audit_events.get", "GET", "/audit-events/{event}").holds("/auditEventId", "{event}"),

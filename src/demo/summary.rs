@@ -15,6 +15,8 @@ pub(super) struct Summary {
     pub(super) apps: Vec<Arc<App>>,
     /// What the simulated Courier counted by itself.
     pub(super) vendor: Counted,
+    /// What became of the sends, when Courier misbehaved.
+    pub(super) sends: Option<Sends>,
     /// What was cut at the end.
     pub(super) left: Drained,
 }
@@ -29,6 +31,18 @@ pub(super) struct Counted {
     pub(super) refused: u64,
 }
 
+/// The fate of the sends.
+pub(super) struct Sends {
+    /// Accepted, as the applications saw it.
+    pub(super) accepted: usize,
+    /// Tries that arrived at Courier.
+    pub(super) attempts: usize,
+    /// Tries whose answer never came, or was that Courier is away.
+    pub(super) lost: usize,
+    /// Sends that took effect more than once.
+    pub(super) twice: usize,
+}
+
 impl Summary {
     /// Every call came back right, each operation was called, the vendor refused nothing.
     pub(super) fn is_good(&self) -> bool {
@@ -36,7 +50,8 @@ impl Summary {
         let whole =
             STEPS.iter().all(|step| self.apps.iter().any(|app| app.calls().did(step.operation)));
         let kept = self.vendor.refused == 0 && self.vendor.most <= f64::from(self.vendor.allowed);
-        right && whole && kept && self.left.connections + self.left.flights == 0
+        let once = self.sends.as_ref().is_none_or(|sends| sends.twice == 0);
+        right && whole && kept && once && self.left.connections + self.left.flights == 0
     }
 }
 
@@ -51,6 +66,12 @@ impl fmt::Display for Summary {
             f,
             "     Courier: at most {most:.0} calls in any window, of {allowed}; {refused} refused (429)"
         )?;
+        if let Some(Sends { accepted, attempts, lost, twice }) = self.sends {
+            writeln!(
+                f,
+                "       sends: {accepted} accepted in {attempts} tries, {lost} of which were lost; {twice} sent twice"
+            )?;
+        }
         for app in &self.apps {
             for failure in app.calls().failures().iter().take(FAILURES_SHOWN) {
                 writeln!(f, "  wrong: {}: {failure}", app.name)?;

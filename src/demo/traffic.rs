@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -47,10 +48,11 @@ pub(super) async fn noisy(app: Arc<App>, client: Client, rest: Duration, stop: C
     }
     let send = STEPS.iter().find(|step| step.operation == "messages.send");
     let send = send.expect("the scenario sends messages");
+    // Each send is another one: two that are equal would be one sent twice.
+    let rounds = AtomicU32::new(0);
     let lines = (0..AT_ONCE).map(|_| async {
-        let mut round = 0;
         while !stop.is_cancelled() {
-            round += 1;
+            let round = rounds.fetch_add(1, Ordering::Relaxed);
             make(&app, &client, send, &mut variables(&app, round)).await;
         }
     });

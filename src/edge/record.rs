@@ -102,6 +102,8 @@ fn first_marks(marks: &mut Marks, request: &Request) {
     marks.method = request.method().clone();
     marks.request_id = word(headers, "x-request-id", REQUEST_ID_MAX).unwrap_or_default();
     marks.trace_id = trace_id(headers);
+    let count = word(headers, "x-stainless-retry-count", 4);
+    marks.sdk_retry = count.and_then(|count| count.parse().ok());
     marks.sdk = word(headers, "x-stainless-lang", 16).map(|language| {
         match word(headers, "x-stainless-package-version", 16) {
             Some(version) => format!("{language}/{version}"),
@@ -141,7 +143,9 @@ where
         let Ok(reply) = ready!(this.inner.poll(cx));
         let record = this.record.clone();
         // An empty body may never be polled: it is complete as it is.
-        record.mark(|marks| marks.complete = reply.body().is_end_stream());
+        if reply.body().is_end_stream() {
+            record.mark(Marks::completed);
+        }
         Poll::Ready(Ok(reply.map(|inner| Recorded { inner, record }.boxed_unsync())))
     }
 }
@@ -164,7 +168,9 @@ impl Body for Recorded {
         this.record.mark(|marks| {
             marks.bytes_out += octets.unwrap_or_default() as u64;
             marks.broken = matches!(frame, Some(Err(_)));
-            marks.complete |= ended && !marks.broken;
+            if ended && !marks.broken {
+                marks.completed();
+            }
         });
         Poll::Ready(frame)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
 use serde::Serialize;
 use tower::{Layer, Service};
 
@@ -15,7 +16,7 @@ use super::Opened;
 use crate::call::{self, BoxFuture, Reply};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome, chain};
-use crate::record::{Marks, Record};
+use crate::record::{KeyUse, Marks, Record};
 
 const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
 const OUTCOME: HeaderName = HeaderName::from_static("tollgate-outcome");
@@ -23,6 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Answers whatever happens below.
@@ -145,6 +147,21 @@ fn finish(reply: &mut Reply, record: &Record) {
         }
     });
     set(headers, CALL_ID, &record.call_id.to_string());
+    if record.read(|marks| may_do_it_twice(status, marks)) {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+}
+
+/// True for a failed POST or PATCH without a key of the client's that may have been acted on: its
+/// SDK must not send it again by itself. A 429 is Courier's word that it did nothing.
+fn may_do_it_twice(status: StatusCode, marks: &Marks) -> bool {
+    let changes = marks.method == Method::POST || marks.method == Method::PATCH;
+    let failed = status.is_client_error() || status.is_server_error();
+    let idle = match marks.outcome {
+        Some(outcome) => outcome == Outcome::NotSent,
+        None => status == StatusCode::TOO_MANY_REQUESTS,
+    };
+    changes && failed && !idle && marks.key_use != Some(KeyUse::Given)
 }
 
 /// `Server-Timing`: its parts are the time to the head, in milliseconds.

@@ -140,7 +140,7 @@ where
                 let (bytes, held) = rules.read(body).await?;
                 call.record.mark(|marks| marks.bytes_in = bytes.len() as u64);
                 if !bytes.is_empty() {
-                    call.body = Body::Buffered(bytes, Some(held));
+                    call.body = Body::Buffered(bytes, Some(Arc::new(held)));
                 }
             }
             inner.call(call).await

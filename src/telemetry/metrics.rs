@@ -13,8 +13,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::code;
+use crate::error::Code;
 use crate::quota::Would;
-use crate::record::{Marks, Record};
+use crate::record::{KeyUse, Marks, Record};
 
 /// The bucket bounds of HTTP durations in OpenTelemetry's semantic conventions, in seconds.
 const SECONDS: [f64; 14] =
@@ -87,6 +88,14 @@ instruments! {
     queue_wait: Durations<1> = durations(), "histogram" "tollgate_queue_wait_seconds" ["lane"];
     /// Answers by which Courier refused a call for a quota of its own.
     throttled: Counters<1> = Counters::default(), "counter" "tollgate_vendor_throttled" ["operation"];
+    /// Tries at Courier, further attempts included.
+    attempts: Counters<1> = Counters::default(), "counter" "tollgate_vendor_attempts" ["operation"];
+    /// Calls under an idempotency key: given, made, recognised (an SDK's retry under a made one), replayed.
+    keys: Counters<1> = Counters::default(), "counter" "tollgate_idempotency_keys" ["outcome"];
+    /// Answers by which Courier refused a connection's token: somebody has to replace it.
+    rejected: Counters<1> = Counters::default(), "counter" "tollgate_vendor_credential_rejected" ["connection"];
+    /// Hosts of Courier that are taken for dead: their calls are refused, but for one probe at a time.
+    hosts_down: Gauge = Gauge::default(), "gauge" "tollgate_vendor_hosts_down" [];
     /// In shadow mode: calls that would have waited or been refused.
     shadow: Counters<1> = Counters::default(), "counter" "tollgate_quota_shadow" ["outcome"];
     /// Calls under way.
@@ -152,6 +161,18 @@ impl Metrics {
         }
         if marks.throttled {
             self.throttled.get_or_create(&Labels([("operation", operation.clone())])).inc();
+        }
+        if marks.attempts > 0 {
+            let attempts = Labels([("operation", operation.clone())]);
+            self.attempts.get_or_create(&attempts).inc_by(marks.attempts.into());
+        }
+        if let (Some(Code::VendorCredentialRejected), Some(id)) = (marks.code, &marks.connection) {
+            let connection = Labels([("connection", Value::Id(id.as_str().into()))]);
+            self.rejected.get_or_create(&connection).inc();
+        }
+        let replayed = marks.replayed.then_some("replayed");
+        for outcome in marks.key_use.map(KeyUse::as_str).into_iter().chain(replayed) {
+            self.keys.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();
         }
         let would = match marks.would {
             None | Some(Would::Start) => None,
@@ -228,6 +249,10 @@ mod tests {
                 first_byte_at: now,
                 lane: Some(crate::catalog::Lane::Bulk),
                 throttled: true,
+                attempts: 2,
+                code: Some(Code::VendorCredentialRejected),
+                connection: Some("acme-prod".parse().unwrap()),
+                replayed: true,
                 would: Some(Would::Wait(Duration::ZERO)),
                 ..Marks::default()
             },
@@ -243,7 +268,8 @@ mod tests {
 
     #[test]
     fn names_have_a_prefix_a_unit_and_no_label_that_a_caller_could_fill() {
-        let closed = ["operation", "status_class", "code", "outcome", "version", "lane"];
+        let closed =
+            ["operation", "status_class", "code", "outcome", "version", "lane", "connection"];
         for row in Metrics::TABLE {
             assert!(
                 row.name.starts_with("tollgate_") || row.name.starts_with("http_"),

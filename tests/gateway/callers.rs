@@ -126,7 +126,10 @@ async fn each_call_carries_its_own_tenants_token_and_nothing_that_the_client_cou
             same.map(|(_, value)| value.as_str()).collect()
         };
         assert_eq!(values("authorization"), [format!("Bearer {}", token(name))]);
-        let allowed = ["authorization", "content-length", "content-type", "host", "via"];
+        // The key is the gateway's own: these clients sent none.
+        let allowed =
+            ["authorization", "content-length", "content-type", "host", "idempotency-key", "via"];
+        assert!(values("idempotency-key")[0].starts_with("tollgate-"));
         for (field, value) in &call.headers {
             assert!(allowed.contains(&field.to_lowercase().as_str()), "{field}: {value}");
             assert!(!value.contains("tg_"), "{field}");

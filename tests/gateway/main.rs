@@ -3,13 +3,18 @@
 
 mod callers;
 mod clients;
+mod keys;
 mod load;
 mod operations;
+mod outages;
 mod process;
 mod quota;
 mod restart;
+mod retries;
 mod rig;
 mod sockets;
 mod storm;
 mod support;
+mod survival;
+mod tokens;
 mod vendor;

@@ -120,7 +120,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Drive Courier's Python SDK through a scenario.")
     parser.add_argument("--base-url", required=True)
     parser.add_argument("--key", required=True)
-    parser.add_argument("--scenario", required=True, choices=scenario.NAMES)
+    parser.add_argument("--scenario", required=True, choices=scenario.NAMES + scenario.ALONE)
     parser.add_argument("--asynchronous", action="store_true", help="use the SDK's asynchronous client")
     return parser.parse_args()
 

@@ -41,8 +41,17 @@ class Side:
     received: list[Received]
 
     def within_limits(self) -> list[dict[str, Any]]:
-        """What arrived, but for bodies that the gateway refuses in the vendor's place."""
-        return [call.comparable() for call in self.received if call.size <= journal.LARGEST]
+        """What arrived, but for what the gateway answers in the vendor's place: bodies that are too large, and a request
+        that came before under the same key."""
+        known: set[tuple[str, ...]] = set()
+        calls = []
+        for call in self.received:
+            keys = call.header("idempotency-key")
+            name = (call.line, call.digest, *keys)
+            if call.size <= journal.LARGEST and not (keys and name in known):
+                calls.append(call.comparable())
+            known.add(name)
+        return calls
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "scenarios"
 
 NAMES = ("connector", "all", "ids", "errors", "retries", "large")
 
+# Scenarios of which no two clients are compared.
+ALONE = ("sends",)
+
 # A list that never ends is a fault of the server; the scenarios have no list of more pages than this.
 MOST_PAGES = 20
 

@@ -1,0 +1,109 @@
+//! Reads a short answer whole before it is handed on; a long one streams as it came.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use super::StreamBody;
+use crate::error::Cause;
+
+/// Octets up to which an answer is short.
+pub const SHORT: usize = 64 << 10;
+
+/// What became of a body.
+pub enum Gathered {
+    /// All of it.
+    Whole(Bytes),
+    /// More than is short: the same body from its beginning, not yet at its end.
+    Long(StreamBody),
+    /// It ended in an error.
+    Broken(Cause),
+}
+
+/// Octets that were read already, and the body that goes on behind them.
+struct Resumed {
+    read: Bytes,
+    rest: StreamBody,
+}
+
+/// Reads `body` to its end, unless it is longer than [`SHORT`].
+pub async fn gather(mut body: StreamBody) -> Gathered {
+    if body.size_hint().lower() > SHORT as u64 {
+        return Gathered::Long(body);
+    }
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let piece = match frame {
+            Err(cause) => return Gathered::Broken(cause),
+            // Trailers belong to the hop, and the gateway announces none.
+            Ok(frame) => frame.into_data().unwrap_or_default(),
+        };
+        read.extend_from_slice(&piece);
+        if read.len() > SHORT {
+            let resumed = Resumed { read: read.freeze(), rest: body };
+            return Gathered::Long(resumed.boxed_unsync());
+        }
+    }
+    Gathered::Whole(read.freeze())
+}
+
+impl Body for Resumed {
+    type Data = Bytes;
+    type Error = Cause;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cause>>> {
+        if !self.read.is_empty() {
+            let read = std::mem::take(&mut self.read);
+            return Poll::Ready(Some(Ok(Frame::data(read))));
+        }
+        Pin::new(&mut self.rest).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (rest, read) = (self.rest.size_hint(), self.read.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + read);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + read);
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call;
+
+    /// A body of unknown length in pieces of 1000 octets.
+    fn pieces(count: usize, broken: bool) -> StreamBody {
+        let data = (0..count).map(|_| Ok(Frame::data(Bytes::from(vec![7; 1000]))));
+        let end = broken.then(|| Err(Cause::from("cut")));
+        let stream = futures_util::stream::iter(data.chain(end));
+        http_body_util::StreamBody::new(stream).boxed_unsync()
+    }
+
+    #[tokio::test]
+    async fn a_short_body_is_read_whole_and_a_long_one_loses_nothing() {
+        assert!(
+            matches!(gather(pieces(3, false)).await, Gathered::Whole(all) if all.len() == 3000)
+        );
+        assert!(matches!(gather(pieces(3, true)).await, Gathered::Broken(_)));
+        let Gathered::Long(body) = gather(pieces(70, false)).await else { panic!("not short") };
+        assert!(!body.is_end_stream() && body.size_hint().lower() > SHORT as u64);
+        assert_eq!(body.collect().await.unwrap().to_bytes().len(), 70_000);
+        let known = call::full(vec![1; SHORT + 1]);
+        assert!(matches!(gather(known).await, Gathered::Long(_)));
+        assert!(matches!(gather(call::empty()).await, Gathered::Whole(all) if all.is_empty()));
+    }
+}

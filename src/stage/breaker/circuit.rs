@@ -1,0 +1,169 @@
+//! When a host is taken for dead, and who asks whether it is back. Pure: time is an argument.
+
+use std::time::Duration;
+
+use crate::clock::Instant;
+
+/// Failures in a row after which the host is taken for dead.
+const FAILURES: u32 = 5;
+
+/// How long nobody asks.
+const REST: Duration = Duration::from_secs(2);
+
+/// How long one probe keeps others from asking. It may hang for much longer than a host that is
+/// back would take to answer another.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// What an attempt says about its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It answered.
+    Alive,
+    /// No connection, or no answer in time.
+    Dead,
+    /// Neither: the attempt was refused below, given up, or its connection broke.
+    Unclear,
+}
+
+/// The right of one call to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Which probe it is, if it is one.
+    probe: Option<u64>,
+}
+
+/// The state of one host.
+#[derive(Debug, Default)]
+pub(super) struct Circuit {
+    failures: u32,
+    /// Set while the host is taken for dead: when the next probe may go.
+    open: Option<Instant>,
+    probes: u64,
+}
+
+impl Circuit {
+    /// Lets a call go on, or says in how long it may try again.
+    pub(super) fn enter(&mut self, now: Instant) -> Result<Entry, Duration> {
+        match self.open {
+            None => Ok(Entry { probe: None }),
+            Some(next) if now < next => Err(next - now),
+            Some(_) => {
+                self.open = Some(now + PROBE);
+                self.probes += 1;
+                Ok(Entry { probe: Some(self.probes) })
+            }
+        }
+    }
+
+    /// Takes in what a call that entered came to.
+    pub(super) fn leave(&mut self, entry: Entry, verdict: Verdict, now: Instant) {
+        let latest_probe = entry.probe == Some(self.probes) && entry.probe.is_some();
+        match verdict {
+            Verdict::Alive => (self.failures, self.open) = (0, None),
+            Verdict::Dead => {
+                self.failures = self.failures.saturating_add(1);
+                // A straggler from before does not put the next probe off.
+                if (self.open.is_none() && self.failures >= FAILURES) || latest_probe {
+                    self.open = Some(now + REST);
+                }
+            }
+            // Nobody learned anything: the next call may ask.
+            Verdict::Unclear if latest_probe && self.open.is_some() => self.open = Some(now),
+            Verdict::Unclear => {}
+        }
+    }
+
+    /// True while the host is taken for dead.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn dead(circuit: &mut Circuit, now: Instant, times: u32) {
+        for _ in 0..times {
+            let entry = circuit.enter(now).unwrap();
+            circuit.leave(entry, Verdict::Dead, now);
+        }
+    }
+
+    #[test]
+    fn five_failures_in_a_row_open_it_and_one_probe_closes_it() {
+        let (now, mut circuit) = (Instant::now(), Circuit::default());
+        dead(&mut circuit, now, 4);
+        let entry = circuit.enter(now).unwrap();
+        circuit.leave(entry, Verdict::Alive, now);
+        dead(&mut circuit, now, 4);
+        assert!(!circuit.is_open(), "not in a row");
+        dead(&mut circuit, now, 1);
+        assert_eq!(circuit.enter(now), Err(REST));
+        let probe = circuit.enter(now + REST).unwrap();
+        assert_eq!(circuit.enter(now + REST), Err(PROBE), "one at a time");
+        circuit.leave(probe, Verdict::Dead, now + REST);
+        assert_eq!(circuit.enter(now + REST), Err(REST));
+        let probe = circuit.enter(now + REST + REST).unwrap();
+        circuit.leave(probe, Verdict::Alive, now + REST + REST);
+        assert!(!circuit.is_open());
+        dead(&mut circuit, now, 4);
+        assert!(!circuit.is_open(), "it counts from the beginning");
+    }
+
+    #[test]
+    fn a_probe_that_learned_nothing_leaves_its_place_and_one_that_hangs_does_not_block() {
+        let (now, mut circuit) = (Instant::now(), Circuit::default());
+        dead(&mut circuit, now, 5);
+        let later = now + REST;
+        let probe = circuit.enter(later).unwrap();
+        circuit.leave(probe, Verdict::Unclear, later);
+        let hanging = circuit.enter(later).unwrap();
+        let second = circuit.enter(later + PROBE).unwrap();
+        circuit.leave(hanging, Verdict::Dead, later + PROBE);
+        assert_eq!(circuit.enter(later + PROBE), Err(PROBE), "the second probe is still out");
+        circuit.leave(second, Verdict::Alive, later + PROBE);
+        assert!(!circuit.is_open());
+    }
+
+    #[test]
+    fn a_broken_connection_is_neither() {
+        let (now, mut circuit) = (Instant::now(), Circuit::default());
+        dead(&mut circuit, now, 4);
+        let entry = circuit.enter(now).unwrap();
+        circuit.leave(entry, Verdict::Unclear, now);
+        dead(&mut circuit, now, 1);
+        assert!(circuit.is_open());
+    }
+
+    proptest! {
+        /// Whatever happens: nobody is told to wait longer than a probe may hang, and a host that
+        /// answers its probe is open to all at once.
+        #[test]
+        fn a_host_that_is_back_is_found_within_a_probe(
+            steps in proptest::collection::vec((0_u64..3_000, 0_u8..4), 1..200),
+        ) {
+            let mut now = Instant::now();
+            let (mut circuit, mut inside) = (Circuit::default(), Vec::new());
+            for (millis, step) in steps {
+                now += Duration::from_millis(millis);
+                match (step, inside.pop()) {
+                    (0, entry) | (_, entry @ None) => {
+                        inside.extend(entry);
+                        match circuit.enter(now) {
+                            Ok(entry) => inside.push(entry),
+                            Err(wait) => prop_assert!(wait <= PROBE),
+                        }
+                    }
+                    (1, Some(entry)) => {
+                        circuit.leave(entry, Verdict::Alive, now);
+                        prop_assert!(circuit.enter(now).is_ok());
+                    }
+                    (2, Some(entry)) => circuit.leave(entry, Verdict::Dead, now),
+                    (_, Some(entry)) => circuit.leave(entry, Verdict::Unclear, now),
+                }
+            }
+        }
+    }
+}

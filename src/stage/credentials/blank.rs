@@ -1,0 +1,153 @@
+//! Keeps a token that a careless vendor repeats from reaching the caller. Lengths stay.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::call::StreamBody;
+use crate::error::Cause;
+use crate::secret::VendorToken;
+
+/// Octets of an error's body that are looked at.
+const LOOKED_AT: usize = 64 << 10;
+
+/// Blanks `token` out of an answer's fields.
+pub(super) fn fields(headers: &mut HeaderMap, token: &VendorToken) {
+    for value in headers.values_mut() {
+        let mut octets = value.as_bytes().to_vec();
+        if token.blank(&mut octets)
+            && let Ok(clean) = HeaderValue::from_bytes(&octets)
+        {
+            *value = clean;
+        }
+    }
+}
+
+/// True when the body is sent as it is, so that it can be looked at.
+pub(super) fn is_plain(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// A body on its way, without the token.
+pub(super) struct Blanked {
+    inner: StreamBody,
+    token: VendorToken,
+    /// What may be the beginning of the token.
+    held: BytesMut,
+    looked_at: usize,
+    ended: bool,
+}
+
+impl Blanked {
+    pub(super) fn new(inner: StreamBody, token: VendorToken) -> Self {
+        Self { inner, token, held: BytesMut::new(), looked_at: 0, ended: false }
+    }
+
+    /// What can be handed on of `piece` and all that was held.
+    fn pass(&mut self, piece: &[u8]) -> Bytes {
+        self.looked_at += piece.len();
+        self.held.extend_from_slice(piece);
+        self.token.blank(&mut self.held);
+        let keep = if self.looked_at > LOOKED_AT { 0 } else { self.token.begins_in(&self.held) };
+        self.held.split_to(self.held.len() - keep).freeze()
+    }
+}
+
+impl Body for Blanked {
+    type Data = Bytes;
+    type Error = Cause;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cause>>> {
+        while !self.ended {
+            let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+            let piece = match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(piece))) if self.looked_at > LOOKED_AT && self.held.is_empty() => piece,
+                Some(Ok(Ok(piece))) => self.pass(&piece),
+                Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
+                Some(Err(cause)) => {
+                    self.ended = true;
+                    self.held.clear();
+                    return Poll::Ready(Some(Err(cause)));
+                }
+                None => {
+                    self.ended = true;
+                    self.held.split().freeze()
+                }
+            };
+            if !piece.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.held.is_empty() && (self.ended || self.inner.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.ended {
+            return SizeHint::with_exact(self.held.len() as u64);
+        }
+        let (rest, held) = (self.inner.size_hint(), self.held.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + held);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + held);
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call;
+    use http_body_util::BodyExt;
+
+    fn token() -> VendorToken {
+        VendorToken::parse("pk_aab_aac").unwrap()
+    }
+
+    async fn blanked(pieces: Vec<Vec<u8>>) -> Vec<u8> {
+        let frames = pieces.into_iter().map(|piece| Ok(Frame::data(Bytes::from(piece))));
+        let stream = http_body_util::StreamBody::new(futures_util::stream::iter(frames));
+        let body = Blanked::new(stream.boxed_unsync(), token());
+        body.collect().await.unwrap().to_bytes().to_vec()
+    }
+
+    #[tokio::test]
+    async fn the_token_is_found_across_every_border_and_lengths_stay() {
+        let text = b"{\"message\":\"pk_aapk_aab_aac and pk_aab_aacpk_aab_aa\"}";
+        let clean = b"{\"message\":\"pk_aa********** and **********pk_aab_aa\"}";
+        for a in 0..text.len() {
+            for b in a..text.len() {
+                let pieces = [&text[..a], &text[a..b], &text[b..]].map(<[u8]>::to_vec);
+                assert_eq!(blanked(pieces.into()).await, clean, "{a} {b}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_lies_behind_64_kib_passes_as_it_is_and_nothing_is_lost() {
+        let long = vec![b'p'; 200_000];
+        let pieces: Vec<_> = long.chunks(777).map(<[u8]>::to_vec).collect();
+        assert_eq!(blanked(pieces).await, long);
+    }
+
+    #[test]
+    fn the_length_is_known_before_and_between() {
+        let body = Blanked::new(call::full("0123456789"), token());
+        assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(10), false));
+        assert!(Blanked::new(call::empty(), token()).is_end_stream());
+    }
+}

@@ -1,0 +1,77 @@
+//! The published connector sends `?idempotency=` where Courier reads a header. Pure.
+
+use http::HeaderValue;
+use http::uri::PathAndQuery;
+
+/// The parameter that Courier does not know.
+const NAME: &str = "idempotency";
+
+/// The target without the parameter, and its first value as a key; `None` when it has none.
+pub(super) fn take(target: &PathAndQuery) -> Option<(PathAndQuery, Option<HeaderValue>)> {
+    let query = target.query()?;
+    let value_of = |pair: &'_ str| -> Option<String> {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (name == NAME).then(|| value.to_owned())
+    };
+    let value = query.split('&').find_map(value_of)?;
+    let rest: Vec<&str> = query.split('&').filter(|pair| value_of(pair).is_none()).collect();
+    let shorter = match rest.as_slice() {
+        [] => target.path().to_owned(),
+        rest => format!("{}?{}", target.path(), rest.join("&")),
+    };
+    let shorter = PathAndQuery::try_from(shorter).ok()?;
+    Some((shorter, key(&value)))
+}
+
+/// What the parameter says, decoded where that can stand in a field.
+fn key(value: &str) -> Option<HeaderValue> {
+    let plain = decode(value).filter(|text| text.iter().all(|b| (b' '..=b'~').contains(b)));
+    let text = plain.unwrap_or_else(|| value.as_bytes().to_vec());
+    HeaderValue::from_bytes(text.trim_ascii()).ok().filter(|value| !value.is_empty())
+}
+
+/// Undoes the form encoding of a query (WHATWG URL, section 5.1).
+fn decode(value: &str) -> Option<Vec<u8>> {
+    let mut octets = value.bytes();
+    let mut text = Vec::with_capacity(value.len());
+    while let Some(octet) = octets.next() {
+        text.push(match octet {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(octets.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            plain => plain,
+        });
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(target: &str) -> Option<(String, String)> {
+        let (shorter, key) = take(&target.parse().unwrap())?;
+        let key = key.map_or_else(String::new, |key| key.to_str().unwrap().to_owned());
+        Some((shorter.to_string(), key))
+    }
+
+    #[test]
+    fn the_parameter_becomes_a_key_and_the_rest_stays_byte_for_byte() {
+        for (target, rest, key) in [
+            ("/send?idempotency=order-1", "/send", "order-1"),
+            ("/send?a=%20b&idempotency=k&c", "/send?a=%20b&c", "k"),
+            ("/send?idempotency=a%2Fb+c", "/send", "a/b c"),
+            ("/send?idempotency=%C3%A4", "/send", "%C3%A4"),
+            ("/send?idempotency=%zz", "/send", "%zz"),
+            ("/send?idempotency=", "/send", ""),
+            ("/send?idempotency=1&idempotency=2", "/send", "1"),
+        ] {
+            assert_eq!(taken(target), Some((rest.into(), key.into())), "{target}");
+        }
+        for target in ["/send", "/send?a=idempotency", "/send?idempotency_key=1"] {
+            assert_eq!(taken(target), None, "{target}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Further attempts, while proof, deadline and budget allow. Above admission: each attempt pays.
+//!
+//! Which call may be tried again is the table in `decide`; how often, `budget`.
+
+mod book;
+mod budget;
+mod decide;
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use tokio::time::sleep;
+use tower::{Layer, Service};
+
+pub use book::Book;
+use decide::{Course, Kind, Known, Verdict, decide, is_inconclusive};
+
+use crate::admission::Desk;
+use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, gather};
+use crate::catalog::Idempotency;
+use crate::clock::Instant;
+use crate::error::{Code, Error, Outcome};
+use crate::tokens::Rejected;
+
+/// The field that carries a key.
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Tells the vendor's SDKs whether to try again.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Tries again.
+#[derive(Clone)]
+pub struct RetryLayer {
+    book: Arc<Book>,
+    desk: Arc<Desk>,
+}
+
+/// See [`RetryLayer`].
+#[derive(Clone)]
+pub struct Retry<S> {
+    rules: RetryLayer,
+    inner: S,
+}
+
+// === impl RetryLayer ===
+
+impl RetryLayer {
+    /// `book` has the budgets; `desk` is asked whether a pool that the vendor closed is worth waiting
+    /// for.
+    #[must_use]
+    pub fn new(book: Arc<Book>, desk: Arc<Desk>) -> Self {
+        Self { book, desk }
+    }
+
+    /// The pause before one more attempt of `call`, if there may be one: paid from the budget.
+    fn grant(&self, call: &Call, known: Known, nth: u32, time: Duration) -> Option<Duration> {
+        let keyed = kind(call) == Kind::Keyed;
+        let throttled = proves_idle(known);
+        let pause = time.max(self.book.pause(nth));
+        let now = Instant::now();
+        let fits = now + pause < call.deadline
+            && !(throttled && self.desk.ask(call).is_err())
+            && self.book.take(&call.caller.connection, keyed, now);
+        fits.then_some(pause)
+    }
+}
+
+impl<S> Layer<S> for RetryLayer {
+    type Service = Retry<S>;
+
+    fn layer(&self, inner: S) -> Retry<S> {
+        Retry { rules: self.clone(), inner }
+    }
+}
+
+// === impl Retry ===
+
+impl<S> Retry<S>
+where
+    S: Service<Call, Response = Reply, Error = Error>,
+{
+    async fn attempts(mut self, call: Call) -> Result {
+        let kind = kind(&call);
+        let keyed = kind == Kind::Keyed;
+        self.rules.book.call(&call.caller.connection, keyed, Instant::now());
+        let mut course = Course::default();
+        // What the call ends with if a further attempt says nothing about it.
+        let mut earlier: Option<Result> = None;
+        loop {
+            let attempt = call.again().expect("intake has read the body");
+            let result = self.inner.call(attempt).await;
+            let (known, result) = look(result, keyed).await;
+            if proves_idle(known) {
+                call.record.not_done();
+            }
+            let last = match earlier.take() {
+                Some(earlier) if is_inconclusive(known, course) => earlier,
+                _ => result,
+            };
+            let again = match decide(kind, known, course) {
+                Verdict::Again(time) => self.rules.grant(&call, known, course.attempts + 1, time),
+                Verdict::Done => None,
+            };
+            let Some(pause) = again else { return honest(last, &call) };
+            earlier = Some(last);
+            course = course.then(known);
+            sleep(pause).await;
+        }
+    }
+}
+
+/// How `call` may be repeated.
+fn kind(call: &Call) -> Kind {
+    let honoured = call.operation.idempotency != Idempotency::None;
+    Kind::of(&call.method, honoured && call.headers.contains_key(KEY))
+}
+
+/// The vendor's word that it did nothing.
+fn proves_idle(known: Known) -> bool {
+    match known {
+        Known::Answered(status, _) => status == http::StatusCode::TOO_MANY_REQUESTS,
+        Known::Rejected { .. } => true,
+        Known::NotSent | Known::NoAnswer | Known::Refused => false,
+    }
+}
+
+/// An error that says "not sent" speaks of its own attempt; the caller is told of all of them.
+fn honest(result: Result, call: &Call) -> Result {
+    result.map_err(|error| match error.outcome {
+        Outcome::NotSent => error.with_outcome(call.record.outcome()),
+        Outcome::Unknown => error,
+    })
+}
+
+/// What an attempt taught. The answer to a call with a key is read whole before it counts: nothing
+/// of it has reached the caller, so one that is cut can still be asked for again.
+async fn look(result: Result, keyed: bool) -> (Known, Result) {
+    match result {
+        Ok(reply) if reply.extensions().get::<Rejected>().is_some() => {
+            (answered(&reply), Err(rejected()))
+        }
+        Ok(reply) if keyed => match whole(reply).await {
+            Ok(reply) => (answered(&reply), Ok(reply)),
+            Err(error) => (Known::NoAnswer, Err(error)),
+        },
+        Ok(reply) => (answered(&reply), Ok(reply)),
+        Err(error) => (failed(&error), Err(error)),
+    }
+}
+
+/// The vendor did nothing, and will do nothing, until an operator has mended the token.
+fn rejected() -> Error {
+    let detail = "Courier refuses the token of this connection: its operator has to replace it";
+    Error::refused(Code::VendorCredentialRejected, detail)
+        .with_header(SHOULD_RETRY, HeaderValue::from_static("false"))
+}
+
+fn answered(reply: &Reply) -> Known {
+    if let Some(Rejected { changed }) = reply.extensions().get() {
+        return Known::Rejected { changed: *changed };
+    }
+    let seconds = reply.headers().get(RETRY_AFTER).and_then(seconds);
+    Known::Answered(reply.status(), seconds)
+}
+
+/// Admission has put the vendor's time into seconds.
+fn seconds(value: &HeaderValue) -> Option<Duration> {
+    value.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+fn failed(error: &Error) -> Known {
+    match (error.code, error.outcome) {
+        (Code::VendorUnreachable | Code::VendorTimeout, Outcome::NotSent) => Known::NotSent,
+        (Code::VendorUnreachable | Code::VendorTimeout | Code::VendorMalformed, _) => {
+            Known::NoAnswer
+        }
+        _ => Known::Refused,
+    }
+}
+
+async fn whole(reply: Reply) -> Result {
+    let (head, body) = reply.into_parts();
+    match gather(body).await {
+        Gathered::Whole(bytes) => Ok(Reply::from_parts(head, call::full(bytes))),
+        Gathered::Long(body) => Ok(Reply::from_parts(head, body)),
+        Gathered::Broken(cause) => {
+            Err(Error::refused(Code::VendorUnreachable, "Courier's answer broke off")
+                .with_outcome(Outcome::Unknown)
+                .caused_by(cause))
+        }
+    }
+}
+
+impl<S> Service<Call> for Retry<S>
+where
+    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> BoxFuture {
+        Box::pin(self.clone().attempts(call))
+    }
+}

@@ -1,0 +1,153 @@
+//! Whether a call may be tried again: by proof, not by status alone. Pure.
+//!
+//! | what is known | any method | GET HEAD PUT DELETE | POST with a key that Courier honours | other POST, PATCH |
+//! | --- | --- | --- | --- | --- |
+//! | nothing was sent | again | | | |
+//! | 429 | again after its time | | | |
+//! | no answer came, or none that can be read | | again | again, same key | never |
+//! | 502, 503, 504 | | again | once, same key | never |
+//! | 500 | | GET and HEAD only | never: Courier replays it | never |
+//! | 409 to our own further attempt | | | wait, again: the first still runs | |
+//! | the token is refused | once, if its source has another one by now | | | |
+//! | the gateway's own refusal, any other answer | never | | | |
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+/// Attempts of a call that proves its repetition harmless by a key.
+const ATTEMPTS_KEYED: u32 = 8;
+
+/// Attempts of any other call.
+const ATTEMPTS: u32 = 4;
+
+/// The longest that a 429's own time is waited for; beyond it the caller is told.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a call may be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// GET and HEAD: it changes nothing.
+    Read,
+    /// PUT and DELETE: doing it twice is doing it once.
+    Idempotent,
+    /// POST with a key that the vendor honours.
+    Keyed,
+    /// It may do it twice.
+    Other,
+}
+
+/// What an attempt taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The transport proved that nothing was sent.
+    NotSent,
+    /// No answer came, or none that can be read: the vendor may have acted.
+    NoAnswer,
+    /// The vendor answered; with 429, the time that it asked for.
+    Answered(StatusCode, Option<Duration>),
+    /// The vendor refused our token.
+    Rejected {
+        /// Its source has another one by now.
+        changed: bool,
+    },
+    /// The gateway itself refused the attempt.
+    Refused,
+}
+
+/// What earlier attempts of the call came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Course {
+    /// Attempts so far.
+    pub(super) attempts: u32,
+    /// One of them may have been acted on.
+    pub(super) open: bool,
+    /// A 502, 503 or 504 was tried again.
+    pub(super) unavailable: bool,
+    /// A changed token was tried.
+    pub(super) token: bool,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// This is the answer.
+    Done,
+    /// One more attempt, at the earliest after this time, if deadline and budget allow.
+    Again(Duration),
+}
+
+impl Kind {
+    /// How a call of `method` may be repeated; `keyed` when it carries a key that the vendor honours.
+    #[must_use]
+    pub(super) fn of(method: &Method, keyed: bool) -> Self {
+        match *method {
+            Method::GET | Method::HEAD => Self::Read,
+            Method::PUT | Method::DELETE => Self::Idempotent,
+            Method::POST if keyed => Self::Keyed,
+            _ => Self::Other,
+        }
+    }
+
+    const fn attempts(self) -> u32 {
+        if matches!(self, Self::Keyed) { ATTEMPTS_KEYED } else { ATTEMPTS }
+    }
+}
+
+impl Course {
+    /// The course after an attempt that taught `known` and that will be followed by another.
+    #[must_use]
+    pub(super) fn then(self, known: Known) -> Self {
+        let unavailable = matches!(known, Known::Answered(status, _) if is_unavailable(status));
+        Self {
+            attempts: self.attempts + 1,
+            open: self.open || unavailable || known == Known::NoAnswer,
+            unavailable: self.unavailable || unavailable,
+            token: self.token || matches!(known, Known::Rejected { .. }),
+        }
+    }
+}
+
+/// The table. `course` is what came before the attempt that taught `known`.
+#[must_use]
+pub(super) fn decide(kind: Kind, known: Known, course: Course) -> Verdict {
+    if course.attempts + 1 >= kind.attempts() {
+        return Verdict::Done;
+    }
+    let again = match known {
+        Known::NotSent => true,
+        Known::NoAnswer => kind != Kind::Other,
+        Known::Refused => false,
+        Known::Rejected { changed } => changed && !course.token,
+        Known::Answered(StatusCode::TOO_MANY_REQUESTS, time) => {
+            let time = time.unwrap_or_default();
+            return if time <= PATIENCE { Verdict::Again(time) } else { Verdict::Done };
+        }
+        Known::Answered(StatusCode::INTERNAL_SERVER_ERROR, _) => kind == Kind::Read,
+        Known::Answered(StatusCode::CONFLICT, _) => kind == Kind::Keyed && course.open,
+        Known::Answered(status, _) if is_unavailable(status) => match kind {
+            Kind::Read | Kind::Idempotent => true,
+            Kind::Keyed => !course.unavailable,
+            Kind::Other => false,
+        },
+        Known::Answered(..) => false,
+    };
+    if again { Verdict::Again(Duration::ZERO) } else { Verdict::Done }
+}
+
+/// True when the answer says nothing of what an earlier attempt did: then that one's outcome counts.
+#[must_use]
+pub(super) fn is_inconclusive(known: Known, course: Course) -> bool {
+    match known {
+        Known::Refused => course.attempts > 0,
+        Known::Answered(StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS, _) => course.open,
+        Known::Answered(..) | Known::NotSent | Known::NoAnswer | Known::Rejected { .. } => false,
+    }
+}
+
+fn is_unavailable(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502..=504)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The vendor's word about our token, and that the token never comes back.
+
+use simulator::{Answer as Faulty, Effect, Fault, When};
+
+use crate::support::{Setup, Stack, request, token};
+
+fn next(stack: &Stack, times: u64, effect: Effect) {
+    let when = When { times: Some(times), ..When::default() };
+    stack.courier.with(|simulator| {
+        simulator.faults().clear();
+        simulator.faults().add(Fault { id: None, when, effect });
+    });
+}
+
+fn answer(answer: Faulty) -> Effect {
+    Effect { answer: Some(answer), ..Effect::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_a_502_of_ours_an_alert_and_no_retry() {
+    let setup = Setup::new("");
+    for status in [401, 403] {
+        let stack = Stack::new(&setup);
+        next(&stack, 10, answer(Faulty::Credential { status }));
+        let refused = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code().as_str()),
+            (502, "vendor-credential-rejected")
+        );
+        assert_eq!(refused.header("x-should-retry"), "false");
+        assert_eq!(refused.header("tollgate-outcome"), "not-sent");
+        assert_eq!(stack.arrived().len(), 1);
+        let page = stack.state.metrics().page();
+        let series = "tollgate_vendor_credential_rejected_total{connection=\"acme-prod\"} 1";
+        assert!(page.contains(series), "{page}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_403_is_the_callers_business() {
+    let setup = Setup::new("");
+    let stack = Stack::new(&setup);
+    next(&stack, 1, answer(Faulty::Forbidden));
+    let answer = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, ""));
+    assert!(answer.json()["message"].is_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_its_source_has_changed_is_tried_once() {
+    let setup = Setup::new("");
+    let file = setup.text.split('\'').nth(1).unwrap();
+    let stack = Stack::new(&setup);
+    next(&stack, 1, answer(Faulty::Credential { status: 401 }));
+    std::fs::write(file, "the-next-token").unwrap();
+    let answered = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+    assert_eq!(answered.status.as_u16(), 200);
+    let tokens: Vec<_> = stack
+        .arrived()
+        .iter()
+        .map(|call| call.field("authorization").unwrap().to_owned())
+        .collect();
+    assert_eq!(tokens, [format!("Bearer {}", token("acme")), "Bearer the-next-token".to_owned()]);
+    // The new one is refused as well: nothing has changed since.
+    next(&stack, 9, answer(Faulty::Credential { status: 401 }));
+    let refused = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+    assert_eq!((refused.status.as_u16(), stack.arrived().len()), (502, 3));
+    // Another connection's token is no new token.
+    std::fs::write(file, token("umbrella")).unwrap();
+    let refused = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+    assert_eq!((refused.status.as_u16(), stack.arrived().len()), (502, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_the_vendor_repeats_does_not_reach_the_caller() {
+    let setup = Setup::new("");
+    let stack = Stack::new(&setup);
+    for (status, chunked) in [(400, false), (404, true), (500, false)] {
+        let text = format!("{{\"message\":\"{} is wrong\"}}", token("acme"));
+        let wrong = Faulty::Status {
+            status,
+            body: Some(text.clone()),
+            content_type: None,
+            retry_after: None,
+        };
+        next(&stack, 9, Effect { echo_token: true, chunked, ..answer(wrong) });
+        let call = request("POST", "/bulk", &setup.acme, "{}");
+        let answer = stack.call(call).await;
+        assert_eq!(answer.status.as_u16(), status);
+        let body = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(!body.contains(&token("acme")) && body.contains("*************"), "{body}");
+        if !chunked {
+            assert_eq!(answer.header("content-length"), body.len().to_string());
+        }
+        for value in answer.headers.values() {
+            assert!(!value.to_str().unwrap().contains(&token("acme")), "{value:?}");
+        }
+        assert_eq!(answer.header("x-echo-token").trim_matches('*'), "");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sdks_are_told_not_to_repeat_what_may_have_been_done() {
+    let setup = Setup::new("");
+    let status = |status| {
+        answer(Faulty::Status { status, body: None, content_type: None, retry_after: None })
+    };
+    let bulk = || request("POST", "/bulk", &setup.acme, "{\"message\":{\"event\":\"e\"}}");
+    let keyed = || {
+        let mut call = bulk();
+        call.headers_mut().insert("idempotency-key", "k".parse().unwrap());
+        call
+    };
+    let patch = || request("PATCH", "/profiles/u", &setup.acme, "{\"patch\":[]}");
+    let get = || request("GET", "/brands", &setup.acme, "");
+    let put = || request("PUT", "/lists/a", &setup.acme, "{\"name\":\"a\"}");
+    let throttled = || answer(Faulty::RateLimited { retry_after: Some("100".into()) });
+    for (call, effect, told) in [
+        (bulk(), status(503), "false"),
+        (bulk(), status(500), "false"),
+        (bulk(), status(409), "false"),
+        (bulk(), throttled(), ""),
+        (patch(), status(500), "false"),
+        (keyed(), status(503), ""),
+        (get(), status(500), ""),
+        (put(), status(500), ""),
+    ] {
+        let stack = Stack::new(&setup);
+        next(&stack, 9, effect);
+        let name = format!("{} {}", call.method(), call.uri());
+        let answer = stack.call(call).await;
+        assert_eq!(answer.header("x-should-retry"), told, "{name}: {}", answer.status);
+    }
+    let stack = Stack::new(&setup);
+    assert_eq!(stack.call(bulk()).await.header("x-should-retry"), "", "it went well");
+    let refused = stack.call(request("POST", "/unknown", &setup.acme, "{}")).await;
+    assert_eq!(
+        (refused.header("tollgate-outcome"), refused.header("x-should-retry")),
+        ("not-sent", "")
+    );
+}

@@ -3,6 +3,7 @@
 
 mod callers;
 mod clients;
+mod endurance;
 mod keys;
 mod load;
 mod operations;

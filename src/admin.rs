@@ -39,6 +39,8 @@ impl Ops {
         let metrics = self.state.metrics();
         let news = self.logs.dropped().saturating_sub(metrics.lines_dropped.get());
         metrics.lines_dropped.inc_by(news);
+        let bytes = i64::try_from(self.state.cache().bytes()).unwrap_or(i64::MAX);
+        metrics.cache_bytes.set(bytes);
         metrics.page()
     }
 }

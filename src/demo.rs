@@ -84,11 +84,12 @@ async fn demo(time: Option<Duration>) -> io::Result<Summary> {
     for task in calling {
         task.await.map_err(io::Error::other)?;
     }
+    let saved = gateway.state().metrics().saved();
     let left = gateway.shut_down().await;
     let now = courier.now();
     let most = courier.with(|simulator| simulator.largest(now, &token.text, None).worst());
     let vendor = Counted { allowed: CALLS, most, refused: refused(&courier) };
-    Ok(Summary { apps: apps.into(), vendor, left })
+    Ok(Summary { apps: apps.into(), vendor, saved, left })
 }
 
 /// The documented limits of Courier, and one over all calls.

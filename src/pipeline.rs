@@ -20,6 +20,7 @@ use crate::edge::route::RouteLayer;
 use crate::edge::screen::ScreenLayer;
 use crate::ids::ConnectionId;
 use crate::stage::admit::AdmitLayer;
+use crate::stage::cache::CacheLayer;
 use crate::stage::credentials::CredentialsLayer;
 use crate::stage::handover::HandoverLayer;
 use crate::stage::intake::{self, IntakeLayer};
@@ -46,6 +47,8 @@ impl Pipeline {
             // the whole body, bounded: a slow client holds nothing of what follows, and a call that
             // the quota would refuse is refused unread
             .layer(IntakeLayer::new(body_limits(config), state.uploads().clone(), desk.clone()))
+            // a fresh copy costs nothing of what follows; a write clears what it changes
+            .layer(CacheLayer::new(Arc::new(state.shelf(config)), state.flights().clone()))
             // its turn, and a slot of each pool that the operation pays
             .layer(AdmitLayer::new(desk))
             // the tenant's token, as late as possible

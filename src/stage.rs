@@ -2,6 +2,7 @@
 //! inside `call`, where it knows who is waiting.
 
 pub mod admit;
+pub mod cache;
 pub mod credentials;
 pub mod handover;
 pub mod intake;

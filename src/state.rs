@@ -4,6 +4,7 @@
 //! in place.
 
 mod plan;
+mod shelf;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use http::uri::{Authority, Scheme};
 use tokio::sync::Semaphore;
 
 use crate::admission::{Admission, Desk, Store};
+use crate::cache::{Cache, Shelf};
 use crate::config::{BaseUrl, Config};
 use crate::flight::Flights;
 use crate::ids::RandomId;
@@ -32,6 +34,7 @@ struct Inner {
     ready: AtomicBool,
     uploads: Arc<Semaphore>,
     admission: Admission,
+    cache: Cache,
     /// std, not tokio: changed by a reload only, read when a pipeline is built.
     vendor: Mutex<VendorSide>,
 }
@@ -74,6 +77,7 @@ impl State {
             ready: AtomicBool::new(true),
             uploads: Arc::new(Semaphore::new(uploads_total)),
             admission: Admission::new(store),
+            cache: Cache::new(config.settings.cache.capacity.get()),
             vendor: Mutex::new(VendorSide {
                 dial,
                 limits: host_limits(config),
@@ -149,6 +153,18 @@ impl State {
     #[must_use]
     pub fn desk(&self, config: &Config) -> Desk {
         self.0.admission.desk(plan::plan(config))
+    }
+
+    /// What is kept under `config`.
+    #[must_use]
+    pub fn shelf(&self, config: &Config) -> Shelf {
+        self.0.cache.shelf(shelf::plan(config))
+    }
+
+    /// The copies: purges and bypasses are asked of it.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     /// Marks what is remembered as whole: nothing is sent after this.

@@ -15,6 +15,8 @@ pub(super) struct Summary {
     pub(super) apps: Vec<Arc<App>>,
     /// What the simulated Courier counted by itself.
     pub(super) vendor: Counted,
+    /// Calls that were answered without Courier.
+    pub(super) saved: u64,
     /// What was cut at the end.
     pub(super) left: Drained,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for Summary {
             f,
             "     Courier: at most {most:.0} calls in any window, of {allowed}; {refused} refused (429)"
         )?;
+        writeln!(f, "       cache: saved {} calls to Courier", self.saved)?;
         for app in &self.apps {
             for failure in app.calls().failures().iter().take(FAILURES_SHOWN) {
                 writeln!(f, "  wrong: {}: {failure}", app.name)?;

@@ -15,7 +15,7 @@ use super::Opened;
 use crate::call::{self, BoxFuture, Reply};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome, chain};
-use crate::record::{Marks, Record};
+use crate::record::{Cached, Marks, Record};
 
 const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
 const OUTCOME: HeaderName = HeaderName::from_static("tollgate-outcome");
@@ -23,6 +23,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Answers whatever happens below.
@@ -143,8 +144,21 @@ fn finish(reply: &mut Reply, record: &Record) {
             headers.insert(RATE_LIMIT_POLICY, policy.clone());
             headers.insert(RATE_LIMIT, limit.clone());
         }
+        if let Some(cached) = marks.cached {
+            say_cached(headers, cached);
+        }
     });
     set(headers, CALL_ID, &record.call_id.to_string());
+}
+
+/// `Cache-Status` (RFC 9211), behind those of caches nearer to the vendor; `Age` on reuse.
+fn say_cached(headers: &mut HeaderMap, cached: Cached) {
+    if let Ok(value) = HeaderValue::from_str(&cached.status()) {
+        headers.append(CACHE_STATUS, value);
+    }
+    if let Some(age) = cached.age() {
+        headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
+    }
 }
 
 /// `Server-Timing`: its parts are the time to the head, in milliseconds.

@@ -12,12 +12,13 @@ pub mod store;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use tokio::sync::Semaphore;
 
 pub use shelf::{ConnectionPlan, Kind, Plan, Row, RowPlan, Shelf};
 
-use crate::clock::Instant;
+use crate::clock::{self, Instant};
 use crate::flight::Crowd;
 use crate::ids::ConnectionId;
 use crate::tokens::Tokens;
@@ -48,6 +49,8 @@ pub struct Cache(Arc<Inner>);
 
 struct Inner {
     generations: Arc<Generations>,
+    /// One moment on both clocks.
+    start: (Instant, SystemTime),
     reads: Reads,
     waiters: Arc<Semaphore>,
     /// std, not tokio: changed by a reload only.
@@ -65,8 +68,10 @@ impl Cache {
     /// No copy yet; all of them will take at most `capacity` octets.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        let start = Instant::now();
         Self(Arc::new(Inner {
-            generations: Arc::new(Generations::new(Instant::now())),
+            generations: Arc::new(Generations::new(start)),
+            start: (start, clock::wall()),
             reads: Reads::default(),
             waiters: Arc::new(Semaphore::new(WAITERS)),
             configured: Mutex::new(Configured {

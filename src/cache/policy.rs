@@ -162,6 +162,12 @@ pub fn wants(headers: &HeaderMap) -> Wants {
     wants
 }
 
+/// True when the answer's `Cache-Control` has `word`, however it is written.
+#[must_use]
+pub fn names(headers: &HeaderMap, word: &str) -> bool {
+    words(headers, &header::CACHE_CONTROL).any(|(name, _)| name.eq_ignore_ascii_case(word))
+}
+
 /// The words of a list field with their values. A value that is no text counts as none.
 fn words<'a>(
     headers: &'a HeaderMap,

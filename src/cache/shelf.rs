@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderName, Method};
 
@@ -190,10 +190,21 @@ impl Shelf {
     /// What the client asks of the cache, if its app has a say in it.
     #[must_use]
     pub fn wants(&self, call: &Call) -> Wants {
+        if self.ignores(call) { Wants::default() } else { policy::wants(&call.headers) }
+    }
+
+    /// True when the app of `call` has no say.
+    #[must_use]
+    pub fn ignores(&self, call: &Call) -> bool {
         let Caller { tenant, app, .. } = &call.caller;
-        let has_no_say =
-            !self.ignoring.is_empty() && self.ignoring.contains(&(tenant.clone(), app.clone()));
-        if has_no_say { Wants::default() } else { policy::wants(&call.headers) }
+        !self.ignoring.is_empty() && self.ignoring.contains(&(tenant.clone(), app.clone()))
+    }
+
+    /// The wall time, as the gateway's own clock goes: for the vendor's dates.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        let (start, wall) = self.cache.0.start;
+        wall + start.elapsed()
     }
 
     /// The key of a read that is sent with `names` only, or with all of its fields.

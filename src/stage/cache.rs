@@ -1,6 +1,7 @@
 //! A fresh copy answers here, before anything is spent; identical reads under way are one vendor
 //! call; a write clears what it changes, before it is sent and again before its caller is answered.
 
+mod by_headers;
 mod fetch;
 mod read;
 

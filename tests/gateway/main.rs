@@ -4,6 +4,7 @@
 mod cache;
 mod callers;
 mod clients;
+mod copies;
 mod fresh;
 mod operations;
 mod process;

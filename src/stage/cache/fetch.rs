@@ -49,14 +49,15 @@ pub(super) struct Fetch<S> {
 }
 
 /// A body that was read as far as a copy may be long.
-enum Collected {
+pub(super) enum Collected {
     Whole(Bytes),
     /// It is longer, or broke: this is all of it again.
     Passing(StreamBody),
 }
 
 /// A copy that is handed round and never kept.
-const NO_LIFE: Life = Life { fresh: Duration::ZERO, stale: Duration::ZERO, age: Duration::ZERO };
+pub(super) const NO_LIFE: Life =
+    Life { fresh: Duration::ZERO, stale: Duration::ZERO, age: Duration::ZERO };
 
 impl<S> Fetch<S>
 where
@@ -115,7 +116,7 @@ where
 }
 
 /// Status and fields of `reply`.
-fn head(reply: &Reply) -> http::Response<()> {
+pub(super) fn head(reply: &Reply) -> http::Response<()> {
     let mut head = http::Response::new(());
     *head.status_mut() = reply.status();
     head.headers_mut().clone_from(reply.headers());
@@ -123,7 +124,7 @@ fn head(reply: &Reply) -> http::Response<()> {
 }
 
 /// Reads `body` unless it is longer than `limit`.
-async fn collect(mut body: StreamBody, limit: usize) -> Collected {
+pub(super) async fn collect(mut body: StreamBody, limit: usize) -> Collected {
     if body.size_hint().lower() > limit as u64 {
         return Collected::Passing(body);
     }

@@ -42,12 +42,13 @@ where
                 let key = self.shelf.key(&call, None);
                 self.together(call, key, Keep::Share).await
             }
-            Kind::Shared | Kind::Headers | Kind::Write => self.alone(call).await,
+            Kind::Headers => self.by_headers(call).await,
+            Kind::Shared | Kind::Write => self.alone(call).await,
         }
     }
 
     /// Past the cache.
-    async fn alone(mut self, call: Call) -> Result {
+    pub(super) async fn alone(mut self, call: Call) -> Result {
         self.inner.call(call).await
     }
 

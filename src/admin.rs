@@ -41,6 +41,8 @@ impl Ops {
         metrics.lines_dropped.inc_by(news);
         let down = i64::try_from(self.state.hosts_down()).unwrap_or(i64::MAX);
         metrics.hosts_down.set(down);
+        let bytes = i64::try_from(self.state.cache().bytes()).unwrap_or(i64::MAX);
+        metrics.cache_bytes.set(bytes);
         metrics.page()
     }
 }

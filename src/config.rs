@@ -5,6 +5,7 @@
 //! `app`, `state`, `pipeline` and `cli` read it: below them a layer gets the values it needs.
 
 mod base_url;
+mod cache;
 mod quota;
 mod reference;
 mod settings;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, ServerConfig};
 
 pub use base_url::BaseUrl;
+pub use cache::{Cache, CacheControl};
 pub use reference::{reference, schema};
 pub use settings::{
     App, AppKey, AppLimit, Connection, Ops, Quota, QuotaMode, Server, Settings, State, StaticShare,

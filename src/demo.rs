@@ -98,12 +98,13 @@ async fn demo(time: Option<Duration>, faults: bool) -> io::Result<Summary> {
     for task in calling {
         task.await.map_err(io::Error::other)?;
     }
+    let saved = gateway.state().metrics().saved();
     let left = gateway.shut_down().await;
     let now = courier.now();
     let most = courier.with(|simulator| simulator.largest(now, &token.text, None).worst());
     let vendor = Counted { allowed: CALLS, most, refused: refused(&courier) };
     let sends = faults.then(|| survival(&courier, &apps));
-    Ok(Summary { apps: apps.into(), vendor, sends, left })
+    Ok(Summary { apps: apps.into(), vendor, sends, saved, left })
 }
 
 /// What became of the sends.

@@ -65,6 +65,7 @@ codes! {
     VendorDown = "vendor-down", SERVICE_UNAVAILABLE, "destination_unavailable", "Courier is down";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway holds as much as it may";
     VendorTimeout = "vendor-timeout", GATEWAY_TIMEOUT, "http_response_timeout", "Courier did not answer in time";
+    NotCached = "not-cached", GATEWAY_TIMEOUT, "http_request_denied", "No copy answers the request";
     Loop = "loop", LOOP_DETECTED, "proxy_loop_detected", "The request came back to the gateway";
 }
 

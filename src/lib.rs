@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod admission;
 pub mod app;
+pub mod cache;
 pub mod call;
 pub mod catalog;
 pub mod cli;

@@ -21,6 +21,7 @@ use crate::edge::screen::ScreenLayer;
 use crate::ids::ConnectionId;
 use crate::stage::admit::AdmitLayer;
 use crate::stage::breaker::{Breaker, BreakerLayer};
+use crate::stage::cache::CacheLayer;
 use crate::stage::credentials::CredentialsLayer;
 use crate::stage::handover::HandoverLayer;
 use crate::stage::idempotency::{IdempotencyLayer, WithoutKeys};
@@ -52,6 +53,8 @@ impl Pipeline {
             .layer(IntakeLayer::new(body_limits(config), state.uploads().clone(), desk.clone()))
             // a send under a key is one send: known answers, twins, keys for those who gave none
             .layer(IdempotencyLayer::new(state.keys().clone(), without_keys(config)))
+            // a fresh copy costs nothing of what follows; a write clears what it changes
+            .layer(CacheLayer::new(Arc::new(state.shelf(config)), state.flights().clone()))
             // further attempts, while proof, deadline and budget allow; each pays below
             .layer(RetryLayer::new(state.retries().clone(), desk.clone()))
             // a dead vendor host is not queued for

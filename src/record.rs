@@ -5,6 +5,8 @@
 //! [`Observer`] gets it: so a line is written also when the client left, a stage failed or a sent
 //! call went on without its caller.
 
+mod cached;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,6 +18,7 @@ use crate::clock::{self, Instant};
 use crate::error::{Code, Outcome};
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
+pub use cached::{Cached, Forward};
 
 /// Gets each record once, when its call is over. Must not block.
 pub trait Observer: Send + Sync {
@@ -90,6 +93,10 @@ pub struct Marks {
     pub would: Option<Would>,
     /// The vendor refused the call for its own quota.
     pub throttled: bool,
+    /// What the cache did for it, on a row that is cached or shared.
+    pub cached: Option<Cached>,
+    /// It cleared what is kept of the collections that it changes.
+    pub clears: bool,
     /// What the caller is told of its quota: `RateLimit-Policy` and `RateLimit`.
     pub rate_limit: Option<(HeaderValue, HeaderValue)>,
     /// `X-Stainless-Retry-Count`: how often the SDK has sent this before.

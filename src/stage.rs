@@ -3,6 +3,7 @@
 
 pub mod admit;
 pub mod breaker;
+pub mod cache;
 pub mod credentials;
 pub mod handover;
 pub mod idempotency;

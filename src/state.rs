@@ -4,6 +4,7 @@
 //! in place.
 
 mod plan;
+mod shelf;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use http::uri::{Authority, Scheme};
 use tokio::sync::Semaphore;
 
 use crate::admission::{Admission, Desk, Store};
+use crate::cache::{Cache, Shelf};
 use crate::config::{BaseUrl, Config};
 use crate::flight::Flights;
 use crate::ids::RandomId;
@@ -39,6 +41,7 @@ struct Inner {
     desk: ArcSwap<Desk>,
     retries: Arc<Book>,
     keys: Arc<Keys>,
+    cache: Cache,
     /// std, not tokio: changed by a reload only, read when a pipeline is built.
     vendor: Mutex<VendorSide>,
 }
@@ -107,6 +110,7 @@ impl State {
             admission,
             retries: Arc::default(),
             keys: Arc::default(),
+            cache: Cache::new(config.settings.cache.capacity.get()),
             vendor: Mutex::new(VendorSide {
                 dial: dialing.by(config),
                 dialing,
@@ -218,6 +222,18 @@ impl State {
     #[must_use]
     pub fn retries(&self) -> &Arc<Book> {
         &self.0.retries
+    }
+
+    /// What is kept under `config`.
+    #[must_use]
+    pub fn shelf(&self, config: &Config) -> Shelf {
+        self.0.cache.shelf(shelf::plan(config))
+    }
+
+    /// The copies: purges and bypasses are asked of it.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     /// Marks what is remembered as whole: nothing is sent after this.

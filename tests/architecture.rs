@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["quota"],
     &["record", "call"],
     &["admission", "flight", "identity", "tokens", "telemetry"],
+    &["cache"],
     &["edge", "stage", "server"],
     &["config"],
     &["state", "pipeline", "admin"],

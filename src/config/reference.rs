@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Ops, Server, Settings, Vendor};
+use super::{Cache, Ops, Server, Settings, Vendor};
+use crate::catalog::{Access, Catalog};
 
 /// The JSON Schema (draft 2020-12) of the configuration file.
 #[must_use]
@@ -16,6 +17,7 @@ pub fn schema() -> Value {
         ("server", serde_json::to_value(Server::default())),
         ("ops", serde_json::to_value(Ops::default())),
         ("vendor", serde_json::to_value(Vendor::default())),
+        ("cache", serde_json::to_value(Cache::default())),
     ];
     for (table, values) in defaults {
         for (name, value) in values.ok().iter().filter_map(Value::as_object).flatten() {
@@ -35,7 +37,42 @@ pub fn reference() -> String {
          or `GiB`. Unknown keys are refused. `tollgate check FILE` reports every problem at once.\n",
     );
     table(&mut text, &schema(), "");
+    kept(&mut text, &Catalog::courier());
     text
+}
+
+/// What is cached, for how long, and what ends it: the catalogue's own words.
+fn kept(text: &mut String, catalog: &Catalog) {
+    text.push_str(
+        "\n## What is cached, for how long, and why\n\n\
+         A kept answer lives for the row's seconds, less or more by up to ten percent so that copies do\n\
+         not end together; Courier's own `Cache-Control`, `Expires`, `Vary` and `Set-Cookie` can shorten\n\
+         or forbid it. A write ends it at once, through whichever connection of the workspace it is\n\
+         made: the seconds only bound what changes without passing here, in Courier's studio or by its\n\
+         own work. Personal data, polled state, and what is read in order to be replaced are never kept.\n\n\
+         | operation | seconds | kept | ended by |\n| --- | --- | --- | --- |\n",
+    );
+    for row in catalog.operations() {
+        let Some(rule) = row.cache else { continue };
+        let kept = if rule.on { "yes" } else { "if `cache.on` names it" };
+        let mut writes: Vec<_> = catalog
+            .operations()
+            .iter()
+            .filter(|other| other.clears.iter().any(|tag| row.reads.contains(tag)))
+            .map(|other| format!("`{}`", other.id))
+            .collect();
+        if writes.is_empty() {
+            writes.push("time only: Courier's API has no write for it".into());
+        }
+        let _ = writeln!(text, "| `{}` | {} | {kept} | {} |", row.id, rule.ttl, writes.join(", "));
+    }
+    text.push_str(
+        "\nNot kept, but shared by identical reads that are under way at the same moment, since polling\n\
+         is what eats quotas: ",
+    );
+    let shared = catalog.operations().iter().filter(|row| row.share && row.access == Access::Read);
+    let names: Vec<_> = shared.map(|row| format!("`{}`", row.id)).collect();
+    let _ = writeln!(text, "{}.", names.join(", "));
 }
 
 /// Writes the keys of one table, then the tables below it.

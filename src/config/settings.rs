@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::base_url::BaseUrl;
+use super::cache::{Cache, CacheControl};
 use crate::admission::Assume;
 use crate::catalog::Lane;
 use crate::identity::Digest;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub vendor: Vendor,
     /// The quota of each connection, unless it says otherwise.
     pub quota: Quota,
+    /// Which reads are answered from kept answers.
+    pub cache: Cache,
     /// What is remembered over a restart.
     pub state: State,
     /// The organisations or teams that use this gateway. At least one.
@@ -298,6 +301,9 @@ pub struct App {
     /// `Idempotency-Key`, gets one. Without it such a POST is never tried again once it was sent.
     #[serde(default = "yes")]
     pub make_keys: bool,
+    /// `"obey"` follows the app's own `Cache-Control` on cached reads, `"ignore"` does not.
+    #[serde(default)]
+    pub cache_control: CacheControl,
 }
 
 /// A limit of one app, on each of its connections.

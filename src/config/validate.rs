@@ -17,6 +17,7 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
     check.limits();
     check.listeners();
     let catalog = check.catalog();
+    check.cache(&catalog);
     let tokens = check.connections();
     let keys = check.apps(&catalog);
     let settings = &document.value;
@@ -155,6 +156,19 @@ impl<'a> Check<'a> {
             }
             Catalog::courier()
         })
+    }
+
+    fn cache(&mut self, catalog: &Catalog) {
+        let cache = &self.settings().cache;
+        if !(1 << 20..=1 << 40).contains(&cache.capacity.get()) {
+            let message =
+                "cache.capacity must be 1MiB to 1TiB: one answer takes a thousandth of it";
+            self.refuse(&key(&["cache", "capacity"]), message);
+        }
+        for (list, at, message) in cache.problems(catalog) {
+            let path = [Step::Key("cache"), Step::Key(list), Step::Index(at)];
+            self.refuse(&path, message);
+        }
     }
 
     /// Names, workspaces and tokens of all connections.

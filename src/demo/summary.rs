@@ -17,6 +17,8 @@ pub(super) struct Summary {
     pub(super) vendor: Counted,
     /// What became of the sends, when Courier misbehaved.
     pub(super) sends: Option<Sends>,
+    /// Calls that were answered without Courier.
+    pub(super) saved: u64,
     /// What was cut at the end.
     pub(super) left: Drained,
 }
@@ -72,6 +74,7 @@ impl fmt::Display for Summary {
                 "       sends: {accepted} accepted in {attempts} tries, {lost} of which were lost; {twice} sent twice"
             )?;
         }
+        writeln!(f, "       cache: saved {} calls to Courier", self.saved)?;
         for app in &self.apps {
             for failure in app.calls().failures().iter().take(FAILURES_SHOWN) {
                 writeln!(f, "  wrong: {}: {failure}", app.name)?;

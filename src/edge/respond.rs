@@ -16,7 +16,7 @@ use super::Opened;
 use crate::call::{self, BoxFuture, Reply};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome, chain};
-use crate::record::{KeyUse, Marks, Record};
+use crate::record::{Cached, KeyUse, Marks, Record};
 
 const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
 const OUTCOME: HeaderName = HeaderName::from_static("tollgate-outcome");
@@ -25,6 +25,7 @@ const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Answers whatever happens below.
@@ -145,6 +146,9 @@ fn finish(reply: &mut Reply, record: &Record) {
             headers.insert(RATE_LIMIT_POLICY, policy.clone());
             headers.insert(RATE_LIMIT, limit.clone());
         }
+        if let Some(cached) = marks.cached {
+            say_cached(headers, cached);
+        }
     });
     set(headers, CALL_ID, &record.call_id.to_string());
     if record.read(|marks| may_do_it_twice(status, marks)) {
@@ -162,6 +166,16 @@ fn may_do_it_twice(status: StatusCode, marks: &Marks) -> bool {
         None => status == StatusCode::TOO_MANY_REQUESTS,
     };
     changes && failed && !idle && marks.key_use != Some(KeyUse::Given)
+}
+
+/// `Cache-Status` (RFC 9211), behind those of caches nearer to the vendor; `Age` on reuse.
+fn say_cached(headers: &mut HeaderMap, cached: Cached) {
+    if let Ok(value) = HeaderValue::from_str(&cached.status()) {
+        headers.append(CACHE_STATUS, value);
+    }
+    if let Some(age) = cached.age() {
+        headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
+    }
 }
 
 /// `Server-Timing`: its parts are the time to the head, in milliseconds.

@@ -78,6 +78,12 @@ impl<K: Eq + Hash, T> Crowd<K, T> {
 }
 
 impl<K: Eq + Hash + Clone, T> Lead<K, T> {
+    /// What it is about.
+    #[must_use]
+    pub fn key(&self) -> &K {
+        &self.key
+    }
+
     /// It is over: those who join from now on lead again; those who follow get `outcome`.
     pub fn finish(self, outcome: T) {
         self.crowd.leaders().remove(&self.key);

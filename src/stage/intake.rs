@@ -135,7 +135,10 @@ where
         let (rules, mut inner) = (self.rules.clone(), self.inner.clone());
         Box::pin(async move {
             rules.desk.show(&call);
-            rules.desk.ask(&call)?;
+            // A call without a body is refused where it would wait: a copy may answer it first.
+            if let Body::Unread(_) = call.body {
+                rules.desk.ask(&call)?;
+            }
             if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
                 let (bytes, held) = rules.read(body).await?;
                 call.record.mark(|marks| marks.bytes_in = bytes.len() as u64);

@@ -170,6 +170,7 @@ impl Upstream {
                 Error::refused(Code::VendorMalformed, detail).with_outcome(Outcome::Unknown)
             );
         }
+        let cookie = head.headers.contains_key(header::SET_COOKIE);
         headers::strip_answer(&mut head.headers);
         if head.status == StatusCode::NO_CONTENT {
             head.headers.remove(header::CONTENT_LENGTH);
@@ -177,6 +178,9 @@ impl Upstream {
         let mut reply = http::Response::new(());
         *reply.status_mut() = head.status;
         *reply.headers_mut() = head.headers;
+        if cookie {
+            reply.extensions_mut().insert(headers::HadCookie);
+        }
         let (idle, total) = (self.limits.body_idle, self.limits.body_total);
         let body = body::Answer::new(incoming, idle, total, host.lease(socket));
         Ok(reply.map(|()| body.boxed_unsync()))

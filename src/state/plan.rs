@@ -14,11 +14,7 @@ pub(super) fn plan(config: &Config) -> Plan {
     let mut workspaces: BTreeMap<String, WorkspacePlan> = BTreeMap::new();
     for tenant in &config.settings.tenant {
         for connection in &tenant.connection {
-            // A workspace of its own is told from one that is named by the slash.
-            let name = match &connection.workspace {
-                Some(workspace) => workspace.to_string(),
-                None => format!("connection/{}", connection.id),
-            };
+            let name = workspace(connection);
             let workspace = workspaces.entry(name.clone()).or_insert_with(|| WorkspacePlan {
                 name,
                 named: named(config),
@@ -33,6 +29,15 @@ pub(super) fn plan(config: &Config) -> Plan {
         }
     }
     Plan { prices: numbers, workspaces: workspaces.into_values().collect() }
+}
+
+/// Whose writes `connection` sees. A workspace of its own is told from one that is named by the
+/// slash.
+pub(super) fn workspace(connection: &Connection) -> String {
+    match &connection.workspace {
+        Some(workspace) => workspace.to_string(),
+        None => format!("connection/{}", connection.id),
+    }
 }
 
 fn named(config: &Config) -> Vec<PoolSettings> {

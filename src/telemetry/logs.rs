@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::code;
 use crate::clock;
-use crate::record::{Marks, Record};
+use crate::record::{Cached, Marks, Record};
 
 /// Lines that wait for the writer thread.
 const LINES_WAITING: usize = 16_384;
@@ -140,7 +140,7 @@ impl<'a> Line<'a> {
             vendor_ms: marks.vendor_time().map(ms),
             total_ms: ms(record.started.elapsed()),
             attempts: marks.attempts,
-            cache: None,
+            cache: marks.cached.map(Cached::as_str),
             bytes_in: marks.bytes_in,
             bytes_out: marks.bytes_out,
             sdk: marks.sdk.as_deref(),

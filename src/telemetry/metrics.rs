@@ -1,6 +1,7 @@
 //! Metrics: one table feeds registration, documentation and tests. Labels are closed sets.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::{
@@ -13,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::code;
+use crate::catalog::CONNECTION_POOL;
 use crate::error::Code;
 use crate::quota::Would;
 use crate::record::{KeyUse, Marks, Record};
@@ -52,6 +54,7 @@ macro_rules! instruments {
         /// Every instrument of the gateway.
         pub struct Metrics {
             $($(#[doc = $help])* pub $field: $type,)*
+            saved: AtomicU64,
             registry: Registry,
         }
 
@@ -71,7 +74,7 @@ macro_rules! instruments {
                 $(let $field: $type = $make;
                 // The registry ends each text with a full stop of its own.
                 registry.register($name, concat!($($help),*).trim_ascii().trim_end_matches('.'), $field.clone());)*
-                Self { $($field,)* registry }
+                Self { $($field,)* saved: AtomicU64::new(0), registry }
             }
         }
     };
@@ -98,6 +101,14 @@ instruments! {
     hosts_down: Gauge = Gauge::default(), "gauge" "tollgate_vendor_hosts_down" [];
     /// In shadow mode: calls that would have waited or been refused.
     shadow: Counters<1> = Counters::default(), "counter" "tollgate_quota_shadow" ["outcome"];
+    /// Calls on cached or shared rows, by what the cache did for them.
+    cache: Counters<2> = Counters::default(), "counter" "tollgate_cache_requests" ["operation", "outcome"];
+    /// Slots of the connections' quotas that calls would have taken but for the cache.
+    quota_saved: Counters<1> = Counters::default(), "counter" "tollgate_cache_quota_saved" ["operation"];
+    /// Writes that cleared what is kept of the collections that they change.
+    cleared: Counters<1> = Counters::default(), "counter" "tollgate_cache_clears" ["operation"];
+    /// Octets that kept answers take.
+    cache_bytes: Gauge = Gauge::default(), "gauge" "tollgate_cache_bytes" [];
     /// Calls under way.
     in_flight: Gauge = Gauge::default(), "gauge" "tollgate_requests_in_flight" [];
     /// Client connections that are open.
@@ -174,6 +185,7 @@ impl Metrics {
         for outcome in marks.key_use.map(KeyUse::as_str).into_iter().chain(replayed) {
             self.keys.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();
         }
+        self.observe_cache(&operation, marks);
         let would = match marks.would {
             None | Some(Would::Start) => None,
             Some(Would::Wait(_)) => Some("wait"),
@@ -186,6 +198,30 @@ impl Metrics {
             let client = Labels([("operation", operation)]);
             self.client_duration.get_or_create(&client).observe(seconds(vendor));
         }
+    }
+
+    fn observe_cache(&self, operation: &Value, marks: &Marks) {
+        if marks.clears {
+            self.cleared.get_or_create(&Labels([("operation", operation.clone())])).inc();
+        }
+        let Some(cached) = marks.cached else { return };
+        let outcome = Value::Word(cached.as_str());
+        let cache = Labels([("operation", operation.clone()), ("outcome", outcome)]);
+        self.cache.get_or_create(&cache).inc();
+        if let Some(row) =
+            marks.operation.as_ref().filter(|_| cached.saves_quota() && marks.attempts == 0)
+        {
+            let slots = row.pools.get(CONNECTION_POOL).copied().unwrap_or(0);
+            let saved = Labels([("operation", operation.clone())]);
+            self.quota_saved.get_or_create(&saved).inc_by(slots.into());
+            self.saved.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Calls that the cache answered without the vendor.
+    #[must_use]
+    pub fn saved(&self) -> u64 {
+        self.saved.load(Ordering::Relaxed)
     }
 
     /// Counts a reload that ended as `outcome`.
@@ -254,6 +290,15 @@ mod tests {
                 connection: Some("acme-prod".parse().unwrap()),
                 replayed: true,
                 would: Some(Would::Wait(Duration::ZERO)),
+                ..Marks::default()
+            },
+        );
+        metrics.observe(
+            &record,
+            &Marks {
+                operation: Some(Arc::new(crate::catalog::Operation::unlisted())),
+                cached: Some(crate::record::Cached::Shared),
+                clears: true,
                 ..Marks::default()
             },
         );

@@ -66,7 +66,7 @@ async fn a_key_works_in_each_of_its_forms() {
         ("authorization", &bearer),
         ("authorization", &setup.acme),
     ] {
-        let answer = stack.call(with(without_key("/brands"), &[field])).await;
+        let answer = stack.call(with(without_key("/messages"), &[field])).await;
         assert_eq!(answer.status.as_u16(), 200, "{field:?}");
     }
 }
@@ -179,8 +179,8 @@ async fn a_path_prefix_picks_another_connection_of_the_app() {
     let setup = with_a_second_connection();
     let stack = Stack::new(&setup);
     for (target, connection, arrives_as) in [
-        ("/brands?x=1", "acme", "/brands?x=1"),
-        ("/c/acme-prod/brands", "acme", "/brands"),
+        ("/messages?x=1", "acme", "/messages?x=1"),
+        ("/c/acme-prod/messages", "acme", "/messages"),
         ("/c/acme-test/lists/a%2Fb?y=%2F", "acme-test", "/lists/a%2Fb?y=%2F"),
     ] {
         stack.call(request("GET", target, &setup.acme, "")).await;
@@ -294,7 +294,7 @@ async fn a_request_id_that_could_break_a_log_line_is_replaced() {
     let stack = Stack::new(&setup);
     for bad in ["a b", "a\"b", &"x".repeat(129), ""] {
         let answer = stack
-            .call(with(request("GET", "/brands", &setup.acme, ""), &[("x-request-id", bad)]))
+            .call(with(request("GET", "/messages", &setup.acme, ""), &[("x-request-id", bad)]))
             .await;
         assert_eq!(answer.header("x-request-id"), answer.header("tollgate-call-id"));
     }

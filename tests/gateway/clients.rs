@@ -227,7 +227,7 @@ async fn health_is_for_everybody_and_leaves_no_line() {
 async fn metrics_count_calls_by_operation_and_code() {
     let rig = Rig::start("").await;
     let mut client = Client::connect(rig.gateway.data, false, None).await;
-    for target in ["/brands", "/brands", "/nope"] {
+    for target in ["/messages", "/messages", "/nope"] {
         client
             .send("GET", target, &rig.setup.acme, Vec::new())
             .await
@@ -239,10 +239,10 @@ async fn metrics_count_calls_by_operation_and_code() {
     drop(client);
     let ask = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let wanted = [
-        "tollgate_requests_total{operation=\"brands.list\",status_class=\"2xx\",code=\"ok\"} 2",
+        "tollgate_requests_total{operation=\"messages.list\",status_class=\"2xx\",code=\"ok\"} 2",
         "tollgate_requests_total{operation=\"none\",status_class=\"4xx\",code=\"unknown-operation\"} 1",
-        "http_server_request_duration_seconds_count{operation=\"brands.list\",status_class=\"2xx\"} 2",
-        "http_client_request_duration_seconds_count{operation=\"brands.list\"} 2",
+        "http_server_request_duration_seconds_count{operation=\"messages.list\",status_class=\"2xx\"} 2",
+        "http_client_request_duration_seconds_count{operation=\"messages.list\"} 2",
         "tollgate_requests_in_flight 0",
     ];
     // A record ends when the server lets go of the answer, a moment after the client has it.
@@ -266,7 +266,7 @@ async fn a_base_url_that_leads_back_is_a_loop() {
     let gateway = Gateway::start(setup.config(), lines.log()).await.unwrap();
     let rig = Rig { gateway, courier, setup, lines };
     let mut client = Client::connect(rig.gateway.data, false, None).await;
-    let response = client.send("GET", "/brands", &rig.setup.acme, Vec::new()).await;
+    let response = client.send("GET", "/messages", &rig.setup.acme, Vec::new()).await;
     assert_eq!(response.status().as_u16(), 508);
     assert_eq!(rig.lines.all().len(), 2, "the request came back once");
 }

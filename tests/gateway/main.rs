@@ -1,9 +1,12 @@
 //! The gateway as a whole: the real stack, in process or on sockets, before the simulated Courier.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod cache;
 mod callers;
 mod clients;
+mod copies;
 mod endurance;
+mod fresh;
 mod keys;
 mod load;
 mod operations;

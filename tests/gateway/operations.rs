@@ -84,7 +84,7 @@ async fn statuses_and_bodies_pass_unchanged() {
         let fault = format!(
             r#"{{"answer":{{"kind":"status","status":{status},"body":"{{\"n\": {status} }}"}}}}"#
         );
-        let mut call = request("GET", "/brands", &setup.acme, "");
+        let mut call = request("GET", "/messages", &setup.acme, "");
         call.headers_mut().insert("x-simulator-fault", fault.parse().unwrap());
         let answer = stack.call(call).await;
         assert_eq!(answer.status.as_u16(), status);
@@ -100,11 +100,11 @@ async fn statuses_and_bodies_pass_unchanged() {
 async fn an_answer_to_head_keeps_its_length_and_a_204_has_none() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
-    let get = stack.call(request("GET", "/brands", &setup.acme, "")).await;
-    let head = stack.call(request("HEAD", "/brands", &setup.acme, "")).await;
+    let get = stack.call(request("GET", "/messages", &setup.acme, "")).await;
+    let head = stack.call(request("HEAD", "/messages", &setup.acme, "")).await;
     assert_eq!(head.header("content-length"), get.body.len().to_string());
     assert!(head.body.is_empty());
-    assert_eq!(stack.lines.last()["operation"], "brands.get".replace("get", "list"));
+    assert_eq!(stack.lines.last()["operation"], "messages.list");
     let put = stack.call(request("PUT", "/lists/a", &setup.acme, "{\"name\":\"a\"}")).await;
     assert_eq!((put.status.as_u16(), put.header("content-length")), (204, ""));
     let mut odd = request("PUT", "/lists/a", &setup.acme, "{\"name\":\"a\"}");
@@ -119,7 +119,7 @@ async fn an_answer_to_head_keeps_its_length_and_a_204_has_none() {
 async fn a_gzipped_answer_passes_as_it_is() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
-    let mut call = request("GET", "/brands", &setup.acme, "");
+    let mut call = request("GET", "/messages", &setup.acme, "");
     call.headers_mut().insert("x-simulator-fault", r#"{"gzip":true}"#.parse().unwrap());
     call.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
     let answer = stack.call(call).await;

@@ -104,7 +104,7 @@ async fn sigterm_lets_calls_finish_and_exits_with_0() {
     let setup = setup(vendor);
     let mut process = Process::start(&setup);
     let request = format!(
-        "GET /brands HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 400\r\n\r\n",
+        "GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 400\r\n\r\n",
         setup.acme
     );
     let (data, ops) = (process.data, process.ops);
@@ -128,7 +128,7 @@ async fn sigterm_lets_calls_finish_and_exits_with_0() {
     );
     let (status, rest) = process.end();
     assert_eq!(status.code(), Some(0), "{rest}");
-    assert!(rest.contains("\"operation\":\"brands.list\"") && rest.contains("stopped"), "{rest}");
+    assert!(rest.contains("\"operation\":\"messages.list\"") && rest.contains("stopped"), "{rest}");
     drop(idle);
 }
 
@@ -143,7 +143,7 @@ async fn what_outlives_the_grace_is_said_and_exits_with_1() {
     setup.text = setup.text.replace("grace = \"10s\"", "grace = \"200ms\"");
     let mut process = Process::start(&setup);
     let request = format!(
-        "GET /brands HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 30000\r\n\r\n",
+        "GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 30000\r\n\r\n",
         setup.acme
     );
     let data = process.data;
@@ -163,13 +163,13 @@ async fn sighup_swaps_a_good_configuration_and_a_bad_one_changes_nothing() {
     let (_courier, vendor) = courier().await;
     let setup = setup(vendor);
     let mut process = Process::start(&setup);
-    assert_eq!(status(process.data, "/brands", &setup.acme).await, 200);
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 200);
 
     std::fs::write(&process.file, "[server]\nlisten = 1\n").unwrap();
     process.signal("HUP");
     let line = process.line("configuration not reloaded; the old one stays");
     assert!(line["reason"].as_str().unwrap().contains("line 2, column 10"), "{line}");
-    assert_eq!(status(process.data, "/brands", &setup.acme).await, 200);
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 200);
 
     let moved = setup.text.replacen("listen = \"127.0.0.1:0\"", "listen = \"127.0.0.1:1\"", 1);
     std::fs::write(&process.file, moved).unwrap();
@@ -184,7 +184,7 @@ async fn sighup_swaps_a_good_configuration_and_a_bad_one_changes_nothing() {
     .unwrap();
     process.signal("HUP");
     process.line("configuration reloaded");
-    assert_eq!(status(process.data, "/brands", &setup.acme).await, 403);
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 403);
     assert_eq!(status(process.data, "/lists", &setup.acme).await, 200);
 }
 
@@ -193,11 +193,11 @@ async fn a_vendor_that_is_away_at_start_is_a_502_until_it_is_there() {
     let vendor = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let setup = setup(vendor);
     let process = Process::start(&setup);
-    assert_eq!(status(process.data, "/brands", &setup.acme).await, 502);
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 502);
     let port = TcpListener::bind(vendor).await.unwrap();
     let courier = simulator::Server::new(simulator::Options::default());
     tokio::spawn(courier.serve(port, std::future::pending()));
-    assert_eq!(status(process.data, "/brands", &setup.acme).await, 200);
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +239,7 @@ async fn simulate_prints_its_address_and_refuses_a_script_that_it_does_not_under
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let address: SocketAddr = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
     assert_eq!(
-        raw(address, b"GET /brands HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "")
+        raw(address, b"GET /messages HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "")
             .await
             .get(..12),
         Some("HTTP/1.1 403")

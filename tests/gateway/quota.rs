@@ -19,7 +19,7 @@ fn quota(text: &str) -> Setup {
 }
 
 fn get(key: &str) -> Request<StreamBody> {
-    request("GET", "/brands", key, "")
+    request("GET", "/messages", key, "")
 }
 
 #[tokio::test(start_paused = true)]

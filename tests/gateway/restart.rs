@@ -23,7 +23,7 @@ fn setup(dir: &Path) -> Setup {
 /// How many calls get through at once.
 async fn room(stack: &Stack, setup: &Setup) -> usize {
     let mut passed = 0;
-    while stack.call(request("GET", "/brands", &setup.acme, "")).await.status.as_u16() == 200 {
+    while stack.call(request("GET", "/messages", &setup.acme, "")).await.status.as_u16() == 200 {
         passed += 1;
     }
     passed
@@ -42,7 +42,7 @@ async fn a_restart_keeps_what_the_vendor_may_still_count() {
     let setup = setup(&dir);
     let stack = Stack::new(&setup);
     for _ in 0..2 {
-        stack.call(request("GET", "/brands", &setup.acme, "")).await;
+        stack.call(request("GET", "/messages", &setup.acme, "")).await;
     }
     drop(stack);
     let stack = Stack::new(&setup);
@@ -85,7 +85,7 @@ async fn a_state_that_cannot_be_read_lets_its_pool_rest_and_only_that_one() {
         let stack = Stack::new(&setup);
         assert!(stack.state.is_ready(), "the other connection is usable");
         assert_eq!(room(&stack, &setup).await, 0, "nothing is known: everything rests");
-        let other = stack.call(request("GET", "/brands", &setup.umbrella, "")).await;
+        let other = stack.call(request("GET", "/messages", &setup.umbrella, "")).await;
         assert_eq!(other.status.as_u16(), 200);
         // Hard limit, window and guard.
         advance(Duration::from_millis(60_000 + 10_000 + 51)).await;
@@ -165,9 +165,9 @@ async fn a_call_that_waits_during_a_reload_gets_its_turn() {
     let setup = Setup::with_quota("", &QUOTA.replace("\"1s\"", "\"30s\""));
     let mut stack = Stack::new(&setup);
     for _ in 0..3 {
-        stack.call(request("GET", "/brands", &setup.acme, "")).await;
+        stack.call(request("GET", "/messages", &setup.acme, "")).await;
     }
-    let (pipeline, call) = (stack.pipeline.clone(), request("GET", "/brands", &setup.acme, ""));
+    let (pipeline, call) = (stack.pipeline.clone(), request("GET", "/messages", &setup.acme, ""));
     let start = Instant::now();
     let waiting = tokio::spawn(async move { pipeline.answer(call).await.status().as_u16() });
     tokio::task::yield_now().await;

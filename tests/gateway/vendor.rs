@@ -23,8 +23,13 @@ fn inject(stack: &Stack, fault: Fault) {
     });
 }
 
-fn get(setup: &Setup) -> http::Request<StreamBody> {
+/// An answer of some length, of a row whose answers are not kept here.
+fn long(setup: &Setup) -> http::Request<StreamBody> {
     request("GET", "/brands", &setup.acme, "")
+}
+
+fn get(setup: &Setup) -> http::Request<StreamBody> {
+    request("GET", "/messages", &setup.acme, "")
 }
 
 fn send(setup: &Setup) -> http::Request<StreamBody> {
@@ -167,20 +172,20 @@ async fn an_answer_that_breaks_off_or_makes_no_sense_is_a_502_outcome_unknown() 
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_cut_in_its_body_is_not_passed_off_as_whole() {
-    let setup = Setup::new("[vendor]\nbody_idle = \"7s\"\n");
+    let setup = Setup::new("[cache]\noff = [\"brands.list\"]\n[vendor]\nbody_idle = \"7s\"\n");
     let stack = Stack::new(&setup);
     for fault in [
         Wire::Cut { after: 250 },
         Wire::ConflictingFraming { form: simulator::Conflict::Unfinished },
     ] {
         inject(&stack, wire(fault.clone()));
-        let reply = stack.pipeline.answer(get(&setup)).await;
+        let reply = stack.pipeline.answer(long(&setup)).await;
         assert_eq!(reply.status().as_u16(), 200);
         assert!(reply.into_body().collect().await.is_err(), "{fault:?}");
         assert_eq!(stack.lines.last()["code"], "cut");
     }
     inject(&stack, wire(Wire::SlowBody { bytes: 10, every_ms: 8_000 }));
-    let reply = stack.pipeline.answer(get(&setup)).await;
+    let reply = stack.pipeline.answer(long(&setup)).await;
     let start = Instant::now();
     assert!(
         reply.into_body().collect().await.is_err(),
@@ -191,11 +196,11 @@ async fn an_answer_cut_in_its_body_is_not_passed_off_as_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_streams_as_it_comes() {
-    let setup = Setup::new("");
+    let setup = Setup::new("[cache]\noff = [\"brands.list\"]\n");
     let stack = Stack::new(&setup);
     inject(&stack, wire(Wire::SlowBody { bytes: 100, every_ms: 1_000 }));
     let start = Instant::now();
-    let mut body = stack.pipeline.answer(get(&setup)).await.into_body();
+    let mut body = stack.pipeline.answer(long(&setup)).await.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(
         start.elapsed() < Duration::from_secs(1) || first.len() < 200,

@@ -1,0 +1,208 @@
+//! What makes two reads the same. Pure.
+//!
+//! A key can't be built without a connection, and covers every header field that is sent: what is
+//! not in the key can't change an answer. Its parts are length-delimited and hashed (SHA-256), so
+//! that a key costs no allocation and can't be confused with another.
+
+use http::header::{HeaderMap, HeaderName};
+use http::uri::PathAndQuery;
+use sha2::{Digest, Sha256};
+
+use crate::ids::ConnectionId;
+
+/// One read of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key([u8; 32]);
+
+/// What a key is made of beside header fields.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    /// Whose credential is used.
+    pub connection: &'a ConnectionId,
+    /// Counts the credentials and places that the connection has had.
+    pub epoch: u64,
+    /// The id of the row.
+    pub operation: &'a str,
+    /// Path and query as sent.
+    pub target: &'a PathAndQuery,
+}
+
+/// Length-delimited parts on their way into the hash.
+struct Writer(Sha256);
+
+impl Key {
+    /// The key of a read that is sent with the fields `names` of `headers` only.
+    #[must_use]
+    pub fn listed(parts: Parts<'_>, headers: &HeaderMap, names: &[HeaderName]) -> Self {
+        let mut writer = Writer::new(parts);
+        names.iter().for_each(|name| writer.field(headers, name));
+        writer.finish()
+    }
+
+    /// The key of a read that is sent with all of `headers`.
+    #[must_use]
+    pub fn whole(parts: Parts<'_>, headers: &HeaderMap) -> Self {
+        let mut names: Vec<&HeaderName> = headers.keys().collect();
+        names.sort_unstable_by_key(|name| name.as_str());
+        let mut writer = Writer::new(parts);
+        names.into_iter().for_each(|name| writer.field(headers, name));
+        writer.finish()
+    }
+
+    /// Spreads what is done for many keys: 0 to 255.
+    #[must_use]
+    pub fn dice(&self) -> u8 {
+        self.0[0]
+    }
+}
+
+impl Writer {
+    fn new(parts: Parts<'_>) -> Self {
+        let mut writer = Self(Sha256::new());
+        writer.text(parts.connection.as_str().as_bytes());
+        writer.number(parts.epoch);
+        writer.text(parts.operation.as_bytes());
+        writer.text(parts.target.path().as_bytes());
+        writer.query(parts.target.query());
+        writer
+    }
+
+    fn number(&mut self, number: u64) {
+        self.0.update(number.to_be_bytes());
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        self.number(text.len() as u64);
+        self.0.update(text);
+    }
+
+    /// Sorted by name; parameters of one name keep their order, and values are left as they are.
+    fn query(&mut self, query: Option<&str>) {
+        let Some(query) = query else { return self.number(0) };
+        if !query.contains('&') {
+            self.number(1);
+            return self.text(query.as_bytes());
+        }
+        let mut parameters: Vec<&str> = query.split('&').collect();
+        parameters.sort_by_key(|parameter| parameter.split('=').next().unwrap_or_default());
+        self.number(parameters.len() as u64);
+        parameters.into_iter().for_each(|parameter| self.text(parameter.as_bytes()));
+    }
+
+    fn field(&mut self, headers: &HeaderMap, name: &HeaderName) {
+        self.text(name.as_str().as_bytes());
+        self.number(headers.get_all(name).iter().count() as u64);
+        headers.get_all(name).iter().for_each(|value| self.text(value.as_bytes()));
+    }
+
+    fn finish(self) -> Key {
+        Key(self.0.finalize().into())
+    }
+}
+
+/// The fields `names` of `headers`: all that a cacheable read sends.
+#[must_use]
+pub fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let mut listed = HeaderMap::with_capacity(names.len());
+    for name in names {
+        for value in headers.get_all(name) {
+            listed.append(name.clone(), value.clone());
+        }
+    }
+    listed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE};
+    use proptest::prelude::*;
+
+    fn connection(name: &str) -> ConnectionId {
+        ConnectionId::try_from(name.to_owned()).unwrap()
+    }
+
+    fn key(owner: &str, target: &str, headers: &HeaderMap) -> Key {
+        let (connection, target) = (connection(owner), target.parse().unwrap());
+        let parts =
+            Parts { connection: &connection, epoch: 0, operation: "brands.list", target: &target };
+        Key::listed(parts, headers, &[ACCEPT, ACCEPT_LANGUAGE])
+    }
+
+    fn plain(target: &str) -> Key {
+        key("acme", target, &HeaderMap::new())
+    }
+
+    #[test]
+    fn parameters_are_sorted_by_name_and_their_values_left_alone() {
+        assert_eq!(plain("/brands?b=2&a=1"), plain("/brands?a=1&b=2"));
+        assert_ne!(
+            plain("/brands?a=1&a=2"),
+            plain("/brands?a=2&a=1"),
+            "the order may mean something"
+        );
+        assert_ne!(plain("/brands?a=x"), plain("/brands?a=X"));
+        assert_ne!(plain("/brands?a=%20"), plain("/brands?a=+"));
+        assert_ne!(plain("/brands?"), plain("/brands"));
+    }
+
+    #[test]
+    fn connections_and_paths_never_meet() {
+        let none = HeaderMap::new();
+        assert_ne!(key("acme", "/brands", &none), key("umbrella", "/brands", &none));
+        assert_ne!(plain("/brands"), plain("/Brands"));
+    }
+
+    #[test]
+    fn a_changed_credential_is_another_key() {
+        let (connection, target) = (connection("acme"), "/brands".parse().unwrap());
+        let of = |epoch| {
+            let parts = Parts { connection: &connection, epoch, operation: "b", target: &target };
+            Key::whole(parts, &HeaderMap::new())
+        };
+        assert_ne!(of(0), of(1));
+    }
+
+    #[test]
+    fn only_listed_fields_count_and_only_they_are_sent() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_static("a=b"));
+        assert_eq!(key("acme", "/brands", &headers), plain("/brands"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/html"));
+        assert_ne!(key("acme", "/brands", &headers), plain("/brands"));
+        let sent = only(&headers, &[ACCEPT, ACCEPT_LANGUAGE]);
+        assert_eq!(sent.keys().collect::<Vec<_>>(), [ACCEPT]);
+    }
+
+    proptest! {
+        /// Two requests have one key exactly when all that is sent is the same.
+        #[test]
+        fn a_key_is_what_is_sent(
+            a in prop::collection::vec(("[ab]", "[xy=]{0,2}"), 0..4),
+            b in prop::collection::vec(("[ab]", "[xy=]{0,2}"), 0..4),
+            accept in prop::collection::vec("[a-c,]{0,3}", 0..3),
+            other in prop::collection::vec("[a-c,]{0,3}", 0..3),
+        ) {
+            let target = |pairs: &[(String, String)]| {
+                let text: Vec<_> = pairs.iter().map(|(n, v)| format!("{n}={v}")).collect();
+                format!("/brands?{}", text.join("&"))
+            };
+            let sorted = |pairs: &[(String, String)]| {
+                let mut pairs = pairs.to_vec();
+                pairs.sort_by(|one, two| one.0.cmp(&two.0));
+                pairs
+            };
+            let fields = |values: &[String]| {
+                let values = values.iter().map(|v| (ACCEPT, HeaderValue::from_str(v).unwrap()));
+                let mut headers = HeaderMap::new();
+                values.for_each(|(name, value)| { headers.append(name, value); });
+                headers
+            };
+            let same = sorted(&a) == sorted(&b) && accept == other;
+            let one = key("acme", &target(&a), &fields(&accept));
+            let two = key("acme", &target(&b), &fields(&other));
+            prop_assert_eq!(one == two, same);
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What is kept under one configuration: which rows, for how long, cleared by what.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderName, Method};
+
+use super::Cache;
+use super::generations::{Clearing, End, Moment, Name, Place};
+use super::key::{Key, Parts};
+use super::policy::{self, LISTED, Wants};
+use super::store::{Copy, Store};
+use crate::call::{Call, Caller};
+use crate::catalog::{Access, Freshness, Operation};
+use crate::clock::Instant;
+use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::tokens::Tokens;
+
+/// Stands for every collection of a workspace: what is changed by a path that the catalogue does
+/// not know.
+const EVERYTHING: &str = "*";
+
+/// What the configuration asks for.
+pub struct Plan {
+    /// What all copies may take.
+    pub capacity: usize,
+    /// How long a copy may stand in for the vendor when it is no longer fresh.
+    pub stale_if_error: Duration,
+    /// How long effects may follow a write's answer.
+    pub settle: Duration,
+    /// How long a call may be under way at the vendor.
+    pub hard_limit: Duration,
+    /// The rows.
+    pub rows: Vec<RowPlan>,
+    /// The connections.
+    pub connections: Vec<ConnectionPlan>,
+    /// Their tokens.
+    pub tokens: Tokens,
+    /// The apps whose own cache directives count for nothing.
+    pub ignoring: HashSet<(TenantId, AppId)>,
+}
+
+/// One row.
+pub struct RowPlan {
+    /// As the catalogue has it.
+    pub operation: Arc<Operation>,
+    /// Its answers are kept.
+    pub on: bool,
+}
+
+/// One connection.
+#[derive(Clone)]
+pub struct ConnectionPlan {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Whose writes it sees.
+    pub workspace: String,
+    /// Where its API is.
+    pub base_url: String,
+}
+
+/// A connection's place.
+#[derive(Clone, PartialEq)]
+pub(super) struct Seat {
+    pub(super) workspace: Name,
+    base_url: Name,
+    place: Place,
+    pub(super) epoch: u64,
+}
+
+/// What is done for one operation.
+pub struct Row {
+    /// What kind of call it is for the cache.
+    pub kind: Kind,
+    tags: Box<[Name]>,
+}
+
+/// What kind of call an operation is for the cache.
+pub enum Kind {
+    /// A read whose answers are kept for so long, and which is sent with these fields only.
+    Kept(Duration, Box<[HeaderName]>),
+    /// A read that goes by the vendor's fields alone.
+    Headers,
+    /// A read whose answers callers of the same moment share.
+    Shared,
+    /// A write that clears.
+    Write,
+}
+
+/// Where each call stands under one configuration.
+pub struct Shelf {
+    cache: Cache,
+    store: Arc<Store>,
+    rows: HashMap<Arc<str>, Arc<Row>>,
+    seats: HashMap<ConnectionId, Seat>,
+    ignoring: HashSet<(TenantId, AppId)>,
+    stale_if_error: Duration,
+    settle: Duration,
+    hard_limit: Duration,
+}
+
+// === impl Seat ===
+
+impl Seat {
+    pub(super) fn new(plan: &ConnectionPlan, epoch: u64) -> Self {
+        Self {
+            workspace: Name::of(&plan.workspace),
+            base_url: Name::of(&plan.base_url),
+            place: Place::of_connection(Name::of(plan.id.as_str())),
+            epoch,
+        }
+    }
+
+    /// True when `plan` means the same place.
+    pub(super) fn is_at(&self, plan: &ConnectionPlan) -> bool {
+        *self == Self::new(plan, self.epoch)
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    fn of(plan: &RowPlan) -> Option<Self> {
+        let row = &plan.operation;
+        let names = |tags: &[String]| tags.iter().map(|tag| Name::of(tag)).collect::<Vec<_>>();
+        if row.access == Access::Write {
+            let listed = row.group != "unlisted";
+            let tags = if listed { names(&row.clears) } else { vec![Name::of(EVERYTHING)] };
+            return (!tags.is_empty()).then(|| Self { kind: Kind::Write, tags: tags.into() });
+        }
+        let kind = match row.cache {
+            _ if row.freshness == Freshness::Headers && plan.on => Kind::Headers,
+            Some(rule) if plan.on => Kind::Kept(rule.ttl(), fields(row)),
+            _ if row.share => Kind::Shared,
+            _ => return None,
+        };
+        let mut tags = names(&row.reads);
+        tags.push(Name::of(EVERYTHING));
+        Some(Self { kind, tags: tags.into() })
+    }
+}
+
+/// The fields that a kept read is sent with.
+fn fields(row: &Operation) -> Box<[HeaderName]> {
+    let own = row.headers.iter().map(|name| {
+        HeaderName::from_bytes(name.as_bytes()).expect("the catalogue refuses other names")
+    });
+    let mut names: Vec<_> = LISTED.into_iter().chain(own).collect();
+    names.sort_unstable_by(|one, two| one.as_str().cmp(two.as_str()));
+    names.dedup();
+    names.into()
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    pub(super) fn new(
+        cache: Cache,
+        store: Arc<Store>,
+        seats: HashMap<ConnectionId, Seat>,
+        plan: Plan,
+    ) -> Self {
+        let rows = plan
+            .rows
+            .iter()
+            .filter_map(|row| Some((row.operation.id.clone(), Arc::new(Row::of(row)?))));
+        Self {
+            cache,
+            store,
+            rows: rows.collect(),
+            seats,
+            ignoring: plan.ignoring,
+            stale_if_error: plan.stale_if_error,
+            settle: plan.settle,
+            hard_limit: plan.hard_limit,
+        }
+    }
+
+    /// What is done for `call`, if the cache has any part in it.
+    #[must_use]
+    pub fn row(&self, call: &Call) -> Option<Arc<Row>> {
+        let row = self.rows.get(&call.operation.id)?;
+        let reads = [Method::GET, Method::HEAD].contains(&call.method);
+        let write = matches!(row.kind, Kind::Write);
+        // A path outside the catalogue is taken for a write unless its method says otherwise.
+        (reads != write).then(|| row.clone())
+    }
+
+    /// What the client asks of the cache, if its app has a say in it.
+    #[must_use]
+    pub fn wants(&self, call: &Call) -> Wants {
+        if self.ignores(call) { Wants::default() } else { policy::wants(&call.headers) }
+    }
+
+    /// True when the app of `call` has no say.
+    #[must_use]
+    pub fn ignores(&self, call: &Call) -> bool {
+        let Caller { tenant, app, .. } = &call.caller;
+        !self.ignoring.is_empty() && self.ignoring.contains(&(tenant.clone(), app.clone()))
+    }
+
+    /// The wall time, as the gateway's own clock goes: for the vendor's dates.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        let (start, wall) = self.cache.0.start;
+        wall + start.elapsed()
+    }
+
+    /// The key of a read that is sent with `names` only, or with all of its fields.
+    #[must_use]
+    pub fn key(&self, call: &Call, names: Option<&[HeaderName]>) -> Key {
+        let connection = &call.caller.connection;
+        let parts = Parts {
+            connection,
+            epoch: self.seat(connection).epoch,
+            operation: &call.operation.id,
+            target: &call.target,
+        };
+        match names {
+            Some(names) => Key::listed(parts, &call.headers, names),
+            None => Key::whole(parts, &call.headers),
+        }
+    }
+
+    /// What a read of `row` that begins now sees.
+    #[must_use]
+    pub fn moment(&self, connection: &ConnectionId, row: &Row) -> Moment {
+        let seat = self.seat(connection);
+        let tags = row.tags.iter().map(|tag| Place::of_tag(seat.workspace, *tag));
+        self.cache.0.generations.moment(tags.chain([seat.place]), Instant::now())
+    }
+
+    /// The copy of `key`, if nothing has been written since it was fetched.
+    pub async fn find(&self, key: &Key, connection: &ConnectionId, row: &Row) -> Option<Arc<Copy>> {
+        let copy = self.store.get(key).await?;
+        // After the wait: a write that ended during it counts.
+        (copy.generation() == self.moment(connection, row).generation).then_some(copy)
+    }
+
+    /// Keeps `copy`, which was fetched from `moment` on, unless something was written since or its
+    /// effects may still come. True: it is kept.
+    pub async fn keep(&self, key: Key, copy: Arc<Copy>, moment: Moment, now: Moment) -> bool {
+        let keeps = moment.settled && moment.generation == now.generation;
+        if keeps {
+            self.store.put(key, copy).await;
+        }
+        keeps
+    }
+
+    /// Clears for a write that is about to be sent.
+    pub fn open(&self, connection: &ConnectionId, row: &Row) -> Clearing {
+        let workspace = self.seat(connection).workspace;
+        let places = row.tags.iter().map(|tag| Place::of_tag(workspace, *tag)).collect();
+        self.cache.0.generations.open(places)
+    }
+
+    /// A write is done: its effects may follow for a while.
+    #[must_use]
+    pub fn done(&self) -> End {
+        End::Done(self.settle)
+    }
+
+    /// Nobody knows what became of a write: it may be done as long as it may be under way.
+    #[must_use]
+    pub fn unknown(&self) -> End {
+        End::Unknown(self.hard_limit.max(self.settle))
+    }
+
+    /// How long a copy may stand in for the vendor.
+    #[must_use]
+    pub fn stale_if_error(&self) -> Duration {
+        self.stale_if_error
+    }
+
+    /// The octets of the largest body that is kept.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        self.store.largest()
+    }
+
+    /// The cache itself.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    fn seat(&self, connection: &ConnectionId) -> &Seat {
+        self.seats.get(connection).expect("every connection of the configuration has a seat")
+    }
+}

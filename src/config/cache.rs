@@ -1,0 +1,91 @@
+//! The table `[cache]`, and which rows it turns on or off.
+
+use std::collections::HashSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Access, Catalog, Freshness, Operation};
+use crate::units::{Size, Span};
+
+/// Answers of reads that are kept, so that the next such read costs no quota.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// What all kept answers may take. One of them takes at most a thousandth of it.
+    pub capacity: Size,
+    /// How long a kept answer that is no longer fresh may stand in while Courier is away or the
+    /// quota has no room in time. `"0s"` turns that off.
+    pub stale_if_error: Span,
+    /// How long after a write nothing that it changes is kept: Courier finishes some effects after
+    /// its answer.
+    pub settle: Span,
+    /// Further operations whose answers are kept, by id, such as `["notifications.list"]`; the table
+    /// at the end of the reference has them all.
+    pub on: Vec<String>,
+    /// Operations whose answers are not kept, by id.
+    pub off: Vec<String>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            capacity: Size::mib(64),
+            stale_if_error: Span::secs(600),
+            settle: Span::secs(3),
+            on: Vec::new(),
+            off: Vec::new(),
+        }
+    }
+}
+
+/// What an app's own `Cache-Control` counts for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheControl {
+    /// `no-cache`, `no-store`, `max-age` and `only-if-cached` are followed.
+    #[default]
+    Obey,
+    /// They are ignored: the app cannot spend quota by them.
+    Ignore,
+}
+
+impl Cache {
+    /// True when the answers of `row` are kept.
+    #[must_use]
+    pub fn keeps(&self, row: &Operation) -> bool {
+        let names = |list: &[String]| list.iter().any(|id| **id == *row.id);
+        let by_itself = match row.freshness {
+            Freshness::Headers => true,
+            Freshness::Table => row.cache.is_some_and(|rule| rule.on),
+        };
+        can_be_kept(row) && !names(&self.off) && (by_itself || names(&self.on))
+    }
+
+    /// What is wrong, with the list that it stands in and its place there.
+    pub(super) fn problems(&self, catalog: &Catalog) -> Vec<(&'static str, usize, String)> {
+        let mut problems = Vec::new();
+        let off: HashSet<&String> = self.off.iter().collect();
+        for (list, ids) in [("on", &self.on), ("off", &self.off)] {
+            for (at, id) in ids.iter().enumerate() {
+                let row = catalog.operations().iter().find(|row| *row.id == **id);
+                let message = match row {
+                    None => format!("there is no operation '{id}'"),
+                    Some(row) if !can_be_kept(row) => {
+                        format!("answers of '{id}' are never kept: its row has no `cache`")
+                    }
+                    Some(_) if list == "on" && off.contains(id) => {
+                        format!("'{id}' is in cache.on and in cache.off")
+                    }
+                    Some(_) => continue,
+                };
+                problems.push((list, at, message));
+            }
+        }
+        problems
+    }
+}
+
+fn can_be_kept(row: &Operation) -> bool {
+    row.access == Access::Read && (row.cache.is_some() || row.freshness == Freshness::Headers)
+}

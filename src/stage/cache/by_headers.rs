@@ -42,7 +42,9 @@ where
         let key = self.shelf.key(&call, Some(&[]));
         let mut request = policy::request(&call.target, call.headers.clone());
         if self.shelf.ignores(&call) {
-            [header::CACHE_CONTROL, header::PRAGMA].map(|name| request.headers_mut().remove(name));
+            for name in [header::CACHE_CONTROL, header::PRAGMA] {
+                request.headers_mut().remove(name);
+            }
         }
         let wants = policy::wants(request.headers());
         let now = self.shelf.wall();

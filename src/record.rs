@@ -194,6 +194,12 @@ impl Record {
         self.shared.store(shared, Ordering::Release);
     }
 
+    /// Attempts of this call that the vendor may have acted on.
+    #[must_use]
+    pub fn maybe_done(&self) -> u32 {
+        self.sent.load(Ordering::Acquire)
+    }
+
     /// True when the vendor may have acted on an attempt of this call.
     #[must_use]
     pub fn was_sent(&self) -> bool {

@@ -68,15 +68,15 @@ impl Write {
         }
     }
 
-    /// What `result` says of the copies. Only the answer to a single attempt is the whole truth: an
-    /// earlier one may still be done.
+    /// What `result` says of the copies. It is the whole truth unless an earlier attempt may still be
+    /// done.
     fn end(&self, result: &Result) -> End {
         let attempts = self.record.read(|marks| marks.attempts);
         if attempts == 0 {
             return End::Refused;
         }
         match result {
-            Ok(reply) if attempts == 1 => match reply.status() {
+            Ok(reply) if self.record.maybe_done() <= 1 => match reply.status() {
                 StatusCode::REQUEST_TIMEOUT => self.shelf.unknown(),
                 StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => self.shelf.done(),
                 status if status.is_client_error() => End::Refused,

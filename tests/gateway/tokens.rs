@@ -22,7 +22,7 @@ async fn a_refused_token_is_a_502_of_ours_an_alert_and_no_retry() {
     for status in [401, 403] {
         let stack = Stack::new(&setup);
         next(&stack, 10, answer(Faulty::Credential { status }));
-        let refused = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+        let refused = stack.call(request("GET", "/messages", &setup.acme, "")).await;
         assert_eq!(
             (refused.status.as_u16(), refused.code().as_str()),
             (502, "vendor-credential-rejected")
@@ -41,7 +41,7 @@ async fn another_403_is_the_callers_business() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
     next(&stack, 1, answer(Faulty::Forbidden));
-    let answer = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+    let answer = stack.call(request("GET", "/messages", &setup.acme, "")).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, ""));
     assert!(answer.json()["message"].is_string());
 }
@@ -53,7 +53,7 @@ async fn a_token_that_its_source_has_changed_is_tried_once() {
     let stack = Stack::new(&setup);
     next(&stack, 1, answer(Faulty::Credential { status: 401 }));
     std::fs::write(file, "the-next-token").unwrap();
-    let answered = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+    let answered = stack.call(request("GET", "/messages", &setup.acme, "")).await;
     assert_eq!(answered.status.as_u16(), 200);
     let tokens: Vec<_> = stack
         .arrived()
@@ -63,11 +63,11 @@ async fn a_token_that_its_source_has_changed_is_tried_once() {
     assert_eq!(tokens, [format!("Bearer {}", token("acme")), "Bearer the-next-token".to_owned()]);
     // The new one is refused as well: nothing has changed since.
     next(&stack, 9, answer(Faulty::Credential { status: 401 }));
-    let refused = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+    let refused = stack.call(request("GET", "/messages", &setup.acme, "")).await;
     assert_eq!((refused.status.as_u16(), stack.arrived().len()), (502, 3));
     // Another connection's token is no new token.
     std::fs::write(file, token("umbrella")).unwrap();
-    let refused = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+    let refused = stack.call(request("GET", "/messages", &setup.acme, "")).await;
     assert_eq!((refused.status.as_u16(), stack.arrived().len()), (502, 4));
 }
 
@@ -112,7 +112,7 @@ async fn sdks_are_told_not_to_repeat_what_may_have_been_done() {
         call
     };
     let patch = || request("PATCH", "/profiles/u", &setup.acme, "{\"patch\":[]}");
-    let get = || request("GET", "/brands", &setup.acme, "");
+    let get = || request("GET", "/messages", &setup.acme, "");
     let put = || request("PUT", "/lists/a", &setup.acme, "{\"name\":\"a\"}");
     let throttled = || answer(Faulty::RateLimited { retry_after: Some("100".into()) });
     for (call, effect, told) in [

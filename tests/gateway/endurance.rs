@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use simulator::{Answer as Faulty, Effect, Fault, When, Wire};
 use tokio::net::TcpStream;
 
-use crate::rig::{Client, Rig};
+use crate::rig::{Client, Rig, raw};
 
 fn fault(probability: f64, effect: Effect) -> Fault {
     Fault { id: None, when: When { probability: Some(probability), ..When::default() }, effect }
@@ -63,6 +63,66 @@ async fn sends_over_sockets_survive() {
 #[ignore = "a minute: cargo test --release --test gateway -- --ignored endurance"]
 async fn a_thousand_sends_over_sockets() {
     sends(20, 50).await;
+}
+
+/// A call of each kind of the table: its name, method, target, body, and whether it has a key.
+const KINDS: [(&str, &str, &str, &str, bool); 6] = [
+    ("read", "GET", "/messages", "", false),
+    ("put", "PUT", "/lists/a", "{\"name\":\"a\"}", false),
+    ("delete", "DELETE", "/lists/a", "", false),
+    (
+        "keyed",
+        "POST",
+        "/send",
+        "{\"message\":{\"to\":{\"user_id\":\"u\"},\"content\":{\"title\":\"t\",\"body\":\"b\"}}}",
+        true,
+    ),
+    ("other", "POST", "/bulk", "{\"message\":{\"event\":\"e\"}}", false),
+    ("patch", "PATCH", "/profiles/u", "{\"patch\":[]}", false),
+];
+
+/// The kinds that try again when the first attempt meets `effect`, each before a vendor of its own.
+async fn who_tries_again(effect: &Effect) -> Vec<&'static str> {
+    let mut again = Vec::new();
+    for (name, method, target, body, keyed) in KINDS {
+        let rig = Rig::start("").await;
+        let when = When { times: Some(1), ..When::default() };
+        let effect = effect.clone();
+        rig.courier.with(|simulator| simulator.faults().add(Fault { id: None, when, effect }));
+        let key = if keyed { "Idempotency-Key: order-1\r\n" } else { "" };
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\n{key}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            rig.setup.acme,
+            body.len(),
+        );
+        let answer = raw(rig.gateway.data, request.as_bytes(), "").await;
+        assert!(answer.starts_with("HTTP/1.1 "), "{name}: {answer}");
+        if crate::support::arrived(&rig.courier).len() == 2 {
+            again.push(name);
+        }
+    }
+    again
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_of_the_table_holds_over_real_sockets() {
+    let status = |status, commit| {
+        let answer = Faulty::Status { status, body: None, content_type: None, retry_after: None };
+        Effect { answer: Some(answer), commit: Some(commit), ..Effect::default() }
+    };
+    let harmless = ["read", "put", "delete", "keyed"];
+    for commit in [false, true] {
+        assert_eq!(who_tries_again(&wire(Wire::Cut { after: 0 }, commit)).await, harmless);
+        assert_eq!(who_tries_again(&wire(Wire::Reset { after: 0 }, commit)).await, harmless);
+        assert_eq!(who_tries_again(&status(503, commit)).await, harmless);
+        assert_eq!(who_tries_again(&status(500, commit)).await, ["read"]);
+    }
+    let throttled = Faulty::RateLimited { retry_after: Some("1".into()) };
+    let throttled = Effect { answer: Some(throttled), ..Effect::default() };
+    assert_eq!(who_tries_again(&throttled).await, KINDS.map(|kind| kind.0));
+    for code in [400, 409, 422] {
+        assert_eq!(who_tries_again(&status(code, false)).await, [""; 0], "{code}");
+    }
 }
 
 /// Kilobytes of this process in memory.

@@ -9,14 +9,15 @@ use http::HeaderValue;
 use super::pass::Pass;
 use super::plan::WorkspacePlan;
 use super::workspace::Workspace;
-use crate::call::Call;
-use crate::catalog::{CONNECTION_POOL, Lane};
+use crate::call::{Call, Caller};
+use crate::catalog::{CONNECTION_POOL, Lane, Operation};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
     AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, PriceSettings, Refusal, Rule, Ticket,
 };
+use crate::record::Record;
 
 /// Lets calls of one configuration in.
 pub struct Desk {
@@ -86,15 +87,19 @@ impl Desk {
     }
 
     /// Notes for the caller what its app may do now, under the quotas that the operation pays.
-    pub fn show(&self, call: &Call) {
-        let fields = self.rate_limit(call);
-        call.record.mark(|marks| marks.rate_limit = fields);
+    pub fn show(&self, caller: &Caller, operation: &Operation, record: &Record) {
+        let fields = self.rate_limit(caller, operation);
+        record.mark(|marks| marks.rate_limit = fields);
     }
 
     /// `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP"): the quotas,
     /// and what the app could do now under the one that binds first.
-    fn rate_limit(&self, call: &Call) -> Option<(HeaderValue, HeaderValue)> {
-        let (seat, app, price) = self.find(call);
+    fn rate_limit(
+        &self,
+        caller: &Caller,
+        operation: &Operation,
+    ) -> Option<(HeaderValue, HeaderValue)> {
+        let (seat, app, price) = self.find(caller, operation);
         let policy = seat.policies.get(usize::from(price.0))?;
         let ids: Vec<PoolId> = policy.pools.iter().map(|(id, _)| *id).collect();
         let rooms = seat.workspace.room(seat.number, app, &ids);
@@ -107,7 +112,7 @@ impl Desk {
     }
 
     fn ticket(&self, call: &Call) -> (&Seat, Ticket) {
-        let (seat, app, price) = self.find(call);
+        let (seat, app, price) = self.find(&call.caller, &call.operation);
         let usual = seat.workspace.usual_answer(seat.number);
         let useful = call.deadline.checked_sub(usual).unwrap_or(call.deadline);
         let latest = call.wait_until.map_or(useful, |wait: Instant| wait.min(useful));
@@ -116,11 +121,10 @@ impl Desk {
         (seat, Ticket { connection: seat.number, app, price, bulk, latest })
     }
 
-    fn find(&self, call: &Call) -> (&Seat, AppNo, PriceNo) {
-        let caller = &call.caller;
+    fn find(&self, caller: &Caller, operation: &Operation) -> (&Seat, AppNo, PriceNo) {
         let seat = self.connections.get(&caller.connection);
         let app = self.apps.get(&(caller.connection.clone(), caller.app.clone()));
-        let price = self.prices.get(&call.operation.id);
+        let price = self.prices.get(&operation.id);
         (
             seat.expect("every connection of the configuration has a seat"),
             *app.expect("every app has a number on each of its connections"),

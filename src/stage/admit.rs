@@ -128,10 +128,13 @@ where
                 marks.lane = Some(pass.lane());
                 marks.would = Some(pass.would());
             });
-            desk.show(&call);
-            let marker = Marker { connection: call.caller.connection.clone(), record };
+            let (caller, operation) = (call.caller.clone(), call.operation.clone());
+            let marker = Marker { connection: caller.connection.clone(), record };
             let result = inner.call(call).await;
-            settle(pass, result, &marker)
+            let result = settle(pass, result, &marker);
+            // After the slots are settled: what is left is what the caller can count on.
+            desk.show(&caller, &operation, &marker.record);
+            result
         })
     }
 }

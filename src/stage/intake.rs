@@ -134,7 +134,7 @@ where
     fn call(&mut self, mut call: Call) -> BoxFuture {
         let (rules, mut inner) = (self.rules.clone(), self.inner.clone());
         Box::pin(async move {
-            rules.desk.show(&call);
+            rules.desk.show(&call.caller, &call.operation, &call.record);
             // A call without a body is refused where it would wait: a copy may answer it first.
             if let Body::Unread(_) = call.body {
                 rules.desk.ask(&call)?;

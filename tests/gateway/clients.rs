@@ -155,7 +155,7 @@ async fn a_refused_upload_is_never_asked_for() {
 
 #[tokio::test]
 async fn slow_clients_are_let_go() {
-    let limits = "head_time = \"150ms\"\nbody_idle = \"150ms\"\nkeep_alive = \"150ms\"\nhandshake = \"150ms\"\n";
+    let limits = "head_time = \"500ms\"\nbody_idle = \"500ms\"\nkeep_alive = \"500ms\"\nhandshake = \"500ms\"\n";
     let rig = Rig::start(limits).await;
     let at = rig.gateway.data;
     let key = &rig.setup.acme;

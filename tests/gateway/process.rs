@@ -104,7 +104,7 @@ async fn sigterm_lets_calls_finish_and_exits_with_0() {
     let setup = setup(vendor);
     let mut process = Process::start(&setup);
     let request = format!(
-        "GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 400\r\n\r\n",
+        "GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 2000\r\n\r\n",
         setup.acme
     );
     let (data, ops) = (process.data, process.ops);

@@ -161,6 +161,9 @@ impl Gateway {
             flights.landed().await;
         };
         let in_time = timeout(self.grace, finished).await.is_ok();
+        for (call_id, operation) in flights.list() {
+            tracing::warn!(%call_id, operation, "sent, and its outcome was not awaited");
+        }
         let (connections, flights) =
             if in_time { (0, 0) } else { (self.drain.open(), flights.len()) };
         for task in &self.accepting {

@@ -6,8 +6,9 @@
 
 mod crowd;
 
+use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 pub use crowd::{Crowd, Follow, Lead, Part};
 
 use crate::call::{BoxFuture, Result};
+use crate::ids::RandomId;
 use crate::record::Record;
 
 /// The flights that go on without their waiters; shutdown waits for them.
@@ -23,6 +25,8 @@ use crate::record::Record;
 pub struct Flights {
     tasks: TaskTracker,
     runtime: Handle,
+    /// std, not tokio: touched only when a waiter leaves and when its call lands.
+    under_way: Arc<Mutex<HashMap<RandomId, Arc<Record>>>>,
 }
 
 /// One call under way.
@@ -38,7 +42,7 @@ impl Flights {
     /// None yet. Must be called inside the runtime that they shall go on in.
     #[must_use]
     pub fn new() -> Self {
-        Self { tasks: TaskTracker::new(), runtime: Handle::current() }
+        Self { tasks: TaskTracker::new(), runtime: Handle::current(), under_way: Arc::default() }
     }
 
     /// How many go on without a waiter.
@@ -53,10 +57,45 @@ impl Flights {
         self.tasks.is_empty()
     }
 
+    /// Which go on: call id and operation of each.
+    #[must_use]
+    pub fn list(&self) -> Vec<(RandomId, String)> {
+        let operation = |record: &Record| {
+            record.read(|marks| marks.operation.as_ref().map(|row| row.id.to_string()))
+        };
+        let under_way = self.under_way();
+        under_way.iter().map(|(id, record)| (*id, operation(record).unwrap_or_default())).collect()
+    }
+
+    /// Lets `call` go on in a task.
+    fn take_over(&self, call: BoxFuture, record: Arc<Record>) {
+        let id = record.call_id;
+        self.under_way().insert(id, record);
+        let landing = Landing(self.clone(), id);
+        let going_on = async move {
+            drop(call.await);
+            drop(landing);
+        };
+        self.tasks.spawn_on(going_on, &self.runtime);
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<RandomId, Arc<Record>>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until none is left. Only to be called when no new call can start.
     pub async fn landed(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Strikes a flight off the list, also when its call panics.
+struct Landing(Flights, RandomId);
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.0.under_way().remove(&self.1);
     }
 }
 
@@ -91,8 +130,7 @@ impl Drop for Flight {
     fn drop(&mut self) {
         let Some(call) = self.call.take() else { return };
         if self.record.was_sent() {
-            let going_on = async move { drop(call.await) };
-            self.flights.tasks.spawn_on(going_on, &self.flights.runtime);
+            self.flights.take_over(call, self.record.clone());
         }
     }
 }
@@ -127,8 +165,10 @@ mod tests {
         record.sending();
         drop(flight);
         assert_eq!(flights.len(), 1);
+        assert_eq!(flights.list(), [(record.call_id, String::new())]);
         open.send(()).unwrap();
         flights.landed().await;
+        assert!(flights.list().is_empty());
         assert!(done.load(Ordering::SeqCst));
     }
 

@@ -159,9 +159,10 @@ async fn end_to_end_fields_pass_as_they_are() {
 }
 
 /// Adds the connection `acme-test` to the tenant `acme`; its app may use both.
-fn with_a_second_connection() -> Setup {
+pub(crate) fn with_a_second_connection() -> Setup {
     let mut setup = Setup::new("");
-    let file = std::env::temp_dir().join(format!("tollgate-second-{}", std::process::id()));
+    let file =
+        std::env::temp_dir().join(format!("tollgate-second-{}", tollgate::ids::RandomId::new()));
     std::fs::write(&file, "Bearer token-of-acme-test").unwrap();
     let app = "[[tenant.app]]\nid = \"acme\"";
     let connection = format!(

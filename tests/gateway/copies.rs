@@ -99,6 +99,31 @@ async fn nothing_crosses_from_one_tenant_or_connection_to_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_crosses_between_two_connections_of_one_tenant() {
+    let setup = crate::callers::with_a_second_connection();
+    let stack = Stack::new(&setup);
+    let connections = ["acme-prod", "acme-test"];
+    for connection in connections {
+        let body = format!("{{\"name\":\"list of {connection}\"}}");
+        let put = request("PUT", &format!("/c/{connection}/lists/1"), &setup.acme, &body);
+        assert_eq!(stack.call(put).await.status.as_u16(), 204);
+    }
+    advance(Duration::from_secs(4)).await;
+    for round in 0..100 {
+        advance(Duration::from_secs(if round % 3 == 0 { 40 } else { 1 })).await;
+        let calls = connections.iter().cycle().take(50).map(|connection| {
+            let call = get(&format!("/c/{connection}/lists/1"), &setup.acme);
+            let stack = &stack;
+            async move { (connection, stack.call(call).await.json()["name"].clone()) }
+        });
+        for (connection, name) in join_all(calls).await {
+            assert_eq!(name, format!("list of {connection}"));
+        }
+    }
+    assert!(stack.arrived().len() < 200, "most came from copies");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_purge_a_bypass_and_a_changed_token_end_copies() {
     let mut setup = Setup::new("");
     let mut stack = Stack::new(&setup);

@@ -70,13 +70,7 @@ impl Body for Resumed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (rest, read) = (self.rest.size_hint(), self.read.len() as u64);
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + read);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + read);
-        }
-        hint
+        SizeHint::with_exact(self.read.len() as u64) + self.rest.size_hint()
     }
 }
 

@@ -310,7 +310,8 @@ pub struct App {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppLimit {
-    /// Calls in a window, at once or spread.
+    /// Calls at once; they come back evenly over the window, so that one window holds at most twice
+    /// as many.
     pub calls: u32,
     /// The window.
     pub window: Span,

@@ -95,16 +95,8 @@ impl Body for Blanked {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.ended {
-            return SizeHint::with_exact(self.held.len() as u64);
-        }
-        let (rest, held) = (self.inner.size_hint(), self.held.len() as u64);
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + held);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + held);
-        }
-        hint
+        let held = SizeHint::with_exact(self.held.len() as u64);
+        if self.ended { held } else { held + self.inner.size_hint() }
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use desk::Desk;
-pub(crate) use desk::whole_seconds;
+pub(crate) use desk::{refused, whole_seconds};
 pub use pass::{Pass, Throttled};
 pub use plan::{AppPlan, Plan, WorkspacePlan};
 pub use store::{Assume, Store};

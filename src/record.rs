@@ -6,6 +6,7 @@
 //! call went on without its caller.
 
 mod cached;
+mod timeline;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ use crate::error::{Code, Outcome};
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
 pub use cached::{Cached, Forward};
+pub use timeline::{Timeline, Try, Wait};
 
 /// Gets each record once, when its call is over. Must not block.
 pub trait Observer: Send + Sync {
@@ -89,6 +91,8 @@ pub struct Marks {
     pub lane: Option<Lane>,
     /// Time in the queue, over all attempts.
     pub queued: Duration,
+    /// Each wait and each try.
+    pub timeline: Timeline,
     /// In shadow mode: what the quota would have done.
     pub would: Option<Would>,
     /// The vendor refused the call for its own quota.
@@ -169,6 +173,7 @@ impl Record {
         self.mark(|marks| {
             marks.attempts += 1;
             marks.sent_at = Some(now);
+            marks.timeline.try_sent(Some(now));
         });
     }
 
@@ -179,6 +184,7 @@ impl Record {
         self.mark(|marks| {
             marks.attempts = marks.attempts.saturating_sub(1);
             marks.sent_at = None;
+            marks.timeline.try_sent(None);
         });
     }
 

@@ -80,10 +80,10 @@ impl Desk {
     pub fn admit(
         &self,
         call: &Call,
-    ) -> impl Future<Output = std::result::Result<Pass, Error>> + use<> {
+    ) -> impl Future<Output = std::result::Result<Pass, Refusal>> + use<> {
         let (seat, ticket) = self.ticket(call);
         let workspace = seat.workspace.clone();
-        async move { workspace.admit(&ticket).await.map_err(refused) }
+        async move { workspace.admit(&ticket).await }
     }
 
     /// Notes for the caller what its app may do now, under the quotas that the operation pays.
@@ -157,7 +157,8 @@ impl Policy {
 }
 
 /// The refusal as its answer: 429 (403 for a paused app) with a true time to come back.
-fn refused(refusal: Refusal) -> Error {
+#[must_use]
+pub(crate) fn refused(refusal: Refusal) -> Error {
     let (code, detail) = match refusal.rule {
         Rule::QuotaExhausted => (
             Code::QuotaExhausted,

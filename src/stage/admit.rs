@@ -9,11 +9,12 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 use tower::{Layer, Service};
 
-use crate::admission::{Desk, Pass, whole_seconds};
+use crate::admission::{self, Desk, Pass, whole_seconds};
 use crate::call::{BoxFuture, Call, Reply, Result};
 use crate::clock::{self, Instant};
 use crate::error::{Error, Outcome};
 use crate::quota::feedback;
+use crate::record::Wait;
 
 /// Admits calls.
 #[derive(Clone)]
@@ -122,8 +123,16 @@ where
             let record = call.record.clone();
             let entered = Instant::now();
             let admitted = desk.admit(&call).await;
-            record.mark(|marks| marks.queued += entered.elapsed());
-            let pass = admitted?;
+            let (pass, refused) = match admitted {
+                Ok(pass) => (Ok(pass), None),
+                Err(refusal) => (Err(admission::refused(refusal)), Some(refusal.rule)),
+            };
+            let left = Instant::now();
+            record.mark(|marks| {
+                marks.queued += left.saturating_duration_since(entered);
+                marks.timeline.waited(Wait { entered, left, refused });
+            });
+            let pass = pass?;
             record.mark(|marks| {
                 marks.lane = Some(pass.lane());
                 marks.would = Some(pass.would());

@@ -91,11 +91,15 @@ impl Upstream {
             destination.expect("every connection of the configuration has a destination");
         let record = call.record.clone();
         let outgoing = self.outgoing(&call, destination)?;
+        record.mark(|marks| marks.timeline.try_begins(Instant::now()));
         let sending = self.send(&destination.host, outgoing, &record);
         // The permit of a buffered body is held until the answer's head: `call` lives that long.
         let answered = timeout(self.limits.hard_limit, sending).await;
         drop(call);
-        answered.unwrap_or_else(|_| Err(no_answer(&record)))
+        let result = answered.unwrap_or_else(|_| Err(no_answer(&record)));
+        let end = result.as_ref().map(Reply::status).map_err(|error| error.code);
+        record.mark(|marks| marks.timeline.try_ends(Instant::now(), end));
+        result
     }
 
     fn outgoing(&self, call: &Call, destination: &Destination) -> Result<Outgoing> {

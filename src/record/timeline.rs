@@ -1,0 +1,119 @@
+//! What happened to a call step by step: each wait for its turn, each try at the vendor.
+
+use http::StatusCode;
+
+use crate::clock::Instant;
+use crate::error::Code;
+use crate::quota::Rule;
+
+/// Steps of one kind that are kept; the table of attempts allows fewer.
+const STEPS: usize = 16;
+
+/// The steps of one call, in their order.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    waits: Vec<Wait>,
+    tries: Vec<Try>,
+}
+
+/// One wait for a turn.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// When the call asked for its turn.
+    pub entered: Instant,
+    /// When it had it, or was refused.
+    pub left: Instant,
+    /// The rule by which it was refused.
+    pub refused: Option<Rule>,
+}
+
+/// One try at the vendor.
+#[derive(Clone, Debug)]
+pub struct Try {
+    /// When it asked for a socket.
+    pub began: Instant,
+    /// When it was handed to one.
+    pub sent: Option<Instant>,
+    /// When the head of its answer came, or it was known that none will.
+    pub ended: Option<Instant>,
+    /// The status of its answer.
+    pub status: Option<StatusCode>,
+    /// What it failed by.
+    pub code: Option<Code>,
+}
+
+impl Timeline {
+    /// The waits, the first one first.
+    #[must_use]
+    pub fn waits(&self) -> &[Wait] {
+        &self.waits
+    }
+
+    /// The tries, the first one first.
+    #[must_use]
+    pub fn tries(&self) -> &[Try] {
+        &self.tries
+    }
+
+    /// A wait is over.
+    pub fn waited(&mut self, wait: Wait) {
+        if self.waits.len() < STEPS {
+            self.waits.push(wait);
+        }
+    }
+
+    /// A try begins.
+    pub fn try_begins(&mut self, began: Instant) {
+        if self.tries.len() < STEPS {
+            self.tries.push(Try { began, sent: None, ended: None, status: None, code: None });
+        }
+    }
+
+    /// The try was handed to a socket, or given back by it.
+    pub(super) fn try_sent(&mut self, sent: Option<Instant>) {
+        if let Some(last) = self.running() {
+            last.sent = sent;
+        }
+    }
+
+    /// How the try ended.
+    pub fn try_ends(&mut self, ended: Instant, with: Result<StatusCode, Code>) {
+        if let Some(last) = self.running() {
+            last.ended = Some(ended);
+            last.status = with.ok();
+            last.code = with.err();
+        }
+    }
+
+    fn running(&mut self) -> Option<&mut Try> {
+        self.tries.last_mut().filter(|last| last.ended.is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_try_that_has_ended_is_not_changed_by_what_comes_after_it() {
+        let (mut timeline, now) = (Timeline::default(), Instant::now());
+        timeline.try_begins(now);
+        timeline.try_sent(Some(now));
+        timeline.try_ends(now, Ok(StatusCode::OK));
+        timeline.try_sent(None);
+        timeline.try_ends(now, Err(Code::Internal));
+        let only = &timeline.tries()[0];
+        assert_eq!((only.sent, only.status, only.code), (Some(now), Some(StatusCode::OK), None));
+    }
+
+    #[test]
+    fn more_steps_than_are_kept_cost_nothing_and_change_no_earlier_one() {
+        let (mut timeline, now) = (Timeline::default(), Instant::now());
+        for _ in 0..100 {
+            timeline.try_begins(now);
+            timeline.try_ends(now, Ok(StatusCode::OK));
+            timeline.waited(Wait { entered: now, left: now, refused: None });
+        }
+        assert_eq!((timeline.tries().len(), timeline.waits().len()), (STEPS, STEPS));
+    }
+}

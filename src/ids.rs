@@ -97,6 +97,12 @@ impl KeyId {
     }
 }
 
+impl std::borrow::Borrow<str> for KeyId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl TryFrom<String> for KeyId {
     type Error = &'static str;
 

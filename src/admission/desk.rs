@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
 use super::pass::Pass;
@@ -19,11 +20,27 @@ use crate::quota::{
 };
 use crate::record::Record;
 
+/// How old the figures may be that come with an answer that cost no quota.
+const LATELY: Duration = Duration::from_millis(100);
+
 /// Lets calls of one configuration in.
 pub struct Desk {
     prices: HashMap<Arc<str>, PriceNo>,
     connections: HashMap<ConnectionId, Seat>,
-    apps: HashMap<(ConnectionId, AppId), AppNo>,
+    apps: HashMap<(ConnectionId, AppId), AppSeat>,
+}
+
+/// An app on one of its connections.
+struct AppSeat {
+    number: AppNo,
+    /// By price: what the app was told last.
+    shown: Box<[ArcSwapOption<Shown>]>,
+}
+
+/// What an app was told of its quotas: `RateLimit-Policy` and `RateLimit`.
+struct Shown {
+    at: Instant,
+    fields: (HeaderValue, HeaderValue),
 }
 
 /// A connection in its workspace.
@@ -48,7 +65,10 @@ impl Desk {
 
     /// Gives the connections and apps of `plan` their places.
     pub(super) fn seat(&mut self, workspace: &Arc<Workspace>, plan: &WorkspacePlan) {
-        self.apps.extend(workspace.configure(plan));
+        self.apps.extend(workspace.configure(plan).into_iter().map(|(app, number)| {
+            let shown = plan.prices.iter().map(|_| ArcSwapOption::empty()).collect();
+            (app, AppSeat { number, shown })
+        }));
         let pools: HashMap<String, PoolId> = workspace.pools().into_iter().collect();
         for (number, (id, settings)) in (0..).zip(&plan.connections) {
             let policies = plan
@@ -88,31 +108,28 @@ impl Desk {
 
     /// Notes for the caller what its app may do now, under the quotas that the operation pays.
     pub fn show(&self, caller: &Caller, operation: &Operation, record: &Record) {
-        let fields = self.rate_limit(caller, operation);
+        let (seat, app, price) = self.find(caller, operation);
+        let fields = seat.rate_limit(app.number, price);
+        if let (Some(last), Some(fields)) = (app.last(price), fields.clone()) {
+            last.store(Some(Arc::new(Shown { at: Instant::now(), fields })));
+        }
         record.mark(|marks| marks.rate_limit = fields);
     }
 
-    /// `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP"): the quotas,
-    /// and what the app could do now under the one that binds first.
-    fn rate_limit(
-        &self,
-        caller: &Caller,
-        operation: &Operation,
-    ) -> Option<(HeaderValue, HeaderValue)> {
-        let (seat, app, price) = self.find(caller, operation);
-        let policy = seat.policies.get(usize::from(price.0))?;
-        let ids: Vec<PoolId> = policy.pools.iter().map(|(id, _)| *id).collect();
-        let rooms = seat.workspace.room(seat.number, app, &ids);
-        let known =
-            policy.pools.iter().zip(rooms).filter_map(|((_, name), room)| Some((name, room?)));
-        let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
-        let seconds = whole_seconds(room.next);
-        let limit = format!("\"{name}\";r={};t={seconds}", room.calls);
-        Some((policy.text.clone(), HeaderValue::from_str(&limit).ok()?))
+    /// The same for a call that may cost nothing: what was told within [`LATELY`] is told again, so
+    /// that copies are handed out without a look at the quota.
+    pub fn show_lately(&self, caller: &Caller, operation: &Operation, record: &Record) {
+        let (_, app, price) = self.find(caller, operation);
+        let known = app.last(price).map(ArcSwapOption::load);
+        match known.as_deref().and_then(Option::as_ref).filter(|s| s.at.elapsed() < LATELY) {
+            Some(shown) => record.mark(|marks| marks.rate_limit = Some(shown.fields.clone())),
+            None => self.show(caller, operation, record),
+        }
     }
 
     fn ticket(&self, call: &Call) -> (&Seat, Ticket) {
         let (seat, app, price) = self.find(&call.caller, &call.operation);
+        let app = app.number;
         let usual = seat.workspace.usual_answer(seat.number);
         let useful = call.deadline.checked_sub(usual).unwrap_or(call.deadline);
         let latest = call.wait_until.map_or(useful, |wait: Instant| wait.min(useful));
@@ -121,15 +138,37 @@ impl Desk {
         (seat, Ticket { connection: seat.number, app, price, bulk, latest })
     }
 
-    fn find(&self, caller: &Caller, operation: &Operation) -> (&Seat, AppNo, PriceNo) {
+    fn find(&self, caller: &Caller, operation: &Operation) -> (&Seat, &AppSeat, PriceNo) {
         let seat = self.connections.get(&caller.connection);
         let app = self.apps.get(&(caller.connection.clone(), caller.app.clone()));
         let price = self.prices.get(&operation.id);
         (
             seat.expect("every connection of the configuration has a seat"),
-            *app.expect("every app has a number on each of its connections"),
+            app.expect("every app has a number on each of its connections"),
             *price.expect("every operation of the catalogue has a price"),
         )
+    }
+}
+
+impl AppSeat {
+    fn last(&self, price: PriceNo) -> Option<&ArcSwapOption<Shown>> {
+        self.shown.get(usize::from(price.0))
+    }
+}
+
+impl Seat {
+    /// `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP"): the quotas,
+    /// and what the app could do now under the one that binds first.
+    fn rate_limit(&self, app: AppNo, price: PriceNo) -> Option<(HeaderValue, HeaderValue)> {
+        let policy = self.policies.get(usize::from(price.0))?;
+        let ids: Vec<PoolId> = policy.pools.iter().map(|(id, _)| *id).collect();
+        let rooms = self.workspace.room(self.number, app, &ids);
+        let known =
+            policy.pools.iter().zip(rooms).filter_map(|((_, name), room)| Some((name, room?)));
+        let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
+        let seconds = whole_seconds(room.next);
+        let limit = format!("\"{name}\";r={};t={seconds}", room.calls);
+        Some((policy.text.clone(), HeaderValue::from_str(&limit).ok()?))
     }
 }
 

@@ -124,7 +124,7 @@ impl Keys {
     pub fn find(&self, presented: &[u8], now: SystemTime) -> Option<(&Arc<App>, &KeyId)> {
         let id = public_id(presented)?;
         let digest = Digest::of(presented);
-        let (key, app) = self.by_id.get(&id)?;
+        let (key, app) = self.by_id.get(id)?;
         let same: bool = digest.0.ct_eq(&key.sha256.0).into();
         let live = key.expires.is_none_or(|end| now < end);
         (same && live).then_some((app, &key.id))
@@ -132,12 +132,12 @@ impl Keys {
 }
 
 /// The id in `tg_<id>_<secret>`; `None` when the text has another form.
-fn public_id(presented: &[u8]) -> Option<KeyId> {
+fn public_id(presented: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(presented).ok()?;
     let (id, secret) = text.strip_prefix("tg_")?.split_once('_')?;
     let is_base64url = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let is_secret = secret.len() == SECRET_LEN && secret.bytes().all(is_base64url);
-    KeyId::try_from(id.to_owned()).ok().filter(|_| is_secret)
+    is_secret.then_some(id)
 }
 
 #[cfg(test)]
@@ -195,6 +195,6 @@ mod tests {
 
     #[test]
     fn a_secret_may_hold_the_separator() {
-        assert_eq!(public_id(format!("tg_k1_{}", "_".repeat(43)).as_bytes()), Some(id("k1")));
+        assert_eq!(public_id(format!("tg_k1_{}", "_".repeat(43)).as_bytes()), Some("k1"));
     }
 }

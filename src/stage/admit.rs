@@ -132,6 +132,9 @@ where
                 marks.queued += left.saturating_duration_since(entered);
                 marks.timeline.waited(Wait { entered, left, refused });
             });
+            if refused.is_some() {
+                desk.show(&call.caller, &call.operation, &record);
+            }
             let pass = pass?;
             record.mark(|marks| {
                 marks.lane = Some(pass.lane());

@@ -47,8 +47,7 @@ impl<S> Layer<S> for HandoverLayer {
 
 impl<S> Service<Call> for Handover<S>
 where
-    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
-    S::Future: Send,
+    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture>,
 {
     type Response = Reply;
     type Error = Error;
@@ -60,9 +59,7 @@ where
 
     fn call(&mut self, call: Call) -> BoxFuture {
         let (deadline, record) = (call.deadline, call.record.clone());
-        let mut inner = self.inner.clone();
-        let under_way = Box::pin(async move { inner.call(call).await });
-        let flight = Flight::new(under_way, record.clone(), self.flights.clone());
+        let flight = Flight::new(self.inner.call(call), record.clone(), self.flights.clone());
         Box::pin(async move {
             timeout_at(deadline, flight).await.unwrap_or_else(|_| {
                 let detail = "the caller's time was over before Courier answered";

@@ -332,8 +332,7 @@ impl Drop for Claim {
 
 impl<S> Service<Call> for Idempotency<S>
 where
-    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
-    S::Future: Send,
+    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
 {
     type Response = Reply;
     type Error = Error;
@@ -344,10 +343,10 @@ where
     }
 
     fn call(&mut self, mut call: Call) -> BoxFuture {
-        let mut inner = self.inner.clone();
         if call.method != Method::POST {
-            return Box::pin(async move { inner.call(call).await });
+            return self.inner.call(call);
         }
+        let mut inner = self.inner.clone();
         let keyed = self.rules.key(&mut call);
         Box::pin(async move {
             match keyed? {

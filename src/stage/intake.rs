@@ -120,8 +120,7 @@ impl<S> Layer<S> for IntakeLayer {
 
 impl<S> Service<Call> for Intake<S>
 where
-    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
-    S::Future: Send,
+    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
 {
     type Response = Reply;
     type Error = Error;
@@ -132,13 +131,15 @@ where
     }
 
     fn call(&mut self, mut call: Call) -> BoxFuture {
+        if !matches!(call.body, Body::Unread(_)) {
+            // It is refused where it would wait: a copy may answer it first.
+            self.rules.desk.show_lately(&call.caller, &call.operation, &call.record);
+            return self.inner.call(call);
+        }
         let (rules, mut inner) = (self.rules.clone(), self.inner.clone());
         Box::pin(async move {
             rules.desk.show(&call.caller, &call.operation, &call.record);
-            // A call without a body is refused where it would wait: a copy may answer it first.
-            if let Body::Unread(_) = call.body {
-                rules.desk.ask(&call)?;
-            }
+            rules.desk.ask(&call)?;
             if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
                 let (bytes, held) = rules.read(body).await?;
                 call.record.mark(|marks| marks.bytes_in = bytes.len() as u64);

@@ -6,6 +6,8 @@ mod callers;
 mod clients;
 mod copies;
 mod endurance;
+
+mod footprint;
 mod fresh;
 mod keys;
 mod load;

@@ -76,6 +76,23 @@ async fn a_refused_upload_is_not_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_from_a_copy_says_what_was_left_at_most_a_tenth_of_a_second_ago() {
+    let setup = quota("calls = 100\nwindow = \"60s\"");
+    let stack = Stack::new(&setup);
+    let left = async |after: u64| {
+        advance(Duration::from_millis(after)).await;
+        let answer = stack.call(request("GET", "/brands", &setup.acme, "")).await;
+        answer.header("ratelimit").to_owned()
+    };
+    assert_eq!(left(0).await, "\"connection\";r=99;t=61");
+    assert_eq!(left(60_000).await, "\"connection\";r=99;t=1");
+    // The slot is free from 60.06 s on.
+    assert_eq!(left(70).await, "\"connection\";r=99;t=1");
+    assert_eq!(left(30).await, "\"connection\";r=100;t=0");
+    assert_eq!(stack.arrived().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn answers_say_what_the_quota_is_and_what_is_left_of_it() {
     let setup = quota("calls = 100\nwindow = \"60s\"");
     let stack = Stack::new(&setup);

@@ -1,0 +1,178 @@
+//! What a hit costs, counted in allocations, and what kept answers take, counted in octets.
+
+use std::sync::Arc;
+
+use allocation_counter::{AllocationInfo, measure};
+use futures_util::FutureExt;
+use http::{HeaderMap, Method, Response};
+use http_body_util::BodyExt;
+use tollgate::cache::key::{Key, Parts};
+use tollgate::cache::policy::Life;
+use tollgate::cache::store::{Copy, Store};
+use tollgate::call::{self, Body, BoxFuture, Call, Caller, Reply};
+use tollgate::clock::Instant;
+use tollgate::pipeline::Pipeline;
+use tollgate::record::Record;
+use tollgate::stage::cache::CacheLayer;
+use tollgate::state::State;
+use tollgate::telemetry::Telemetry;
+use tollgate::telemetry::logs::AccessLog;
+use tower::{Layer, Service};
+
+use crate::cache::get;
+use crate::support::{Pipes, Setup, Stack};
+
+const HITS: usize = 1000;
+
+/// What the `HITS` calls of `hit` allocate each, the middle one, and all of them.
+fn count(mut hit: impl FnMut()) -> (u64, AllocationInfo) {
+    let each: Vec<AllocationInfo> = (0..HITS).map(|_| measure(&mut hit)).collect();
+    let mut counts: Vec<u64> = each.iter().map(|info| info.count_total).collect();
+    counts.sort_unstable();
+    let mut all = AllocationInfo::default();
+    each.into_iter().for_each(|info| all += info);
+    (counts[HITS / 2], all)
+}
+
+/// A vendor that has one answer.
+fn vendor(_: Call) -> BoxFuture {
+    let mut reply = Reply::new(call::full("{\"results\":[]}"));
+    let headers = reply.headers_mut();
+    headers.insert("content-type", "application/json".parse().unwrap());
+    headers.insert("date", "Tue, 24 Nov 2026 12:00:00 GMT".parse().unwrap());
+    headers.insert("x-amzn-requestid", "6c1f0d0a".parse().unwrap());
+    Box::pin(async move { Ok(reply) })
+}
+
+fn read(stack: &Stack, setup: &Setup) -> Call {
+    let catalog = setup.config().catalog;
+    let operation = catalog.operations().iter().find(|row| &*row.id == "brands.list").unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("accept", "application/json".parse().unwrap());
+    headers.insert("user-agent", "a client".parse().unwrap());
+    Call {
+        caller: Caller {
+            tenant: "acme".parse().unwrap(),
+            app: "acme".parse().unwrap(),
+            key: "acme".to_owned().try_into().unwrap(),
+            connection: "acme-prod".parse().unwrap(),
+        },
+        operation: operation.clone(),
+        method: Method::GET,
+        target: "/brands?cursor=a".parse().unwrap(),
+        headers,
+        body: Body::Empty,
+        deadline: Instant::now() + std::time::Duration::from_secs(50),
+        wait_until: None,
+        record: Record::open(stack.state.telemetry().clone()),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hit_allocates_at_most_four_times_in_the_stage_of_the_cache() {
+    let setup = Setup::new("");
+    let stack = Stack::new(&setup);
+    let shelf = Arc::new(stack.state.shelf(&setup.config()));
+    let layer = CacheLayer::new(shelf, stack.state.flights().clone());
+    let mut stage = layer.layer(tower::service_fn(vendor));
+    let reply = stage.call(read(&stack, &setup)).await.unwrap();
+    reply.into_body().collect().await.unwrap();
+    let mut calls: Vec<Call> = (0..HITS).map(|_| read(&stack, &setup)).collect();
+    let records: Vec<_> = calls.iter().map(|call| call.record.clone()).collect();
+    let mut replies = Vec::with_capacity(HITS);
+    let (middle, all) = count(|| {
+        let call = calls.pop().unwrap();
+        replies.push(stage.call(call).now_or_never().expect("a hit waits for nobody").unwrap());
+    });
+    for reply in replies {
+        assert_eq!(reply.into_body().collect().await.unwrap().to_bytes().len(), 14);
+    }
+    let word = |record: &Arc<Record>| record.read(|marks| marks.cached.map(|c| c.as_str()));
+    assert!(records.iter().all(|record| word(record) == Some("hit")));
+    println!("{middle} in the middle one, {all:?}");
+    assert!(middle <= 4, "{middle}");
+    // The store's own upkeep, once in 64 reads.
+    assert!(all.count_total <= (4 * HITS + HITS / 5) as u64, "{all:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_hit_allocates_as_often_as_is_known() {
+    let setup = Setup::new("");
+    let config = setup.config();
+    let courier = simulator::Server::new(simulator::Options::default());
+    let pipes = Arc::new(Pipes { courier, opened: std::sync::Mutex::new(0) });
+    let telemetry = Telemetry { metrics: Arc::default(), access: AccessLog::none() };
+    let state = State::with_dial(&config, telemetry, pipes).unwrap();
+    let pipeline = Pipeline::build(&config, &state);
+    let reply = pipeline.answer(get("/brands", &setup.acme)).await;
+    reply.into_body().collect().await.unwrap();
+    let mut requests: Vec<_> = (0..HITS).map(|_| get("/brands", &setup.acme)).collect();
+    let (middle, all) = count(|| {
+        let request = requests.pop().unwrap();
+        let reply = pipeline.answer(request).now_or_never().expect("a hit waits for nobody");
+        assert!(reply.headers()["cache-status"].to_str().unwrap().starts_with("tollgate; hit"));
+        // Its line and metrics are written here.
+        drop(reply);
+    });
+    println!("{middle} in the middle one, {all:?}");
+    assert!(middle <= WHOLE_HIT, "{middle}, {all:?}");
+}
+
+/// Record, answer fields, access line and metrics included; the server and the socket are not.
+const WHOLE_HIT: u64 = 32;
+
+fn random_key(random: &mut impl FnMut() -> u64) -> Key {
+    let connection = "acme".parse().unwrap();
+    let target = format!("/brands/{:x}{:x}", random(), random()).parse().unwrap();
+    let parts = Parts { connection: &connection, epoch: 0, operation: "b", target: &target };
+    Key::listed(parts, &HeaderMap::new(), &[])
+}
+
+fn random_copy(random: &mut impl FnMut() -> u64, largest: usize) -> Copy {
+    let seconds = std::time::Duration::from_secs;
+    let life = Life { fresh: seconds(60), stale: seconds(600), age: seconds(0) };
+    // Many short ones, some long ones.
+    let size = (random() % largest as u64) >> (random() % 12);
+    let body = vec![b'x'; usize::try_from(size).unwrap()];
+    let mut answer = Response::new(());
+    for n in 0..random() % 12 {
+        let name = format!("x-field-{n}-{:x}", random() % 256);
+        let value = "v".repeat(usize::try_from(random() % 60).unwrap());
+        let name: http::HeaderName = name.parse().unwrap();
+        answer.headers_mut().append(name, value.parse().unwrap());
+    }
+    Copy::new(&answer, &body, life, 0)
+}
+
+#[tokio::test]
+async fn kept_answers_take_no_more_than_is_configured_and_a_tenth() {
+    const CAPACITY: usize = 256 << 20;
+    let store = Store::new(CAPACITY);
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut live = 0;
+    let mut most = 0;
+    let mut offered = 0;
+    while offered < 3 * CAPACITY {
+        let taken = measure(|| {
+            for _ in 0..64 {
+                let copy = random_copy(&mut random, store.largest());
+                offered += copy.size();
+                let key = random_key(&mut random);
+                store.put(key, Arc::new(copy)).now_or_never().expect("nobody else writes");
+            }
+        });
+        live += taken.bytes_current;
+        most = most.max(live);
+    }
+    store.tidy().await;
+    let (bytes, most) = (store.bytes(), u64::try_from(most).unwrap());
+    println!("{bytes} counted, {most} live at most, of {CAPACITY}");
+    assert!(bytes > CAPACITY as u64 / 2, "the store was filled: {bytes}");
+    assert!(most <= CAPACITY as u64 / 10 * 11, "{most} live, {bytes} counted");
+}

@@ -71,6 +71,30 @@ fn every_problem_is_reported_at_once_with_its_place() {
 }
 
 #[test]
+fn a_log_level_or_target_that_is_none_is_refused_with_its_place() {
+    let text = format!(
+        "[logs]\nlevel = \"loud\"\nlevels = {{ \"tollgate::sever\" = \"debug\", access = \"some\" }}\nformat = \"xml\"\n{}",
+        tenant("acme", "tok-1", &app("billing", "k1", ""))
+    );
+    let found = problems(&text);
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(
+        found[0].starts_with("line 2, column 9: ") && found[0].contains("`warn`"),
+        "{found:#?}"
+    );
+    assert!(found[1].starts_with("line 3, column 12: "), "{found:#?}");
+    assert!(found[1].contains("`tollgate::server`"), "{found:#?}");
+    assert!(
+        found[2].starts_with("line 3, column 50: ") && found[2].contains("`off`"),
+        "{found:#?}"
+    );
+    assert!(
+        found[3].starts_with("line 4, column 10: ") && found[3].contains("`human`"),
+        "{found:#?}"
+    );
+}
+
+#[test]
 fn rules_over_several_keys_are_reported_at_once_too() {
     let text = format!(
         "[ops]\nlisten = \"0.0.0.0:8080\"\n[vendor]\nbase_url = \"http://courier.example\"\nconnect = \"0s\"\n{}",

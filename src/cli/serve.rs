@@ -24,7 +24,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    let logs = Logs::start();
+    let logs = Logs::start(&config.settings.logs);
     log_panics();
     let code = runtime.block_on(serve(path, config, &logs));
     // A call that outlived its grace must not hold the process.
@@ -47,7 +47,7 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
     };
     loop {
         tokio::select! {
-            _ = hang_up.recv() => reload(&mut gateway, path),
+            _ = hang_up.recv() => reload(&mut gateway, path, logs),
             () = stop(&mut terminate, &mut interrupt) => break,
         }
     }
@@ -76,10 +76,12 @@ async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-fn reload(gateway: &mut Gateway, path: &Path) {
-    let result = Config::load(path)
-        .map_err(|error| error.to_string())
-        .and_then(|config| gateway.reload(&config));
+fn reload(gateway: &mut Gateway, path: &Path, logs: &Logs) {
+    let result = Config::load(path).map_err(|error| error.to_string()).and_then(|config| {
+        gateway.reload(&config)?;
+        logs.follow(&config.settings.logs);
+        Ok(())
+    });
     match result {
         Ok(()) => {
             gateway.reloaded("done");

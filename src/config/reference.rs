@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Cache, Ops, Server, Settings, Vendor};
 use crate::catalog::{Access, Catalog};
+use crate::telemetry::logs::Wanted as Logs;
 
 /// The JSON Schema (draft 2020-12) of the configuration file.
 #[must_use]
@@ -18,6 +19,7 @@ pub fn schema() -> Value {
         ("ops", serde_json::to_value(Ops::default())),
         ("vendor", serde_json::to_value(Vendor::default())),
         ("cache", serde_json::to_value(Cache::default())),
+        ("logs", serde_json::to_value(Logs::default())),
     ];
     for (table, values) in defaults {
         for (name, value) in values.ok().iter().filter_map(Value::as_object).flatten() {

@@ -14,6 +14,7 @@ use crate::admission::Assume;
 use crate::catalog::Lane;
 use crate::identity::Digest;
 use crate::ids::{AppId, ConnectionId, KeyId, TenantId, WorkspaceId};
+use crate::telemetry::logs::Wanted as Logs;
 use crate::tokens::TokenSource;
 use crate::units::{Size, Span};
 
@@ -33,6 +34,10 @@ pub struct Settings {
     pub cache: Cache,
     /// What is remembered over a restart.
     pub state: State,
+    /// What is logged on standard output, and in which form. A reload changes it in place. The
+    /// variable `RUST_LOG`, such as `warn,tollgate::server=debug`, stands in place of `level` and
+    /// `levels` where it is set, libraries included.
+    pub logs: Logs,
     /// The organisations or teams that use this gateway. At least one.
     pub tenant: Vec<Tenant>,
 }

@@ -1,81 +1,141 @@
-//! Logs: JSON lines on standard output, written by a thread of their own. A reader that does not
-//! keep up costs lines, which are counted, never a call.
+//! Logs: one line a finished call and one an event, on standard output, as JSON or for people.
+//!
+//! A thread of its own writes them: a reader that does not keep up costs lines, which are counted,
+//! never a call. What is said, and in which form, follows the configuration at each reload.
 
+mod form;
+mod levels;
+mod line;
+
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
-use serde::Serialize;
+use arc_swap::ArcSwap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
-use super::code;
-use crate::clock;
-use crate::record::{Cached, Marks, Record};
+use crate::record::{Marks, Record};
+pub use form::Format;
+use form::{Form, Lines};
+pub use levels::{Level, Target};
 
 /// Lines that wait for the writer thread.
 const LINES_WAITING: usize = 16_384;
 
-/// Where access lines go.
-#[derive(Clone)]
-pub struct AccessLog {
-    write: Arc<dyn Fn(Vec<u8>) + Send + Sync>,
-    dropped: Option<ErrorCounter>,
+/// What is logged on standard output, and in which form: the table `[logs]` of the configuration.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wanted {
+    /// `"json"`: one JSON object a line; `"human"`: short lines for people, in UTC; `"auto"`: for
+    /// people on a terminal, JSON elsewhere. Colours are for terminals, and not where `NO_COLOR` is set.
+    pub format: Format,
+    /// The least weighty lines that are written: `"off"`, `"error"`, `"warn"`, `"info"`, `"debug"`,
+    /// `"trace"`. Libraries never say more than warnings.
+    pub level: Level,
+    /// Levels of single targets, such as `{ access = "warn", "tollgate::server" = "debug" }`; the
+    /// longest name that fits counts. `access` is the line of each finished call: a warning when it
+    /// ended in a 5xx, in a cut answer or in Courier's own 429, else of level `info`. `tollgate` is all
+    /// else that the gateway says; of it `tollgate::admission` are the slots kept over a restart,
+    /// `tollgate::app` start and stop, `tollgate::cli` signals and reloads, `tollgate::edge` why calls
+    /// failed, `tollgate::server` client sockets, `tollgate::stage` what concerns Courier and its
+    /// tokens, `tollgate::telemetry` the usage files.
+    pub levels: levels::Map,
 }
 
 /// The log of the process; the last lines are written when it is dropped.
 pub struct Logs {
     writer: NonBlocking,
+    choice: Arc<ArcSwap<Choice>>,
+    filter: reload::Handle<Targets, Registry>,
+    around: Surroundings,
     _flush: WorkerGuard,
 }
 
-/// One call in the access log.
-#[derive(Serialize)]
-struct Line<'a> {
-    ts: String,
-    level: &'a str,
-    target: &'a str,
-    call_id: String,
-    request_id: &'a str,
-    trace_id: Option<&'a str>,
-    tenant: Option<&'a str>,
-    app: Option<&'a str>,
-    key_id: Option<&'a str>,
-    connection: Option<&'a str>,
-    operation: Option<&'a str>,
-    method: &'a str,
-    status: Option<u16>,
-    code: &'a str,
-    outcome: Option<&'a str>,
-    lane: Option<&'a str>,
-    queue_ms: f64,
-    vendor_ms: Option<f64>,
-    total_ms: f64,
-    attempts: u32,
-    cache: Option<&'a str>,
-    bytes_in: u64,
-    bytes_out: u64,
-    sdk: Option<&'a str>,
+/// Where access lines go.
+#[derive(Clone)]
+pub struct AccessLog {
+    write: Arc<dyn Fn(Vec<u8>) + Send + Sync>,
+    choice: Arc<ArcSwap<Choice>>,
+    dropped: Option<ErrorCounter>,
 }
 
+/// What holds until the next reload.
+#[derive(Clone)]
+struct Choice {
+    form: Form,
+    /// The least weighty access lines that are written.
+    access: tracing::metadata::LevelFilter,
+}
+
+/// What the configuration can't say.
+struct Surroundings {
+    terminal: bool,
+    colours: bool,
+    rust_log: Option<Targets>,
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    fn choose(&self, around: &Surroundings) -> (Targets, Choice) {
+        let targets = around.rust_log.clone().unwrap_or_else(|| levels::targets(self));
+        let form = self.format.on(around.terminal, around.colours);
+        let access = levels::access(&targets);
+        (targets, Choice { form, access })
+    }
+}
+
+// === impl Surroundings ===
+
+impl Surroundings {
+    /// Those of this process, and what is wrong with `RUST_LOG`.
+    fn here() -> (Self, Option<String>) {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (rust_log, wrong) = match set("RUST_LOG").map(|text| text.parse::<Targets>()) {
+            None => (None, None),
+            Some(Ok(targets)) => (Some(targets), None),
+            Some(Err(error)) => (None, Some(error.to_string())),
+        };
+        let terminal = std::io::stdout().is_terminal();
+        (Self { terminal, colours: terminal && set("NO_COLOR").is_none(), rust_log }, wrong)
+    }
+}
+
+// === impl Logs ===
+
 impl Logs {
-    /// Starts the writer thread and makes it the place where `tracing` events go. `RUST_LOG`
-    /// chooses levels; `info` is the default.
+    /// Starts the writer thread and makes it the place where `tracing` events go.
     #[must_use]
-    pub fn start() -> Self {
+    pub fn start(wanted: &Wanted) -> Self {
         let (writer, flush) = NonBlockingBuilder::default()
             .lossy(true)
             .buffered_lines_limit(LINES_WAITING)
             .finish(std::io::stdout());
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .with_env_filter(filter)
-            .with_writer(writer.clone());
+        let (around, wrong) = Surroundings::here();
+        let (targets, choice) = wanted.choose(&around);
+        let choice = Arc::new(ArcSwap::from_pointee(choice));
+        let (filter, handle) = reload::Layer::new(targets);
+        let subscriber = tracing_subscriber::registry().with(filter);
         // A second start in one process (tests) keeps the first subscriber.
-        let _ = subscriber.try_init();
-        Self { writer, _flush: flush }
+        let _ = subscriber.with(events(choice.clone(), writer.clone())).try_init();
+        if let Some(cause) = wrong {
+            tracing::warn!(cause, "RUST_LOG is not understood: the configuration's levels hold");
+        }
+        Self { writer, choice, filter: handle, around, _flush: flush }
+    }
+
+    /// From now on `wanted` holds.
+    pub fn follow(&self, wanted: &Wanted) {
+        let (targets, choice) = wanted.choose(&self.around);
+        self.choice.store(Arc::new(choice));
+        // Fails only when the subscriber is gone, and with it everything that could be filtered.
+        let _ = self.filter.reload(targets);
     }
 
     /// Access lines into the same output.
@@ -84,22 +144,40 @@ impl Logs {
         let writer = self.writer.clone();
         let write = move |line: Vec<u8>| {
             // Never fails: what finds no place is dropped and counted.
-            let _ = std::io::Write::write(&mut writer.clone(), &line);
+            let _ = writer.clone().write(&line);
         };
-        AccessLog { write: Arc::new(write), dropped: Some(self.writer.error_counter()) }
+        let dropped = Some(self.writer.error_counter());
+        AccessLog { write: Arc::new(write), choice: self.choice.clone(), dropped }
     }
 }
 
+/// The layer that writes events.
+fn events<S, W>(choice: Arc<ArcSwap<Choice>>, writer: W) -> impl tracing_subscriber::Layer<S>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    tracing_subscriber::fmt::layer().event_format(Lines::new(choice)).with_writer(writer)
+}
+
+// === impl AccessLog ===
+
 impl AccessLog {
-    /// Gives each line, with its line feed, to `write`, which must not block.
+    /// Gives each line, as JSON and with its line feed, to `write`, which must not block.
     pub fn new(write: impl Fn(Vec<u8>) + Send + Sync + 'static) -> Self {
-        Self { write: Arc::new(write), dropped: None }
+        let choice = Choice { form: Form::Json, access: tracing::metadata::LevelFilter::INFO };
+        Self {
+            write: Arc::new(write),
+            choice: Arc::new(ArcSwap::from_pointee(choice)),
+            dropped: None,
+        }
     }
 
     /// No access log.
     #[must_use]
     pub fn none() -> Self {
-        Self::new(drop)
+        let choice = Choice { form: Form::Json, access: tracing::metadata::LevelFilter::OFF };
+        Self { choice: Arc::new(ArcSwap::from_pointee(choice)), ..Self::new(drop) }
     }
 
     /// Lines that found no place so far, of this log and of the process's own events.
@@ -108,48 +186,15 @@ impl AccessLog {
         self.dropped.as_ref().map_or(0, |count| count.dropped_lines() as u64)
     }
 
-    /// Writes the line of a finished call.
+    /// Writes the line of a finished call, if its level is wanted.
     pub fn write(&self, record: &Record, marks: &Marks) {
-        let mut line = serde_json::to_vec(&Line::of(record, marks)).unwrap_or_default();
-        line.push(b'\n');
-        (self.write)(line);
-    }
-}
-
-impl<'a> Line<'a> {
-    fn of(record: &Record, marks: &'a Marks) -> Self {
-        let ms = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-        Self {
-            ts: clock::rfc3339(clock::wall()),
-            level: "INFO",
-            target: "access",
-            call_id: record.call_id.to_string(),
-            request_id: &marks.request_id,
-            trace_id: marks.trace_id.as_deref(),
-            tenant: marks.tenant.as_ref().map(|id| id.as_str()),
-            app: marks.app.as_ref().map(|id| id.as_str()),
-            key_id: marks.key.as_ref().map(|id| id.as_str()),
-            connection: marks.connection.as_ref().map(|id| id.as_str()),
-            operation: marks.operation.as_ref().map(|row| &*row.id),
-            method: method(&marks.method),
-            status: marks.status.map(|status| status.as_u16()),
-            code: code(marks),
-            outcome: marks.outcome.map(|outcome| outcome.as_str()),
-            lane: marks.lane.map(|lane| lane.as_str()),
-            queue_ms: ms(marks.queued),
-            vendor_ms: marks.vendor_time().map(ms),
-            total_ms: ms(record.started.elapsed()),
-            attempts: marks.attempts,
-            cache: marks.cached.map(Cached::as_str),
-            bytes_in: marks.bytes_in,
-            bytes_out: marks.bytes_out,
-            sdk: marks.sdk.as_deref(),
+        let choice = self.choice.load();
+        let level = line::level(marks);
+        if level <= choice.access {
+            (self.write)(line::of(choice.form, level, record, marks));
         }
     }
 }
 
-/// A client may send any word as its method: only the known ones are repeated.
-fn method(method: &http::Method) -> &str {
-    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
-    if known.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
-}
+#[cfg(test)]
+mod tests;

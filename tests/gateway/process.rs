@@ -189,6 +189,42 @@ async fn sighup_swaps_a_good_configuration_and_a_bad_one_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sighup_changes_what_is_logged_and_how() {
+    let (_courier, vendor) = courier().await;
+    let setup = setup(vendor);
+    let mut process = Process::start(&setup);
+    let reload = |process: &Process, logs: &str| {
+        let text = format!("[logs]\n{logs}\n{}", setup.text);
+        // The last reload is not said: it is known by what it forbids.
+        let text = if logs.contains("level =") {
+            text.replace(crate::support::ALL, "scopes = [\"lists\"]\n")
+        } else {
+            text
+        };
+        std::fs::write(&process.file, text).unwrap();
+        process.signal("HUP");
+    };
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 200);
+    reload(&process, "levels = { access = \"warn\" }");
+    process.line("configuration reloaded");
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 200);
+    reload(&process, "format = \"human\"");
+    let mut text = String::new();
+    process.output.read_line(&mut text).unwrap();
+    assert!(text.contains("INFO   tollgate::cli::serve: configuration reloaded"), "{text}");
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 200);
+    reload(&process, "format = \"human\"\nlevel = \"warn\"");
+    while status(process.data, "/messages", &setup.acme).await != 403 {
+        tokio::task::yield_now().await;
+    }
+    process.signal("TERM");
+    let (_, rest) = process.end();
+    let calls: Vec<&str> = rest.lines().filter(|line| line.contains("messages.list")).collect();
+    assert!(!calls.is_empty() && calls.iter().all(|call| call.contains("  200  GET ")), "{rest}");
+    assert!(!rest.contains("reloaded") && !rest.contains("draining"), "{rest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_vendor_that_is_away_at_start_is_a_502_until_it_is_there() {
     let vendor = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let setup = setup(vendor);

@@ -1,0 +1,165 @@
+//! How a line looks. Whatever stands in it, it stays one line and moves no terminal.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Json, Writer};
+use tracing_subscriber::fmt::{FmtContext, time::SystemTime};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::Choice;
+use crate::clock;
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Human,
+}
+
+/// The form that was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Human { colours: bool },
+}
+
+impl Format {
+    pub(super) fn on(self, terminal: bool, colours: bool) -> Form {
+        match self {
+            Self::Json => Form::Json,
+            Self::Auto if !terminal => Form::Json,
+            Self::Auto | Self::Human => Form::Human { colours },
+        }
+    }
+}
+
+/// Formats events in the form of the moment.
+pub(super) struct Lines {
+    choice: Arc<ArcSwap<Choice>>,
+    json: format::Format<Json, SystemTime>,
+}
+
+impl Lines {
+    pub(super) fn new(choice: Arc<ArcSwap<Choice>>) -> Self {
+        let json = format::format().json().flatten_event(true);
+        Self { choice, json: json.with_current_span(false).with_span_list(false) }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let form = self.choice.load().form;
+        let Form::Human { colours } = form else {
+            let mut tame = Tame { writer: &mut writer, line_feeds: true };
+            return self.json.format_event(context, Writer::new(&mut tame), event);
+        };
+        let (level, target) = (*event.metadata().level(), event.metadata().target());
+        let time = time_of_day();
+        write!(writer, "{time}  {}  {target}:", painted(&format!("{level:<5}"), level, colours))?;
+        event.record(&mut Words(&mut writer));
+        writeln!(writer)
+    }
+}
+
+/// The time of day in UTC, with milliseconds.
+pub(super) fn time_of_day() -> String {
+    let now = clock::rfc3339(clock::wall());
+    now.get(11..23).unwrap_or(&now).to_owned()
+}
+
+/// `text` in the colour of `level`.
+pub(super) fn painted(text: &str, level: Level, colours: bool) -> String {
+    let colour = match level {
+        Level::ERROR => 31,
+        Level::WARN => 33,
+        Level::INFO => 32,
+        Level::DEBUG | Level::TRACE => 2,
+    };
+    if colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// The message, then the fields of an event.
+struct Words<'a, 'w>(&'a mut Writer<'w>);
+
+impl Visit for Words<'_, '_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let mut tame = Tame { writer: self.0, line_feeds: false };
+        // Writing to a line that is being made does not fail.
+        let _ = match field.name() {
+            "message" => write!(tame, " {value:?}"),
+            // `log` records bring their origin, which is the target already.
+            name if name.starts_with("log.") => Ok(()),
+            name => write!(tame, "  {name}={}", quoted(format!("{value:?}"))),
+        };
+    }
+}
+
+/// A value that could be taken for several, in quotes.
+fn quoted(value: String) -> String {
+    let bare = !value.contains([' ', '=']) || value.starts_with('"');
+    if bare { value } else { format!("{value:?}") }
+}
+
+/// Writes what could move a terminal, end a line or turn its direction as an escape of JSON.
+struct Tame<'a, W> {
+    writer: &'a mut W,
+    line_feeds: bool,
+}
+
+impl<W: fmt::Write> fmt::Write for Tame<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let wild = |c: char| is_wild(c) && !(self.line_feeds && c == '\n');
+        let mut rest = text;
+        while let Some(at) = rest.find(wild) {
+            let (plain, from) = rest.split_at(at);
+            let mut chars = from.chars();
+            let wild = chars.next().map_or(0, u32::from);
+            write!(self.writer, "{plain}\\u{wild:04x}")?;
+            rest = chars.as_str();
+        }
+        self.writer.write_str(rest)
+    }
+}
+
+/// True for control characters, line and paragraph separators, and what hides or turns text.
+fn is_wild(c: char) -> bool {
+    let hides = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || hides(c)
+}
+
+/// A line of JSON, none of whose strings can move a terminal.
+pub(super) fn tame(line: Vec<u8>) -> Vec<u8> {
+    if line.iter().all(|b| (b' '..=b'~').contains(b)) {
+        return line;
+    }
+    let mut tamed = String::with_capacity(line.len() + 16);
+    let mut tame = Tame { writer: &mut tamed, line_feeds: false };
+    // Writing to a string does not fail.
+    let _ = tame.write_str(&String::from_utf8_lossy(&line));
+    tamed.into_bytes()
+}

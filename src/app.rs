@@ -90,7 +90,9 @@ impl Gateway {
         let telemetry = Telemetry { metrics: Arc::default(), access: access.clone() };
         let state = State::new(&config, telemetry).map_err(CannotStart::State)?;
         if config.state_dir().is_none() {
-            tracing::warn!("no state folder: after a restart every quota begins afresh");
+            tracing::warn!(
+                "no state folder: usage is not counted, and after a restart every quota begins afresh"
+            );
         }
         let pipeline = Arc::new(ArcSwap::from_pointee(Pipeline::build(&config, &state)));
         let terms = Arc::new(ArcSwap::from_pointee(terms(&config)));
@@ -169,6 +171,7 @@ impl Gateway {
         for task in &self.accepting {
             task.abort();
         }
+        self.state.write_usage().await;
         if in_time {
             self.state.close();
         }

@@ -11,6 +11,7 @@ mod healthcheck;
 mod keys;
 mod serve;
 mod simulate;
+mod usage;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,8 @@ enum Command {
     /// Print what a configuration file may say.
     #[command(subcommand)]
     Config(Reference),
+    /// Tell how much each application called, from the files in the state folder.
+    Usage(usage::Args),
     /// Ask a running gateway whether it is ready; for containers without a shell.
     Healthcheck {
         /// The address of its operations port.
@@ -104,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(args) => simulate::run(args),
         Command::Keys(Keys::New { app, id }) => keys::new(&app, id),
         Command::Config(what) => reference(what),
+        Command::Usage(args) => usage::run(args),
         Command::Healthcheck { ops } => healthcheck::run(ops),
     }
 }

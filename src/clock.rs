@@ -5,24 +5,30 @@ use std::time::{Duration, SystemTime};
 
 pub use tokio::time::Instant;
 
-/// The wall time now.
+/// The wall time now. It moves with [`Instant`] where a test has paused that.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the only place that reads the wall clock")]
 pub fn wall() -> SystemTime {
-    SystemTime::now()
+    let (ahead, behind) = paused();
+    SystemTime::now() + ahead - behind
 }
 
 /// `CLOCK_BOOTTIME`: time since the boot, suspension included. It moves with [`Instant`] where a test
 /// has paused that.
 #[must_use]
-#[expect(clippy::disallowed_types, reason = "compared with the one clock, which stands for it")]
 pub fn boottime() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     let boottime = Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default());
+    let (ahead, behind) = paused();
+    (boottime + ahead).saturating_sub(behind)
+}
+
+/// How far a test has moved [`Instant`] ahead of the real one, or held it back.
+#[expect(clippy::disallowed_types, reason = "compared with the one clock, which stands for it")]
+fn paused() -> (Duration, Duration) {
     let (ours, real) = (Instant::now().into_std(), std::time::Instant::now());
-    (boottime + ours.saturating_duration_since(real))
-        .saturating_sub(real.saturating_duration_since(ours))
+    (ours.saturating_duration_since(real), real.saturating_duration_since(ours))
 }
 
 /// `time` as RFC 3339 in UTC with milliseconds: `2026-11-24T17:30:00.000Z`.

@@ -60,15 +60,7 @@ impl Config {
     /// # Errors
     /// Every problem in it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let source = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!("cannot be read: {error}");
-            ConfigError {
-                source: source.clone(),
-                problems: vec![Problem { line: 0, column: 0, message }],
-            }
-        })?;
-        Self::parse(&text).map_err(|problems| ConfigError { source, problems })
+        read(path, Self::parse)
     }
 
     /// Checks `text`.
@@ -82,8 +74,7 @@ impl Config {
     /// The state folder: the one that is configured, or the one that systemd gives.
     #[must_use]
     pub fn state_dir(&self) -> Option<std::path::PathBuf> {
-        let given = || std::env::var_os("STATE_DIRECTORY").map(Into::into);
-        self.settings.state.dir.clone().or_else(given)
+        self.settings.state_dir()
     }
 
     /// The base URL of each connection.
@@ -92,6 +83,38 @@ impl Config {
         let connections = self.settings.tenant.iter().flat_map(|tenant| &tenant.connection);
         connections.map(move |c| (c, c.base_url.as_ref().unwrap_or(default)))
     }
+}
+
+impl Settings {
+    /// The state folder: the one that is configured, or the one that systemd gives.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<std::path::PathBuf> {
+        let given = || std::env::var_os("STATE_DIRECTORY").map(Into::into);
+        self.state.dir.clone().or_else(given)
+    }
+
+    /// Reads the file at `path` and nothing that it refers to: for what needs no token.
+    ///
+    /// # Errors
+    /// What makes it unreadable.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        read(path, |text| document::parse::<Self>(text).map(|document| document.value))
+    }
+}
+
+fn read<T>(
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<T, Vec<Problem>>,
+) -> Result<T, ConfigError> {
+    let source = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot be read: {error}");
+        ConfigError {
+            source: source.clone(),
+            problems: vec![Problem { line: 0, column: 0, message }],
+        }
+    })?;
+    parse(&text).map_err(|problems| ConfigError { source, problems })
 }
 
 impl std::fmt::Display for ConfigError {

@@ -24,7 +24,8 @@ use crate::stage::breaker::Breaker;
 use crate::stage::idempotency::Keys;
 use crate::stage::retry::Book;
 use crate::stage::upstream::{Dial, Dialer, Host, HostLimits};
-use crate::telemetry::Telemetry;
+use crate::telemetry::usage::Usage;
+use crate::telemetry::{Both, Telemetry};
 
 /// A handle; clones share one state.
 #[derive(Clone)]
@@ -34,6 +35,7 @@ struct Inner {
     instance: Arc<str>,
     flights: Flights,
     telemetry: Arc<Telemetry>,
+    usage: Option<Arc<Usage>>,
     observer: Arc<dyn Observer>,
     ready: AtomicBool,
     uploads: Arc<Semaphore>,
@@ -98,11 +100,20 @@ impl State {
         let store = config.state_dir().map(open).transpose()?;
         let admission = Admission::new(store);
         let telemetry = Arc::new(telemetry);
+        let usage = config.state_dir().map(|dir| Usage::open(&dir)).transpose()?;
+        let observer: Arc<dyn Observer> = match &usage {
+            Some(usage) => {
+                usage.keep();
+                Arc::new(Both(telemetry.clone(), usage.clone()))
+            }
+            None => telemetry.clone(),
+        };
         let uploads_total = config.settings.server.uploads_total.get();
         Ok(Self(Arc::new(Inner {
             instance: RandomId::new().to_string().into(),
             flights: Flights::new(),
-            observer: telemetry.clone(),
+            usage,
+            observer,
             telemetry,
             ready: AtomicBool::new(true),
             uploads: Arc::new(Semaphore::new(uploads_total)),
@@ -234,6 +245,13 @@ impl State {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.0.cache
+    }
+
+    /// Writes the usage that was counted and is not in its file yet.
+    pub async fn write_usage(&self) {
+        if let Some(usage) = &self.0.usage {
+            Usage::write_aside(usage.clone()).await;
+        }
     }
 
     /// Marks what is remembered as whole: nothing is sent after this.

@@ -2,6 +2,7 @@
 
 pub mod logs;
 pub mod metrics;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -27,6 +28,21 @@ impl Observer for Telemetry {
         self.metrics.in_flight.dec();
         self.metrics.observe(record, marks);
         self.access.write(record, marks);
+    }
+}
+
+/// Two that each get every record.
+pub struct Both<A, B>(pub Arc<A>, pub Arc<B>);
+
+impl<A: Observer, B: Observer> Observer for Both<A, B> {
+    fn opened(&self) {
+        self.0.opened();
+        self.1.opened();
+    }
+
+    fn finished(&self, record: &Record, marks: &Marks) {
+        self.0.finished(record, marks);
+        self.1.finished(record, marks);
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Cache, Ops, Server, Settings, Vendor};
 use crate::catalog::{Access, Catalog};
 use crate::telemetry::logs::Wanted as Logs;
+use crate::telemetry::usage::book::Counts;
 
 /// The JSON Schema (draft 2020-12) of the configuration file.
 #[must_use]
@@ -40,6 +41,7 @@ pub fn reference() -> String {
     );
     table(&mut text, &schema(), "");
     kept(&mut text, &Catalog::courier());
+    usage(&mut text);
     text
 }
 
@@ -75,6 +77,21 @@ fn kept(text: &mut String, catalog: &Catalog) {
     let shared = catalog.operations().iter().filter(|row| row.share && row.access == Access::Read);
     let names: Vec<_> = shared.map(|row| format!("`{}`", row.id)).collect();
     let _ = writeln!(text, "{}.", names.join(", "));
+}
+
+/// The columns of `tollgate usage`.
+fn usage(text: &mut String) {
+    text.push_str(
+        "\n## What `tollgate usage --csv` tells\n\n\
+         A header row, then a row a day, tenant, app and connection, in that order and sorted by it. Days\n\
+         are in UTC; a call belongs to the day in which it began. `connection` is empty for calls that were\n\
+         refused before theirs was known. Calls without a good key are nobody's and not counted. Further\n\
+         columns may follow in later versions.\n\n\
+         | column | meaning |\n| --- | --- |\n",
+    );
+    for (name, meaning) in Counts::TABLE {
+        let _ = writeln!(text, "| `{name}` | {meaning} |");
+    }
 }
 
 /// Writes the keys of one table, then the tables below it.

@@ -237,8 +237,9 @@ pub struct StaticShare {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct State {
-    /// A folder that belongs to this process alone. Default: `$STATE_DIRECTORY`; without either
-    /// nothing survives a restart, and the log says so.
+    /// A folder that belongs to this process alone: slots, and the usage of each day. Default:
+    /// `$STATE_DIRECTORY`; without either nothing survives a restart, usage is not counted, and the
+    /// log says so.
     pub dir: Option<PathBuf>,
     /// What to take the time before the start for, whatever the folder says: `"fresh"` (nobody
     /// called) or `"used"` (every slot was used just now).

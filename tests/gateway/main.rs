@@ -23,4 +23,5 @@ mod storm;
 mod support;
 mod survival;
 mod tokens;
+mod usage;
 mod vendor;

@@ -13,22 +13,22 @@ use crate::rig::{Client, PORTS, raw};
 use crate::support::Setup;
 
 /// A running `tollgate serve`; it is ended with the test.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
     file: PathBuf,
-    data: SocketAddr,
+    pub(crate) data: SocketAddr,
     ops: SocketAddr,
 }
 
-fn tollgate() -> Command {
+pub(crate) fn tollgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 impl Process {
-    fn start(setup: &Setup) -> Self {
+    pub(crate) fn start(setup: &Setup) -> Self {
         let file = std::env::temp_dir().join(format!("tollgate-process-{}.toml", RandomId::new()));
         std::fs::write(&file, &setup.text).unwrap();
         let mut child = tollgate().arg("serve").arg("--config").arg(&file).spawn().unwrap();
@@ -42,19 +42,19 @@ impl Process {
         Self { child, output, file, data, ops }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent =
             Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.unwrap().success());
     }
 
     /// The next line of the log whose message is `message`.
-    fn line(&mut self, message: &str) -> Value {
+    pub(crate) fn line(&mut self, message: &str) -> Value {
         line_with(&mut self.output, message)
     }
 
     /// Waits for the end; gives what the log still held.
-    fn end(mut self) -> (ExitStatus, String) {
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap(), rest)
@@ -81,7 +81,7 @@ fn line_with(output: &mut impl std::io::BufRead, message: &str) -> Value {
 }
 
 /// A simulator on a port of its own.
-async fn courier() -> (simulator::Server, SocketAddr) {
+pub(crate) async fn courier() -> (simulator::Server, SocketAddr) {
     let courier = simulator::Server::new(simulator::Options::default());
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = port.local_addr().unwrap();
@@ -89,11 +89,11 @@ async fn courier() -> (simulator::Server, SocketAddr) {
     (courier, address)
 }
 
-fn setup(vendor: SocketAddr) -> Setup {
+pub(crate) fn setup(vendor: SocketAddr) -> Setup {
     Setup::new(&format!("{PORTS}grace = \"10s\"\n[vendor]\nbase_url = \"http://{vendor}\"\n"))
 }
 
-async fn status(address: SocketAddr, target: &str, key: &str) -> u16 {
+pub(crate) async fn status(address: SocketAddr, target: &str, key: &str) -> u16 {
     let mut client = Client::h1(TcpStream::connect(address).await.unwrap()).await;
     client.send("GET", target, key, Vec::new()).await.status().as_u16()
 }

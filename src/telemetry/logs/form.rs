@@ -75,7 +75,7 @@ where
             return self.json.format_event(context, Writer::new(&mut tame), event);
         };
         let (level, target) = (*event.metadata().level(), event.metadata().target());
-        let time = time_of_day();
+        let time = time_of_day(clock::wall());
         write!(writer, "{time}  {}  {target}:", painted(&format!("{level:<5}"), level, colours))?;
         event.record(&mut Words(&mut writer));
         writeln!(writer)
@@ -83,9 +83,9 @@ where
 }
 
 /// The time of day in UTC, with milliseconds.
-pub(super) fn time_of_day() -> String {
-    let now = clock::rfc3339(clock::wall());
-    now.get(11..23).unwrap_or(&now).to_owned()
+pub(super) fn time_of_day(time: std::time::SystemTime) -> String {
+    let time = clock::rfc3339(time);
+    time.get(11..23).unwrap_or(&time).to_owned()
 }
 
 /// `text` in the colour of `level`.

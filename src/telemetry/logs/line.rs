@@ -66,8 +66,9 @@ pub(super) fn of(form: Form, level: Level, record: &Record, marks: &Marks) -> Ve
 impl<'a> Line<'a> {
     fn of(level: Level, record: &Record, marks: &'a Marks) -> Self {
         let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+        let taken = record.started.elapsed();
         Self {
-            ts: clock::rfc3339(clock::wall()),
+            ts: clock::rfc3339(record.started_at + taken),
             level: level.as_str(),
             target: "access",
             call_id: record.call_id.to_string(),
@@ -85,7 +86,7 @@ impl<'a> Line<'a> {
             lane: marks.lane.map(|lane| lane.as_str()),
             queue_ms: ms(marks.queued),
             vendor_ms: marks.vendor_time().map(ms),
-            total_ms: ms(record.started.elapsed()),
+            total_ms: ms(taken),
             attempts: marks.attempts,
             cache: marks.cached.map(Cached::as_str),
             bytes_in: marks.bytes_in,
@@ -98,14 +99,15 @@ impl<'a> Line<'a> {
 /// Time, status, method, operation, app, total, queue, cache, code: nothing that a caller wrote.
 fn human(level: Level, colours: bool, record: &Record, marks: &Marks) -> String {
     let status = marks.status.map_or_else(|| "---".into(), |status| status.as_u16().to_string());
+    let taken = record.started.elapsed();
     format!(
         "{}  {}  {:<7}  {:<26}  {:<14}  {:>8}  queue {:>7}  {:<11}  {}",
-        form::time_of_day(),
+        form::time_of_day(record.started_at + taken),
         form::painted(&status, level, colours),
         method(&marks.method),
         marks.operation.as_ref().map_or("-", |row| &*row.id),
         marks.app.as_ref().map_or("-", |id| id.as_str()),
-        short(record.started.elapsed()),
+        short(taken),
         short(marks.queued),
         marks.cached.map_or("-", Cached::as_str),
         code(marks),

@@ -1,0 +1,294 @@
+//! What was counted and is not in its file yet. Pure: the day of each call is an argument.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Code;
+use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::record::{Cached, Marks};
+
+use super::day::Day;
+
+/// A shorter stay in the queue is no wait.
+const WAIT: Duration = Duration::from_millis(1);
+
+macro_rules! counts {
+    ($($(#[doc = $help:literal])+ $name:ident;)*) => {
+        /// What is counted of the calls of one app on one connection in one day.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+        pub struct Counts { $($(#[doc = $help])+ pub $name: u64,)* }
+
+        impl Counts {
+            /// Name and meaning of each count, in their order.
+            pub const TABLE: &[(&str, &str)] =
+                &[$((stringify!($name), concat!($($help),*).trim_ascii()),)*];
+
+            /// The counts in their order.
+            #[must_use]
+            pub fn values(&self) -> Vec<u64> { vec![$(self.$name),*] }
+
+            /// Adds `more`.
+            pub fn add(&mut self, more: &Self) {
+                $(self.$name = self.$name.saturating_add(more.$name);)*
+            }
+        }
+    };
+}
+
+counts! {
+    /// Calls that an app's key was good for, whatever became of them.
+    calls;
+    /// Calls that ended in a 5xx, the gateway's or Courier's, or in an answer that was cut.
+    errors;
+    /// Calls that the cache answered without Courier.
+    saved;
+    /// Tries at Courier, further attempts included.
+    attempts;
+    /// Calls that waited for their turn, 1 ms or longer.
+    waits;
+    /// How long they waited in all, in microseconds.
+    wait_us;
+    /// Calls refused with 429 `quota-exhausted`.
+    quota_exhausted;
+    /// Calls refused with 429 `queue-full`.
+    queue_full;
+    /// Calls refused with 429 `deadline-too-near`.
+    deadline_too_near;
+    /// Calls refused with 429 `vendor-throttled`.
+    vendor_throttled;
+    /// Calls refused with 429 `app-limited`.
+    app_limited;
+    /// Octets of request bodies.
+    bytes_in;
+    /// Octets of answer bodies.
+    bytes_out;
+}
+
+/// Who called, and through which connection, where that was known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Who {
+    /// The tenant of the app.
+    pub tenant: TenantId,
+    /// The app, whose name is unique in its tenant.
+    pub app: AppId,
+    /// None when the call was refused before its connection was known.
+    pub connection: Option<ConnectionId>,
+}
+
+/// The counts of one app on one connection.
+pub type Row = (Who, Counts);
+
+/// Maps in maps, so that looking a call up needs no key to be made.
+type Sheet = HashMap<TenantId, HashMap<AppId, HashMap<Option<ConnectionId>, Counts>>>;
+
+/// Counts by day, app and connection. It holds the apps that called today, and what
+/// can't be written.
+#[derive(Default)]
+pub struct Book {
+    days: BTreeMap<Day, Sheet>,
+}
+
+impl Counts {
+    /// One finished call.
+    #[must_use]
+    pub fn of(marks: &Marks) -> Self {
+        let failed = marks.status.is_some_and(|status| status.is_server_error()) || marks.broken;
+        let saved = marks.cached.is_some_and(Cached::saves_quota) && marks.attempts == 0;
+        let waited = marks.queued >= WAIT;
+        let wait = if waited { marks.queued } else { Duration::ZERO };
+        let refused = |code| u64::from(marks.code == Some(code));
+        Self {
+            calls: 1,
+            errors: failed.into(),
+            saved: saved.into(),
+            attempts: marks.attempts.into(),
+            waits: waited.into(),
+            wait_us: u64::try_from(wait.as_micros()).unwrap_or(u64::MAX),
+            quota_exhausted: refused(Code::QuotaExhausted),
+            queue_full: refused(Code::QueueFull),
+            deadline_too_near: refused(Code::DeadlineTooNear),
+            vendor_throttled: refused(Code::VendorThrottled),
+            app_limited: refused(Code::AppLimited),
+            bytes_in: marks.bytes_in,
+            bytes_out: marks.bytes_out,
+        }
+    }
+
+    /// Calls that the gateway refused with 429.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.quota_exhausted
+            + self.queue_full
+            + self.deadline_too_near
+            + self.vendor_throttled
+            + self.app_limited
+    }
+}
+
+impl Book {
+    /// Adds `counts` to the row of `who` on `day`. Allocates on the first call of a row only.
+    pub fn count(
+        &mut self,
+        day: Day,
+        who: (&TenantId, &AppId, &Option<ConnectionId>),
+        counts: &Counts,
+    ) {
+        let (tenant, app, connection) = who;
+        let sheet = self.days.entry(day).or_default();
+        let row = sheet.get_mut(tenant).and_then(|apps| apps.get_mut(app)?.get_mut(connection));
+        let row = match row {
+            Some(row) => row,
+            None => {
+                let apps = sheet.entry(tenant.clone()).or_default();
+                apps.entry(app.clone()).or_default().entry(connection.clone()).or_default()
+            }
+        };
+        row.add(counts);
+    }
+
+    /// What was counted since the last time, by day. The rows of `today` stay, at zero: their next
+    /// call needs no room of its own.
+    pub fn take(&mut self, today: Day) -> Vec<(Day, Vec<Row>)> {
+        let mut news = Vec::new();
+        for (day, sheet) in &mut self.days {
+            let mut rows = Vec::new();
+            for (tenant, apps) in sheet {
+                for (app, connections) in apps {
+                    for (connection, counts) in connections.iter_mut().filter(|row| row.1.calls > 0)
+                    {
+                        let (tenant, app) = (tenant.clone(), app.clone());
+                        let who = Who { tenant, app, connection: connection.clone() };
+                        rows.push((who, std::mem::take(counts)));
+                    }
+                }
+            }
+            if !rows.is_empty() {
+                news.push((*day, rows));
+            }
+        }
+        self.days.retain(|day, _| *day == today);
+        news
+    }
+
+    /// Takes back what could not be written.
+    pub fn put_back(&mut self, day: Day, rows: Vec<Row>) {
+        for (who, counts) in rows {
+            self.count(day, (&who.tenant, &who.app, &who.connection), &counts);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::StatusCode;
+
+    fn day(text: &str) -> Day {
+        text.parse().unwrap()
+    }
+
+    fn one() -> Counts {
+        Counts { calls: 1, bytes_in: 3, ..Counts::default() }
+    }
+
+    fn count(book: &mut Book, on: &str, app: &str, times: u32) {
+        let (tenant, app) = ("acme".parse().unwrap(), app.parse().unwrap());
+        let connection = Some("acme-prod".parse().unwrap());
+        for _ in 0..times {
+            book.count(day(on), (&tenant, &app, &connection), &one());
+        }
+    }
+
+    fn calls(news: &[(Day, Vec<Row>)]) -> Vec<(String, &str, u64)> {
+        let mut calls = Vec::new();
+        for (day, rows) in news {
+            for (who, counts) in rows {
+                calls.push((day.to_string(), who.app.as_str(), counts.calls));
+            }
+        }
+        calls.sort();
+        calls
+    }
+
+    #[test]
+    fn each_call_is_taken_once_whichever_way_the_clock_moves() {
+        let mut book = Book::default();
+        count(&mut book, "2026-11-24", "b", 2);
+        count(&mut book, "2026-11-24", "a", 1);
+        let news = book.take(day("2026-11-24"));
+        assert_eq!(
+            calls(&news),
+            [("2026-11-24".to_owned(), "a", 1), ("2026-11-24".to_owned(), "b", 2)]
+        );
+        assert!(book.take(day("2026-11-24")).is_empty(), "nothing is new");
+        // Midnight, then a step back over it, then midnight again.
+        count(&mut book, "2026-11-24", "a", 1);
+        count(&mut book, "2026-11-25", "a", 1);
+        count(&mut book, "2026-11-24", "a", 3);
+        let news = book.take(day("2026-11-24"));
+        assert_eq!(
+            calls(&news),
+            [("2026-11-24".to_owned(), "a", 4), ("2026-11-25".to_owned(), "a", 1)]
+        );
+        count(&mut book, "2026-11-25", "a", 1);
+        assert_eq!(calls(&book.take(day("2026-11-25"))), [("2026-11-25".to_owned(), "a", 1)]);
+        assert_eq!(book.days.len(), 1, "only today is kept in mind");
+    }
+
+    #[test]
+    fn what_is_put_back_is_taken_again_with_what_came_since() {
+        let mut book = Book::default();
+        count(&mut book, "2026-11-24", "a", 2);
+        let news = book.take(day("2026-11-25"));
+        count(&mut book, "2026-11-24", "a", 1);
+        for (day, rows) in news {
+            book.put_back(day, rows);
+        }
+        assert_eq!(calls(&book.take(day("2026-11-25"))), [("2026-11-24".to_owned(), "a", 3)]);
+    }
+
+    #[test]
+    fn a_call_counts_for_what_became_of_it() {
+        let marks = |status: u16| Marks {
+            status: Some(StatusCode::from_u16(status).unwrap()),
+            complete: true,
+            ..Marks::default()
+        };
+        let refused = |code: Code| Marks { code: Some(code), ..marks(code.status().as_u16()) };
+        assert_eq!(Counts::of(&marks(200)), Counts { calls: 1, ..Counts::default() });
+        assert_eq!(Counts::of(&marks(502)).errors, 1);
+        assert_eq!(Counts::of(&Marks { broken: true, ..marks(200) }).errors, 1);
+        assert_eq!(Counts::of(&marks(429)).refused(), 0, "the vendor's own");
+        let rules = Code::ALL.iter().filter(|c| Counts::of(&refused(**c)).refused() == 1);
+        let of_429 = Code::ALL.iter().filter(|c| c.status() == StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(rules.collect::<Vec<_>>(), of_429.collect::<Vec<_>>());
+        let waited = Marks { queued: Duration::from_micros(1_500), ..marks(200) };
+        assert_eq!((Counts::of(&waited).waits, Counts::of(&waited).wait_us), (1, 1_500));
+        let at_once = Marks { queued: Duration::from_micros(900), ..marks(200) };
+        assert_eq!((Counts::of(&at_once).waits, Counts::of(&at_once).wait_us), (0, 0));
+        let shared = Marks { cached: Some(Cached::Shared), ..marks(200) };
+        assert_eq!(Counts::of(&shared).saved, 1);
+        let tried = Marks { attempts: 2, ..shared };
+        assert_eq!((Counts::of(&tried).saved, Counts::of(&tried).attempts), (0, 2));
+    }
+
+    #[test]
+    fn a_known_row_costs_no_allocation() {
+        let mut book = Book::default();
+        let (tenant, app) = ("acme".parse().unwrap(), "billing".parse().unwrap());
+        let connection = Some("acme-prod".parse().unwrap());
+        let marks = Marks::default();
+        let mut call = || {
+            book.count(day("2026-11-24"), (&tenant, &app, &connection), &Counts::of(&marks));
+        };
+        call();
+        let today = day("2026-11-24");
+        let cost = allocation_counter::measure(|| {
+            let counts = Counts::of(&marks);
+            book.count(today, (&tenant, &app, &connection), &counts);
+        });
+        assert_eq!(cost.count_total, 0, "{cost:?}");
+    }
+}

@@ -116,7 +116,7 @@ impl Desk {
         record.mark(|marks| marks.rate_limit = fields);
     }
 
-    /// The same for a call that may cost nothing: what was told within [`LATELY`] is told again, so
+    /// The same for a call that may cost nothing: what was told within the last 100 ms is told again, so
     /// that copies are handed out without a look at the quota.
     pub fn show_lately(&self, caller: &Caller, operation: &Operation, record: &Record) {
         let (_, app, price) = self.find(caller, operation);

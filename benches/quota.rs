@@ -89,7 +89,7 @@ fn crowd(waiting: u32, apps: u32) -> Quota {
             Verdict::Start(grant) => {
                 quota.settle(grant, Settlement::FirstByteAt(now), now);
             }
-            Verdict::Wait(_) => {}
+            Verdict::Wait(..) => {}
             Verdict::Refused(refusal) => panic!("{refusal:?}"),
         }
     }
@@ -131,7 +131,7 @@ fn crowds(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("enter, look and leave", &of), |b| {
             b.iter(|| {
                 app = (app + 1) % apps;
-                let Verdict::Wait(place) = quota.enter(now, &ticket(app, 0)) else {
+                let Verdict::Wait(place, _) = quota.enter(now, &ticket(app, 0)) else {
                     panic!("it has to wait");
                 };
                 black_box(quota.poll(now).is_none());

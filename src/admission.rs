@@ -14,7 +14,7 @@ mod workspace;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use desk::Desk;
+pub use desk::{Desk, Turn};
 pub(crate) use desk::{refused, whole_seconds};
 pub use pass::{Pass, Throttled};
 pub use plan::{AppPlan, Plan, WorkspacePlan};

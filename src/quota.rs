@@ -42,6 +42,7 @@ mod rest;
 pub mod settings;
 pub mod shares;
 pub mod slots;
+mod standing;
 pub mod state_file;
 mod steer;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use pools::{Pool, PoolId, Price};
 pub use queue::Lane;
 pub use settings::{ConnectionSettings, Mode, Past, PoolSettings, static_share};
 pub use slots::Settlement;
+pub use standing::{Bound, Standing};
 pub use ticket::{
     AppNo, ConnectionNo, Event, Grant, Place, PriceNo, Refusal, Room, Rule, Ticket, Verdict, Would,
 };
@@ -144,8 +146,9 @@ impl Quota {
         };
         match line.arrive(&self.pools, ticket, now) {
             Arrival::Refuse(refusal) => Verdict::Refused(refusal),
-            Arrival::Wait(call) => {
-                Verdict::Wait(Place { connection: ticket.connection, place: line.push(call) })
+            Arrival::Wait(call, standing) => {
+                let place = Place { connection: ticket.connection, place: line.push(call) };
+                Verdict::Wait(place, standing)
             }
             Arrival::Start(key, would) => match line.start(&mut self.pools, key, would, now) {
                 Some(grant) => Verdict::Start(grant),
@@ -154,18 +157,20 @@ impl Quota {
         }
     }
 
-    /// Whether a call would be refused now: to be asked before its body is read.
+    /// Whether a call would be refused now: to be asked before its body is read. Where it would
+    /// stand if it had to wait; `None` if it could start at once.
     ///
     /// # Errors
     /// The refusal, if it would be.
-    pub fn ask(&mut self, now: Moment, ticket: &Ticket) -> Result<(), Refusal> {
+    pub fn ask(&mut self, now: Moment, ticket: &Ticket) -> Result<Option<Standing>, Refusal> {
         let now = self.ripen(now);
         let Some(line) = self.lines.get_mut(usize::from(ticket.connection.0)) else {
             return Err(Refusal::new(Rule::AppPaused, Duration::MAX));
         };
         match line.arrive(&self.pools, ticket, now) {
             Arrival::Refuse(refusal) => Err(refusal),
-            Arrival::Start(..) | Arrival::Wait(_) => Ok(()),
+            Arrival::Start(..) => Ok(None),
+            Arrival::Wait(_, standing) => Ok(Some(standing)),
         }
     }
 

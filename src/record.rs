@@ -20,7 +20,7 @@ use crate::error::{Code, Outcome};
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
 pub use cached::{Cached, Forward};
-pub use timeline::{Timeline, Try, Wait};
+pub use timeline::{Stood, Timeline, Try, Wait};
 
 /// Gets each record once, when its call is over. Must not block.
 pub trait Observer: Send + Sync {

@@ -9,16 +9,17 @@ use http::HeaderValue;
 
 use super::pass::Pass;
 use super::plan::WorkspacePlan;
-use super::workspace::Workspace;
+use super::workspace::{Entry, Workspace};
 use crate::call::{Call, Caller};
 use crate::catalog::{CONNECTION_POOL, Lane, Operation};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
-    AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, PriceSettings, Refusal, Rule, Ticket,
+    AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, PriceSettings, Refusal, Rule, Standing,
+    Ticket,
 };
-use crate::record::Record;
+use crate::record::{Record, Stood};
 
 /// How old the figures may be that come with an answer that cost no quota.
 const LATELY: Duration = Duration::from_millis(100);
@@ -53,9 +54,34 @@ struct Seat {
 
 /// What the operations of one price are bound by.
 struct Policy {
-    pools: Vec<(PoolId, String)>,
+    pools: Vec<(PoolId, Arc<str>)>,
     /// The field `RateLimit-Policy`.
     text: HeaderValue,
+}
+
+/// The turn of one call, now or later.
+pub struct Turn(Entry);
+
+impl Turn {
+    /// Where the call stands, if it has to wait.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        match &self.0 {
+            Entry::Let(_) => None,
+            Entry::Waits(_, standing) => Some(*standing),
+        }
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// The refusal, if the call can't start in time after all.
+    pub async fn come(self) -> std::result::Result<Pass, Refusal> {
+        match self.0 {
+            Entry::Let(pass) => Ok(pass),
+            Entry::Waits(waiter, _) => waiter.turn().await,
+        }
+    }
 }
 
 impl Desk {
@@ -88,22 +114,31 @@ impl Desk {
     ///
     /// # Errors
     /// The refusal, if it would be.
-    pub fn ask(&self, call: &Call) -> std::result::Result<(), Error> {
+    pub fn ask(&self, call: &Call) -> std::result::Result<(), Refusal> {
         let (seat, ticket) = self.ticket(call);
-        seat.workspace.ask(&ticket).map_err(refused)
+        seat.workspace.ask(&ticket).map(drop)
     }
 
-    /// Waits for the right to send `call`.
+    /// Lets `call` in, now or when its turn comes.
     ///
     /// # Errors
     /// The refusal, if it can't start in time.
-    pub fn admit(
-        &self,
-        call: &Call,
-    ) -> impl Future<Output = std::result::Result<Pass, Refusal>> + use<> {
+    pub fn enter(&self, call: &Call) -> std::result::Result<Turn, Refusal> {
         let (seat, ticket) = self.ticket(call);
-        let workspace = seat.workspace.clone();
-        async move { workspace.admit(&ticket).await }
+        seat.workspace.enter(&ticket).map(Turn)
+    }
+
+    /// Where a call that can't start at once stands, with the name of the pool that it waits for.
+    #[must_use]
+    pub fn stood(&self, call: &Call, standing: Option<Standing>) -> Option<Stood> {
+        let standing = standing?;
+        let (seat, _, price) = self.find(&call.caller, &call.operation);
+        let policy = seat.policies.get(usize::from(price.0));
+        let pool = standing.bound.pool().zip(policy).and_then(|(bound, policy)| {
+            let known = policy.pools.iter().find(|(id, _)| *id == bound);
+            known.map(|(_, name)| name.clone())
+        });
+        Some(Stood { standing, pool })
     }
 
     /// Notes for the caller what its app may do now, under the quotas that the operation pays.
@@ -188,7 +223,7 @@ impl Policy {
         for (pool, _) in paid {
             let name = if pool.name == own.name { CONNECTION_POOL } else { &pool.name };
             items.push(format!("\"{name}\";q={};w={}", pool.calls, pool.window.as_secs().max(1)));
-            pools.extend(ids.get(&pool.name).map(|id| (*id, name.to_owned())));
+            pools.extend(ids.get(&pool.name).map(|id| (*id, name.into())));
         }
         let text = HeaderValue::from_str(&items.join(", "));
         Self { pools, text: text.expect("names of pools are visible ASCII") }

@@ -15,7 +15,7 @@ use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
     AppNo, ConnectionNo, ConnectionSettings, Event, Grant, Moment, Past, Place, PoolId,
-    PoolSettings, PriceSettings, Quota, Refusal, Room, Settlement, Ticket, Verdict,
+    PoolSettings, PriceSettings, Quota, Refusal, Room, Settlement, Standing, Ticket, Verdict,
 };
 
 /// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
@@ -151,30 +151,25 @@ impl Workspace {
         })
     }
 
-    /// Whether a call would be refused now.
-    pub(super) fn ask(&self, ticket: &Ticket) -> Result<(), Refusal> {
+    /// Whether a call would be refused now, and where it would stand if it had to wait.
+    pub(super) fn ask(&self, ticket: &Ticket) -> Result<Option<Standing>, Refusal> {
         self.with(|core, now| core.quota.ask(now, ticket))
     }
 
-    /// Waits for the right to send a call.
-    pub(super) async fn admit(self: &Arc<Self>, ticket: &Ticket) -> Result<Pass, Refusal> {
-        let entered = self.with(|core, now| match core.quota.enter(now, ticket) {
+    /// Lets a call in, or into the queue.
+    pub(super) fn enter(self: &Arc<Self>, ticket: &Ticket) -> Result<Entry, Refusal> {
+        self.with(|core, now| match core.quota.enter(now, ticket) {
             Verdict::Start(grant) => {
                 core.write(&grant);
-                Ok(Err(grant))
+                Ok(Entry::Let(Pass::new(self.clone(), grant)))
             }
-            Verdict::Wait(place) => {
+            Verdict::Wait(place, standing) => {
                 let (sender, receiver) = oneshot::channel();
                 core.waiting.insert(place, sender);
-                Ok(Ok(Waiter { workspace: self.clone(), place, receiver }))
+                Ok(Entry::Waits(Waiter { workspace: self.clone(), place, receiver }, standing))
             }
             Verdict::Refused(refusal) => Err(refusal),
-        })?;
-        let grant = match entered {
-            Err(grant) => grant,
-            Ok(mut waiter) => (&mut waiter.receiver).await.expect("every place gets its event")?,
-        };
-        Ok(Pass::new(self.clone(), grant))
+        })
     }
 
     pub(super) fn settle(&self, grant: Grant, how: Option<Settlement>) {
@@ -377,11 +372,27 @@ impl Core {
     }
 }
 
+/// How a call is let in.
+pub(super) enum Entry {
+    /// At once.
+    Let(Pass),
+    /// When its turn comes; it stands there.
+    Waits(Waiter, Standing),
+}
+
 /// A caller in the queue; gives its place back when it leaves.
-struct Waiter {
+pub(super) struct Waiter {
     workspace: Arc<Workspace>,
     place: Place,
     receiver: oneshot::Receiver<Ending>,
+}
+
+impl Waiter {
+    /// Waits for its turn.
+    pub(super) async fn turn(mut self) -> Result<Pass, Refusal> {
+        let grant = (&mut self.receiver).await.expect("every place gets its event")?;
+        Ok(Pass::new(self.workspace.clone(), grant))
+    }
 }
 
 impl Drop for Waiter {

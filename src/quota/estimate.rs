@@ -6,6 +6,7 @@ use super::moment::Moment;
 use super::outlook::Outlook;
 use super::pools::{PoolId, Pools};
 use super::queue::{Lane, LineKey};
+use super::standing::Bound;
 
 /// Rounding of targets, in slots.
 const EPSILON: f64 = 1e-6;
@@ -23,6 +24,19 @@ pub(crate) struct Estimate {
     pub(crate) opens: Moment,
     /// The app's own limit lets it go.
     pub(crate) limited: Moment,
+    /// The rule that keeps it longest.
+    pub(crate) bound: Bound,
+}
+
+/// The latest of several moments, and the rule that it is from.
+struct Latest(Moment, Bound);
+
+impl Latest {
+    fn or(&mut self, at: Moment, bound: Bound) {
+        if at > self.0 {
+            *self = Self(at, bound);
+        }
+    }
 }
 
 impl Line {
@@ -37,15 +51,21 @@ impl Line {
     ) -> Estimate {
         let price = self.prices[usize::from(key.price)];
         let mut opens = Moment::ZERO;
-        let mut at = now;
+        // Whoever may go now and is not served waits for what is kept for others.
+        let mut latest = Latest(now, Bound::Share);
         for (id, cost) in price.parts() {
-            opens = opens.max(pools.get(id).map_or(Moment::ZERO, super::pools::Pool::closed_until));
-            let ripe = match (id == self.main, key.lane) {
+            let closed = pools.get(id).map_or(Moment::ZERO, super::pools::Pool::closed_until);
+            opens = opens.max(closed);
+            latest.or(closed, Bound::Vendor(id));
+            let (ripe, bound) = match (id == self.main, key.lane) {
                 (true, Lane::Interactive) => self.by_shares(pools, key, before, outlook, now),
                 (true, Lane::Bulk) => self.by_bulk_rules(pools, key, outlook, now),
-                (false, _) => self.ripe(pools, id, self.ahead(key, before, id) + cost - 1, now),
+                (false, _) => {
+                    let ahead = self.ahead(key, before, id);
+                    (self.ripe(pools, id, ahead + cost - 1, now), Bound::Slot(id))
+                }
             };
-            at = at.max(ripe);
+            latest.or(ripe, bound);
         }
         let app = self.apps[key.app as usize].pace.as_mut();
         let limited = app.map_or(now, |pace| pace.estimate(before, now));
@@ -53,7 +73,10 @@ impl Line {
             (None, _) | (_, 0) => now,
             (Some(burst), _) => burst.ready(now).unwrap_or(now),
         };
-        Estimate { at: at.max(opens).max(limited).max(paced), opens, limited }
+        latest.or(limited, Bound::AppLimit);
+        latest.or(paced, Bound::Pace);
+        let Latest(at, bound) = latest;
+        Estimate { at, opens, limited, bound }
     }
 
     /// When the own pool has slots for an interactive call: those of all, in the order of the tags,
@@ -65,19 +88,20 @@ impl Line {
         before: u32,
         outlook: &Outlook,
         now: Moment,
-    ) -> Moment {
+    ) -> (Moment, Bound) {
         let cost = self.cost(key);
         let ahead = self.ahead(key, before, self.main);
         let at = self.ripe(pools, self.main, ahead + cost - 1, now);
+        let slot = (at, Bound::Slot(self.main));
         let place = self.listed[0].iter().position(|app| *app == key.app);
         let Some(claim) = place.and_then(|place| self.claims.get(place)) else {
-            return at;
+            return slot;
         };
         let mine = f64::from((before + 1) * cost);
         let over = claim.held + mine - claim.target - EPSILON;
         let others = (outlook.shortfall - claim.shortfall()).max(0.0);
         if over <= 0.0 || f64::from(outlook.free) - others >= f64::from(ahead + cost) {
-            return at;
+            return slot;
         }
         let rests = &self.apps[key.app as usize].rests;
         let own = rests.get(whole(over.ceil()).saturating_sub(1) as usize);
@@ -86,7 +110,8 @@ impl Line {
         let mine = ((before + 1) * cost).saturating_mul(LEFT_OVER);
         let kept = whole(others.ceil()).saturating_add(mine - cost);
         let left_over = self.ripe(pools, self.main, kept.max(ahead) + cost - 1, now);
-        at.max(own.min(left_over))
+        let by_share = own.min(left_over);
+        if by_share > at { (by_share, Bound::Share) } else { slot }
     }
 
     /// When the own pool and the bulk rules have room for a bulk call.
@@ -96,18 +121,31 @@ impl Line {
         key: LineKey,
         outlook: &Outlook,
         now: Moment,
-    ) -> Moment {
+    ) -> (Moment, Bound) {
         let before = self.ahead(key, self.queue.line_len(key).saturating_sub(1), self.main);
         let first = before + self.cost(key) - 1;
         let wanted = whole(outlook.wanted.ceil());
         let beside = self.ripe(pools, self.main, first + wanted + self.bulk_leaves(), now);
         let paced = self.bulk.as_mut().map_or(now, |pace| pace.estimate(before, now));
-        let by_pace = beside.max(paced);
+        let slot = self.ripe(pools, self.main, first, now);
+        let by_pace = if paced > beside {
+            (paced, Bound::Pace)
+        } else if beside > slot {
+            (beside, Bound::Share)
+        } else {
+            (beside, Bound::Slot(self.main))
+        };
         if self.settings.bulk_floor == 0 {
             return by_pace;
         }
-        let due = self.floor.estimate(before, now);
-        by_pace.min(due.max(self.ripe(pools, self.main, first, now)))
+        let due = self.floor.estimate(before, now).max(slot);
+        if due >= by_pace.0 {
+            by_pace
+        } else if due > slot {
+            (due, Bound::Pace)
+        } else {
+            (slot, Bound::Slot(self.main))
+        }
     }
 
     /// Slots of a pool that waiting calls would take before a call with `before` calls of its own

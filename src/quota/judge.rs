@@ -12,6 +12,7 @@ use super::outlook::Outlook;
 use super::pools::{PoolId, Pools, Price};
 use super::queue::{Lane, LineKey, Waiting};
 use super::settings::Mode;
+use super::standing::Standing;
 use super::ticket::{Event, Place, Refusal, Rule, Ticket, Would};
 
 /// The longest time ahead that a refused client is told to come back at.
@@ -23,7 +24,7 @@ pub(crate) enum Arrival {
     /// It can start now.
     Start(LineKey, Would),
     /// It may wait.
-    Wait(Waiting),
+    Wait(Waiting, Standing),
     /// It may not.
     Refuse(Refusal),
 }
@@ -54,10 +55,10 @@ impl Line {
         self.queue.leave(place);
         self.left(key);
         match verdict {
-            Ok(_) if enforced => Arrival::Wait(call),
+            Ok((_, standing)) if enforced => Arrival::Wait(call, standing),
             Err(refusal) if enforced => Arrival::Refuse(refusal),
-            Ok(at) if at <= now => Arrival::Start(key, Would::Start),
-            Ok(at) => Arrival::Start(key, Would::Wait(at.since(now))),
+            Ok((at, _)) if at <= now => Arrival::Start(key, Would::Start),
+            Ok((at, _)) => Arrival::Start(key, Would::Wait(at.since(now))),
             Err(refusal) => Arrival::Start(key, Would::Refuse(refusal.rule)),
         }
     }
@@ -94,21 +95,23 @@ impl Line {
         }
     }
 
-    /// Whether a call that stands in the queue by way of trial may stay, and when it could start.
+    /// Whether a call that stands in the queue by way of trial may stay, when it could start, and
+    /// where it stands.
     fn judge(
         &mut self,
         pools: &Pools,
         call: &Waiting,
         outlook: &Outlook,
         now: Moment,
-    ) -> Result<Moment, Refusal> {
+    ) -> Result<(Moment, Standing), Refusal> {
         let key = call.key;
         let before = self.queue.line_len(key) - 1;
         let estimate = self.estimate(pools, key, before, outlook, now);
+        let standing = self.standing(key, &estimate, now);
         let rule = if self.is_full(pools, key) {
             Rule::QueueFull
         } else if estimate.at <= call.latest {
-            return Ok(estimate.at);
+            return Ok((estimate.at, standing));
         } else if estimate.opens > call.latest {
             Rule::VendorThrottled
         } else if estimate.limited > call.latest {
@@ -119,7 +122,7 @@ impl Line {
             Rule::QuotaExhausted
         };
         let hint = self.hint(key.app, estimate.at, now);
-        Err(Refusal::new(rule, hint.since(now)))
+        Err(Refusal { standing: Some(standing), ..Refusal::new(rule, hint.since(now)) })
     }
 
     /// What a call is told whose latest start is over.

@@ -11,6 +11,7 @@ mod people;
 mod pools;
 mod random;
 mod slots;
+mod standing;
 mod steer;
 mod steps;
 mod world;

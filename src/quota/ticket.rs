@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::moment::Moment;
 use super::pools::Paid;
 use super::queue::{Lane, LineKey};
+use super::standing::Standing;
 
 /// The longest pause that a refusal asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -75,11 +76,14 @@ pub struct Refusal {
     pub rule: Rule,
     /// When to come back, from now on: more than zero, at most a minute.
     pub after: Duration,
+    /// Where it stood, if it was refused as it came and would have had to wait.
+    pub standing: Option<Standing>,
 }
 
 impl Refusal {
     pub(crate) fn new(rule: Rule, after: Duration) -> Self {
-        Self { rule, after: after.clamp(Duration::from_millis(1), LONGEST_PAUSE) }
+        let after = after.clamp(Duration::from_millis(1), LONGEST_PAUSE);
+        Self { rule, after, standing: None }
     }
 
     /// The value of `Retry-After`: whole seconds, rounded up, 1 to 60.
@@ -155,8 +159,8 @@ pub struct Place {
 pub enum Verdict {
     /// It may go now.
     Start(Grant),
-    /// It waits there; an [`Event`] says how that ends.
-    Wait(Place),
+    /// It waits there, in that position; an [`Event`] says how the waiting ends.
+    Wait(Place, Standing),
     /// It may not.
     Refused(Refusal),
 }

@@ -1,10 +1,13 @@
 //! What happened to a call step by step: each wait for its turn, each try at the vendor.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::StatusCode;
 
 use crate::clock::Instant;
 use crate::error::Code;
-use crate::quota::Rule;
+use crate::quota::{Refusal, Rule, Standing};
 
 /// Steps of one kind that are kept; the table of attempts allows fewer.
 const STEPS: usize = 16;
@@ -25,6 +28,21 @@ pub struct Wait {
     pub left: Instant,
     /// The rule by which it was refused.
     pub refused: Option<Rule>,
+    /// When it was told to come back, if it was refused.
+    pub retry_after: Option<Duration>,
+    /// Where it stood when it asked, if it could not start at once.
+    pub stood: Option<Stood>,
+    /// Its caller left before its turn came.
+    pub left_early: bool,
+}
+
+/// Where a call stood when it could not start at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stood {
+    /// Who was before it, and what it waited for.
+    pub standing: Standing,
+    /// The name of the pool that it waited for, as callers know it.
+    pub pool: Option<Arc<str>>,
 }
 
 /// One try at the vendor.
@@ -42,6 +60,20 @@ pub struct Try {
     pub code: Option<Code>,
 }
 
+impl Wait {
+    /// A wait that begins now.
+    #[must_use]
+    pub fn begins(entered: Instant, stood: Option<Stood>) -> Self {
+        Self { entered, left: entered, refused: None, retry_after: None, stood, left_early: false }
+    }
+
+    /// It was refused.
+    pub fn refused(&mut self, refusal: &Refusal) {
+        self.refused = Some(refusal.rule);
+        self.retry_after = Some(refusal.after);
+    }
+}
+
 impl Timeline {
     /// The waits, the first one first.
     #[must_use]
@@ -55,7 +87,7 @@ impl Timeline {
         &self.tries
     }
 
-    /// A wait is over.
+    /// A wait is over, however it ended.
     pub fn waited(&mut self, wait: Wait) {
         if self.waits.len() < STEPS {
             self.waits.push(wait);
@@ -112,7 +144,7 @@ mod tests {
         for _ in 0..100 {
             timeline.try_begins(now);
             timeline.try_ends(now, Ok(StatusCode::OK));
-            timeline.waited(Wait { entered: now, left: now, refused: None });
+            timeline.waited(Wait::begins(now, None));
         }
         assert_eq!((timeline.tries().len(), timeline.waits().len()), (STEPS, STEPS));
     }

@@ -13,8 +13,8 @@ use crate::admission::{self, Desk, Pass, whole_seconds};
 use crate::call::{BoxFuture, Call, Reply, Result};
 use crate::clock::{self, Instant};
 use crate::error::{Error, Outcome};
-use crate::quota::feedback;
-use crate::record::Wait;
+use crate::quota::{Refusal, feedback};
+use crate::record::{Record, Wait};
 
 /// Admits calls.
 #[derive(Clone)]
@@ -67,10 +67,54 @@ fn settle(pass: Pass, result: Result, call: &Marker) -> Result {
     }
 }
 
+/// Waits for the right to send `call`; what the waiting was like is in its record, however it ends.
+fn admit(
+    desk: &Desk,
+    call: &Call,
+) -> impl Future<Output = std::result::Result<Pass, Refusal>> + use<> {
+    let entered = Instant::now();
+    let turn = desk.enter(call);
+    let standing = match &turn {
+        Ok(turn) => turn.standing(),
+        Err(refusal) => refusal.standing,
+    };
+    let wait = Wait::begins(entered, desk.stood(call, standing));
+    let mut waiting = Waiting { record: call.record.clone(), wait };
+    waiting.wait.left_early = true;
+    async move {
+        let admitted = match turn {
+            Ok(turn) => turn.come().await,
+            Err(refusal) => Err(refusal),
+        };
+        waiting.wait.left_early = false;
+        if let Err(refusal) = &admitted {
+            waiting.wait.refused(refusal);
+        }
+        admitted
+    }
+}
+
+/// Notes a wait when it ends, also when its caller leaves.
+struct Waiting {
+    record: Arc<Record>,
+    wait: Wait,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let left = Instant::now();
+        let wait = Wait { left, ..self.wait.clone() };
+        self.record.mark(|marks| {
+            marks.queued += left.saturating_duration_since(wait.entered);
+            marks.timeline.waited(wait);
+        });
+    }
+}
+
 /// What is needed of a call after it was handed on.
 struct Marker {
     connection: crate::ids::ConnectionId,
-    record: Arc<crate::record::Record>,
+    record: Arc<Record>,
 }
 
 /// A vendor's 429, or 503 with a time to come back, closes the pool that the call paid; the caller
@@ -121,21 +165,13 @@ where
         let (desk, mut inner) = (self.desk.clone(), self.inner.clone());
         Box::pin(async move {
             let record = call.record.clone();
-            let entered = Instant::now();
-            let admitted = desk.admit(&call).await;
-            let (pass, refused) = match admitted {
-                Ok(pass) => (Ok(pass), None),
-                Err(refusal) => (Err(admission::refused(refusal)), Some(refusal.rule)),
+            let pass = match admit(&desk, &call).await {
+                Ok(pass) => pass,
+                Err(refusal) => {
+                    desk.show(&call.caller, &call.operation, &record);
+                    return Err(admission::refused(refusal));
+                }
             };
-            let left = Instant::now();
-            record.mark(|marks| {
-                marks.queued += left.saturating_duration_since(entered);
-                marks.timeline.waited(Wait { entered, left, refused });
-            });
-            if refused.is_some() {
-                desk.show(&call.caller, &call.operation, &record);
-            }
-            let pass = pass?;
             record.mark(|marks| {
                 marks.lane = Some(pass.lane());
                 marks.would = Some(pass.would());

@@ -13,9 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower::{Layer, Service};
 
-use crate::admission::Desk;
+use crate::admission::{self, Desk};
 use crate::call::{Body, BoxFuture, Call, Reply, Result, StreamBody};
+use crate::clock::Instant;
 use crate::error::{Code, Error};
+use crate::quota::Refusal;
+use crate::record::Wait;
 
 /// What a request body may be.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +101,14 @@ impl IntakeLayer {
         })
     }
 
+    /// `call` is refused unread: what there is to say of its waiting is that there was none.
+    fn refused(&self, call: &Call, refusal: Refusal) -> Error {
+        let mut wait = Wait::begins(Instant::now(), self.desk.stood(call, refusal.standing));
+        wait.refused(&refusal);
+        call.record.mark(|marks| marks.timeline.waited(wait));
+        admission::refused(refusal)
+    }
+
     fn too_large(&self) -> Error {
         let detail = format!("a request body must not exceed {} octets", self.limits.size);
         Error::refused(Code::BodyTooLarge, detail)
@@ -139,7 +150,7 @@ where
         let (rules, mut inner) = (self.rules.clone(), self.inner.clone());
         Box::pin(async move {
             rules.desk.show(&call.caller, &call.operation, &call.record);
-            rules.desk.ask(&call)?;
+            rules.desk.ask(&call).map_err(|refusal| rules.refused(&call, refusal))?;
             if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
                 let (bytes, held) = rules.read(body).await?;
                 call.record.mark(|marks| marks.bytes_in = bytes.len() as u64);

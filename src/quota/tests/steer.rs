@@ -72,10 +72,10 @@ fn each_rule_refuses_by_its_name_and_says_when_to_come_back() {
     assert!(quota.ask(at(10_000), &hasty).is_err());
     assert!(quota.ask(at(56_000), &ticket(0)).is_ok());
     for _ in 0..5 {
-        assert!(matches!(quota.enter(at(56_000), &ticket(0)), Verdict::Wait(_)));
+        assert!(matches!(quota.enter(at(56_000), &ticket(0)), Verdict::Wait(..)));
     }
     assert_eq!(rule(quota.enter(at(56_000), &ticket(0))).0, Rule::QueueFull);
-    assert!(matches!(quota.enter(at(56_000), &ticket(1)), Verdict::Wait(_)));
+    assert!(matches!(quota.enter(at(56_000), &ticket(1)), Verdict::Wait(..)));
     quota.pause(ONE, AppNo(1), true);
     assert_eq!(rule(quota.enter(at(56_000), &ticket(1))).0, Rule::AppPaused);
     assert_eq!(rule(quota.enter(at(56_000), &ticket(77))).0, Rule::AppPaused);
@@ -94,8 +94,8 @@ fn those_refused_together_are_told_different_times() {
 fn a_place_that_was_left_is_nobodys() {
     let mut quota = quota(settings(10), 1);
     take_all(&mut quota, 10, at(0));
-    let Verdict::Wait(first) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
-    let Verdict::Wait(second) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    let Verdict::Wait(first, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    let Verdict::Wait(second, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
     assert!(quota.poll(at(59_000)).is_none());
     assert_eq!(quota.next_wake(at(59_000)), Some(at(60_060)));
     assert!(quota.leave(first));
@@ -112,7 +112,7 @@ fn a_place_that_was_left_is_nobodys() {
 fn a_paused_app_is_sent_away_and_comes_back() {
     let mut quota = quota(settings(10), 1);
     take_all(&mut quota, 10, at(0));
-    let Verdict::Wait(waiting) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    let Verdict::Wait(waiting, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
     quota.pause(ONE, AppNo(0), true);
     match quota.poll(at(59_001)) {
         Some(Event::Refused { place, refusal, .. }) => {
@@ -137,7 +137,7 @@ fn an_apps_own_limit_binds_it_alone() {
     // One is back each 10 s: too late for a wait of 5 s.
     assert_eq!(rule(quota.enter(at(0), &ticket(1))), (Rule::AppLimited, 10));
     let _ = start(&mut quota, 0, at(0));
-    let Verdict::Wait(place) = quota.enter(at(6000), &ticket(1)) else { panic!() };
+    let Verdict::Wait(place, _) = quota.enter(at(6000), &ticket(1)) else { panic!() };
     assert!(quota.poll(at(6000)).is_none());
     assert_eq!(quota.next_wake(at(6000)), Some(at(10_000)));
     assert!(matches!(quota.poll(at(10_000)), Some(Event::Start { place: p, .. }) if p == place));
@@ -201,7 +201,7 @@ fn a_vendors_429_holds_its_pool_and_no_other() {
     quota.settle(grant, Settlement::FirstByteAt(at(100)), at(100));
     assert_eq!(rule(quota.enter(at(100), &lists)), (Rule::VendorThrottled, 20));
     let _ = start(&mut quota, 0, at(100));
-    let Verdict::Wait(_) = quota.enter(at(16_000), &lists) else { panic!() };
+    let Verdict::Wait(..) = quota.enter(at(16_000), &lists) else { panic!() };
     assert!(quota.poll(at(16_000)).is_none());
     assert_eq!(quota.next_wake(at(16_000)), Some(at(20_100)));
     assert!(matches!(quota.poll(at(20_100)), Some(Event::Start { .. })));
@@ -224,7 +224,7 @@ fn connections_of_one_workspace_share_the_named_pools_in_turn() {
     }
     for connection in [0, 0, 0, 1, 1] {
         let verdict = quota.enter(at(59_000), &of(connection));
-        assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
+        assert!(matches!(verdict, Verdict::Wait(..)), "{verdict:?}");
     }
     let mut served = Vec::new();
     while let Some(Event::Start { grant, .. }) = quota.poll(at(60_060)) {
@@ -248,7 +248,7 @@ fn calls_for_a_narrow_pool_leave_the_places_of_others_free() {
         let verdict = quota.enter(at(0), &lists(app));
         match app {
             0..4 => assert!(matches!(verdict, Verdict::Start(_))),
-            4..8 => assert!(matches!(verdict, Verdict::Wait(_))),
+            4..8 => assert!(matches!(verdict, Verdict::Wait(..))),
             _ => assert_eq!(rule(verdict).0, Rule::QueueFull),
         }
     }
@@ -256,7 +256,7 @@ fn calls_for_a_narrow_pool_leave_the_places_of_others_free() {
         let _ = start(&mut quota, 0, at(0));
     }
     for app in 10..13 {
-        assert!(matches!(quota.enter(at(0), &ticket(app)), Verdict::Wait(_)));
+        assert!(matches!(quota.enter(at(0), &ticket(app)), Verdict::Wait(..)));
     }
     assert_eq!(rule(quota.enter(at(0), &ticket(13))).0, Rule::QueueFull);
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::{
     AppNo, AppSettings, ConnectionNo, ConnectionSettings, Event, Grant, Lane, Mode, Moment, Place,
-    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Settlement, Ticket, Verdict,
+    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Settlement, Standing, Ticket, Verdict,
 };
 
 #[derive(Clone, Debug)]
@@ -133,12 +133,25 @@ impl Run {
     fn enters(&mut self, ticket: &Ticket) -> Result<(), TestCaseError> {
         match self.quota.enter(self.now, ticket) {
             Verdict::Start(grant) => self.running.push(grant),
-            Verdict::Wait(place) => {
+            Verdict::Wait(place, standing) => {
+                self.stands(Some(standing))?;
                 prop_assert!(self.places.insert(place), "a place given twice");
                 self.waiting.push((place, ticket.latest));
             }
-            Verdict::Refused(refusal) => prop_assert!((1..=60).contains(&refusal.seconds())),
+            Verdict::Refused(refusal) => {
+                self.stands(refusal.standing)?;
+                prop_assert!((1..=60).contains(&refusal.seconds()));
+            }
         }
+        Ok(())
+    }
+
+    /// Nobody stands behind more than there are.
+    fn stands(&self, standing: Option<Standing>) -> Result<(), TestCaseError> {
+        let Some(standing) = standing else { return Ok(()) };
+        let Standing { ahead, own, apps, .. } = standing;
+        prop_assert!(ahead as usize <= self.waiting.len(), "{standing:?}");
+        prop_assert!(own <= ahead && apps <= ahead && (apps > 0) == (ahead > 0), "{standing:?}");
         Ok(())
     }
 
@@ -199,7 +212,8 @@ impl Run {
             Step::Ask { app, price } => {
                 let ticket = self.ticket(0, app, price, None);
                 let asked = self.quota.ask(self.now, &ticket);
-                prop_assert!(asked.is_ok_and(|()| true) || asked.is_err());
+                let standing = asked.unwrap_or_else(|refusal| refusal.standing);
+                self.stands(standing)?;
             }
             Step::Leave(at) if at < self.waiting.len() => {
                 let (place, _) = self.waiting.swap_remove(at);

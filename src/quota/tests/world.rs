@@ -283,7 +283,7 @@ impl World {
         let call = Queued { app, arrived: self.now, latest, back };
         match self.quota.enter(self.now, &ticket) {
             Verdict::Start(grant) => self.started(&call, grant),
-            Verdict::Wait(place) => {
+            Verdict::Wait(place, _) => {
                 self.queued.insert(place, call);
                 if self.random.chance(self.nature.leave) {
                     let leaves = self.now + Duration::from_secs_f64(self.random.between(0.0, 20.0));

@@ -9,6 +9,7 @@ mod desk;
 mod pass;
 mod plan;
 mod store;
+mod view;
 mod workspace;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ pub(crate) use desk::{refused, whole_seconds};
 pub use pass::{Pass, Throttled};
 pub use plan::{AppPlan, Plan, WorkspacePlan};
 pub use store::{Assume, Store};
+pub use view::{AppView, ConnectionView, Outlook, PoolView, Waiting};
 pub use workspace::Workspace;
 
 use crate::ids::{AppId, ConnectionId};
@@ -67,6 +69,16 @@ impl Admission {
     pub fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {
         let workspaces = self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
         workspaces.values().any(|workspace| workspace.pause(connection, app, paused))
+    }
+
+    /// Who waits for what, on every connection, by their names.
+    #[must_use]
+    pub fn view(&self) -> Vec<ConnectionView> {
+        let workspaces = self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut views: Vec<ConnectionView> =
+            workspaces.iter().flat_map(|(name, workspace)| workspace.view(name)).collect();
+        views.sort_by(|one, other| one.connection.cmp(&other.connection));
+        views
     }
 
     /// True unless every connection still rests because nothing is known of its past.

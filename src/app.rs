@@ -10,10 +10,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::admin::Ops;
+use crate::admin::{Api, Door, Ops};
 use crate::call::StreamBody;
 use crate::config::Config;
 use crate::error::Cause;
+use crate::identity::{Keys, Rights};
 use crate::pipeline::Pipeline;
 use crate::server::{self, Answer, Drain, Limits, RequestBody, Terms};
 use crate::state::State;
@@ -27,9 +28,12 @@ pub struct Gateway {
     pub data: SocketAddr,
     /// Health and metrics.
     pub ops: SocketAddr,
+    /// Operators' questions, if there are keys for it.
+    pub admin: Option<SocketAddr>,
     state: State,
     pipeline: Arc<ArcSwap<Pipeline>>,
     terms: Arc<ArcSwap<Terms>>,
+    operators: Arc<ArcSwap<Keys<Rights>>>,
     fixed: Fixed,
     grace: Duration,
     drain: Drain,
@@ -41,6 +45,7 @@ pub struct Gateway {
 struct Fixed {
     data: SocketAddr,
     ops: SocketAddr,
+    admin: SocketAddr,
     sockets: usize,
 }
 
@@ -87,6 +92,10 @@ impl Gateway {
         let fixed = Fixed::of(&config);
         let data = listen("server.listen", fixed.data).await?;
         let ops = listen("ops.listen", fixed.ops).await?;
+        let admin = match config.admin.is_empty() {
+            true => None,
+            false => Some(listen("admin.listen", fixed.admin).await?),
+        };
         let telemetry = Telemetry { metrics: Arc::default(), access: access.clone() };
         let state = State::new(&config, telemetry).map_err(CannotStart::State)?;
         if config.state_dir().is_none() {
@@ -102,19 +111,29 @@ impl Gateway {
         let plain = Terms { limits: limits(&config), tls: None };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
         let health = Ops::new(state.clone(), access);
-        let accepting = vec![
+        let operators = Arc::new(ArcSwap::new(config.admin.clone()));
+        let mut accepting = vec![
             tokio::spawn(server::serve(data, fixed.sockets, terms.clone(), answer, drain.clone())),
             // Not drained: it says that the gateway drains.
-            tokio::spawn(server::serve(ops, OPS_SOCKETS, plain, health, Drain::default())),
+            tokio::spawn(server::serve(ops, OPS_SOCKETS, plain.clone(), health, Drain::default())),
         ];
         tracing::info!(listener = "data", addr = %data_port, tls = config.tls.is_some(), "listening");
         tracing::info!(listener = "ops", addr = %ops_port, "listening");
+        let admin_port = admin.as_ref().map(address).transpose()?;
+        if let Some((listener, address)) = admin.zip(admin_port) {
+            let api = Api::new(state.clone(), Door::new(address, operators.clone()));
+            let serving = server::serve(listener, OPS_SOCKETS, plain, api, Drain::default());
+            accepting.push(tokio::spawn(serving));
+        }
+        say_admin(admin_port);
         Ok(Self {
             data: data_port,
             ops: ops_port,
+            admin: admin_port,
             state,
             pipeline,
             terms,
+            operators,
             fixed,
             grace: config.settings.server.grace.get(),
             drain,
@@ -134,11 +153,17 @@ impl Gateway {
     /// When it changes what can't change in a running gateway; then nothing is changed.
     pub fn reload(&mut self, config: &Config) -> Result<(), String> {
         if Fixed::of(config) != self.fixed {
-            return Err("server.listen, server.sockets and ops.listen can't change in a running gateway: restart it".into());
+            return Err("server.listen, server.sockets, ops.listen and admin.listen can't change in a running gateway: restart it".into());
+        }
+        if self.admin.is_none() && !config.admin.is_empty() {
+            return Err(
+                "the admin port isn't served yet: restart the gateway for its first key".into()
+            );
         }
         self.state.reconfigure(config);
         self.pipeline.store(Arc::new(Pipeline::build(config, &self.state)));
         self.terms.store(Arc::new(terms(config)));
+        self.operators.store(config.admin.clone());
         self.grace = config.settings.server.grace.get();
         Ok(())
     }
@@ -186,6 +211,18 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, C
     TcpListener::bind(address).await.map_err(|source| CannotStart::Listen { key, address, source })
 }
 
+fn say_admin(address: Option<SocketAddr>) {
+    match address {
+        Some(addr) => tracing::info!(listener = "admin", %addr, "listening"),
+        None => tracing::info!("no [admin] keys: the admin port is not served"),
+    }
+    if address.is_some_and(|address| !address.ip().is_loopback()) {
+        tracing::warn!(
+            "other machines reach the admin port, which speaks plain HTTP: put TLS before it"
+        );
+    }
+}
+
 fn address(listener: &TcpListener) -> Result<SocketAddr, CannotStart> {
     let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
     listener.local_addr().map_err(|source| CannotStart::Listen {
@@ -218,6 +255,7 @@ impl Fixed {
         Self {
             data: settings.server.listen,
             ops: settings.ops.listen,
+            admin: settings.admin.listen,
             sockets: settings.server.sockets,
         }
     }

@@ -7,6 +7,7 @@
 //! | 2 | the command line is wrong |
 //! | 64 | the configuration is wrong |
 
+mod explain;
 mod healthcheck;
 mod keys;
 mod serve;
@@ -60,7 +61,9 @@ enum Command {
     },
     /// Run a simulated Courier.
     Simulate(simulate::Args),
-    /// Make keys for applications.
+    /// Say why a call was slow: what it waited for, and behind whom.
+    Explain(explain::Args),
+    /// Make keys for applications and operators.
     #[command(subcommand)]
     Keys(Keys),
     /// Print what a configuration file may say.
@@ -81,8 +84,11 @@ enum Keys {
     /// Make a key, and print it once with its entry for the configuration.
     New {
         /// The application that will use it.
-        #[arg(long)]
-        app: String,
+        #[arg(long, required_unless_present = "admin")]
+        app: Option<String>,
+        /// For an operator: a key of the admin port.
+        #[arg(long, conflicts_with = "app")]
+        admin: bool,
         /// The public part of the key, a-z and 0-9 [default: random].
         #[arg(long)]
         id: Option<String>,
@@ -105,7 +111,8 @@ pub fn run() -> ExitCode {
         Command::Check { file } => check(&file),
         Command::Demo { r#for, faults } => demo::run(r#for.map(Span::get), faults),
         Command::Simulate(args) => simulate::run(args),
-        Command::Keys(Keys::New { app, id }) => keys::new(&app, id),
+        Command::Explain(args) => explain::run(&args),
+        Command::Keys(Keys::New { app, admin: _, id }) => keys::new(app.as_deref(), id),
         Command::Config(what) => reference(what),
         Command::Usage(args) => usage::run(args),
         Command::Healthcheck { ops } => healthcheck::run(ops),

@@ -4,6 +4,7 @@
 //! the tokens that it refers to. Every problem is reported at once, with line and column. Only
 //! `app`, `state`, `pipeline` and `cli` read it: below them a layer gets the values it needs.
 
+mod admin;
 mod base_url;
 mod cache;
 mod quota;
@@ -16,17 +17,18 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
 
+pub use admin::{Admin, AdminKey, Ops};
 pub use base_url::BaseUrl;
 pub use cache::{Cache, CacheControl};
 pub use reference::{reference, schema};
 pub use settings::{
-    App, AppKey, AppLimit, Connection, Ops, Quota, QuotaMode, Server, Settings, State, StaticShare,
+    App, AppKey, AppLimit, Connection, Quota, QuotaMode, Server, Settings, State, StaticShare,
     Tenant, TlsFiles, Vendor,
 };
 
 use crate::catalog::Catalog;
 use crate::document::{self, Problem};
-use crate::identity::Keys;
+use crate::identity::{Keys, Rights};
 use crate::tokens::Tokens;
 
 /// A configuration that can be run.
@@ -37,6 +39,8 @@ pub struct Config {
     pub catalog: Arc<Catalog>,
     /// The apps, by their keys.
     pub keys: Arc<Keys>,
+    /// The operators' keys.
+    pub admin: Arc<Keys<Rights>>,
     /// The vendor tokens.
     pub tokens: Tokens,
     /// TLS of the data port.

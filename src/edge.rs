@@ -5,6 +5,7 @@
 
 pub mod authenticate;
 pub mod health;
+pub mod me;
 pub mod record;
 pub mod respond;
 pub mod route;

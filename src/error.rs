@@ -44,8 +44,10 @@ codes! {
     MalformedRequest = "malformed-request", BAD_REQUEST, "http_request_error", "The request is malformed";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "http_request_denied", "A valid gateway key is required";
     ScopeMissing = "scope-missing", FORBIDDEN, "http_request_denied", "This app may not do that";
+    OriginRefused = "origin-refused", FORBIDDEN, "http_request_denied", "Not from there";
     AppPaused = "app-paused", FORBIDDEN, "http_request_denied", "The app is paused";
     UnknownOperation = "unknown-operation", NOT_FOUND, "http_request_denied", "No such operation";
+    UnknownCall = "unknown-call", NOT_FOUND, "http_request_denied", "No such call is kept";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "http_request_denied", "The path does not take this method";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "http_request_error", "The request body did not arrive in time";
     KeyInUse = "key-in-use", CONFLICT, "http_request_denied", "The key is another app's";

@@ -1,9 +1,11 @@
 //! Who may call what: apps, their keys and their scopes.
 
 mod keys;
+mod presented;
 mod scopes;
 
-pub use keys::{Digest, Key, Keys, NewKey};
+pub use keys::{Digest, Key, Keys, NewKey, Rights};
+pub use presented::presented;
 pub use scopes::Scopes;
 
 use crate::ids::{AppId, ConnectionId, TenantId};

@@ -138,6 +138,16 @@ impl RandomId {
     }
 }
 
+impl std::str::FromStr for RandomId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let is_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = u128::from_str_radix(text, 16).ok().filter(|_| is_hex);
+        number.map(Self).ok_or("not a call id: use the 32 hex digits of Tollgate-Call-Id")
+    }
+}
+
 impl Default for RandomId {
     fn default() -> Self {
         Self::new()
@@ -181,5 +191,9 @@ mod tests {
         let text = RandomId::new().to_string();
         assert_eq!(text.len(), 32);
         assert!(text.bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_eq!(text.parse::<RandomId>().unwrap().to_string(), text);
+        for bad in ["", "+", &text[1..], &format!("+{}", &text[1..])] {
+            assert!(bad.parse::<RandomId>().is_err(), "{bad}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::call::{Reply, Request, Stage};
 use crate::config::Config;
 use crate::edge::authenticate::AuthenticateLayer;
 use crate::edge::health;
+use crate::edge::me::MeLayer;
 use crate::edge::record::RecordLayer;
 use crate::edge::respond::RespondLayer;
 use crate::edge::route::RouteLayer;
@@ -76,6 +77,8 @@ impl Pipeline {
             .layer(ScreenLayer::new(state.instance().clone(), server.target_size.get()))
             // the key becomes a caller; every credential of the client ends here
             .layer(AuthenticateLayer::new(config.keys.clone()))
+            // what an app asks about itself is no operation: it ends here
+            .layer(MeLayer::new(config.keys.clone(), state.desk(), state.calls().clone()))
             // raw path and method become an operation, the request becomes a call
             .layer(RouteLayer::new(config.catalog.clone(), server.deadline.get()))
             .service(seam);

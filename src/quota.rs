@@ -62,7 +62,7 @@ pub use standing::{Bound, Standing};
 pub use ticket::{
     AppNo, ConnectionNo, Event, Grant, Place, PriceNo, Refusal, Room, Rule, Ticket, Verdict, Would,
 };
-pub use view::{AppGauge, Gauge};
+pub use view::{AppGauge, Gauge, Prospect};
 
 use judge::Arrival;
 use line::Line;

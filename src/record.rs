@@ -77,6 +77,8 @@ pub struct Marks {
     pub outcome: Option<Outcome>,
     /// Tries at the vendor.
     pub attempts: u32,
+    /// When the request was there as a whole, its body included.
+    pub read_at: Option<Instant>,
     /// When the last attempt was handed to a socket.
     pub sent_at: Option<Instant>,
     /// When the last attempt's answer head came.

@@ -24,6 +24,7 @@ use crate::stage::breaker::Breaker;
 use crate::stage::idempotency::Keys;
 use crate::stage::retry::Book;
 use crate::stage::upstream::{Dial, Dialer, Host, HostLimits};
+use crate::telemetry::explain::Calls;
 use crate::telemetry::usage::Usage;
 use crate::telemetry::{Both, Telemetry};
 
@@ -37,6 +38,7 @@ struct Inner {
     telemetry: Arc<Telemetry>,
     usage: Option<Arc<Usage>>,
     observer: Arc<dyn Observer>,
+    calls: Arc<Calls>,
     ready: AtomicBool,
     uploads: Arc<Semaphore>,
     admission: Admission,
@@ -100,19 +102,23 @@ impl State {
         let store = config.state_dir().map(open).transpose()?;
         let admission = Admission::new(store);
         let telemetry = Arc::new(telemetry);
+        let calls = Arc::new(Calls::default());
+        calls.resize(config.settings.admin.calls);
+        let told = Arc::new(Both(telemetry.clone(), calls.clone()));
         let usage = config.state_dir().map(|dir| Usage::open(&dir)).transpose()?;
         let observer: Arc<dyn Observer> = match &usage {
             Some(usage) => {
                 usage.keep();
-                Arc::new(Both(telemetry.clone(), usage.clone()))
+                Arc::new(Both(told, usage.clone()))
             }
-            None => telemetry.clone(),
+            None => told,
         };
         let uploads_total = config.settings.server.uploads_total.get();
         Ok(Self(Arc::new(Inner {
             instance: RandomId::new().to_string().into(),
             flights: Flights::new(),
             usage,
+            calls,
             observer,
             telemetry,
             ready: AtomicBool::new(true),
@@ -136,6 +142,7 @@ impl State {
     /// Takes over what a reload may change. Call it before the new pipeline is built.
     pub fn reconfigure(&self, config: &Config) {
         self.0.desk.store(Arc::new(self.0.admission.desk(plan::plan(config))));
+        self.0.calls.resize(config.settings.admin.calls);
         let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
         let total = config.settings.server.uploads_total.get();
         if total > vendor.uploads_total {
@@ -209,6 +216,12 @@ impl State {
     #[must_use]
     pub fn metrics(&self) -> &Arc<crate::telemetry::metrics::Metrics> {
         &self.0.telemetry.metrics
+    }
+
+    /// The last calls, to be explained.
+    #[must_use]
+    pub fn calls(&self) -> &Arc<Calls> {
+        &self.0.calls
     }
 
     /// Where calls stand in the quotas.

@@ -297,6 +297,39 @@ fn a_new_key_is_printed_with_the_entry_that_accepts_it() {
 }
 
 #[test]
+fn a_key_for_the_admin_port_is_printed_with_the_entry_that_accepts_it() {
+    let (code, text) = tollgate(&["keys", "new", "--admin", "--id", "ops"]);
+    assert_eq!(code, Some(0), "{text}");
+    let entry = text.lines().find(|line| line.trim_start().starts_with("keys = ")).unwrap();
+    let whole = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    let config = Config::parse(&format!("[admin]\n{entry}\n{whole}")).unwrap();
+    let key = text.lines().find_map(|line| line.trim().strip_prefix("tg_ops_")).unwrap();
+    let key = format!("tg_ops_{key}");
+    assert!(config.admin.find(key.as_bytes(), std::time::SystemTime::UNIX_EPOCH).is_some());
+    assert_eq!(tollgate(&["keys", "new"]).0, Some(2));
+    assert_eq!(tollgate(&["keys", "new", "--admin", "--app", "billing"]).0, Some(2));
+}
+
+#[test]
+fn an_admin_port_is_checked_like_all_else() {
+    let whole = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    let admin = |table: &str| format!("[admin]\n{table}\n{whole}");
+    let key = |id: &str, rest: &str| format!("{{ id = \"{id}\", sha256 = \"{KEY}\"{rest} }}");
+    let taken = admin(&format!("keys = [{}, {}]", key("k1", ""), key("o", "")));
+    refused(&taken, "line 2, column 11: key id 'k1' is taken");
+    let twice = admin(&format!("keys = [{}, {}]", key("o", ""), key("o", "")));
+    refused(&twice, "key id 'o' is taken");
+    let same = format!("listen = \"0.0.0.0:9090\"\nkeys = [{}]", key("o", ""));
+    refused(&admin(&same), "ops.listen and admin.listen are both 0.0.0.0:9090");
+    assert_eq!(problems(&admin("listen = \"0.0.0.0:9090\"")), Vec::<String>::new(), "not served");
+    refused(
+        &admin(&format!("keys = [{}]", key("o", ", rights = \"write\""))),
+        "`read` or `change`",
+    );
+    refused(&admin("calls = 100001"), "line 2, column 1: admin.calls must be at most 100000");
+}
+
+#[test]
 fn the_command_line_prints_schema_and_reference() {
     assert_eq!(
         tollgate(&["config", "reference"]).1,

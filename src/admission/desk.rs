@@ -9,6 +9,7 @@ use http::HeaderValue;
 
 use super::pass::Pass;
 use super::plan::WorkspacePlan;
+use super::view::Outlook;
 use super::workspace::{Entry, Workspace};
 use crate::call::{Call, Caller};
 use crate::catalog::{CONNECTION_POOL, Lane, Operation};
@@ -139,6 +140,15 @@ impl Desk {
             known.map(|(_, name)| name.clone())
         });
         Some(Stood { standing, pool })
+    }
+
+    /// What `app` could do now on a connection; `None` if it is not one of its own.
+    #[must_use]
+    pub fn outlook(&self, connection: &ConnectionId, app: &AppId) -> Option<Outlook> {
+        let seat = self.connections.get(connection)?;
+        let known = self.apps.get(&(connection.clone(), app.clone()))?;
+        let prospect = seat.workspace.prospect(seat.number, known.number)?;
+        Some(Outlook::of(connection, app, &prospect))
     }
 
     /// Notes for the caller what its app may do now, under the quotas that the operation pays.

@@ -15,7 +15,8 @@ use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
     AppNo, ConnectionNo, ConnectionSettings, Event, Grant, Moment, Past, Place, PoolId,
-    PoolSettings, PriceSettings, Quota, Refusal, Room, Settlement, Standing, Ticket, Verdict,
+    PoolSettings, PriceNo, PriceSettings, Prospect, Quota, Refusal, Room, Settlement, Standing,
+    Ticket, Verdict,
 };
 
 /// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
@@ -38,10 +39,12 @@ pub struct Workspace {
     clock: Mutex<Option<AbortHandle>>,
 }
 
-struct Core {
-    quota: Quota,
+pub(super) struct Core {
+    pub(super) quota: Quota,
     waiting: HashMap<Place, oneshot::Sender<Ending>>,
-    apps: HashMap<(ConnectionId, AppId), AppNo>,
+    pub(super) apps: HashMap<(ConnectionId, AppId), AppNo>,
+    /// What the usual call pays.
+    pub(super) plain: PriceNo,
     journal: Option<Journal>,
     /// When the clock task looks next.
     planned: Moment,
@@ -106,6 +109,7 @@ impl Workspace {
             quota,
             waiting: HashMap::new(),
             apps: HashMap::new(),
+            plain: plain(&plan.prices),
             journal,
             planned: Moment::NEVER,
             unknown_until,
@@ -201,6 +205,16 @@ impl Workspace {
         })
     }
 
+    /// What a call of an app would meet now.
+    pub(super) fn prospect(&self, connection: ConnectionNo, app: AppNo) -> Option<Prospect> {
+        self.with(|core, now| core.quota.prospect(connection, app, core.plain, now))
+    }
+
+    /// Looks at all of it; `see` gets the connections by their numbers, too.
+    pub(super) fn look<T>(&self, see: impl FnOnce(&mut Core, &[ConnectionId], Moment) -> T) -> T {
+        self.with(|core, now| see(core, &self.shape.connections, now))
+    }
+
     /// How long the vendor usually takes to the first byte.
     pub(super) fn usual_answer(&self, connection: ConnectionNo) -> Duration {
         self.core().quota.usual_answer(connection)
@@ -262,6 +276,13 @@ impl Workspace {
         let latest = Instant::now() + NOTHING_TO_DO;
         self.base.checked_add(planned).map_or(latest, |at| at.min(latest))
     }
+}
+
+/// The price of one slot of the connection's own pool and none of any other, or the next thing to it.
+fn plain(prices: &[PriceSettings]) -> PriceNo {
+    let usual = |(_, price): &(u16, &PriceSettings)| (price.named.len(), price.connection == 0);
+    let number = (0..).zip(prices).min_by_key(usual).map_or(0, |(number, _)| number);
+    PriceNo(number)
 }
 
 /// `instant` on the quota's clock, which began [`BEFORE`] the `base`.

@@ -6,9 +6,9 @@ use crate::identity::NewKey;
 use crate::ids::{AppId, KeyId, RandomId};
 use crate::terminal::{complain, say};
 
-/// Prints a new key and its entry for the configuration.
-pub(super) fn new(app: &str, id: Option<String>) -> ExitCode {
-    let app = match app.parse::<AppId>() {
+/// Prints a new key and its entry for the configuration: of `app`, or of an operator.
+pub(super) fn new(app: Option<&str>, id: Option<String>) -> ExitCode {
+    let app = match app.map(str::parse::<AppId>).transpose() {
         Ok(app) => app,
         Err(message) => return usage("--app", &message),
     };
@@ -18,9 +18,13 @@ pub(super) fn new(app: &str, id: Option<String>) -> ExitCode {
         Err(message) => return usage("--id", message),
     };
     let key = NewKey::generate(&id);
-    say(&format!("The key for '{app}', shown this once:\n\n  {}\n", key.text));
+    let (whose, place, rights) = match app {
+        Some(app) => (format!("'{app}'"), "the app", ""),
+        None => ("the admin port".to_owned(), "[admin]", ", rights = \"read\""),
+    };
+    say(&format!("The key for {whose}, shown this once:\n\n  {}\n", key.text));
     say(&format!(
-        "Its entry in the configuration, under the app:\n\n  keys = [{{ id = \"{}\", sha256 = \"{}\" }}]",
+        "Its entry in the configuration, under {place}:\n\n  keys = [{{ id = \"{}\", sha256 = \"{}\"{rights} }}]",
         id.as_str(),
         key.sha256
     ));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Cache, Ops, Server, Settings, Vendor};
+use super::{Admin, Cache, Ops, Server, Settings, Vendor};
 use crate::catalog::{Access, Catalog};
 use crate::telemetry::logs::Wanted as Logs;
 use crate::telemetry::usage::book::Counts;
@@ -18,6 +18,7 @@ pub fn schema() -> Value {
     let defaults = [
         ("server", serde_json::to_value(Server::default())),
         ("ops", serde_json::to_value(Ops::default())),
+        ("admin", serde_json::to_value(Admin::default())),
         ("vendor", serde_json::to_value(Vendor::default())),
         ("cache", serde_json::to_value(Cache::default())),
         ("logs", serde_json::to_value(Logs::default())),

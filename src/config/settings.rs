@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::admin::{Admin, Ops};
 use super::base_url::BaseUrl;
 use super::cache::{Cache, CacheControl};
 use crate::admission::Assume;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub server: Server,
     /// The port for health checks and metrics. It changes nothing and needs no key.
     pub ops: Ops,
+    /// The port for operators' questions: who waits behind whom, and why a call was slow.
+    pub admin: Admin,
     /// The Courier API, or what stands in its place.
     pub vendor: Vendor,
     /// The quota of each connection, unless it says otherwise.
@@ -116,20 +119,6 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// The private key of the leaf.
     pub key: PathBuf,
-}
-
-/// The operations port.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Ops {
-    /// Address and port; port 0 takes a free one, which the log names.
-    pub listen: SocketAddr,
-}
-
-impl Default for Ops {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 9090)) }
-    }
 }
 
 /// How the vendor is reached.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::admin::MOST_CALLS;
 use super::{App, BaseUrl, Config, Settings, Tenant};
 use crate::catalog::Catalog;
 use crate::document::{Document, Problem, Step};
-use crate::identity::{self, Key, Keys, Scopes};
-use crate::ids::{ConnectionId, TenantId, WorkspaceId};
+use crate::identity::{self, Key, Keys, Rights, Scopes};
+use crate::ids::{ConnectionId, KeyId, TenantId, WorkspaceId};
 use crate::tls;
 use crate::tokens::Tokens;
 
@@ -20,6 +21,7 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
     check.cache(&catalog);
     let tokens = check.connections();
     let keys = check.apps(&catalog);
+    let admin = check.admin(&keys);
     let settings = &document.value;
     let tls = settings.server.tls.as_ref().and_then(|files| {
         let built = tls::server(&files.cert, &files.key);
@@ -34,6 +36,7 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
             settings: document.value,
             catalog: Arc::new(catalog),
             keys: Arc::new(keys),
+            admin: Arc::new(admin),
             tokens,
             tls,
             vendor_tls,
@@ -49,6 +52,10 @@ struct Check<'a> {
 
 fn key(names: &[&'static str]) -> Vec<Step> {
     names.iter().map(|name| Step::Key(name)).collect()
+}
+
+fn taken(id: &KeyId) -> String {
+    format!("key id '{}' is taken: it must be unique in the file", id.as_str())
 }
 
 /// The path of the entry `at` of `list` in tenant `tenant`, and below it.
@@ -116,12 +123,16 @@ impl<'a> Check<'a> {
     }
 
     fn listeners(&mut self) {
-        let (data, ops) = (self.settings().server.listen, self.settings().ops.listen);
-        if data == ops && data.port() != 0 {
-            self.refuse(
-                &key(&["ops", "listen"]),
-                format!("server.listen and ops.listen are both {data}"),
-            );
+        let Settings { server, ops, admin, .. } = self.settings();
+        let served = (!admin.keys.is_empty()).then_some(("admin", admin.listen));
+        let mut taken = vec![("server", server.listen)];
+        for (table, address) in std::iter::once(("ops", ops.listen)).chain(served) {
+            let twin = taken.iter().find(|(_, other)| *other == address && address.port() != 0);
+            if let Some((other, _)) = twin {
+                let message = format!("{other}.listen and {table}.listen are both {address}");
+                self.refuse(&key(&[table, "listen"]), message);
+            }
+            taken.push((table, address));
         }
         if self.settings().tenant.is_empty() {
             self.refuse(
@@ -261,6 +272,29 @@ impl<'a> Check<'a> {
         keys
     }
 
+    /// The operators' keys; no key is both an app's and an operator's.
+    fn admin(&mut self, apps: &Keys) -> Keys<Rights> {
+        let mut keys = Keys::default();
+        let admin = &self.settings().admin;
+        if admin.calls > MOST_CALLS {
+            let message = format!("admin.calls must be at most {MOST_CALLS}: 0.5 KiB each, twice");
+            self.refuse(&key(&["admin", "calls"]), message);
+        }
+        for (at, entry) in admin.keys.iter().enumerate() {
+            let key = Key {
+                id: entry.id.clone(),
+                sha256: entry.sha256.clone(),
+                expires: entry.expires.map(|end| end.0),
+            };
+            if apps.knows(&entry.id) || !keys.add(key, entry.rights) {
+                let path =
+                    [Step::Key("admin"), Step::Key("keys"), Step::Index(at), Step::Key("id")];
+                self.refuse(&path, taken(&entry.id));
+            }
+        }
+        keys
+    }
+
     fn scopes(&mut self, path: &[Step], app: &App, catalog: &Catalog) -> Scopes {
         Scopes::parse(&app.scopes, catalog).unwrap_or_else(|wrong| {
             for (at, message) in wrong {
@@ -319,10 +353,7 @@ impl<'a> Check<'a> {
             );
             if !added {
                 let place = [path, &[Step::Index(at), Step::Key("id")]].concat();
-                self.refuse(
-                    &place,
-                    format!("key id '{}' is taken: it must be unique in the file", key.id.as_str()),
-                );
+                self.refuse(&place, taken(&key.id));
             }
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 use tower::{Layer, Service};
 
 use super::{Authenticated, Opened};
@@ -19,7 +19,7 @@ use crate::call::Reply;
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::headers;
-use crate::identity::Keys;
+use crate::identity::{Keys, presented};
 
 /// Authenticates requests by their gateway key.
 #[derive(Clone)]
@@ -74,28 +74,6 @@ impl<S> Authenticate<S> {
     }
 }
 
-/// The key that `headers` present, if they present one in an accepted form.
-fn presented(headers: &HeaderMap) -> Option<&[u8]> {
-    let only = |name: &str| {
-        let mut values = headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (Some(value), None) => Ok(Some(value.as_bytes())),
-            (None, _) => Ok(None),
-            _ => Err(()),
-        }
-    };
-    if let Some(key) = only("x-api-key").ok()? {
-        return Some(key);
-    }
-    let value = only("authorization").ok()??;
-    match value.get(..7) {
-        Some(scheme) if scheme.eq_ignore_ascii_case(b"bearer ") => {
-            Some(value[7..].trim_ascii_start())
-        }
-        _ => Some(value),
-    }
-}
-
 fn unauthenticated() -> Error {
     let detail = "send a gateway key as 'x-api-key: tg_…' or 'Authorization: Bearer tg_…'";
     Error::refused(Code::Unauthenticated, detail).with_header(
@@ -120,44 +98,6 @@ where
         match self.authenticate(opened) {
             Ok(authenticated) => Either::Left(self.inner.call(authenticated)),
             Err(error) => Either::Right(ready(Err(error))),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn find(fields: &[(&'static str, &'static str)]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        presented(&headers).map(|key| String::from_utf8_lossy(key).into_owned())
-    }
-
-    #[test]
-    fn a_key_comes_in_one_of_three_forms() {
-        for fields in [
-            &[("x-api-key", "tg_a_b")][..],
-            &[("x-api-key", "tg_a_b"), ("authorization", "Bearer other")],
-            &[("authorization", "Bearer tg_a_b")],
-            &[("authorization", "bearer  tg_a_b")],
-            &[("authorization", "tg_a_b")],
-        ] {
-            assert_eq!(find(fields).as_deref(), Some("tg_a_b"), "{fields:?}");
-        }
-    }
-
-    #[test]
-    fn none_and_several_are_no_key() {
-        for fields in [
-            &[][..],
-            &[("x-api-key", "tg_a_b"), ("x-api-key", "tg_a_b")],
-            &[("authorization", "tg_a_b"), ("authorization", "tg_a_b")],
-            &[("cookie", "tg_a_b")],
-        ] {
-            assert_eq!(find(fields), None, "{fields:?}");
         }
     }
 }

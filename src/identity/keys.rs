@@ -45,10 +45,23 @@ pub struct NewKey {
     pub sha256: Digest,
 }
 
-/// Every live key, by id.
-#[derive(Debug, Default)]
-pub struct Keys {
-    by_id: HashMap<KeyId, (Key, Arc<App>)>,
+/// Every live key, by id, with whose it is or what it may.
+#[derive(Debug)]
+pub struct Keys<T = Arc<App>> {
+    by_id: HashMap<KeyId, (Key, T)>,
+}
+
+/// What the key of an operator may.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Rights {
+    /// Ask.
+    #[default]
+    Read,
+    /// Ask and change.
+    Change,
 }
 
 // === impl Digest ===
@@ -109,25 +122,49 @@ impl NewKey {
 
 // === impl Keys ===
 
-impl Keys {
-    /// Adds a key of `app`. False when the id is taken.
-    pub fn add(&mut self, key: Key, app: Arc<App>) -> bool {
-        let free = !self.by_id.contains_key(&key.id);
+impl<T> Default for Keys<T> {
+    fn default() -> Self {
+        Self { by_id: HashMap::new() }
+    }
+}
+
+impl<T> Keys<T> {
+    /// Adds a key of `holder`. False when the id is taken.
+    pub fn add(&mut self, key: Key, holder: T) -> bool {
+        let free = !self.knows(&key.id);
         if free {
-            self.by_id.insert(key.id.clone(), (key, app));
+            self.by_id.insert(key.id.clone(), (key, holder));
         }
         free
     }
 
-    /// The app whose live key `presented` is.
+    /// True when there is a key of that id.
     #[must_use]
-    pub fn find(&self, presented: &[u8], now: SystemTime) -> Option<(&Arc<App>, &KeyId)> {
+    pub fn knows(&self, id: &KeyId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// True when there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// When the key of that id ends, if it does.
+    #[must_use]
+    pub fn expiry(&self, id: &KeyId) -> Option<SystemTime> {
+        self.by_id.get(id)?.0.expires
+    }
+
+    /// The holder whose live key `presented` is.
+    #[must_use]
+    pub fn find(&self, presented: &[u8], now: SystemTime) -> Option<(&T, &KeyId)> {
         let id = public_id(presented)?;
         let digest = Digest::of(presented);
-        let (key, app) = self.by_id.get(id)?;
+        let (key, holder) = self.by_id.get(id)?;
         let same: bool = digest.0.ct_eq(&key.sha256.0).into();
         let live = key.expires.is_none_or(|end| now < end);
-        (same && live).then_some((app, &key.id))
+        (same && live).then_some((holder, &key.id))
     }
 }
 

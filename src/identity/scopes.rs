@@ -52,10 +52,28 @@ impl Scopes {
         })
     }
 
+    /// The words that the configuration has.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+
     /// True when paths outside the catalogue may be called.
     #[must_use]
     pub fn allow_unlisted(&self) -> bool {
         self.0.contains(&Scope::Unlisted)
+    }
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, read_only) = match self {
+            Self::All { read_only } => ("*", *read_only),
+            Self::Group { name, read_only } => (name.as_str(), *read_only),
+            Self::Operation(id) => (id.as_str(), false),
+            Self::Unlisted => ("unlisted", false),
+        };
+        write!(f, "{name}{}", if read_only { ".read" } else { "" })
     }
 }
 

@@ -111,7 +111,10 @@ impl Line {
         let kept = whole(others.ceil()).saturating_add(mine - cost);
         let left_over = self.ripe(pools, self.main, kept.max(ahead) + cost - 1, now);
         let by_share = own.min(left_over);
-        if by_share > at { (by_share, Bound::Share) } else { slot }
+        // Below its target it gets the next slot, though the estimate counts in whole ones.
+        let has_its_share = claim.held + f64::from(before * cost) >= claim.target - EPSILON;
+        let bound = if by_share > at && has_its_share { Bound::Share } else { slot.1 };
+        (at.max(by_share), bound)
     }
 
     /// When the own pool and the bulk rules have room for a bulk call.

@@ -20,6 +20,17 @@ pub enum Mode {
     Shadow,
 }
 
+impl Mode {
+    /// The word in configurations and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
 /// What is known of the calls before this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Past {

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use super::Quota;
+use super::app::AppSettings;
 use super::line::Line;
 use super::moment::Moment;
 use super::pools::{PoolId, Pools};
 use super::queue::Lane;
+use super::settings::Mode;
 use super::slots::SlotState;
-use super::ticket::{AppNo, ConnectionNo, Grant, Room};
+use super::standing::Standing;
+use super::ticket::{AppNo, ConnectionNo, Grant, PriceNo, Refusal, Room, Ticket};
 
 /// The figures of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +37,70 @@ pub struct AppGauge {
     pub held: u32,
 }
 
+/// What a call of an app would meet now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prospect {
+    /// The app, as the operator describes it.
+    pub settings: AppSettings,
+    /// An operator has paused it.
+    pub paused: bool,
+    /// Its calls that wait, in both lanes.
+    pub waiting: u32,
+    /// Slots of the connection's pool that it uses or that rest for it.
+    pub held: u32,
+    /// Calls per window of the connection's pool.
+    pub calls: u32,
+    /// The window.
+    pub window: Duration,
+    /// What it could start at once.
+    pub room: Room,
+    /// A call that came now: `None` if it could start, where it would stand, or why not.
+    pub start: Result<Option<Standing>, Refusal>,
+}
+
 impl Quota {
+    /// What a call of that price would meet now. Whoever is refused later is told the same time as if
+    /// nobody had looked.
+    pub fn prospect(
+        &mut self,
+        connection: ConnectionNo,
+        app: AppNo,
+        price: PriceNo,
+        now: Moment,
+    ) -> Option<Prospect> {
+        let main = self.own_pool(connection)?;
+        let room = self.room(connection, app, main, now)?;
+        let hint = self.line(connection)?.app(app.0)?.hint;
+        let latest = Moment::NEVER;
+        let start = self.ask(now, &Ticket { connection, app, price, bulk: false, latest });
+        let slots = &self.pools.get(main)?.slots;
+        let (calls, window) = (slots.limit(), slots.rest().window);
+        let app = self.line_mut(connection)?.apps.get_mut(app.0 as usize)?;
+        app.hint = hint;
+        Some(Prospect {
+            settings: app.settings.clone(),
+            paused: app.paused,
+            waiting: app.lanes.iter().map(|lane| lane.waiting).sum(),
+            held: app.lanes.iter().map(|lane| lane.held).sum(),
+            calls,
+            window,
+            room,
+            start,
+        })
+    }
+
+    /// Whether the pool is some connection's own.
+    #[must_use]
+    pub fn is_own_pool(&self, pool: PoolId) -> bool {
+        self.owners.get(usize::from(pool.0)).is_some_and(Option::is_some)
+    }
+
+    /// Whether calls are held back on a connection.
+    #[must_use]
+    pub fn mode(&self, connection: ConnectionNo) -> Mode {
+        self.line(connection).map_or_else(Mode::default, |line| line.settings.mode)
+    }
+
     /// Calls of a lane that wait on a connection.
     #[must_use]
     pub fn waiting(&self, connection: ConnectionNo, lane: Lane) -> u32 {

@@ -32,6 +32,8 @@ pub struct Wait {
     pub retry_after: Option<Duration>,
     /// Where it stood when it asked, if it could not start at once.
     pub stood: Option<Stood>,
+    /// It had a place in the queue; else it was let in or refused as it came.
+    pub queued: bool,
     /// Its caller left before its turn came.
     pub left_early: bool,
 }
@@ -64,7 +66,15 @@ impl Wait {
     /// A wait that begins now.
     #[must_use]
     pub fn begins(entered: Instant, stood: Option<Stood>) -> Self {
-        Self { entered, left: entered, refused: None, retry_after: None, stood, left_early: false }
+        Self {
+            entered,
+            left: entered,
+            refused: None,
+            retry_after: None,
+            stood,
+            queued: false,
+            left_early: false,
+        }
     }
 
     /// It was refused.
@@ -106,6 +116,12 @@ impl Timeline {
         if let Some(last) = self.running() {
             last.sent = sent;
         }
+    }
+
+    /// The try was handed to a socket at `sent`.
+    #[cfg(test)]
+    pub(crate) fn try_sent_at(&mut self, sent: Instant) {
+        self.try_sent(Some(sent));
     }
 
     /// How the try ended.

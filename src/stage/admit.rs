@@ -80,6 +80,7 @@ fn admit(
     };
     let wait = Wait::begins(entered, desk.stood(call, standing));
     let mut waiting = Waiting { record: call.record.clone(), wait };
+    waiting.wait.queued = turn.is_ok() && standing.is_some();
     waiting.wait.left_early = true;
     async move {
         let admitted = match turn {

@@ -153,7 +153,11 @@ where
             rules.desk.ask(&call).map_err(|refusal| rules.refused(&call, refusal))?;
             if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
                 let (bytes, held) = rules.read(body).await?;
-                call.record.mark(|marks| marks.bytes_in = bytes.len() as u64);
+                let read_at = Some(Instant::now());
+                call.record.mark(|marks| {
+                    marks.bytes_in = bytes.len() as u64;
+                    marks.read_at = read_at;
+                });
                 if !bytes.is_empty() {
                     call.body = Body::Buffered(bytes, Some(Arc::new(held)));
                 }

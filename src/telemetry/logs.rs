@@ -24,6 +24,7 @@ use crate::record::{Marks, Record};
 pub use form::Format;
 use form::{Form, Lines};
 pub use levels::{Level, Target};
+pub(super) use line::method;
 
 /// Lines that wait for the writer thread.
 const LINES_WAITING: usize = 16_384;

@@ -1,12 +1,13 @@
 //! The gateway as a whole: the real stack, in process or on sockets, before the simulated Courier.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod admin;
 mod cache;
 mod callers;
 mod clients;
 mod copies;
 mod endurance;
-
+mod explain;
 mod footprint;
 mod fresh;
 mod keys;

@@ -123,7 +123,7 @@ fn short(time: Duration) -> String {
 }
 
 /// A client may send any word as its method: only the known ones are repeated.
-fn method(method: &http::Method) -> &str {
+pub(in crate::telemetry) fn method(method: &http::Method) -> &str {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     if known.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
 }

@@ -1,0 +1,200 @@
+//! What can be seen of the quotas: for operators who is waiting behind whom, for an app what it could
+//! do now. Looking changes nothing and costs no call.
+
+use serde::Serialize;
+use std::time::Duration;
+
+use super::workspace::{Core, Workspace};
+use crate::ids::{AppId, ConnectionId};
+use crate::quota::{ConnectionNo, Lane, Moment, PoolId, Prospect};
+
+/// A connection, as operators see it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ConnectionView {
+    /// Its name.
+    pub connection: String,
+    /// Whose writes it sees; connections of one workspace share the named pools.
+    pub workspace: String,
+    /// `enforce`, or `shadow` if calls are only watched.
+    pub mode: &'static str,
+    /// Its own pool first, then the named ones.
+    pub pools: Vec<PoolView>,
+    /// Calls that wait in each lane.
+    pub waiting: Waiting,
+    /// Its apps, those with most waiting calls first.
+    pub apps: Vec<AppView>,
+}
+
+/// The slots of a pool.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PoolView {
+    /// `connection`, or the name in the catalogue.
+    pub pool: String,
+    /// Calls in any window.
+    pub calls: u32,
+    /// The window.
+    pub window_ms: u64,
+    /// Slots that could be taken.
+    pub free: u32,
+    /// Slots whose call runs.
+    pub in_use: u32,
+    /// Slots that rest.
+    pub resting: u32,
+    /// For how long the vendor has closed it.
+    pub closed_ms: u64,
+}
+
+/// Calls that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// Where somebody is waiting for the answer.
+    pub interactive: u32,
+    /// Where nobody is.
+    pub bulk: u32,
+}
+
+/// An app on one connection: what it has, and what a call of it would meet now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AppView {
+    /// Its name.
+    pub app: String,
+    /// The lane of its calls.
+    pub lane: &'static str,
+    /// Its part when apps want more than there is.
+    pub weight: u32,
+    /// An operator has paused it.
+    pub paused: bool,
+    /// Its calls that wait.
+    pub waiting: u32,
+    /// Slots of the connection's pool that it uses or that rest for it.
+    pub held: u32,
+    /// Calls that it could start at once.
+    pub room: u32,
+    /// How long a call that came now should wait; none if it would be refused.
+    pub wait_ms: Option<u64>,
+    /// Calls that would be before it.
+    pub ahead: u32,
+    /// What it would wait for.
+    pub bound: Option<&'static str>,
+    /// Why it would be refused.
+    pub refused: Option<&'static str>,
+    /// When it would be told to come back.
+    pub retry_after_ms: Option<u64>,
+}
+
+/// What an app sees of one of its connections.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outlook {
+    /// The connection.
+    pub connection: String,
+    /// Calls in any window, of all apps together.
+    pub calls: u32,
+    /// The window.
+    pub window_ms: u64,
+    /// Until one more slot is free.
+    pub next_slot_ms: u64,
+    /// The app itself.
+    #[serde(flatten)]
+    pub app: AppView,
+}
+
+/// Whole milliseconds, rounded up: a client that comes back then is not too early.
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+impl AppView {
+    fn of(app: &AppId, prospect: &Prospect) -> Self {
+        let standing = prospect.start.unwrap_or_else(|refusal| refusal.standing);
+        let refusal = prospect.start.err();
+        let wait = prospect.start.ok().map(|at| at.map_or(0, |standing| ms(standing.expected)));
+        Self {
+            app: app.to_string(),
+            lane: prospect.settings.lane.as_str(),
+            weight: prospect.settings.weight.max(1),
+            paused: prospect.paused,
+            waiting: prospect.waiting,
+            held: prospect.held,
+            room: prospect.room.calls,
+            wait_ms: wait,
+            ahead: standing.map_or(0, |standing| standing.ahead),
+            bound: standing.map(|standing| standing.bound.as_str()),
+            refused: refusal.map(|refusal| refusal.rule.code()),
+            retry_after_ms: refusal.map(|refusal| refusal.millis()),
+        }
+    }
+}
+
+impl Outlook {
+    pub(super) fn of(connection: &ConnectionId, app: &AppId, prospect: &Prospect) -> Self {
+        Self {
+            connection: connection.to_string(),
+            calls: prospect.calls,
+            window_ms: ms(prospect.window),
+            next_slot_ms: ms(prospect.room.next),
+            app: AppView::of(app, prospect),
+        }
+    }
+}
+
+impl Workspace {
+    /// Its connections, as operators see them.
+    pub(super) fn view(&self, name: &str) -> Vec<ConnectionView> {
+        self.look(|core, connections, now| {
+            let numbered = (0..).map(ConnectionNo).zip(connections);
+            numbered.map(|(number, id)| core.connection(name, number, id, now)).collect()
+        })
+    }
+}
+
+impl Core {
+    fn connection(
+        &mut self,
+        workspace: &str,
+        number: ConnectionNo,
+        id: &ConnectionId,
+        now: Moment,
+    ) -> ConnectionView {
+        let mine: Vec<_> =
+            self.apps.iter().filter(|((connection, _), _)| connection == id).collect();
+        let price = self.plain;
+        let mut apps: Vec<AppView> = mine
+            .into_iter()
+            .filter_map(|((_, app), no)| {
+                let prospect = self.quota.prospect(number, *no, price, now)?;
+                Some(AppView::of(app, &prospect))
+            })
+            .collect();
+        apps.sort_by(|one, other| (other.waiting, &one.app).cmp(&(one.waiting, &other.app)));
+        let quota = &self.quota;
+        let own = quota.own_pool(number);
+        let named = quota.pools().iter().map(|(id, _)| id).filter(|id| !quota.is_own_pool(*id));
+        let pools = own.into_iter().chain(named).filter_map(|id| self.pool(id, own, now));
+        ConnectionView {
+            connection: id.to_string(),
+            workspace: workspace.to_owned(),
+            mode: quota.mode(number).as_str(),
+            pools: pools.collect(),
+            waiting: Waiting {
+                interactive: quota.waiting(number, Lane::Interactive),
+                bulk: quota.waiting(number, Lane::Bulk),
+            },
+            apps,
+        }
+    }
+
+    fn pool(&self, id: PoolId, own: Option<PoolId>, now: Moment) -> Option<PoolView> {
+        let gauge = self.quota.gauge(id)?;
+        let pool = self.quota.pools().get(id)?;
+        let name = if own == Some(id) { crate::catalog::CONNECTION_POOL } else { &pool.name };
+        Some(PoolView {
+            pool: name.into(),
+            calls: gauge.limit,
+            window_ms: ms(pool.slots.rest().window),
+            free: gauge.free,
+            in_use: gauge.in_use,
+            resting: gauge.resting,
+            closed_ms: ms(gauge.closed_until.since(now)),
+        })
+    }
+}

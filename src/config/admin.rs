@@ -1,0 +1,67 @@
+//! The tables of the operators' ports: `[ops]` and `[admin]`.
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::settings::Expiry;
+use crate::identity::{Digest, Rights};
+use crate::ids::KeyId;
+use crate::telemetry::explain;
+
+/// The operations port.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ops {
+    /// Address and port; port 0 takes a free one, which the log names.
+    pub listen: SocketAddr,
+}
+
+impl Default for Ops {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 9090)) }
+    }
+}
+
+/// The admin port: who waits behind whom, and why a call was slow. It speaks plain HTTP and is
+/// served only if there are keys.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Address and port; port 0 takes a free one, which the log names. On an address that others
+    /// reach, put TLS before it: its keys travel in clear text.
+    pub listen: SocketAddr,
+    /// Who may ask, made by `tollgate keys new --admin`. Without any the port is not served.
+    #[serde(skip_serializing)]
+    pub keys: Vec<AdminKey>,
+    /// Calls that can be explained: so many that waited, failed, were slow or tried again, and so
+    /// many others, at about 0.5 KiB each; beside them the last 32 refused ones of each app.
+    pub calls: usize,
+}
+
+/// The most calls of one kind: 50 MB of them.
+pub(super) const MOST_CALLS: usize = 100_000;
+
+impl Default for Admin {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 9091));
+        Self { listen, keys: Vec::new(), calls: explain::PLACES }
+    }
+}
+
+/// One key of an operator.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminKey {
+    /// The part between `tg_` and the next `_`: a-z and 0-9, unique in the file.
+    pub id: KeyId,
+    /// SHA-256 of the whole key, in hex.
+    pub sha256: Digest,
+    /// From then on it is refused (RFC 3339), such as `"2027-03-01T00:00:00Z"`.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
+    /// `"read"`, or `"change"` for what changes something, too.
+    #[serde(default)]
+    pub rights: Rights,
+}

@@ -1,0 +1,70 @@
+//! The last calls of one kind: a fixed number of places, the oldest gives way.
+
+use super::Entry;
+use crate::ids::RandomId;
+
+/// See the module text.
+pub(super) struct Ring {
+    places: usize,
+    /// The ids beside each other: a search reads 16 octets a place.
+    ids: Vec<RandomId>,
+    entries: Vec<Entry>,
+    /// The place that is taken next, once all are.
+    next: usize,
+}
+
+impl Ring {
+    /// `places`, of which memory for `ready` is set aside.
+    pub(super) fn new(places: usize, ready: usize) -> Self {
+        let (ids, entries) = (Vec::with_capacity(ready), Vec::with_capacity(ready));
+        Self { places, ids, entries, next: 0 }
+    }
+
+    pub(super) fn places(&self) -> usize {
+        self.places
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Takes `entry` in; gives back the one whose place it has.
+    pub(super) fn push(&mut self, entry: Entry) -> Option<Entry> {
+        if self.places == 0 {
+            return Some(entry);
+        }
+        if self.entries.len() < self.places {
+            self.ids.push(entry.call_id);
+            self.entries.push(entry);
+            return None;
+        }
+        let at = self.next;
+        self.next = (at + 1) % self.places;
+        self.ids[at] = entry.call_id;
+        Some(std::mem::replace(&mut self.entries[at], entry))
+    }
+
+    pub(super) fn find(&self, id: RandomId) -> Option<&Entry> {
+        let at = self.ids.iter().position(|known| *known == id)?;
+        self.entries.get(at)
+    }
+
+    /// All of them, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Makes it a ring of `places`; the last calls stay.
+    pub(super) fn resize(&mut self, places: usize) {
+        if places == self.places {
+            return;
+        }
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.rotate_left(self.next);
+        let surplus = entries.len().saturating_sub(places);
+        *self = Self::new(places, places);
+        for entry in entries.into_iter().skip(surplus) {
+            self.push(entry);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The admin port over sockets: who may ask, and what is answered; and the program that asks.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tollgate::app::Gateway;
+use tollgate::config::Config;
+use tollgate::identity::NewKey;
+use tollgate::ids::KeyId;
+
+use crate::rig::{Client, PORTS, raw};
+use crate::support::{Lines, Setup};
+
+/// A gateway with an admin port, and its key.
+struct Asked {
+    gateway: Gateway,
+    admin: SocketAddr,
+    key: String,
+    setup: Setup,
+    head: String,
+}
+
+fn admin_key(id: &str, rest: &str) -> (String, String) {
+    let new = NewKey::generate(&KeyId::try_from(id.to_owned()).unwrap());
+    (format!("{{ id = \"{id}\", sha256 = \"{}\"{rest} }}", new.sha256), new.text)
+}
+
+impl Asked {
+    async fn start() -> Self {
+        let courier = simulator::Server::new(simulator::Options::default());
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let vendor = port.local_addr().unwrap();
+        tokio::spawn(courier.serve(port, std::future::pending()));
+        let (entry, key) = admin_key("ops1", "");
+        let head = format!("{PORTS}[vendor]\nbase_url = \"http://{vendor}\"\n");
+        let setup = Setup::new(&format!("{head}{}", Self::table(&entry)));
+        let gateway = Gateway::start(setup.config(), Lines::default().log()).await.unwrap();
+        let admin = gateway.admin.expect("there is a key");
+        Self { gateway, admin, key, setup, head }
+    }
+
+    fn table(entries: &str) -> String {
+        format!("[admin]\nlisten = \"127.0.0.1:0\"\nkeys = [{entries}]\n")
+    }
+
+    /// The same configuration with other admin keys.
+    fn with(&self, entries: &str) -> Config {
+        let head = format!("{}{}", self.head, Self::table(entries));
+        let tenants = &self.setup.text[self.setup.text.find("[quota]").unwrap()..];
+        Config::parse(&format!("{head}\n{tenants}"))
+            .unwrap_or_else(|problems| panic!("{problems:#?}"))
+    }
+
+    async fn get(&self, path: &str, fields: &str) -> String {
+        let head = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{fields}\r\n\r\n");
+        raw(self.admin, head.as_bytes(), "").await
+    }
+
+    async fn asked(&self, path: &str) -> (String, Value) {
+        let answer = self.get(path, &format!("Host: localhost\r\nx-api-key: {}", self.key)).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_ascii_lowercase(), serde_json::from_str(body).unwrap())
+    }
+
+    /// Makes a call; gives its id.
+    async fn call(&self, target: &str) -> String {
+        let socket = tokio::net::TcpStream::connect(self.gateway.data).await.unwrap();
+        let mut client = Client::h1(socket).await;
+        let answer = client.send("GET", target, &self.setup.acme, Vec::new()).await;
+        let id = answer.headers()["tollgate-call-id"].to_str().unwrap().to_owned();
+        http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+        // Its record ends when the answer is dropped, a moment after its last octet.
+        while self.gateway.state().calls().find(id.parse().unwrap()).is_none() {
+            tokio::task::yield_now().await;
+        }
+        id
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_live_key_every_path_says_the_same() {
+    let asked = Asked::start().await;
+    let app = format!("Host: localhost\r\nx-api-key: {}", asked.setup.acme);
+    let wrong = format!("Host: localhost\r\nx-api-key: {}x", asked.key);
+    let twice = format!("Host: localhost\r\nx-api-key: {0}\r\nx-api-key: {0}", asked.key);
+    let mut answers = Vec::new();
+    for path in ["/api/version", "/api/calls/1", "/nowhere"] {
+        for fields in ["Host: localhost", &app, &wrong, &twice] {
+            let answer = asked.get(path, fields).await;
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 401 "), "{answer}");
+            assert!(head.contains("www-authenticate: Bearer realm=\"tollgate admin\""), "{head}");
+            answers.push(body.to_owned());
+        }
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+    for field in ["x-api-key: ", "Authorization: Bearer ", "authorization: "] {
+        let fields = format!("Host: 127.0.0.1:9\r\n{field}{}", asked.key);
+        let answer = asked.get("/api/version", &fields).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_from_elsewhere_is_refused_with_the_right_key() {
+    let asked = Asked::start().await;
+    let key = format!("x-api-key: {}", asked.key);
+    for fields in [
+        "Host: rebound.example".to_owned(),
+        "Host: localhost\r\nOrigin: http://evil.example".to_owned(),
+        "Host: localhost\r\nOrigin: null".to_owned(),
+    ] {
+        let answer = asked.get("/api/calls", &format!("{fields}\r\n{key}")).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(answer.contains("urn:tollgate:origin-refused"), "{answer}");
+        assert!(!answer.to_ascii_lowercase().contains("access-control"), "{answer}");
+    }
+    let own = format!("Host: localhost\r\nOrigin: http://localhost\r\n{key}");
+    assert!(asked.get("/api/calls", &own).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_the_last_calls_and_the_connections_are_told() {
+    let asked = Asked::start().await;
+    let first = asked.call("/messages").await;
+    let last = asked.call("/lists").await;
+    let (head, call) = asked.asked(&format!("/api/calls/{first}")).await;
+    assert!(
+        head.contains("content-type: application/json") && head.contains("cache-control: no-store")
+    );
+    assert_eq!(
+        (&call["call_id"], &call["operation"]),
+        (&first.clone().into(), &"messages.list".into())
+    );
+    let (_, calls) = asked.asked("/api/calls?app=acme&tenant=acme&limit=1").await;
+    assert_eq!((&calls["calls"][0]["call_id"], &calls["calls"][1]), (&last.into(), &Value::Null));
+    let (_, none) = asked.asked("/api/calls?app=umbrella").await;
+    assert_eq!(none["calls"], serde_json::json!([]));
+    let (_, all) = asked.asked("/api/calls?sort=slowest").await;
+    let times: Vec<f64> = all["calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| call["total_ms"].as_f64().unwrap())
+        .collect();
+    assert!(times.len() == 2 && times[0] >= times[1], "{times:?}");
+    let (_, connections) = asked.asked("/api/connections").await;
+    let acme = &connections[0];
+    assert_eq!((&acme["connection"], &acme["mode"]), (&"acme-prod".into(), &"enforce".into()));
+    assert_eq!(
+        (&acme["pools"][0]["pool"], &acme["pools"][0]["calls"]),
+        (&"connection".into(), &100_000.into())
+    );
+    assert_eq!(
+        (&acme["pools"][0]["resting"], &acme["pools"][1]["pool"]),
+        (&2.into(), &"lists.put".into())
+    );
+    assert_eq!((&acme["apps"][0]["app"], &acme["apps"][0]["held"]), (&"acme".into(), &2.into()));
+    let socket = tokio::net::TcpStream::connect(asked.admin).await.unwrap();
+    let mut h2 = Client::h2(socket).await;
+    let head = h2.send("HEAD", "/api/version", &asked.key, Vec::new()).await;
+    assert_eq!(head.status().as_u16(), 403, "its host is another one");
+    let body = http_body_util::BodyExt::collect(head.into_body()).await.unwrap();
+    assert!(body.to_bytes().is_empty());
+    let (_, version) = asked.asked("/api/version").await;
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_wrongly_is_told_what_would_be_right() {
+    let asked = Asked::start().await;
+    let nobodys = format!("/api/calls/{}", "0".repeat(32));
+    for (path, status, word) in [
+        (nobodys.as_str(), 404, "calls that waited, failed or were slow"),
+        ("/api/calls/me@example.com", 400, "32 hex digits"),
+        ("/api/calls?limit=0", 400, "1 to 200"),
+        ("/api/calls?limit=100000", 400, "1 to 200"),
+        ("/api/calls?since=1", 400, "sort=slowest"),
+        ("/api/calls?app=%22", 400, "names of the configuration"),
+        ("/", 404, "/api/connections"),
+    ] {
+        let (head, problem) = asked.asked(path).await;
+        assert_eq!(problem["status"], status, "{path}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{path}: {problem}");
+        assert!(head.contains("content-type: application/problem+json"), "{head}");
+    }
+    let post = format!(
+        "POST /api/calls HTTP/1.1\r\nHost: localhost\r\nx-api-key: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        asked.key
+    );
+    let answer = raw(asked.admin, post.as_bytes(), "").await;
+    assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_the_keys_but_not_the_address() {
+    let mut asked = Asked::start().await;
+    let fields = |key: &str| format!("Host: localhost\r\nx-api-key: {key}");
+    let (entry, new) = admin_key("ops2", ", rights = \"change\"");
+    let config = asked.with(&entry);
+    asked.gateway.reload(&config).unwrap();
+    let old = fields(&asked.key);
+    assert!(asked.get("/api/version", &old).await.starts_with("HTTP/1.1 401 "));
+    assert!(asked.get("/api/version", &fields(&new)).await.starts_with("HTTP/1.1 200 "));
+    let config = asked.with("");
+    asked.gateway.reload(&config).unwrap();
+    assert!(asked.get("/api/version", &fields(&new)).await.starts_with("HTTP/1.1 401 "));
+    let moved = format!("{}[admin]\nlisten = \"127.0.0.1:1\"\n", asked.head);
+    let refused = asked.gateway.reload(&Setup::new(&moved).config()).unwrap_err();
+    assert!(refused.contains("admin.listen"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_keys_there_is_no_admin_port() {
+    let setup = Setup::new(PORTS);
+    let mut gateway = Gateway::start(setup.config(), Lines::default().log()).await.unwrap();
+    assert_eq!(gateway.admin, None);
+    let (entry, _) = admin_key("ops1", "");
+    let with_key = Setup::new(&format!("{PORTS}[admin]\nkeys = [{entry}]\n"));
+    let refused = gateway.reload(&with_key.config()).unwrap_err();
+    assert!(refused.contains("restart"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_explains_a_call_and_lists_the_slowest() {
+    let asked = Asked::start().await;
+    let id = asked.call("/messages").await;
+    let (admin, key) = (asked.admin.to_string(), asked.key.clone());
+    let explain = |arguments: Vec<String>, key: Option<String>| {
+        let admin = admin.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+            command.arg("explain").args(arguments).env("TOLLGATE_ADMIN", admin);
+            command.env_remove("TOLLGATE_ADMIN_KEY");
+            if let Some(key) = key {
+                command.env("TOLLGATE_ADMIN_KEY", key);
+            }
+            let output = command.output().unwrap();
+            let text = [output.stdout, output.stderr].concat();
+            (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+        })
+    };
+    let (code, text) = explain(vec![id.clone()], Some(key.clone())).await.unwrap();
+    assert_eq!(code, 0, "{text}");
+    for words in ["It was not slow", &id, "acme / acme", "messages.list", "sent, try 1", "vendor"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let (code, text) = explain(vec![id.clone(), "--json".into()], Some(key.clone())).await.unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &document["call_id"]), (0, &id.clone().into()));
+    let (code, text) = explain(Vec::new(), Some(key.clone())).await.unwrap();
+    assert!(code == 0 && text.contains(&id) && text.contains("kept are the last"), "{text}");
+    let (code, text) = explain(vec!["0".repeat(32)], Some(key.clone())).await.unwrap();
+    assert!(code == 1 && text.contains("no call of that id is kept: kept are"), "{code} {text}");
+    let (code, text) = explain(vec![id.clone()], Some(asked.setup.acme.clone())).await.unwrap();
+    assert!(code == 1 && text.contains("answers 401: send an admin key"), "{code} {text}");
+    assert!(!text.contains(&asked.setup.acme), "{text}");
+    let (code, text) = explain(vec![id], None).await.unwrap();
+    assert!(code == 2 && text.contains("TOLLGATE_ADMIN_KEY is not set"), "{code} {text}");
+    let (code, text) = explain(vec!["an-address".into()], Some(key)).await.unwrap();
+    assert!(code == 2 && text.contains("32 hex digits"), "{code} {text}");
+}

@@ -9,6 +9,7 @@ mod endurance;
 
 mod footprint;
 mod fresh;
+mod headers;
 mod keys;
 mod load;
 mod operations;

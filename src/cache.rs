@@ -1,14 +1,18 @@
 //! Reads that cost nothing and are never stale after a write.
 //!
 //! The [`key`] says what makes two reads the same, the [`policy`] how long an answer lives, the
-//! [`generations`] what a write makes worthless; the [`store`] holds the copies. The first three are
-//! pure. A [`Shelf`] knows, for one configuration, what is kept; the layer is `stage/cache`.
+//! [`generations`] what a write makes worthless; the [`store`] holds the copies. Where a row goes by
+//! the vendor's header [`fields`], an answer's [`terms`] say what they allow, and [`validate`] how a
+//! copy is confirmed. All but the store are pure. A [`Shelf`] knows, for one configuration, what is kept; the layer is `stage/cache`.
 
+pub mod fields;
 pub mod generations;
 pub mod key;
 pub mod policy;
 mod shelf;
 pub mod store;
+pub mod terms;
+pub mod validate;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -49,6 +49,15 @@ impl Key {
         writer.finish()
     }
 
+    /// The key of one among the answers of this one, which the fields `names` of `headers` select.
+    #[must_use]
+    pub fn variant(&self, headers: &HeaderMap, names: &[HeaderName]) -> Self {
+        let mut writer = Writer(Sha256::new());
+        writer.text(&self.0);
+        names.iter().for_each(|name| writer.field(headers, name));
+        writer.finish()
+    }
+
     /// Spreads what is done for many keys: 0 to 255.
     #[must_use]
     pub fn dice(&self) -> u8 {
@@ -173,6 +182,20 @@ mod tests {
         assert_ne!(key("acme", "/brands", &headers), plain("/brands"));
         let sent = only(&headers, &[ACCEPT, ACCEPT_LANGUAGE]);
         assert_eq!(sent.keys().collect::<Vec<_>>(), [ACCEPT]);
+    }
+
+    #[test]
+    fn variants_differ_by_the_values_and_by_the_names_that_select_them() {
+        let (url, mut headers) = (plain("/brands"), HeaderMap::new());
+        let none = url.variant(&headers, &[]);
+        assert_ne!(none, url);
+        let absent = url.variant(&headers, &[ACCEPT]);
+        headers.insert(ACCEPT, HeaderValue::from_static(""));
+        assert_ne!(url.variant(&headers, &[ACCEPT]), absent, "empty is not absent");
+        assert_ne!(url.variant(&headers, &[COOKIE]), absent);
+        assert_eq!(url.variant(&headers, &[]), none);
+        assert_eq!(url.variant(&headers, &[COOKIE]), url.variant(&HeaderMap::new(), &[COOKIE]));
+        assert_ne!(plain("/lists").variant(&headers, &[]), none);
     }
 
     proptest! {

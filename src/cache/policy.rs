@@ -6,9 +6,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
-use http::{Method, StatusCode};
 use http_cache_semantics::{CacheOptions, CachePolicy};
+
+use super::fields::{self, seconds, words};
 
 /// How long a copy lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +34,23 @@ pub struct Wants {
     pub only_if_cached: bool,
     /// No older copy will do.
     pub max_age: Option<Duration>,
+    /// It must stay fresh for so long.
+    pub min_fresh: Option<Duration>,
 }
 
 impl Wants {
     /// It takes no copy, or not every fresh one.
     #[must_use]
     pub fn demands(self) -> bool {
-        self.no_cache || self.max_age.is_some()
+        self.no_cache || self.max_age.is_some() || self.min_fresh.is_some()
     }
 
-    /// It takes a copy of this age.
+    /// It takes a copy of this age, which stays fresh for `left`.
     #[must_use]
-    pub fn takes(self, age: Duration) -> bool {
-        !self.no_cache && self.max_age.is_none_or(|max| age <= max)
+    pub fn takes(self, age: Duration, left: Duration) -> bool {
+        !self.no_cache
+            && self.max_age.is_none_or(|max| age <= max)
+            && self.min_fresh.is_none_or(|min| left >= min)
     }
 }
 
@@ -75,15 +81,18 @@ pub struct Rule {
 #[must_use]
 pub fn life(
     rule: Rule,
-    request: &http::Request<()>,
+    request: &HeaderMap,
     answer: &http::Response<()>,
     now: SystemTime,
 ) -> Option<Life> {
     let headers = answer.headers();
-    if answer.status() != StatusCode::OK || !vary_is_keyed(headers, request.headers()) {
+    if answer.status() != StatusCode::OK || !vary_is_keyed(headers, request) {
         return None;
     }
-    let policy = CachePolicy::new_options(request, answer, now, OPTIONS);
+    // What the client asks for is known already.
+    let asked = http::Request::new(());
+    let plain = fields::plain(answer, Duration::ZERO);
+    let policy = CachePolicy::new_options(&asked, &plain, now, OPTIONS);
     let said = directives(headers);
     if !policy.is_storable() || said.forbids {
         return None;
@@ -115,7 +124,6 @@ fn directives(headers: &HeaderMap) -> Said {
     let mut said = Said { explicit: headers.contains_key(header::EXPIRES), ..Said::default() };
     for (name, _) in words(headers, &header::CACHE_CONTROL) {
         said.explicit |= ["max-age", "s-maxage"].iter().any(|word| name.eq_ignore_ascii_case(word));
-        // The library reads these words in lower case only.
         said.forbids |=
             ["no-cache", "no-store", "private"].iter().any(|word| name.eq_ignore_ascii_case(word));
         said.must_revalidate |= ["must-revalidate", "proxy-revalidate"]
@@ -150,9 +158,11 @@ pub fn wants(headers: &HeaderMap) -> Wants {
             wants.only_if_cached = true;
         } else if name.eq_ignore_ascii_case("max-age") {
             // What cannot be read asks for the freshest (RFC 9111, section 4.2.1).
-            let seconds = value.trim_matches('"').parse().unwrap_or(0);
-            let age = Duration::from_secs(seconds);
+            let age = Duration::from_secs(seconds(value).unwrap_or(0));
             wants.max_age = Some(wants.max_age.map_or(age, |other| other.min(age)));
+        } else if name.eq_ignore_ascii_case("min-fresh") {
+            let left = seconds(value).map_or(Duration::MAX, Duration::from_secs);
+            wants.min_fresh = wants.min_fresh.max(Some(left));
         }
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
@@ -160,36 +170,6 @@ pub fn wants(headers: &HeaderMap) -> Wants {
         wants.no_cache = pragma.any(|(name, _)| name.eq_ignore_ascii_case("no-cache"));
     }
     wants
-}
-
-/// True when the answer's `Cache-Control` has `word`, however it is written.
-#[must_use]
-pub fn names(headers: &HeaderMap, word: &str) -> bool {
-    words(headers, &header::CACHE_CONTROL).any(|(name, _)| name.eq_ignore_ascii_case(word))
-}
-
-/// The words of a list field with their values. A value that is no text counts as none.
-fn words<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).filter(|word| !word.is_empty()).map(
-        |word| match word.split_once('=') {
-            Some((name, value)) => (name.trim(), value.trim()),
-            None => (word, ""),
-        },
-    )
-}
-
-/// The request of a read, for `http-cache-semantics`.
-#[must_use]
-pub fn request(target: &http::uri::PathAndQuery, headers: HeaderMap) -> http::Request<()> {
-    let mut request = http::Request::new(());
-    *request.method_mut() = Method::GET;
-    *request.uri_mut() = target.clone().into();
-    *request.headers_mut() = headers;
-    request
 }
 
 #[cfg(test)]
@@ -217,9 +197,8 @@ mod tests {
         let mut answer = http::Response::new(());
         *answer.status_mut() = StatusCode::from_u16(status).unwrap();
         *answer.headers_mut() = headers(fields);
-        let request = request(&"/brands".parse().unwrap(), HeaderMap::new());
         let rule = Rule { seconds: MINUTE, dice: EVEN, stale: 10 * MINUTE };
-        life(rule, &request, &answer, SystemTime::UNIX_EPOCH + 1000 * MINUTE)
+        life(rule, &HeaderMap::new(), &answer, SystemTime::UNIX_EPOCH + 1000 * MINUTE)
     }
 
     #[test]
@@ -273,6 +252,9 @@ mod tests {
         assert!(asked("only-if-cached").only_if_cached);
         assert_eq!(asked("max-age=5").max_age, Some(Duration::from_secs(5)));
         assert_eq!(asked("max-age=soon").max_age, Some(Duration::ZERO));
+        let (age, left) = (Duration::from_secs(5), Duration::from_secs(60));
+        assert!(asked("min-fresh=60").takes(age, left) && !asked("min-fresh=61").takes(age, left));
+        assert!(!asked("min-fresh=long").takes(age, left) && !asked("max-age=4").takes(age, left));
         assert!(wants(&headers(&[("pragma", "no-cache")])).no_cache);
         assert_eq!(
             wants(&headers(&[("cache-control", "x"), ("pragma", "no-cache")])),
@@ -295,9 +277,9 @@ mod tests {
                 answer.headers_mut().insert(name, value.parse().unwrap());
             }
             let row = Duration::from_secs(seconds);
-            let request = request(&"/brands".parse().unwrap(), HeaderMap::new());
             let now = SystemTime::UNIX_EPOCH + 1000 * MINUTE;
-            let life = life(Rule { seconds: row, dice, stale: MINUTE }, &request, &answer, now);
+            let rule = Rule { seconds: row, dice, stale: MINUTE };
+            let life = life(rule, &HeaderMap::new(), &answer, now);
             let fresh = life.map_or(Duration::ZERO, |life| life.fresh);
             let age = Duration::from_secs(age);
             prop_assert!(fresh + age <= row.mul_f64(1.1).max(age) + Duration::from_millis(1));

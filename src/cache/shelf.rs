@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use super::Cache;
 use super::generations::{Clearing, End, Moment, Name, Place};
@@ -246,6 +246,30 @@ impl Shelf {
             self.store.put(key, copy).await;
         }
         keeps
+    }
+
+    /// Where an answer to a request for `url` with the fields `headers` is kept, by what is known of
+    /// that URL.
+    pub async fn select(&self, url: &Key, headers: &HeaderMap) -> Key {
+        let names = self.store.varies(url).await.unwrap_or_default();
+        url.variant(headers, &names)
+    }
+
+    /// Like [`Shelf::keep`], under the terms of `copy`: beside what other requests for `url` got.
+    pub async fn keep_variant(
+        &self,
+        url: Key,
+        copy: Arc<Copy>,
+        began: Moment,
+        now: Moment,
+    ) -> bool {
+        let Some(terms) = copy.terms() else { return false };
+        let known = self.store.varies(&url).await;
+        if known.is_none_or(|names| *names != *terms.varies()) {
+            self.store.vary(url, terms.varies()).await;
+        }
+        let key = *terms.key();
+        self.keep(key, copy, began, now).await
     }
 
     /// Clears for a write that is about to be sent.

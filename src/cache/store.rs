@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use http_cache_semantics::CachePolicy;
 use moka::future::Cache;
 
 use super::key::Key;
 use super::policy::Life;
+use super::terms::Terms;
 use crate::call::{self, Reply};
 use crate::clock::Instant;
 
@@ -23,6 +23,9 @@ const OVERHEAD: usize = 720;
 /// What one field takes beside its octets.
 const FIELD_OVERHEAD: usize = 160;
 
+/// What the terms of a copy take: three short fields, a few words, and their maps.
+const TERMS: usize = 1600;
+
 /// One complete answer.
 pub struct Copy {
     status: StatusCode,
@@ -33,14 +36,22 @@ pub struct Copy {
     life: Life,
     /// The generation of its tags when it was fetched.
     generation: u64,
-    /// What the vendor's fields mean, where the row goes by them alone.
-    policy: Option<Box<CachePolicy>>,
+    /// What the vendor's fields allow, where the row goes by them alone.
+    terms: Option<Box<Terms>>,
 }
 
 /// Keeps copies.
 pub struct Store {
-    copies: Cache<Key, Arc<Copy>>,
+    entries: Cache<Key, Entry>,
     capacity: usize,
+}
+
+/// What is kept under a key.
+#[derive(Clone)]
+enum Entry {
+    Copy(Arc<Copy>),
+    /// The fields that select among the copies of a URL.
+    Varies(Arc<[HeaderName]>),
 }
 
 // === impl Copy ===
@@ -57,8 +68,10 @@ impl Copy {
             }
             headers.append(plain(name), own.expect("the octets were a field's value before"));
         }
-        // A HEAD is answered from it, too.
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        // A HEAD is answered from it, too. A 204 has none (RFC 9110, section 8.6).
+        if answer.status() != StatusCode::NO_CONTENT {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
         headers.remove(header::AGE);
         Self {
             status: answer.status(),
@@ -67,27 +80,33 @@ impl Copy {
             stored: Instant::now(),
             life,
             generation,
-            policy: None,
+            terms: None,
         }
     }
 
-    /// The same with what the vendor's fields mean.
+    /// The same under `terms`.
     #[must_use]
-    pub fn with_policy(mut self, policy: CachePolicy) -> Self {
-        self.policy = Some(Box::new(policy));
+    pub fn with_terms(mut self, terms: Terms) -> Self {
+        self.terms = Some(Box::new(terms));
         self
     }
 
-    /// What the vendor's fields mean, where the row goes by them alone.
+    /// What the vendor's fields allow, where the row goes by them alone.
     #[must_use]
-    pub fn policy(&self) -> Option<&CachePolicy> {
-        self.policy.as_deref()
+    pub fn terms(&self) -> Option<&Terms> {
+        self.terms.as_deref()
     }
 
     /// The generation that it was fetched under.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The fields.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// The status.
@@ -139,9 +158,8 @@ impl Copy {
         let field = |(name, value): (&HeaderName, &HeaderValue)| {
             name.as_str().len() + value.len() + FIELD_OVERHEAD
         };
-        // What is known of the vendor's fields repeats them.
-        let times = if self.policy.is_some() { 3 } else { 1 };
-        self.headers.iter().map(field).sum::<usize>() * times + self.body.len() + OVERHEAD
+        let terms = if self.terms.is_some() { TERMS } else { 0 };
+        self.headers.iter().map(field).sum::<usize>() + self.body.len() + terms + OVERHEAD
     }
 }
 
@@ -156,9 +174,9 @@ impl Store {
     /// None yet; all of them take at most `capacity` octets.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let weigh = |_: &Key, copy: &Arc<Copy>| u32::try_from(copy.size()).unwrap_or(u32::MAX);
-        let copies = Cache::builder().max_capacity(capacity as u64).weigher(weigh).build();
-        Self { copies, capacity }
+        let weigh = |_: &Key, entry: &Entry| u32::try_from(entry.size()).unwrap_or(u32::MAX);
+        let entries = Cache::builder().max_capacity(capacity as u64).weigher(weigh).build();
+        Self { entries, capacity }
     }
 
     /// What all copies may take.
@@ -176,24 +194,58 @@ impl Store {
     /// What all copies take, as far as moka has counted.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.copies.weighted_size()
+        self.entries.weighted_size()
     }
 
     /// The copy of `key`, whatever has become of it.
     pub async fn get(&self, key: &Key) -> Option<Arc<Copy>> {
-        self.copies.get(key).await
+        match self.entries.get(key).await? {
+            Entry::Copy(copy) => Some(copy),
+            Entry::Varies(_) => None,
+        }
     }
 
     /// Keeps `copy`, unless it is too large.
     pub async fn put(&self, key: Key, copy: Arc<Copy>) {
-        if copy.size() <= self.capacity / LARGEST {
-            self.copies.insert(key, copy).await;
+        self.insert(key, Entry::Copy(copy)).await;
+    }
+
+    /// The fields that select among the copies of `url`, as its latest answer named them.
+    pub async fn varies(&self, url: &Key) -> Option<Arc<[HeaderName]>> {
+        match self.entries.get(url).await? {
+            Entry::Varies(names) => Some(names),
+            Entry::Copy(_) => None,
+        }
+    }
+
+    /// From now on `names` select among the copies of `url`.
+    pub async fn vary(&self, url: Key, names: &[HeaderName]) {
+        self.insert(url, Entry::Varies(names.into())).await;
+    }
+
+    async fn insert(&self, key: Key, entry: Entry) {
+        if entry.size() <= self.capacity / LARGEST {
+            self.entries.insert(key, entry).await;
         }
     }
 
     /// Does what moka has put off.
     pub async fn tidy(&self) {
-        self.copies.run_pending_tasks().await;
+        self.entries.run_pending_tasks().await;
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn size(&self) -> usize {
+        match self {
+            Self::Copy(copy) => copy.size(),
+            Self::Varies(names) => {
+                names.iter().map(|name| name.as_str().len() + FIELD_OVERHEAD).sum::<usize>()
+                    + OVERHEAD
+            }
+        }
     }
 }
 
@@ -241,6 +293,29 @@ mod tests {
         }
         store.tidy().await;
         assert!(store.bytes() > 1 << 19 && store.bytes() <= 1 << 20, "{}", store.bytes());
+    }
+
+    #[tokio::test]
+    async fn a_copy_under_terms_takes_no_more_than_its_size_says() {
+        let mut answer = http::Response::new(());
+        for (name, value) in [
+            ("cache-control", "public, max-age=600, s-maxage=60"),
+            ("vary", "accept, accept-encoding, accept-language, x-own"),
+            ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("expires", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("age", "1"),
+        ] {
+            answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        let (url, request) = (key(0), HeaderMap::new());
+        let now = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let mut copy = None;
+        let took = allocation_counter::measure(|| {
+            let terms = Terms::of(&url, &request, &answer, Duration::ZERO, now).unwrap();
+            copy = Some(Arc::new(Copy::new(&answer, &[b'x'; 100], LIFE, 0).with_terms(terms)));
+        });
+        let (size, took) = (copy.unwrap().size(), usize::try_from(took.bytes_current).unwrap());
+        assert!(took > size / 2 && took <= size, "{took} of {size}");
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ use crate::tokens::Rejected;
 /// The field that carries a key.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Tells the vendor's SDKs whether to try again.
+/// Tells the vendor's SDKs, and us, whether to try again.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Tries again.
@@ -92,6 +92,7 @@ where
             let attempt = call.again().expect("intake has read the body");
             let result = self.inner.call(attempt).await;
             let (known, result) = look(result, keyed).await;
+            let declined = declines(&result);
             if proves_idle(known) {
                 call.record.not_done();
             }
@@ -100,6 +101,7 @@ where
                 _ => result,
             };
             let again = match decide(kind, known, course) {
+                Verdict::Again(_) if declined => None,
                 Verdict::Again(time) => self.rules.grant(&call, known, course.attempts + 1, time),
                 Verdict::Done => None,
             };
@@ -124,6 +126,12 @@ fn proves_idle(known: Known) -> bool {
         Known::Rejected { .. } => true,
         Known::NotSent | Known::NoAnswer | Known::Refused => false,
     }
+}
+
+/// The vendor's word that a further attempt is of no use, which its SDKs obey.
+fn declines(result: &Result) -> bool {
+    let word = result.as_ref().ok().and_then(|reply| reply.headers().get(SHOULD_RETRY));
+    word.is_some_and(|word| word == "false")
 }
 
 /// An error that says "not sent" speaks of its own attempt; the caller is told of all of them.

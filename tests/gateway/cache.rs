@@ -339,6 +339,24 @@ async fn a_stale_copy_stands_in_for_a_vendor_that_is_away_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stale_copy_does_not_stand_in_once_a_write_has_ended_meanwhile() {
+    let setup = Setup::new("");
+    let stack = Stack::new(&setup);
+    let read = || stack.call(get("/brands", &setup.acme));
+    read().await;
+    advance(Duration::from_secs(140)).await;
+    let mut failing = status(500);
+    failing.latency = Some(simulator::Latency::Fixed { ms: 1_000.0 });
+    inject(&stack, "brands.list", None, failing);
+    let (answer, ()) = tokio::join!(read(), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let write = request("POST", "/brands", &setup.acme, "{\"name\":\"b\"}");
+        assert!(stack.call(write).await.status.is_success());
+    });
+    assert_eq!(answer.status.as_u16(), 500, "{}", said(&answer));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_can_ask_for_more_unless_its_app_has_no_say() {
     let mut setup = Setup::new("");
     let has_no_say = format!("{ALL}cache_control = \"ignore\"\n");

@@ -1,4 +1,4 @@
-//! Whose copies are whose, what ends them, and rows that go by the vendor's fields.
+//! Whose copies are whose, and what ends them.
 
 use std::time::Duration;
 
@@ -186,45 +186,4 @@ async fn a_path_outside_the_catalogue_clears_everything_of_its_workspace() {
     stack.call(request("POST", "/something/new", &setup.acme, "{}")).await;
     assert!(!said(&read(&setup.acme).await).starts_with("hit"));
     assert!(said(&read(&setup.umbrella).await).starts_with("hit"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_row_that_goes_by_headers_does_what_the_vendor_says_and_asks_with_its_validators() {
-    let row = "extends = \"courier\"\n[[operation]]\nid = \"brands.list\"\ngroup = \"brands\"\n\
-               method = \"GET\"\npath = \"/brands\"\naccess = \"read\"\nreads = [\"brands\"]\n\
-               freshness = \"headers\"\npools = { connection = 1 }\n";
-    let name = format!("tollgate-test-{}", tollgate::ids::RandomId::new());
-    let file = std::env::temp_dir().join(name);
-    std::fs::write(&file, row).unwrap();
-    let setup = Setup::new(&format!("[vendor]\ncatalog = '{}'\n", file.display()));
-    let stack = Stack::new(&setup);
-    stack.call(get("/brands", &setup.acme)).await;
-    let second = stack.call(get("/brands", &setup.acme)).await;
-    assert_eq!(said(&second), "fwd=uri-miss", "no default time");
-
-    let mut options = simulator::Options::default();
-    options.switches.cache_control = Some("max-age=10".into());
-    let stack = Stack::with(&setup, options);
-    let read = || stack.call(get("/brands", &setup.acme));
-    let first = read().await;
-    assert_eq!(said(&first), "fwd=uri-miss; stored");
-    advance(Duration::from_secs(4)).await;
-    let hit = read().await;
-    assert!(said(&hit).starts_with("hit") && hit.header("age") == "4", "{:?}", hit.headers);
-    assert_eq!((&hit.body, hit.header("etag")), (&first.body, first.header("etag")));
-    advance(Duration::from_secs(10)).await;
-    let again = read().await;
-    assert_eq!((said(&again), again.status.as_u16()), ("fwd=stale; fwd-status=304; stored", 200));
-    assert_eq!((&again.body, again.header("age")), (&first.body, "0"));
-    assert!(said(&read().await).starts_with("hit"));
-    assert_eq!(stack.arrived().len(), 2);
-    stack.call(request("POST", "/brands", &setup.acme, "{\"name\":\"b\"}")).await;
-    let changed = read().await;
-    assert!(said(&changed).starts_with("fwd=uri-miss") && changed.body != first.body);
-    // Fields pass, and a copy answers those that it was made for.
-    let other = with(get("/brands", &setup.acme), "x-own", "1");
-    stack.call(other).await;
-    assert!(
-        stack.arrived().iter().any(|call| call.headers.iter().any(|(name, _)| name == "x-own"))
-    );
 }

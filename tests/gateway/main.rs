@@ -10,6 +10,7 @@ mod endurance;
 mod explain;
 mod footprint;
 mod fresh;
+mod headers;
 mod keys;
 mod load;
 mod operations;

@@ -67,6 +67,15 @@ fn again(kinds: &[&str]) -> Vec<(&'static str, usize)> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_vendors_word_that_a_further_attempt_is_of_no_use_ends_a_call() {
+    for number in [429, 500, 503] {
+        let mut effect = status(number, false);
+        effect.headers.insert("x-should-retry".into(), "false".into());
+        assert_eq!(attempts(&effect).await, again(&[]), "{number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_table_through_the_whole_stack() {
     let harmless = ["read", "put", "delete", "keyed"];
     let all = ["read", "put", "delete", "keyed", "other", "patch"];

@@ -2,30 +2,49 @@
 //! a shared cache that guesses nothing). All end-to-end fields pass both ways.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use http::header::{self, HeaderMap};
-use http::{Method, StatusCode};
-use http_cache_semantics::{AfterResponse, BeforeRequest, CachePolicy};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::response::Parts;
+use http::{Extensions, Method, StatusCode};
 use tower::Service;
 
-use super::fetch::{Collected, NO_LIFE, collect, head};
-use super::read::{Read, mark_stored};
+use super::fetch::{Collected, Leads, NO_LIFE, collect, head};
+use super::read::{Read, Turn, mark_stored, not_cached, turn};
+use crate::cache::generations::Moment;
 use crate::cache::key::Key;
-use crate::cache::policy::{self, OPTIONS};
+use crate::cache::policy::Wants;
 use crate::cache::store::Copy;
-use crate::call::{self, BoxFuture, Call, Reply, Result};
-use crate::error::{Code, Error};
+use crate::cache::terms::Terms;
+use crate::cache::validate;
+use crate::cache::{Landed, Row, Shelf};
+use crate::call::{self, Body, BoxFuture, Call, Reply, Result};
+use crate::error::Error;
 use crate::flight::Flight;
 use crate::headers::HadCookie;
-use crate::record::{Cached, Forward};
+use crate::ids::ConnectionId;
+use crate::record::{Cached, Forward, Record};
 
 /// A request on its way to the vendor, and what is known before it.
 struct Asking {
-    key: Key,
-    /// As the client sent it.
-    request: http::Request<()>,
+    url: Key,
+    /// The fields that the client sent.
+    request: HeaderMap,
+    wants: Wants,
     /// The copy that the vendor is asked to confirm.
     confirms: Option<Arc<Copy>>,
+}
+
+/// One vendor call for such a row.
+struct Ask<S> {
+    shelf: Arc<Shelf>,
+    row: Arc<Row>,
+    inner: S,
+    asking: Asking,
+    connection: ConnectionId,
+    moment: Moment,
+    lead: Option<Leads>,
+    record: Arc<Record>,
 }
 
 impl<S> Read<S>
@@ -38,101 +57,184 @@ where
             call.record.mark(|marks| marks.cached = Some(Cached::Missed { why, stored: false }));
             return self.alone(call).await;
         }
-        // What the copy was made for is in its policy, `Vary` included.
-        let key = self.shelf.key(&call, Some(&[]));
-        let mut request = policy::request(&call.target, call.headers.clone());
-        if self.shelf.ignores(&call) {
-            for name in [header::CACHE_CONTROL, header::PRAGMA] {
-                request.headers_mut().remove(name);
-            }
-        }
-        let wants = policy::wants(request.headers());
-        let now = self.shelf.wall();
+        let wants = self.shelf.wants(&call);
+        let url = self.shelf.key(&call, Some(&[]));
+        let key = self.shelf.select(&url, &call.headers).await;
         let copy = self.shelf.find(&key, &call.caller.connection, &self.row).await;
-        let (mut confirms, mut why) = (None, Forward::Miss);
-        if let Some((copy, kept)) = copy.as_ref().and_then(|copy| Some((copy, copy.policy()?))) {
-            match kept.before_request(&request, now) {
-                BeforeRequest::Fresh(parts) => {
-                    let (age, left) = (kept.age(now), kept.time_to_live(now));
-                    call.record.mark(|marks| marks.cached = Some(Cached::Hit { age, left }));
-                    return Ok(reuse(parts.headers, copy));
-                }
-                BeforeRequest::Stale { request, matches: true } => {
-                    (confirms, why) = (Some(copy.clone()), Forward::Stale);
-                    call.headers = request.headers;
-                }
-                BeforeRequest::Stale { .. } => {}
-            }
+        if let Some(copy) = &copy
+            && let Some((age, left)) = usable(copy, wants, self.shelf.wall())
+        {
+            call.record.mark(|marks| marks.cached = Some(Cached::Hit { age, left }));
+            return Ok(reuse(copy, &call.headers, age));
         }
         if wants.only_if_cached {
-            let detail = "no copy answers this, and the request asks for nothing else";
-            return Err(Error::refused(Code::NotCached, detail));
+            return Err(not_cached());
         }
+        let why = match &copy {
+            _ if wants.demands() || wants.no_store => Forward::Request,
+            Some(_) => Forward::Stale,
+            None => Forward::Miss,
+        };
         call.record.mark(|marks| marks.cached = Some(Cached::Missed { why, stored: false }));
-        call.body = call::Body::Empty;
-        let (record, flights) = (call.record.clone(), self.flights.clone());
-        let asking = Asking { key, request, confirms };
-        Flight::new(Box::pin(self.ask(call, asking)), record, flights).await
+        call.body = Body::Empty;
+        let request = call.headers.clone();
+        let asks = copy.as_ref().and_then(|copy| validate::ask(&request, copy.headers()));
+        let confirms = copy.filter(|_| asks.is_some());
+        call.headers = asks.unwrap_or(call.headers);
+        // An answer to the client's own condition is of no use to others.
+        let own = confirms.is_none() && validate::is_conditional(&request);
+        let asking = Asking { url, request, wants, confirms };
+        let turn = if own || wants.demands() || wants.no_store {
+            Turn::Alone
+        } else {
+            turn(&self.shelf, &self.row, &call.caller.connection, key).await
+        };
+        let lead = match turn {
+            Turn::Lead(lead) => Some(lead),
+            Turn::Alone => None,
+            Turn::Shares(copy) => match shared(&copy, &asking, self.shelf.wall()) {
+                Some(age) => {
+                    call.record.mark(|marks| marks.cached = Some(Cached::Shared));
+                    return Ok(reuse(&copy, &asking.request, age));
+                }
+                None => None,
+            },
+        };
+        self.ask(call, asking, lead).await
     }
 
-    /// Asks the vendor, and keeps what its fields allow.
-    async fn ask(mut self, call: Call, asking: Asking) -> Result {
-        let (record, connection) = (call.record.clone(), call.caller.connection.clone());
-        let moment = self.shelf.moment(&connection, &self.row);
-        let reply = self.inner.call(call).await?;
-        let (answer, now) = (head(&reply), self.shelf.wall());
-        let confirmed = asking.confirms.filter(|_| answer.status() == StatusCode::NOT_MODIFIED);
-        if let Some((copy, kept)) = confirmed.as_ref().and_then(|copy| Some((copy, copy.policy()?)))
-        {
-            let AfterResponse::NotModified(kept, parts) =
-                kept.after_response(&asking.request, &answer, now)
-            else {
-                // It confirms what the client holds, not what is kept here.
-                return Ok(reply);
-            };
-            let answer = http::Response::from_parts(parts, ());
-            let copy =
-                Copy::new(&answer, copy.body(), NO_LIFE, moment.generation).with_policy(kept);
-            let copy = Arc::new(copy);
-            let after = self.shelf.moment(&connection, &self.row);
-            self.shelf.keep(asking.key, copy.clone(), moment, after).await;
-            record.mark(|marks| marks.cached = Some(Cached::Revalidated));
-            return Ok(reuse(answer.into_parts().0.headers, &copy));
+    /// Asks the vendor, as a flight.
+    fn ask(self, call: Call, asking: Asking, lead: Option<Leads>) -> Flight {
+        let Self { shelf, flights, row, inner } = self;
+        let (connection, record) = (call.caller.connection.clone(), call.record.clone());
+        let moment = match &lead {
+            Some(lead) => lead.key().1,
+            None => shelf.moment(&connection, &row),
+        };
+        let ask = Ask { shelf, row, inner, asking, connection, moment, lead, record };
+        let record = call.record.clone();
+        Flight::new(Box::pin(ask.run(call)), record, flights)
+    }
+}
+
+impl<S> Ask<S>
+where
+    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Send + 'static,
+{
+    async fn run(mut self, call: Call) -> Result {
+        let result = self.answer(call).await;
+        // Who still waits asks for himself: what came is for its caller alone.
+        if let Some(lead) = self.lead.take() {
+            lead.finish(Landed::Alone);
         }
-        let kept = CachePolicy::new_options(&asking.request, &answer, now, OPTIONS);
-        let useful = !kept.is_stale(now) || has_validator(answer.headers());
-        let whole =
-            ![StatusCode::NOT_MODIFIED, StatusCode::PARTIAL_CONTENT].contains(&answer.status());
-        let cookie = reply.extensions().get::<HadCookie>().is_some();
-        if !kept.is_storable() || !useful || !whole || cookie || forbids(answer.headers()) {
-            return Ok(reply);
+        result
+    }
+
+    async fn answer(&mut self, call: Call) -> Result {
+        let mut asked = self.shelf.wall();
+        let Some(copy) = self.asking.confirms.take() else {
+            let reply = self.inner.call(call).await?;
+            return self.pass(reply, asked).await;
+        };
+        let mut whole = call.again().expect("a cacheable read has no body");
+        let mut reply = self.inner.call(call).await?;
+        if reply.status() == StatusCode::NOT_MODIFIED {
+            if validate::confirms(reply.headers(), copy.headers()) {
+                let (told, _) = reply.into_parts();
+                return Ok(self.confirmed(&copy, &told, asked).await);
+            }
+            // It speaks of another version than was asked about.
+            whole.headers.clone_from(&self.asking.request);
+            asked = self.shelf.wall();
+            reply = self.inner.call(whole).await?;
         }
+        self.pass(reply, asked).await
+    }
+
+    /// The vendor's answer, which is kept if its fields allow that.
+    async fn pass(&mut self, reply: Reply, asked: SystemTime) -> Result {
+        let answer = head(&reply);
+        let Some(terms) = self.terms(&answer, reply.extensions(), asked) else { return Ok(reply) };
         let (parts, body) = reply.into_parts();
         let body = match collect(body, self.shelf.largest()).await {
             Collected::Passing(body) => return Ok(Reply::from_parts(parts, body)),
             Collected::Whole(body) => body,
         };
-        let copy = Copy::new(&answer, &body, NO_LIFE, moment.generation).with_policy(kept);
-        let after = self.shelf.moment(&connection, &self.row);
-        if self.shelf.keep(asking.key, Arc::new(copy), moment, after).await {
-            mark_stored(&record);
+        let age = terms.age(self.shelf.wall());
+        let copy = self.keep(&answer, &body, terms).await;
+        // The condition that was sent may have been the gateway's own.
+        if validate::has_it(&self.asking.request, copy.status(), copy.headers()) {
+            return Ok(reuse(&copy, &self.asking.request, age));
         }
         Ok(Reply::from_parts(parts, call::full(body)))
     }
+
+    /// The answer from `copy`, of which the vendor said in `told` that it is still right.
+    async fn confirmed(&mut self, copy: &Copy, told: &Parts, asked: SystemTime) -> Reply {
+        let mut answer = http::Response::new(());
+        *answer.status_mut() = copy.status();
+        *answer.headers_mut() = validate::freshen(copy.headers(), &told.headers);
+        self.record.mark(|marks| marks.cached = Some(Cached::Revalidated));
+        let request = self.asking.request.clone();
+        let Some(terms) = self.terms(&answer, &told.extensions, asked) else {
+            let once = Copy::new(&answer, copy.body(), NO_LIFE, self.moment.generation);
+            return reuse(&once, &request, Duration::ZERO);
+        };
+        let age = terms.age(self.shelf.wall());
+        let copy = self.keep(&answer, copy.body(), terms).await;
+        reuse(&copy, &request, age)
+    }
+
+    /// Under what terms `answer` may be kept, which came with `came`.
+    fn terms(
+        &self,
+        answer: &http::Response<()>,
+        came: &Extensions,
+        asked: SystemTime,
+    ) -> Option<Terms> {
+        let cookie = came.get::<HadCookie>().is_some();
+        if cookie || self.asking.wants.no_store {
+            return None;
+        }
+        let now = self.shelf.wall();
+        let delay = now.duration_since(asked).unwrap_or_default();
+        Terms::of(&self.asking.url, &self.asking.request, answer, delay, now)
+    }
+
+    /// Keeps a copy and hands it to those who wait.
+    async fn keep(&mut self, answer: &http::Response<()>, body: &[u8], terms: Terms) -> Arc<Copy> {
+        let copy = Copy::new(answer, body, NO_LIFE, self.moment.generation).with_terms(terms);
+        let copy = Arc::new(copy);
+        let now = self.shelf.moment(&self.connection, &self.row);
+        if self.shelf.keep_variant(self.asking.url, copy.clone(), self.moment, now).await {
+            mark_stored(&self.record);
+        }
+        if let Some(lead) = self.lead.take() {
+            lead.finish(Landed::Copy(copy.clone()));
+        }
+        copy
+    }
 }
 
-/// The answer from `copy` with `fields`.
-fn reuse(fields: HeaderMap, copy: &Copy) -> Reply {
+/// How old `copy` is and how long it stays fresh, if it may answer by itself.
+fn usable(copy: &Copy, wants: Wants, now: SystemTime) -> Option<(Duration, Duration)> {
+    copy.terms()?.allow(wants, now)
+}
+
+/// How old the answer of another is, if it may answer this request, too (RFC 9111, section 4).
+fn shared(copy: &Copy, asking: &Asking, now: SystemTime) -> Option<Duration> {
+    let terms = copy.terms().filter(|terms| terms.fit(&asking.url, &asking.request))?;
+    terms.allow(asking.wants, now).map(|(age, _)| age)
+}
+
+/// The answer from `copy`, or that the client has it.
+fn reuse(copy: &Copy, request: &HeaderMap, age: Duration) -> Reply {
     let mut reply = copy.reply(&Method::GET);
-    *reply.headers_mut() = fields;
+    if validate::has_it(request, copy.status(), copy.headers()) {
+        *reply.body_mut() = call::empty();
+        *reply.status_mut() = StatusCode::NOT_MODIFIED;
+        validate::not_modified(reply.headers_mut());
+    }
+    reply.headers_mut().insert(header::AGE, HeaderValue::from(age.as_secs()));
     reply
-}
-
-fn has_validator(headers: &HeaderMap) -> bool {
-    [header::ETAG, header::LAST_MODIFIED].iter().any(|name| headers.contains_key(name))
-}
-
-/// Words that the library reads in lower case only.
-fn forbids(headers: &HeaderMap) -> bool {
-    policy::names(headers, "no-store") || policy::names(headers, "private")
 }

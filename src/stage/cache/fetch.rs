@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, BodyStream};
 use tower::Service;
@@ -66,7 +66,7 @@ where
     pub(super) async fn run(mut self, call: Call) -> Result {
         let record = call.record.clone();
         let connection = call.caller.connection.clone();
-        let request = policy::request(&call.target, call.headers.clone());
+        let request = call.headers.clone();
         let result = self.inner.call(call).await;
         let life = result.as_ref().ok().and_then(|reply| self.life(&request, reply));
         let (Ok(reply), Some(life)) = (&result, life) else {
@@ -95,7 +95,7 @@ where
     }
 
     /// How long an answer lives; `None`: it is its caller's alone.
-    fn life(&self, request: &http::Request<()>, reply: &Reply) -> Option<Life> {
+    fn life(&self, request: &HeaderMap, reply: &Reply) -> Option<Life> {
         let cookie = reply.extensions().get::<HadCookie>().is_some();
         match self.keep {
             Keep::For(seconds) if !cookie => {

@@ -7,7 +7,7 @@ use http::{HeaderName, Method};
 use tokio::time::timeout_at;
 use tower::Service;
 
-use super::fetch::{Fetch, Keep};
+use super::fetch::{Fetch, Keep, Leads};
 use crate::cache::key::{self, Key};
 use crate::cache::policy::Wants;
 use crate::cache::store::Copy;
@@ -28,6 +28,16 @@ pub(super) struct Read<S> {
     pub(super) flights: Flights,
     pub(super) row: Arc<Row>,
     pub(super) inner: S,
+}
+
+/// One's turn among those that ask for the same.
+pub(super) enum Turn {
+    /// It asks for all of them.
+    Lead(Leads),
+    /// Another one asked, and this came.
+    Shares(Arc<Copy>),
+    /// It asks for itself.
+    Alone,
 }
 
 impl<S> Read<S>
@@ -61,8 +71,7 @@ where
             return Ok(reply);
         }
         if wants.only_if_cached {
-            let detail = "no copy answers this, and the request asks for nothing else";
-            return Err(Error::refused(Code::NotCached, detail));
+            return Err(not_cached());
         }
         call.headers = key::only(&call.headers, names);
         call.body = Body::Empty;
@@ -111,33 +120,19 @@ where
 
     /// Joins those that ask for the same, or asks for all of them.
     async fn together(self, call: Call, key: Key, keep: Keep) -> Result {
-        let (connection, record) = (call.caller.connection.clone(), call.record.clone());
-        loop {
-            let moment = self.shelf.moment(&connection, &self.row);
-            let follow = match self.shelf.cache().reads().join((key, moment)) {
-                Part::Leads(lead) => return self.fetch(call, key, keep, Some(lead)).await,
-                Part::Follows(follow) => follow,
-            };
-            let Ok(place) = self.shelf.cache().waiters().try_acquire() else {
-                return self.fetch(call, key, keep, None).await;
-            };
-            let landed = follow.outcome().await;
-            drop(place);
-            match landed {
-                Some(Landed::Copy(copy)) => {
-                    record.mark(|marks| marks.cached = Some(Cached::Shared));
-                    return Ok(copy.reply(&call.method));
-                }
-                Some(Landed::Alone) => return self.fetch(call, key, keep, None).await,
-                // The leader left before its call was sent: somebody else leads now.
-                None => {}
+        match turn(&self.shelf, &self.row, &call.caller.connection, key).await {
+            Turn::Lead(lead) => self.fetch(call, key, keep, Some(lead)).await,
+            Turn::Shares(copy) => {
+                call.record.mark(|marks| marks.cached = Some(Cached::Shared));
+                Ok(copy.reply(&call.method))
             }
+            Turn::Alone => self.fetch(call, key, keep, None).await,
         }
     }
 
     /// Asks the vendor, as a flight: what was sent is brought home for those who wait and for the
     /// store, whoever leaves.
-    fn fetch(self, call: Call, key: Key, keep: Keep, lead: Option<super::fetch::Leads>) -> Flight {
+    fn fetch(self, call: Call, key: Key, keep: Keep, lead: Option<Leads>) -> Flight {
         let record = call.record.clone();
         let moment = match &lead {
             Some(lead) => lead.key().1,
@@ -150,11 +145,33 @@ where
     }
 }
 
+/// Waits for those that ask for the same, or leads them.
+pub(super) async fn turn(shelf: &Shelf, row: &Row, connection: &ConnectionId, key: Key) -> Turn {
+    loop {
+        let moment = shelf.moment(connection, row);
+        let follow = match shelf.cache().reads().join((key, moment)) {
+            Part::Leads(lead) => return Turn::Lead(lead),
+            Part::Follows(follow) => follow,
+        };
+        let Ok(place) = shelf.cache().waiters().try_acquire() else {
+            return Turn::Alone;
+        };
+        let landed = follow.outcome().await;
+        drop(place);
+        match landed {
+            Some(Landed::Copy(copy)) => return Turn::Shares(copy),
+            Some(Landed::Alone) => return Turn::Alone,
+            // The leader left before its call was sent: somebody else leads now.
+            None => {}
+        }
+    }
+}
+
 /// The answer from a copy that is fresh and fresh enough.
 fn hit(copy: &Copy, wants: Wants, call: &Call) -> Option<Reply> {
     let now = Instant::now();
     let (left, age) = (copy.fresh_for(now)?, copy.age(now));
-    wants.takes(age).then(|| {
+    wants.takes(age, left).then(|| {
         call.record.mark(|marks| marks.cached = Some(Cached::Hit { age, left }));
         copy.reply(&call.method)
     })
@@ -181,6 +198,12 @@ fn is_no_answer(result: &Result) -> bool {
             code => code.status().is_server_error(),
         },
     }
+}
+
+/// A client asked for a copy or nothing, and there is none.
+pub(super) fn not_cached() -> Error {
+    let detail = "no copy answers this, and the request asks for nothing else";
+    Error::refused(Code::NotCached, detail)
 }
 
 /// What is marked when an answer was kept.

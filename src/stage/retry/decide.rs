@@ -10,6 +10,8 @@
 //! | 409 to our own further attempt | | | wait, again: the first still runs | |
 //! | the token is refused | once, if its source has another one by now | | | |
 //! | the gateway's own refusal, any other answer | never | | | |
+//!
+//! An answer with `x-should-retry: false` ends a call, whatever its status.
 
 use std::time::Duration;
 

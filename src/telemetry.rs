@@ -1,5 +1,6 @@
 //! What the gateway tells about itself, made from finished records: the stages know none of it.
 
+pub mod exposition;
 pub mod logs;
 pub mod metrics;
 

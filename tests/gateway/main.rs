@@ -11,6 +11,7 @@ mod footprint;
 mod fresh;
 mod keys;
 mod load;
+mod metrics;
 mod operations;
 mod outages;
 mod process;

@@ -62,6 +62,9 @@ pub enum Target {
     /// Courier and its tokens.
     #[serde(rename = "tollgate::stage")]
     Stage,
+    /// Figures that can't be read.
+    #[serde(rename = "tollgate::state")]
+    State,
     /// Usage files and the log itself.
     #[serde(rename = "tollgate::telemetry")]
     Telemetry,
@@ -69,7 +72,7 @@ pub enum Target {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Access,
         Self::Tollgate,
         Self::Admission,
@@ -78,6 +81,7 @@ impl Target {
         Self::Edge,
         Self::Server,
         Self::Stage,
+        Self::State,
         Self::Telemetry,
     ];
 
@@ -93,6 +97,7 @@ impl Target {
             Self::Edge => "tollgate::edge",
             Self::Server => "tollgate::server",
             Self::Stage => "tollgate::stage",
+            Self::State => "tollgate::state",
             Self::Telemetry => "tollgate::telemetry",
         }
     }

@@ -6,6 +6,7 @@
 //! which settles itself whatever becomes of the call. The [`Store`] keeps slots over a restart.
 
 mod desk;
+mod figures;
 mod pass;
 mod plan;
 mod store;
@@ -13,10 +14,11 @@ mod view;
 mod workspace;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use desk::{Desk, Turn};
 pub(crate) use desk::{refused, whole_seconds};
+pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use pass::{Pass, Throttled};
 pub use plan::{AppPlan, Plan, WorkspacePlan};
 pub use store::{Assume, Store};
@@ -48,7 +50,7 @@ impl Admission {
     /// Must be called inside the runtime.
     #[must_use]
     pub fn desk(&self, plan: Plan) -> Desk {
-        let mut workspaces = self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workspaces = self.workspaces();
         let mut desk = Desk::new(plan.prices);
         let mut kept = HashMap::new();
         for planned in plan.workspaces {
@@ -67,8 +69,7 @@ impl Admission {
     /// Pauses an app on a connection or lets it go on; calls that were sent are not touched. False when
     /// there is no such app.
     pub fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {
-        let workspaces = self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        workspaces.values().any(|workspace| workspace.pause(connection, app, paused))
+        self.workspaces().values().any(|workspace| workspace.pause(connection, app, paused))
     }
 
     /// Who waits for what, on every connection, by their names.
@@ -84,13 +85,16 @@ impl Admission {
     /// True unless every connection still rests because nothing is known of its past.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        let workspaces = self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let workspaces = self.workspaces();
         workspaces.is_empty() || workspaces.values().any(|workspace| workspace.is_usable())
     }
 
     /// Marks the state as whole and writes it to the disk: nothing is sent after this.
     pub fn close(&self) {
-        let workspaces = self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        workspaces.values().for_each(|workspace| workspace.close());
+        self.workspaces().values().for_each(|workspace| workspace.close());
+    }
+
+    fn workspaces(&self) -> MutexGuard<'_, HashMap<String, Arc<Workspace>>> {
+        self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

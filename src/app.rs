@@ -16,11 +16,11 @@ use crate::config::Config;
 use crate::error::Cause;
 use crate::identity::{Keys, Rights};
 use crate::pipeline::Pipeline;
-use crate::server::{self, Answer, Drain, Limits, RequestBody, Terms};
+use crate::server::{self, Answer, Drain, Event, Limits, RequestBody, Terms};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::AccessLog;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Counters, Labels, Metrics, Value};
 
 /// A gateway that serves its ports.
 pub struct Gateway {
@@ -96,7 +96,7 @@ impl Gateway {
             true => None,
             false => Some(listen("admin.listen", fixed.admin).await?),
         };
-        let telemetry = Telemetry { metrics: Arc::default(), access: access.clone() };
+        let telemetry = Telemetry { metrics: Arc::default(), access };
         let state = State::new(&config, telemetry).map_err(CannotStart::State)?;
         if config.state_dir().is_none() {
             tracing::warn!(
@@ -110,7 +110,7 @@ impl Gateway {
         let answer = Data { pipeline: pipeline.clone(), metrics: state.metrics().clone() };
         let plain = Terms { limits: limits(&config), tls: None };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
-        let health = Ops::new(state.clone(), access);
+        let health = Ops::new(state.clone());
         let operators = Arc::new(ArcSwap::new(config.admin.clone()));
         let mut accepting = vec![
             tokio::spawn(server::serve(data, fixed.sockets, terms.clone(), answer, drain.clone())),
@@ -269,7 +269,22 @@ impl Answer for Data {
         self.pipeline.load_full().answer(request).await
     }
 
-    fn sockets(&self, change: i64) {
-        self.metrics.sockets.inc_by(change);
+    fn happened(&self, event: Event) {
+        let metrics = &self.metrics;
+        let count = |family: &Counters<1>, label, word| {
+            family.get_or_create(&Labels([(label, Value::Word(word))])).inc();
+        };
+        match event {
+            Event::Opened => {
+                metrics.accepted.inc();
+                metrics.sockets.inc();
+            }
+            Event::Closed => {
+                metrics.sockets.dec();
+            }
+            Event::Handshake(end) => count(&metrics.handshakes, "outcome", end.as_str()),
+            Event::Unreadable(reason) => count(&metrics.unreadable, "reason", reason.as_str()),
+            Event::TooSlow(limit) => count(&metrics.too_slow, "limit", limit.as_str()),
+        }
     }
 }

@@ -136,10 +136,11 @@ impl Cache {
         self.0.generations.hold(Place::of_connection(Name::of(connection.as_str())), until);
     }
 
-    /// What all copies take.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.configured().store.bytes()
+    /// What all copies take, when moka has counted all that it has put off.
+    pub async fn bytes(&self) -> u64 {
+        let store = self.configured().store.clone();
+        store.tidy().await;
+        store.bytes()
     }
 
     /// Reads under way that others may join.

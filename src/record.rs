@@ -99,6 +99,9 @@ pub struct Marks {
     pub would: Option<Would>,
     /// The vendor refused the call for its own quota.
     pub throttled: bool,
+    /// The vendor refused the connection's token in the last attempt; true when another one was found
+    /// at its source.
+    pub token_refused: Option<bool>,
     /// What the cache did for it, on a row that is cached or shared.
     pub cached: Option<Cached>,
     /// It cleared what is kept of the collections that it changes.

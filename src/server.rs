@@ -5,6 +5,7 @@
 
 mod activity;
 mod connection;
+mod event;
 mod linger;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+pub use event::{Event, Handshake, TooSlow, Unreadable};
 use http_body::Body;
 pub use linger::RequestBody;
 use rustls::ServerConfig;
@@ -59,8 +61,8 @@ pub trait Answer: Clone + Send + Sync + 'static {
         request: http::Request<RequestBody>,
     ) -> impl Future<Output = http::Response<Self::Body>> + Send;
 
-    /// A connection was opened or closed.
-    fn sockets(&self, _change: i64) {}
+    /// Something happened to a connection.
+    fn happened(&self, _event: Event) {}
 }
 
 /// Stops accepting, then waits for connections.
@@ -118,7 +120,7 @@ pub async fn serve<A: Answer>(
         };
         let (terms, answer, token) = (terms.load_full(), answer.clone(), drain.token.clone());
         drain.connections.spawn(async move {
-            answer.sockets(1);
+            answer.happened(Event::Opened);
             let closed = Closed(&answer);
             open(tcp, &terms, &answer, token).await;
             drop(closed);
@@ -132,7 +134,7 @@ struct Closed<'a, A: Answer>(&'a A);
 
 impl<A: Answer> Drop for Closed<'_, A> {
     fn drop(&mut self) {
-        self.0.sockets(-1);
+        self.0.happened(Event::Closed);
     }
 }
 
@@ -143,7 +145,13 @@ async fn open<A: Answer>(tcp: TcpStream, terms: &Terms, answer: &A, token: Cance
         return connection::serve(tcp, terms.limits, answer.clone(), token).await;
     };
     let handshake = TlsAcceptor::from(tls.clone()).accept(tcp);
-    match tokio::time::timeout(terms.limits.handshake, handshake).await {
+    let ended = tokio::time::timeout(terms.limits.handshake, handshake).await;
+    answer.happened(Event::Handshake(match &ended {
+        Ok(Ok(_)) => Handshake::Done,
+        Ok(Err(_)) => Handshake::Failed,
+        Err(_) => Handshake::Slow,
+    }));
+    match ended {
         Ok(Ok(stream)) => connection::serve(stream, terms.limits, answer.clone(), token).await,
         Ok(Err(error)) => tracing::debug!(cause = %error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),

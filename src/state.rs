@@ -3,6 +3,7 @@
 //! A [`Pipeline`](crate::pipeline::Pipeline) holds handles to it; [`State::reconfigure`] changes it
 //! in place.
 
+mod gauges;
 mod plan;
 mod shelf;
 
@@ -46,6 +47,9 @@ struct Inner {
     retries: Arc<Book>,
     keys: Arc<Keys>,
     cache: Cache,
+    owners: ArcSwap<gauges::Owners>,
+    /// std, not tokio: held while a page of metrics is written.
+    scrape: Mutex<()>,
     /// std, not tokio: changed by a reload only, read when a pipeline is built.
     vendor: Mutex<VendorSide>,
 }
@@ -113,6 +117,7 @@ impl State {
             }
             None => told,
         };
+        let owners = gauges::take_over(config, &telemetry.metrics);
         let uploads_total = config.settings.server.uploads_total.get();
         Ok(Self(Arc::new(Inner {
             instance: RandomId::new().to_string().into(),
@@ -128,6 +133,8 @@ impl State {
             retries: Arc::default(),
             keys: Arc::default(),
             cache: Cache::new(config.settings.cache.capacity.get()),
+            owners: ArcSwap::from_pointee(owners),
+            scrape: Mutex::default(),
             vendor: Mutex::new(VendorSide {
                 dial: dialing.by(config),
                 dialing,
@@ -143,6 +150,7 @@ impl State {
     pub fn reconfigure(&self, config: &Config) {
         self.0.desk.store(Arc::new(self.0.admission.desk(plan::plan(config))));
         self.0.calls.resize(config.settings.admin.calls);
+        self.0.owners.store(Arc::new(gauges::take_over(config, self.metrics())));
         let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
         let total = config.settings.server.uploads_total.get();
         if total > vendor.uploads_total {

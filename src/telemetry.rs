@@ -1,6 +1,7 @@
 //! What the gateway tells about itself, made from finished records: the stages know none of it.
 
 pub mod explain;
+pub mod exposition;
 pub mod logs;
 pub mod metrics;
 pub mod usage;

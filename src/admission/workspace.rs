@@ -228,6 +228,21 @@ impl Workspace {
         self.core().quota.pools().iter().map(|(id, pool)| (pool.name.to_string(), id)).collect()
     }
 
+    pub(super) fn connections(&self) -> &[ConnectionId] {
+        &self.shape.connections
+    }
+
+    /// Reads the quota as it is now: what is over by now is over in it.
+    pub(super) fn at_this_moment<T>(
+        &self,
+        read: impl FnOnce(&Quota, &HashMap<(ConnectionId, AppId), AppNo>, Moment) -> T,
+    ) -> T {
+        self.with(|core, now| {
+            core.pump(now);
+            read(&core.quota, &core.apps, now)
+        })
+    }
+
     pub(super) fn is_usable(&self) -> bool {
         self.with(|core, now| now >= core.unknown_until)
     }

@@ -6,6 +6,7 @@ use super::Quota;
 use super::app::AppSettings;
 use super::line::Line;
 use super::moment::Moment;
+use super::pace::Pace;
 use super::pools::{PoolId, Pools};
 use super::queue::Lane;
 use super::settings::Mode;
@@ -128,6 +129,15 @@ impl Quota {
             waiting: app.lanes[lane.index()].waiting,
             held: app.lanes[lane.index()].held,
         })
+    }
+
+    /// Time between two starts in a lane of a connection that its pace leaves in the long run; `None`
+    /// where slots alone decide.
+    #[must_use]
+    pub fn pace(&self, connection: ConnectionNo, lane: Lane) -> Option<Duration> {
+        let line = self.line(connection)?;
+        let bulk = line.bulk.as_ref().filter(|_| lane == Lane::Bulk);
+        bulk.into_iter().chain(&line.burst).map(Pace::period).max()
     }
 
     /// How long the vendor usually takes to the first byte on a connection: a call must start that

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Limits;
+use super::{Limits, TooSlow};
 use crate::clock::Instant;
 
 /// The watch of one connection.
@@ -45,7 +45,7 @@ pub(super) enum Verdict {
     /// Nothing to do for too long.
     Idle,
     /// The client broke a limit.
-    Slow(&'static str),
+    Slow(TooSlow),
 }
 
 // === impl Activity ===
@@ -82,13 +82,13 @@ impl Activity {
     /// The limit that is over first.
     fn limit(&self, state: &State) -> Option<(Instant, Verdict)> {
         if state.requests == 0 {
-            return Some((state.idle_since + self.head_time, Verdict::Slow("no request in time")));
+            return Some((state.idle_since + self.head_time, Verdict::Slow(TooSlow::NoRequest)));
         }
         if state.open == 0 {
             return Some((state.idle_since + self.keep_alive, Verdict::Idle));
         }
         let oldest = state.owed.values().min()?;
-        Some((*oldest + self.stalled_reader, Verdict::Slow("an answer was not read")))
+        Some((*oldest + self.stalled_reader, Verdict::Slow(TooSlow::AnswerUnread)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

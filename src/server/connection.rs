@@ -18,7 +18,7 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Answering, Verdict};
-use super::{Answer, Limits, RequestBody};
+use super::{Answer, Event, Limits, RequestBody, Unreadable};
 use crate::error::Cause;
 
 /// Time that a connection has to send its last octets after it was told to end.
@@ -32,7 +32,7 @@ pub(super) async fn serve<A: Answer>(
     drain: CancellationToken,
 ) {
     let activity = Arc::new(Activity::new(&limits));
-    let watched = activity.clone();
+    let (watched, observer) = (activity.clone(), answer.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (answer, answering) = (answer.clone(), Answering::begin(watched.clone()));
         async move {
@@ -50,7 +50,7 @@ pub(super) async fn serve<A: Answer>(
         tokio::select! {
             result = connection.as_mut() => {
                 if let Err(error) = result {
-                    tracing::debug!(cause = error.to_string(), "client connection ended");
+                    ended(&observer, error.as_ref());
                 }
                 return;
             }
@@ -65,13 +65,26 @@ pub(super) async fn serve<A: Answer>(
                     let _ = timeout(LAST_OCTETS, connection.as_mut()).await;
                     return;
                 }
-                Verdict::Slow(what) => {
-                    tracing::debug!(what, "client connection closed");
+                Verdict::Slow(limit) => {
+                    observer.happened(Event::TooSlow(limit));
+                    tracing::debug!(limit = limit.as_str(), "client connection closed");
                     return;
                 }
             },
         }
     }
+}
+
+/// A head that hyper answered by itself has no record: this is all that is said of it. The cause is
+/// one of hyper's own sentences, without a word of the client's.
+fn ended<A: Answer>(observer: &A, error: &(dyn std::error::Error + 'static)) {
+    let cause = error.to_string();
+    let Some(reason) = Unreadable::of(error) else {
+        tracing::debug!(cause, "client connection ended");
+        return;
+    };
+    observer.happened(Event::Unreadable(reason));
+    tracing::info!(reason = reason.as_str(), cause, "what a client sent could not be read");
 }
 
 fn builder(limits: &Limits) -> Builder<TokioExecutor> {

@@ -18,6 +18,7 @@ use blank::Blanked;
 use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, gather};
 use crate::error::Error;
 use crate::ids::ConnectionId;
+use crate::record::Record;
 use crate::secret::VendorToken;
 use crate::tokens::{Rejected, TokenSource, Tokens};
 
@@ -102,6 +103,7 @@ async fn look(
     token: Arc<VendorToken>,
     vault: Arc<Vault>,
     connection: ConnectionId,
+    record: &Record,
 ) -> Reply {
     let (mut head, mut body) = reply.into_parts();
     blank::fields(&mut head.headers, &token);
@@ -120,6 +122,7 @@ async fn look(
     if rejected {
         let changed = vault.look_again(connection.clone(), &token).await;
         tracing::error!(%connection, changed, "Courier refuses the token of the connection");
+        record.mark(|marks| marks.token_refused = Some(changed));
         head.extensions.insert(Rejected { changed });
     }
     let is_error = head.status.is_client_error() || head.status.is_server_error();
@@ -161,7 +164,8 @@ where
         let (vault, connection) = (self.vault.clone(), call.caller.connection.clone());
         let token = vault.token(&connection);
         call.headers.insert(header::AUTHORIZATION, token.authorization());
+        let record = call.record.clone();
         let answer = self.inner.call(call);
-        Box::pin(async move { Ok(look(answer.await?, token, vault, connection).await) })
+        Box::pin(async move { Ok(look(answer.await?, token, vault, connection, &record).await) })
     }
 }

@@ -242,7 +242,7 @@ async fn metrics_count_calls_by_operation_and_code() {
         "tollgate_requests_total{operation=\"messages.list\",status_class=\"2xx\",code=\"ok\"} 2",
         "tollgate_requests_total{operation=\"none\",status_class=\"4xx\",code=\"unknown-operation\"} 1",
         "http_server_request_duration_seconds_count{operation=\"messages.list\",status_class=\"2xx\"} 2",
-        "http_client_request_duration_seconds_count{operation=\"messages.list\"} 2",
+        "http_client_request_duration_seconds_count{operation=\"messages.list\",status_class=\"2xx\"} 2",
         "tollgate_requests_in_flight 0",
     ];
     // A record ends when the server lets go of the answer, a moment after the client has it.

@@ -13,6 +13,7 @@ mod fresh;
 mod headers;
 mod keys;
 mod load;
+mod metrics;
 mod operations;
 mod outages;
 mod process;

@@ -185,13 +185,9 @@ async fn a_vendors_429_closes_the_narrowest_pool_of_its_operation_until_its_time
         }
         advance(Duration::from_secs(seconds)).await;
         assert_eq!(stack.call(put()).await.status.as_u16(), 204, "{told:?}");
-        assert!(
-            stack
-                .state
-                .metrics()
-                .page()
-                .contains("tollgate_vendor_throttled_total{operation=\"lists.put\"} 1")
-        );
+        assert!(stack.state.metrics().page().contains(
+            "tollgate_vendor_throttled_total{connection=\"acme-prod\",operation=\"lists.put\"} 1"
+        ));
     }
 }
 
@@ -203,7 +199,9 @@ async fn shadow_mode_holds_nothing_back_and_says_what_it_would_have_done() {
         assert_eq!(stack.call(get(&setup.acme)).await.status.as_u16(), 200);
     }
     let page = stack.state.metrics().page();
-    assert!(page.contains("tollgate_quota_shadow_total{outcome=\"refuse\"} 3"), "{page}");
+    let refused =
+        "tollgate_quota_shadow_total{connection=\"acme-prod\",outcome=\"quota-exhausted\"} 3";
+    assert!(page.contains(refused), "{page}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -88,7 +88,8 @@ impl Certificate {
         format!("tls = {{ cert = '{}', key = '{}' }}\n", self.cert.display(), self.key.display())
     }
 
-    async fn connect(
+    /// A TLS connection that speaks `alpn`.
+    pub(crate) async fn connect(
         &self,
         address: SocketAddr,
         alpn: &[u8],

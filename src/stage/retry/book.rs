@@ -45,6 +45,15 @@ impl Book {
         self.with(connection, keyed, now, |budget| budget.take(now))
     }
 
+    /// Further attempts that may be made now by calls without a key and with one, by connection;
+    /// those that made no call yet have no budget.
+    #[must_use]
+    pub fn left(&self, now: Instant) -> Vec<(ConnectionId, [u64; 2])> {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = |purses: &mut Purses| [purses.plain.left(now), purses.keyed.left(now)];
+        budgets.iter_mut().map(|(id, purses)| (id.clone(), left(purses))).collect()
+    }
+
     /// The pause before the `nth` further attempt.
     pub(super) fn pause(&self, nth: u32) -> Duration {
         // SplitMix64 (Steele, Lea, Flood 2014).

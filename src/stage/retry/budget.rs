@@ -51,6 +51,16 @@ impl Budget {
 
     /// Takes one further attempt, if there is one.
     pub(super) fn take(&mut self, now: Instant) -> bool {
+        let fits = self.left(now) > 0;
+        if fits {
+            let (_, _, further) = self.second(now);
+            *further += 1;
+        }
+        fits
+    }
+
+    /// Further attempts that may be made now.
+    pub(super) fn left(&mut self, now: Instant) -> u64 {
         let (present, ..) = *self.second(now);
         // The second that began more than a window ago counts for attempts and not for calls: so
         // the bound holds in every window, wherever it begins.
@@ -62,12 +72,7 @@ impl Budget {
         let calls = of(|(_, calls, _)| *calls, WINDOW);
         let further = of(|(_, _, further)| *further, WINDOW + 1);
         let allowed = (calls * u64::from(self.terms.percent) / 100).max(self.terms.floor.into());
-        let fits = further < allowed;
-        if fits {
-            let (_, _, further) = self.second(now);
-            *further += 1;
-        }
-        fits
+        allowed.saturating_sub(further)
     }
 
     fn second(&mut self, now: Instant) -> &mut (u64, u32, u32) {

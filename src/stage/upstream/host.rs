@@ -127,6 +127,12 @@ impl Host {
         &self.authority
     }
 
+    /// Sockets that are open or being opened.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.limits.sockets.saturating_sub(self.places.available_permits())
+    }
+
     pub(super) fn lease(self: &Arc<Self>, socket: Socket) -> Lease {
         Lease { host: self.clone(), socket: Some(socket) }
     }

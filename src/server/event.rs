@@ -1,0 +1,96 @@
+//! What happens to client connections beside requests: for whoever counts.
+
+/// One thing that happened to a client connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was accepted.
+    Opened,
+    /// It is over.
+    Closed,
+    /// Its TLS handshake ended.
+    Handshake(Handshake),
+    /// What came was no readable request. hyper answers such heads by itself, or hangs up.
+    Unreadable(Unreadable),
+    /// It was closed since the client broke a time limit.
+    TooSlow(TooSlow),
+}
+
+/// How a TLS handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// Well.
+    Done,
+    /// The client and the gateway did not agree, or the client left.
+    Failed,
+    /// Its time was over.
+    Slow,
+}
+
+/// Why something was no readable request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// A head that is no HTTP/1.1.
+    Malformed,
+    /// A head over the limits of size or fields.
+    HeadTooLarge,
+    /// An HTTP/2 connection on which the client broke the protocol.
+    Protocol,
+}
+
+/// Which time limit was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooSlow {
+    /// For the first request's head.
+    NoRequest,
+    /// For reading an answer.
+    AnswerUnread,
+}
+
+impl Handshake {
+    /// The word in labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+impl Unreadable {
+    /// The word in labels and log lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::HeadTooLarge => "head-too-large",
+            Self::Protocol => "protocol",
+        }
+    }
+
+    /// Why the connection ended, if it ended for that.
+    pub(super) fn of(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        let hyper = error.downcast_ref::<hyper::Error>()?;
+        if hyper.is_parse_too_large() {
+            return Some(Self::HeadTooLarge);
+        }
+        if hyper.is_parse() {
+            return Some(Self::Malformed);
+        }
+        let h2 = std::error::Error::source(hyper)?.downcast_ref::<h2::Error>()?;
+        let ours = h2.is_go_away() && h2.is_library();
+        (ours && h2.reason() != Some(h2::Reason::NO_ERROR)).then_some(Self::Protocol)
+    }
+}
+
+impl TooSlow {
+    /// The word in labels and log lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoRequest => "no-request",
+            Self::AnswerUnread => "answer-unread",
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! A finished call becomes counts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+
+use super::handles::{CLASSES, OfApp, OfOperation, Row, resolved};
+use super::labels::{Example, Labels, Value};
+use super::{MOST_APPS, Metrics, Seconds};
+use crate::catalog::{CONNECTION_POOL, Operation};
+use crate::error::Code;
+use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::quota::Would;
+use crate::record::{Cached, Forward, KeyUse, Marks, Record, Try};
+use crate::telemetry::code;
+
+/// The label of what has no operation: refused before the route was known.
+const NO_OPERATION: &str = "none";
+
+/// An app of the configuration.
+pub struct AppRow {
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub app: AppId,
+    /// When its last key expires, if all of them do.
+    pub keys_end: Option<SystemTime>,
+}
+
+impl Metrics {
+    /// Gives the first apps series of their own. An app that was named once stays named, and there
+    /// are never more than [`MOST_APPS`] of them.
+    pub fn name_apps(&self, rows: &[AppRow]) {
+        let mut named = HashMap::clone(&self.handles.apps.load());
+        for row in rows {
+            if named.len() < MOST_APPS {
+                named.entry((row.tenant.clone(), row.app.clone())).or_insert_with(|| {
+                    let labels = [Value::id(row.tenant.as_str()), Value::id(row.app.as_str())];
+                    Arc::new(OfApp { named: Some(labels), ..OfApp::default() })
+                });
+            }
+        }
+        self.handles.apps.store(Arc::new(named));
+        self.key_expiry.clear();
+        let mut ends = HashMap::new();
+        for row in rows {
+            let Some(end) = row.keys_end else { continue };
+            let first = ends.entry(self.app_labels(&row.tenant, &row.app)).or_insert(end);
+            *first = end.min(*first);
+        }
+        for (labels, end) in ends {
+            self.key_expiry.get_or_create(&labels).set(unix(end));
+        }
+    }
+
+    /// `tenant` and `app` of an app.
+    #[must_use]
+    pub fn app_labels(&self, tenant: &TenantId, app: &AppId) -> Labels<2> {
+        let apps = self.handles.apps.load();
+        let known = apps.get(&(tenant.clone(), app.clone()));
+        known.map_or_else(|| self.handles.others.labels(), |app| app.labels())
+    }
+
+    /// The token of `connection` was loaded.
+    pub fn token_loaded(&self, connection: &ConnectionId) {
+        let handles = self.handles.connections.get(connection, || connection.clone());
+        handles.token_refused.store(false, Ordering::Relaxed);
+    }
+
+    /// Shows whether the vendor takes the token of each of `connections`.
+    pub fn show_tokens<'a>(&self, connections: impl Iterator<Item = &'a ConnectionId>) {
+        self.token_good.clear();
+        for connection in connections {
+            let handles = self.handles.connections.get(connection, || connection.clone());
+            let good = !handles.token_refused.load(Ordering::Relaxed);
+            self.token_good.get_or_create(&Labels([of(connection)])).set(good.into());
+        }
+    }
+
+    /// Calls that the cache answered without the vendor.
+    #[must_use]
+    pub fn saved(&self) -> u64 {
+        self.handles.saved.load(Ordering::Relaxed)
+    }
+
+    /// Counts a finished call.
+    pub fn observe(&self, record: &Record, marks: &Marks) {
+        let call = Seen::of(record, marks);
+        let id = marks.operation.as_ref().map(|row| &row.id);
+        let key = || id.map_or(NO_OPERATION.into(), Arc::clone);
+        let handles = self.handles.operations.get(id.map_or(NO_OPERATION, |id| id), key);
+        self.observe_call(&call, &handles);
+        self.observe_cache(&call, &handles);
+        if let (Some(tenant), Some(app)) = (&marks.tenant, &marks.app) {
+            self.observe_app(&call, &(tenant.clone(), app.clone()));
+        }
+        if let Some(connection) = &marks.connection {
+            self.observe_connection(&call, connection);
+        }
+        let replayed = marks.replayed.then_some("replayed");
+        for outcome in marks.key_use.map(KeyUse::as_str).into_iter().chain(replayed) {
+            self.keys.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();
+        }
+    }
+
+    fn observe_call(&self, call: &Seen<'_>, handles: &OfOperation) {
+        let class = class(call.marks.status);
+        let (number, word) = (code_number(call.marks), code(call.marks));
+        let labels = || [call.operation(), of_class(class), ("code", Value::Word(word))];
+        let requests = handles.requests.0[class].get_or_init(Row::default);
+        resolved(&requests.0[number], &self.requests, labels).inc();
+        let labels = || [call.operation(), of_class(class)];
+        call.observe(resolved(&handles.server.0[class], &self.server_duration, labels), call.taken);
+        if call.marks.attempts > 0 {
+            let attempts = resolved(&handles.attempts, &self.attempts, || [call.operation()]);
+            attempts.inc_by(call.marks.attempts.into());
+        }
+        for (took, class) in call.tries() {
+            let labels = || [call.operation(), of_class(class)];
+            call.observe(resolved(&handles.client.0[class], &self.client_duration, labels), took);
+        }
+        let octets = [("in", call.marks.bytes_in), ("out", call.marks.bytes_out)];
+        for (slot, (word, octets)) in self.handles.octets.0.iter().zip(octets) {
+            let labels = || [("direction", Value::Word(word))];
+            resolved(slot, &self.body_bytes, labels).inc_by(octets);
+        }
+    }
+
+    fn observe_app(&self, call: &Seen<'_>, app: &(TenantId, AppId)) {
+        let apps = self.handles.apps.load();
+        let app = apps.get(app).map_or(&self.handles.others, |app| app);
+        let labels = || {
+            let Labels([tenant, app]) = app.labels();
+            [tenant, app, ("code", Value::Word(code(call.marks)))]
+        };
+        resolved(&app.codes.0[code_number(call.marks)], &self.app_requests, labels).inc();
+    }
+
+    /// What the call did on its connection: waits, tries, refusals, the token.
+    fn observe_connection(&self, call: &Seen<'_>, id: &ConnectionId) {
+        let (marks, handles) = (call.marks, self.handles.connections.get(id, || id.clone()));
+        if let Some(lane) = marks.lane {
+            let labels = || [of(id), ("lane", Value::Word(lane.as_str()))];
+            let wait = resolved(&handles.waits.0[lane.index()], &self.queue_wait, labels);
+            call.observe(wait, marks.queued);
+        }
+        for (_, class) in call.tries() {
+            let labels = || [of(id), of_class(class)];
+            resolved(&handles.answers.0[class], &self.answers, labels).inc();
+        }
+        let tries = marks.timeline.tries();
+        for before in &tries[..tries.len().saturating_sub(1)] {
+            let reason = ("reason", Value::Word(reason(before)));
+            self.retries.get_or_create(&Labels([of(id), reason])).inc();
+        }
+        if tries.last().is_some_and(|last| last.status.is_some()) {
+            let refused = marks.token_refused == Some(false);
+            handles.token_refused.store(refused, Ordering::Relaxed);
+        }
+        if marks.token_refused == Some(true) {
+            self.token_replaced.get_or_create(&Labels([of(id)])).inc();
+        }
+        if marks.throttled {
+            self.throttled.get_or_create(&Labels([of(id), call.operation()])).inc();
+        }
+        match marks.code {
+            Some(Code::VendorCredentialRejected) => {
+                self.rejected.get_or_create(&Labels([of(id)])).inc();
+            }
+            Some(code) if is_rule(code) => {
+                let rule = ("rule", Value::Word(code.as_str()));
+                self.refusals.get_or_create(&Labels([of(id), rule])).inc();
+            }
+            _ => {}
+        }
+        let would = match marks.would {
+            None | Some(Would::Start) => None,
+            Some(Would::Wait(_)) => Some("wait"),
+            Some(Would::Refuse(rule)) => Some(rule.code()),
+        };
+        if let Some(outcome) = would {
+            let outcome = ("outcome", Value::Word(outcome));
+            self.shadow.get_or_create(&Labels([of(id), outcome])).inc();
+        }
+    }
+
+    fn observe_cache(&self, call: &Seen<'_>, handles: &OfOperation) {
+        if call.marks.clears {
+            self.cleared.get_or_create(&Labels([call.operation()])).inc();
+        }
+        let Some(cached) = call.marks.cached else { return };
+        let labels = || [call.operation(), ("outcome", Value::Word(cached.as_str()))];
+        resolved(&handles.cache.0[outcome_number(cached)], &self.cache, labels).inc();
+        let saves = cached.saves_quota() && call.marks.attempts == 0;
+        if let Some(row) = call.marks.operation.as_ref().filter(|_| saves) {
+            let saved = resolved(&handles.saved, &self.quota_saved, || [call.operation()]);
+            saved.inc_by(slots(row).into());
+            self.handles.saved.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A finished call, and what makes it an example.
+struct Seen<'a> {
+    marks: &'a Marks,
+    taken: Duration,
+    example: Example,
+    ended_at: SystemTime,
+}
+
+impl<'a> Seen<'a> {
+    fn of(record: &Record, marks: &'a Marks) -> Self {
+        let taken = record.started.elapsed();
+        let ended_at = record.started_at + taken;
+        Self { marks, taken, example: Example::of(record, marks), ended_at }
+    }
+
+    fn operation(&self) -> (&'static str, Value) {
+        let id = self.marks.operation.as_ref().map(|row| row.id.clone());
+        ("operation", id.map_or(Value::Word(NO_OPERATION), Value::Id))
+    }
+
+    /// Tries that were sent: how long each took, and the class of its answer.
+    fn tries(&self) -> impl Iterator<Item = (Duration, usize)> + use<'a> {
+        let took = |one: &Try| Some(one.ended?.saturating_duration_since(one.sent?));
+        let tries = self.marks.timeline.tries().iter();
+        tries.filter_map(move |one| Some((took(one)?, class(one.status))))
+    }
+
+    fn observe(&self, histogram: &Seconds, time: Duration) {
+        histogram.observe(time.as_secs_f64(), Some(self.example), Some(self.ended_at));
+    }
+}
+
+/// Slots of its connection's pool that a call of `row` takes.
+fn slots(row: &Operation) -> u32 {
+    row.pools.get(CONNECTION_POOL).copied().unwrap_or(0)
+}
+
+/// The label of a connection.
+#[must_use]
+pub fn of(connection: &ConnectionId) -> (&'static str, Value) {
+    ("connection", Value::id(connection.as_str()))
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn unix(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+fn of_class(class: usize) -> (&'static str, Value) {
+    ("status_class", Value::Word(CLASSES[class]))
+}
+
+fn class(status: Option<StatusCode>) -> usize {
+    status.map_or(0, |status| usize::from(status.as_u16() / 100)).min(CLASSES.len() - 1)
+}
+
+/// The place of [`code`] among all codes.
+fn code_number(marks: &Marks) -> usize {
+    let ours = Code::ALL.len();
+    match (marks.code, marks.complete) {
+        (Some(code), _) => code as usize,
+        (None, true) => ours,
+        (None, false) if marks.broken => ours + 1,
+        (None, false) => ours + 2,
+    }
+}
+
+const fn outcome_number(cached: Cached) -> usize {
+    match cached {
+        Cached::Hit { .. } => 0,
+        Cached::Stale { .. } => 1,
+        Cached::Shared => 2,
+        Cached::Revalidated => 3,
+        Cached::Missed { stored: true, .. } => 4,
+        Cached::Missed { why: Forward::Bypass, .. } => 5,
+        Cached::Missed { .. } => 6,
+    }
+}
+
+/// Why there was another try after this one.
+fn reason(one: &Try) -> &'static str {
+    match one.status.map(|status| status.as_u16()) {
+        Some(429) => "throttled",
+        Some(409) => "conflict",
+        Some(401 | 403) => "token",
+        Some(_) => "server-error",
+        None if one.sent.is_some() => "no-answer",
+        None => "not-sent",
+    }
+}
+
+/// A code by which the quota refuses.
+const fn is_rule(code: Code) -> bool {
+    matches!(
+        code,
+        Code::QuotaExhausted
+            | Code::QueueFull
+            | Code::DeadlineTooNear
+            | Code::VendorThrottled
+            | Code::AppLimited
+            | Code::AppPaused
+    )
+}

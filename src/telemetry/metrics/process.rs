@@ -1,0 +1,30 @@
+//! What the kernel says of the process, under the names that every Prometheus client uses.
+
+use procfs::ProcResult;
+use procfs::process::{LimitValue, Process};
+
+use super::Metrics;
+
+impl Metrics {
+    /// Reads the figures of this process.
+    ///
+    /// # Errors
+    /// When `/proc` can't be read; then they stay as they were.
+    pub fn read_process(&self) -> ProcResult<()> {
+        let process = Process::myself()?;
+        let (stat, ticks) = (process.stat()?, procfs::ticks_per_second() as f64);
+        let whole = |figure: u64| i64::try_from(figure).unwrap_or(i64::MAX);
+        let used = (stat.utime + stat.stime) as f64 / ticks;
+        self.cpu.inc_by((used - self.cpu.get()).max(0.0));
+        self.resident.set(whole(stat.rss * procfs::page_size()));
+        self.mapped.set(whole(stat.vsize));
+        self.threads.set(stat.num_threads);
+        self.process_start.set(procfs::boot_time_secs()? as f64 + stat.starttime as f64 / ticks);
+        self.open_fds.set(whole(process.fd_count()? as u64));
+        self.max_fds.set(match process.limits()?.max_open_files.soft_limit {
+            LimitValue::Value(limit) => whole(limit),
+            LimitValue::Unlimited => i64::MAX,
+        });
+        Ok(())
+    }
+}

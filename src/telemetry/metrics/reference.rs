@@ -1,0 +1,40 @@
+//! The table as a page for people.
+
+use std::fmt::Write as _;
+
+use super::{Instrument, MOST_APPS, Metrics};
+
+/// `docs/metrics.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = format!(
+        "# Metrics\n\n\
+        Made from the table in `src/telemetry/metrics.rs` by `UPDATE=1 cargo test --test metrics`; do not edit it.\n\n\
+        The operations port gives them at `/metrics`: as OpenMetrics with an example call in each bucket \
+        (`call_id`, and `trace_id` of a call that belongs to a trace) to whoever accepts \
+        `application/openmetrics-text`, as Prometheus text 0.0.4 to all others.\n\n\
+        The two `http_…` histograms have the names and buckets of OpenTelemetry's semantic conventions. \
+        `operation` stands for their route and method (`none`: refused before it was known), `status_class` for \
+        their status.\n\n\
+        Label values are words of the code, rows of the catalogue and names of the configuration; nothing that \
+        a caller sends becomes one. `tenant` and `app` name the first {MOST_APPS} apps of the configuration; all \
+        further ones together are `other`. A pool that several connections share stands under `workspace/<name>` \
+        instead of one connection.\n\n\
+        | name | type | labels | unit | says |\n| --- | --- | --- | --- | --- |\n"
+    );
+    for row in Metrics::TABLE {
+        let labels: Vec<String> = row.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind, unit, help) = (row.sample(), row.kind, unit(row), row.help);
+        writeln!(page, "| `{name}` | {kind} | {} | {unit} | {help} |", labels.join(", "))
+            .expect("writing to a string does not fail");
+    }
+    page
+}
+
+fn unit(row: &Instrument) -> &'static str {
+    match row.name.rsplit('_').next() {
+        Some("seconds") => "seconds",
+        Some("bytes") => "octets",
+        _ => "",
+    }
+}

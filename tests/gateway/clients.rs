@@ -255,6 +255,28 @@ async fn metrics_count_calls_by_operation_and_code() {
 }
 
 #[tokio::test]
+async fn what_hyper_answers_by_itself_is_counted_by_its_reason() {
+    let rig = Rig::start("").await;
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(40_000));
+    raw(rig.gateway.data, long.as_bytes(), "").await;
+    raw(rig.gateway.data, b"GET / HTTP/9.9\r\n\r\n", "").await;
+    // The preface, then data on a stream that was never opened.
+    raw(rig.gateway.data, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x01\0\0\0\0\0\x01A", "").await;
+    let wanted = ["head-too-large", "malformed", "protocol"]
+        .map(|reason| format!("tollgate_client_unreadable_total{{reason=\"{reason}\"}} 1"));
+    let counted = async {
+        loop {
+            let page = rig.gateway.state().metrics().page();
+            if wanted.iter().all(|line| page.contains(line)) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), counted).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_base_url_that_leads_back_is_a_loop() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let courier = simulator::Server::new(simulator::Options::default());

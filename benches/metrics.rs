@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use tollgate::catalog::{Lane, Operation};
-use tollgate::record::{Cached, Forward, Marks, Observer, Record, Wait};
+use tollgate::record::{Cached, Forward, Marks, Observer, Record};
 use tollgate::telemetry::metrics::Metrics;
 
 struct Nobody;
@@ -28,7 +28,6 @@ fn sent(record: &Record) {
             bytes_in: 200,
             ..hit()
         };
-        marks.timeline.waited(Wait { entered: now, left: now, refused: None });
         marks.timeline.try_begins(now);
     });
     record.sending();

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use tollgate::catalog::{Lane, Operation};
-use tollgate::clock::Instant;
-use tollgate::record::{Cached, Forward, Marks, Observer, Record, Wait};
+use tollgate::record::{Cached, Forward, Marks, Observer, Record};
 use tollgate::telemetry::metrics::Metrics;
 
 struct Nobody;
@@ -20,27 +19,19 @@ impl Observer for Nobody {
 }
 
 /// A call that was sent and answered.
-fn sent(now: Instant) -> Marks {
-    let mut marks = Marks {
-        operation: Some(Arc::new(Operation::unlisted())),
-        tenant: Some("acme".parse().expect("a name")),
-        app: Some("billing".parse().expect("a name")),
-        connection: Some("acme-prod".parse().expect("a name")),
-        status: Some(http::StatusCode::OK),
-        attempts: 1,
-        lane: Some(Lane::Interactive),
-        cached: Some(Cached::Missed { why: Forward::Miss, stored: true }),
-        sent_at: Some(now),
-        first_byte_at: Some(now),
-        bytes_in: 200,
-        bytes_out: 2_000,
-        complete: true,
-        ..Marks::default()
-    };
-    marks.timeline.waited(Wait::begins(now, None));
-    marks.timeline.try_begins(now);
-    marks.timeline.try_ends(now, Ok(http::StatusCode::OK));
-    marks
+fn sent(record: &Record) {
+    let now = record.started;
+    record.mark(|marks| {
+        *marks = Marks {
+            lane: Some(Lane::Interactive),
+            cached: Some(Cached::Missed { why: Forward::Miss, stored: true }),
+            bytes_in: 200,
+            ..hit()
+        };
+        marks.timeline.try_begins(now);
+    });
+    record.sending();
+    record.mark(|marks| marks.timeline.try_ends(now, Ok(http::StatusCode::OK)));
 }
 
 /// A call that a copy answered.
@@ -61,15 +52,16 @@ fn hit() -> Marks {
 
 fn main() {
     let metrics = Metrics::default();
-    let record = Record::open(Arc::new(Nobody));
+    let records = ["sent", "hit"].map(|name| (name, Record::open(Arc::new(Nobody))));
+    sent(&records[0].1);
+    records[1].1.mark(|marks| *marks = hit());
     let mut criterion = Criterion::default().configure_from_args();
-    for (name, marks) in [("sent", sent(record.started)), ("hit", hit())] {
-        metrics.observe(&record, &marks);
-        let used = allocation_counter::measure(|| metrics.observe(&record, &marks));
+    for (name, record) in &records {
+        let observe = || record.read(|marks| metrics.observe(black_box(record), marks));
+        observe();
+        let used = allocation_counter::measure(observe);
         assert_eq!(used.count_total, 0, "{name} allocates");
-        criterion.bench_function(&format!("metrics/{name}"), |bench| {
-            bench.iter(|| metrics.observe(&record, black_box(&marks)));
-        });
+        criterion.bench_function(&format!("metrics/{name}"), |bench| bench.iter(observe));
     }
     criterion.final_summary();
 }

@@ -71,9 +71,7 @@ impl State {
         metrics.ready.set(self.is_ready().into());
         let dropped = self.0.telemetry.access.dropped();
         metrics.lines_dropped.inc_by(dropped.saturating_sub(metrics.lines_dropped.get()));
-        if let Err(error) = metrics.read_process() {
-            tracing::warn!(cause = %error, "the figures of the process cannot be read");
-        }
+        metrics.read_process();
     }
 
     /// Octets of request bodies that are held.

@@ -45,7 +45,7 @@ pub struct Wanted {
     /// else that the gateway says; of it `tollgate::admission` are the slots kept over a restart,
     /// `tollgate::app` start and stop, `tollgate::cli` signals and reloads, `tollgate::edge` why calls
     /// failed, `tollgate::server` client sockets, `tollgate::stage` what concerns Courier and its
-    /// tokens, `tollgate::state` figures that can't be read, `tollgate::telemetry` the usage files.
+    /// tokens, `tollgate::telemetry` the usage files.
     pub levels: levels::Map,
 }
 

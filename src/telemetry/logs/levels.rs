@@ -62,9 +62,6 @@ pub enum Target {
     /// Courier and its tokens.
     #[serde(rename = "tollgate::stage")]
     Stage,
-    /// Figures that can't be read.
-    #[serde(rename = "tollgate::state")]
-    State,
     /// Usage files and the log itself.
     #[serde(rename = "tollgate::telemetry")]
     Telemetry,
@@ -72,7 +69,7 @@ pub enum Target {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Access,
         Self::Tollgate,
         Self::Admission,
@@ -81,7 +78,6 @@ impl Target {
         Self::Edge,
         Self::Server,
         Self::Stage,
-        Self::State,
         Self::Telemetry,
     ];
 
@@ -97,7 +93,6 @@ impl Target {
             Self::Edge => "tollgate::edge",
             Self::Server => "tollgate::server",
             Self::Stage => "tollgate::stage",
-            Self::State => "tollgate::state",
             Self::Telemetry => "tollgate::telemetry",
         }
     }

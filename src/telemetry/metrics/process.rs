@@ -6,11 +6,15 @@ use procfs::process::{LimitValue, Process};
 use super::Metrics;
 
 impl Metrics {
-    /// Reads the figures of this process.
-    ///
-    /// # Errors
-    /// When `/proc` can't be read; then they stay as they were.
-    pub fn read_process(&self) -> ProcResult<()> {
+    /// Reads the figures of this process. When `/proc` can't be read the log says so, and those
+    /// after the first that is missing stay as they were.
+    pub fn read_process(&self) {
+        if let Err(error) = self.try_read_process() {
+            tracing::warn!(cause = %error, "the figures of the process cannot be read");
+        }
+    }
+
+    fn try_read_process(&self) -> ProcResult<()> {
         let process = Process::myself()?;
         let (stat, ticks) = (process.stat()?, procfs::ticks_per_second() as f64);
         let whole = |figure: u64| i64::try_from(figure).unwrap_or(i64::MAX);

@@ -117,6 +117,10 @@ instruments! {
     reloads: Counters<1> = Counters::default(), "counter" "tollgate_config_reloads" ["outcome"];
     /// Log lines that were dropped because the output did not keep up.
     lines_dropped: Counter = Counter::default(), "counter" "tollgate_log_lines_dropped" [];
+    /// Spans that the collector took.
+    spans_exported: Counter = Counter::default(), "counter" "tollgate_spans_exported" [];
+    /// Spans that were lost: no room in the queue, or the collector did not take them.
+    spans_dropped: Counter = Counter::default(), "counter" "tollgate_spans_dropped" [];
     /// Always 1; its label is the version.
     build: Family<Labels<1>, Gauge> = Family::default(), "gauge" "tollgate_build_info" ["version"];
 }

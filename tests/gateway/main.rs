@@ -25,5 +25,7 @@ mod storm;
 mod support;
 mod survival;
 mod tokens;
+mod trace_context;
+mod traces;
 mod usage;
 mod vendor;

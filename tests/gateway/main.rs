@@ -26,6 +26,7 @@ mod support;
 mod survival;
 mod tokens;
 mod trace_context;
+mod trace_export;
 mod traces;
 mod usage;
 mod vendor;

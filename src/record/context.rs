@@ -346,6 +346,20 @@ mod tests {
     }
 
     #[test]
+    fn noting_a_context_costs_no_allocation() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("traceparent", GOOD), ("tracestate", "a=1")] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let (mut marks, record) = (marks(Some(Trust::Link), &[]), record());
+        let cost = allocation_counter::measure(|| {
+            marks.came_with(&headers);
+            assert!(marks.named().is_some() && record.trace(&marks).link.is_some());
+        });
+        assert_eq!(cost.count_total, 0);
+    }
+
+    #[test]
     fn a_state_that_is_too_long_or_broken_is_left_out() {
         for bad in ["x".repeat(513), "no-equals-sign".into(), "KEY=1".into(), "a=1,a".into()] {
             let fields = [("traceparent", GOOD), ("tracestate", bad.as_str())];

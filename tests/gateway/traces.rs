@@ -174,7 +174,8 @@ async fn each_try_tells_how_it_ended_and_each_wait_how_long_it_was() {
     assert!(spans.take().is_empty(), "what came out well at last is not an error");
     let (setup, stack, spans) = tracing("ratio = 1.0");
     next(&stack, 1, Effect { wire: Some(Wire::Cut { after: 0 }), ..Effect::default() });
-    stack.call(request("GET", "/messages", &setup.acme, "")).await;
+    let late = [("x-simulator-latency-ms", "250")];
+    stack.call(with(request("GET", "/messages", &setup.acme, ""), &late)).await;
     let call = spans.only();
     let names: Vec<_> = call.iter().map(|span| &*span.name).collect();
     assert_eq!(names, ["GET /messages", "queue", "queue", "GET /messages", "GET /messages"]);
@@ -191,6 +192,7 @@ async fn each_try_tells_how_it_ended_and_each_wait_how_long_it_was() {
     );
     assert_eq!(get(&call[0], "tollgate.attempts").as_deref(), Some("2"));
     assert!(first.end_time <= call[2].start_time && call[2].end_time <= second.start_time);
+    assert_eq!([took(first), took(second)], [Duration::from_millis(250); 2]);
     assert_one_trace(&call);
 }
 

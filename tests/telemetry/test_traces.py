@@ -29,14 +29,14 @@ class Rig:
     """A gateway with an app that is trusted and one that is not, and one whose connection has room for two calls."""
 
     def __init__(self, start: Callable[..., Gateway], new_key: Callable[..., Key], vendor: str) -> None:
-        self.start, self.vendor = start, vendor
+        self.start, self.vendor, self.grace = start, vendor, "60s"
         self.trusted, self.other, self.narrow = (new_key(app, app) for app in ("trusted", "other", "narrow"))
 
     def toml(self, traces: str) -> str:
         return f"""
 [server]
 listen = "127.0.0.1:0"
-grace = "60s"
+grace = "{self.grace}"
 [ops]
 listen = "127.0.0.1:0"
 [vendor]
@@ -177,6 +177,20 @@ def test_a_collector_that_is_of_no_use_costs_counted_spans_and_nothing_else(rig:
         many(gateway, rig.other, 20)
         assert gateway.stop() == 0, "the grace is 60 s: nobody waits so long for a collector"
         assert 1 <= gateway.said(LOST) <= 1 + gateway.said("spans reach the collector again"), "a line for each change"
+
+
+@pytest.mark.parametrize(("grace", "timeout"), [("60s", "2s"), ("1s", "60s")])
+def test_the_end_waits_for_a_silent_collector_no_longer_than_for_one_request_nor_than_the_grace(
+    rig: Rig, grace: str, timeout: str
+) -> None:
+    with BlackHole() as collector:
+        settings = f'endpoint = "{collector.endpoint}"\nratio = 1.0\nbatch = 8\ntimeout = "{timeout}"'
+        rig.grace = grace
+        gateway = rig.gateway(settings)
+        many(gateway, rig.other, 100)
+        # 300 spans in requests of 8 would take 76 s.
+        assert gateway.stop() == 0, "it ends within the suite's 20 s"
+        assert gateway.said("the collector did not take the last spans in time") == 1
 
 
 def test_the_collector_gets_its_secret_the_resource_and_nothing_of_the_environment(

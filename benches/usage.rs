@@ -62,11 +62,11 @@ fn main() {
     });
     let log = AccessLog::new(|line| drop(black_box(line)));
     criterion.bench_function("access line/json", |bench| {
-        bench.iter(|| log.write(black_box(&record), black_box(&marks)));
+        bench.iter(|| log.write(black_box(&record), black_box(&marks), None));
     });
     let none = AccessLog::none();
     criterion.bench_function("access line/off", |bench| {
-        bench.iter(|| none.write(black_box(&record), black_box(&marks)));
+        bench.iter(|| none.write(black_box(&record), black_box(&marks), None));
     });
     criterion.bench_function("wall clock", |bench| bench.iter(clock::wall));
     criterion.final_summary();

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::admin::{Api, Door, Ops};
 use crate::call::StreamBody;
+use crate::clock::Instant;
 use crate::config::Config;
 use crate::error::Cause;
 use crate::identity::{Keys, Rights};
@@ -96,7 +97,7 @@ impl Gateway {
             true => None,
             false => Some(listen("admin.listen", fixed.admin).await?),
         };
-        let telemetry = Telemetry { metrics: Arc::default(), access };
+        let telemetry = Telemetry::new(access);
         let state = State::new(&config, telemetry).map_err(CannotStart::State)?;
         if config.state_dir().is_none() {
             tracing::warn!(
@@ -182,6 +183,7 @@ impl Gateway {
     /// Takes no new request, finishes those under way within the grace, and stops.
     pub async fn shut_down(self) -> Drained {
         self.begin_drain();
+        let begun = Instant::now();
         let flights = self.state.flights();
         let finished = async {
             self.drain.ended().await;
@@ -200,6 +202,7 @@ impl Gateway {
         if in_time {
             self.state.close();
         }
+        self.state.traces().shut_down(self.grace.saturating_sub(begun.elapsed())).await;
         Drained { connections, flights }
     }
 }

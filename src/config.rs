@@ -10,6 +10,7 @@ mod cache;
 mod quota;
 mod reference;
 mod settings;
+mod traces;
 mod validate;
 
 use std::path::Path;
@@ -25,6 +26,8 @@ pub use settings::{
     App, AppKey, AppLimit, Connection, Quota, QuotaMode, Server, Settings, State, StaticShare,
     Tenant, TlsFiles, Vendor,
 };
+
+pub use traces::{Collector, Traces};
 
 use crate::catalog::Catalog;
 use crate::document::{self, Problem};
@@ -47,6 +50,8 @@ pub struct Config {
     pub tls: Option<Arc<ServerConfig>>,
     /// TLS to the vendor.
     pub vendor_tls: ClientConfig,
+    /// How the collector of traces is spoken to, if there is one.
+    pub collector: Option<Collector>,
 }
 
 /// Why a configuration was refused.

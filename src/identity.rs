@@ -9,6 +9,7 @@ pub use presented::presented;
 pub use scopes::Scopes;
 
 use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::record::Trust;
 
 /// One internal application.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct App {
     pub scopes: Scopes,
     /// The connections that it may use; the first is its default. Never empty.
     pub connections: Vec<ConnectionId>,
+    /// What its trace context counts for.
+    pub trust: Trust,
 }
 
 impl App {

@@ -132,9 +132,18 @@ impl RandomId {
     /// A fresh one from the system's generator.
     #[must_use]
     pub fn new() -> Self {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).expect("the system has random bytes once it has booted");
-        Self(u128::from_ne_bytes(bytes))
+        Self::with_more().0
+    }
+
+    /// A fresh one and further random octets, in one draw.
+    #[must_use]
+    pub fn with_more() -> (Self, [u8; 24]) {
+        let mut octets = [0; 40];
+        getrandom::fill(&mut octets).expect("the system has random bytes once it has booted");
+        let (mut id, mut more) = ([0; 16], [0; 24]);
+        id.copy_from_slice(&octets[..16]);
+        more.copy_from_slice(&octets[16..]);
+        (Self(u128::from_ne_bytes(id)), more)
     }
 }
 

@@ -138,5 +138,6 @@ fn upstream(config: &Config, state: &State) -> Upstream {
             (connection.id.clone(), destination)
         })
         .collect();
-    Upstream::new(Arc::new(destinations), limits, state.instance().clone())
+    let traces = vendor.pass_trace_context.then(|| config.settings.traces.sampling());
+    Upstream::new(Arc::new(destinations), limits, state.instance().clone()).passing_on(traces)
 }

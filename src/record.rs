@@ -6,13 +6,14 @@
 //! call went on without its caller.
 
 mod cached;
+mod context;
 mod timeline;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Version};
 
 use crate::catalog::{Lane, Operation};
 use crate::clock::{self, Instant};
@@ -20,6 +21,7 @@ use crate::error::{Code, Outcome};
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
 pub use cached::{Cached, Forward};
+pub use context::{Remote, Sampling, SpanIds, Trace, Trust};
 pub use timeline::{Stood, Timeline, Try, Wait};
 
 /// Gets each record once, when its call is over. Must not block.
@@ -39,6 +41,8 @@ pub struct Record {
     pub started: Instant,
     /// The same on the wall clock.
     pub started_at: SystemTime,
+    /// The ids of its spans, whether or not they will be kept.
+    pub spans: SpanIds,
     /// Attempts that the vendor may have acted on.
     sent: AtomicU32,
     /// The same send is under way, or was, under another record.
@@ -53,8 +57,14 @@ pub struct Record {
 pub struct Marks {
     /// The client's request id, or the call id.
     pub request_id: String,
-    /// The trace that the client named (W3C `traceparent`).
-    pub trace_id: Option<String>,
+    /// The span that the client was in (W3C `traceparent`).
+    pub remote: Option<Remote>,
+    /// What came with it (W3C `tracestate`).
+    pub tracestate: Option<HeaderValue>,
+    /// What the client's trace context counts for, once it is known who it is.
+    pub trust: Option<Trust>,
+    /// The version of HTTP that the request came with.
+    pub version: Option<Version>,
     /// The client library, as `language/version`.
     pub sdk: Option<String>,
     /// The method as sent.
@@ -104,6 +114,8 @@ pub struct Marks {
     pub token_refused: Option<bool>,
     /// What the cache did for it, on a row that is cached or shared.
     pub cached: Option<Cached>,
+    /// When it did.
+    pub cached_at: Option<Instant>,
     /// It cleared what is kept of the collections that it changes.
     pub clears: bool,
     /// What the caller is told of its quota: `RateLimit-Policy` and `RateLimit`.
@@ -150,8 +162,10 @@ impl Record {
     #[must_use]
     pub fn open(observer: Arc<dyn Observer>) -> Arc<Self> {
         observer.opened();
+        let (call_id, more) = RandomId::with_more();
         Arc::new(Self {
-            call_id: RandomId::new(),
+            call_id,
+            spans: SpanIds::new(more),
             started: Instant::now(),
             started_at: clock::wall(),
             sent: AtomicU32::new(0),
@@ -180,6 +194,12 @@ impl Record {
             marks.sent_at = Some(now);
             marks.timeline.try_sent(Some(now));
         });
+    }
+
+    /// The cache did something for the call.
+    pub fn cached(&self, cached: Cached) {
+        let now = Instant::now();
+        self.mark(|marks| (marks.cached, marks.cached_at) = (Some(cached), Some(now)));
     }
 
     /// The transport proved that nothing of the last attempt left the gateway. What earlier

@@ -6,6 +6,7 @@
 mod gauges;
 mod plan;
 mod shelf;
+mod traces;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,7 +106,8 @@ impl State {
         let open = |dir: std::path::PathBuf| Store::open(&dir, config.settings.state.assume);
         let store = config.state_dir().map(open).transpose()?;
         let admission = Admission::new(store);
-        let telemetry = Arc::new(telemetry);
+        let (telemetry, instance) = (Arc::new(telemetry), RandomId::new().to_string().into());
+        telemetry.traces.reconfigure(traces::rules(config), traces::collector(config, &instance));
         let calls = Arc::new(Calls::default());
         calls.resize(config.settings.admin.calls);
         let told = Arc::new(Both(telemetry.clone(), calls.clone()));
@@ -120,7 +122,7 @@ impl State {
         let owners = gauges::take_over(config, &telemetry.metrics);
         let uploads_total = config.settings.server.uploads_total.get();
         Ok(Self(Arc::new(Inner {
-            instance: RandomId::new().to_string().into(),
+            instance,
             flights: Flights::new(),
             usage,
             calls,
@@ -151,6 +153,8 @@ impl State {
         self.0.desk.store(Arc::new(self.0.admission.desk(plan::plan(config))));
         self.0.calls.resize(config.settings.admin.calls);
         self.0.owners.store(Arc::new(gauges::take_over(config, self.metrics())));
+        self.traces()
+            .reconfigure(traces::rules(config), traces::collector(config, self.instance()));
         let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
         let total = config.settings.server.uploads_total.get();
         if total > vendor.uploads_total {
@@ -230,6 +234,12 @@ impl State {
     #[must_use]
     pub fn calls(&self) -> &Arc<Calls> {
         &self.0.calls
+    }
+
+    /// Where spans go.
+    #[must_use]
+    pub fn traces(&self) -> &crate::telemetry::traces::Traces {
+        &self.0.telemetry.traces
     }
 
     /// Where calls stand in the quotas.

@@ -4,21 +4,38 @@ pub mod explain;
 pub mod exposition;
 pub mod logs;
 pub mod metrics;
+pub mod traces;
 pub mod usage;
 
 use std::sync::Arc;
 
 use logs::AccessLog;
 use metrics::Metrics;
+use traces::{Counts, Traces};
 
 use crate::record::{Marks, Observer, Record};
 
-/// Turns each finished record into an access line and metrics.
+/// Turns each finished record into an access line, metrics and spans.
 pub struct Telemetry {
     /// The instruments.
     pub metrics: Arc<Metrics>,
     /// Where access lines go.
     pub access: AccessLog,
+    /// Where spans go.
+    pub traces: Traces,
+}
+
+impl Telemetry {
+    /// Fresh instruments, lines into `access`, and no traces until a collector is configured.
+    #[must_use]
+    pub fn new(access: AccessLog) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let spans = Counts {
+            exported: metrics.spans_exported.clone(),
+            dropped: metrics.spans_dropped.clone(),
+        };
+        Self { metrics, access, traces: Traces::new(spans) }
+    }
 }
 
 impl Observer for Telemetry {
@@ -28,8 +45,9 @@ impl Observer for Telemetry {
 
     fn finished(&self, record: &Record, marks: &Marks) {
         self.metrics.in_flight.dec();
-        self.metrics.observe(record, marks);
-        self.access.write(record, marks);
+        let trace = self.traces.finished(record, marks);
+        self.metrics.observe(record, marks, trace);
+        self.access.write(record, marks, trace);
     }
 }
 
@@ -46,6 +64,12 @@ impl<A: Observer, B: Observer> Observer for Both<A, B> {
         self.0.finished(record, marks);
         self.1.finished(record, marks);
     }
+}
+
+/// A client may send any word as its method: only the known ones are repeated.
+fn method(method: &http::Method) -> &str {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+    if known.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
 }
 
 /// Why a call ended as it did, in one word: a code of the gateway's own, `ok` for an answer of the

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -47,6 +49,16 @@ pub fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth())
+}
+
+/// Opens TCP lines, with TLS by `tls` where the scheme is `https`; ALPN offers h2 and http/1.1.
+#[must_use]
+pub fn connector(tls: ClientConfig) -> HttpsConnector<HttpConnector> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    builder.enable_all_versions().wrap_connector(tcp)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use http::HeaderValue;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -28,22 +29,39 @@ impl TokenSource {
     /// # Errors
     /// What is wrong with the source, without any of its contents.
     pub fn read(&self) -> Result<VendorToken, String> {
-        let (place, text) = match self {
-            Self::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    format!("token file '{}' cannot be read: {}", path.display(), error.kind())
-                })?;
-                (format!("token file '{}'", path.display()), text)
-            }
-            Self::Env(name) => {
-                let text = std::env::var(name).map_err(|_| {
-                    format!("environment variable '{name}' is not set: it must hold the token")
-                })?;
-                (format!("environment variable '{name}'"), text)
-            }
+        VendorToken::parse(&self.text()?).map_err(|reason| format!("{self} {reason}"))
+    }
+
+    /// The value of a header field, marked sensitive; white space around it is dropped.
+    ///
+    /// # Errors
+    /// What is wrong with the source, without any of its contents.
+    pub fn header(&self) -> Result<HeaderValue, String> {
+        let mut value = HeaderValue::from_str(self.text()?.trim())
+            .ok()
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| format!("{self} holds nothing that can stand in a header"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn text(&self) -> Result<Zeroizing<String>, String> {
+        let text = match self {
+            Self::File(path) => std::fs::read_to_string(path)
+                .map_err(|error| format!("{self} cannot be read: {}", error.kind()))?,
+            Self::Env(name) => std::env::var(name)
+                .map_err(|_| format!("{self} is not set: it must hold the token"))?,
         };
-        let text = Zeroizing::new(text);
-        VendorToken::parse(&text).map_err(|reason| format!("{place} {reason}"))
+        Ok(Zeroizing::new(text))
+    }
+}
+
+impl std::fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "token file '{}'", path.display()),
+            Self::Env(name) => write!(f, "environment variable '{name}'"),
+        }
     }
 }
 

@@ -170,6 +170,56 @@ fn a_token_that_is_missing_or_unusable_is_named_by_its_place() {
 }
 
 #[test]
+fn a_table_of_traces_that_cannot_work_is_refused_with_its_places() {
+    let rest = tenant("acme", "tok-1", &app("billing", "k1", "trace_context = \"parent\"\n"));
+    let secret = scratch("collector", "Bearer very-secret\n");
+    let good = format!(
+        "[traces]\nendpoint = \"https://otlp.example/x/v1/traces\"\nheaders = {{ authorization = {{ file = '{}' }} }}\nratio = 1\n[vendor]\npass_trace_context = true\n",
+        secret.display()
+    );
+    let config = Config::parse(&format!("{good}{rest}")).unwrap_or_else(|p| panic!("{p:#?}"));
+    assert_eq!(config.settings.traces.url().unwrap(), "https://otlp.example/x/v1/traces");
+    let headers = config.collector.unwrap().headers;
+    assert_eq!(headers["authorization"], "Bearer very-secret");
+    assert!(!format!("{headers:?}").contains("secret"), "{headers:?}");
+    let base = good.replace("/x/v1/traces", "");
+    let config = Config::parse(&format!("{base}{rest}")).unwrap_or_else(|p| panic!("{p:#?}"));
+    assert_eq!(config.settings.traces.url().unwrap(), "https://otlp.example/v1/traces");
+
+    let bad = "[traces]\nendpoint = \"http://collector.example\"\nratio = 1.5\ntimeout = \"0s\"\ninterval = \"0s\"\n\
+               queue = 63\nbatch = 64\nservice_name = \"\"\nca_file = \"/nowhere.pem\"\n\
+               headers = { host = { env = \"X\" }, \"a b\" = { env = \"X\" }, x = { env = \"TOLLGATE_TEST_UNSET\" } }\n";
+    let found = problems(&format!("{bad}{rest}"));
+    for reason in [
+        "line 2, column 1: http://collector.example would carry spans in clear text",
+        "line 3, column 1: traces.ratio must be from 0 to 1",
+        "line 4, column 1: traces.timeout must be more than 0",
+        "line 5, column 1: traces.interval must be more than 0",
+        "line 6, column 1: traces.queue must be 64 to 1048576",
+        "line 7, column 1: traces.batch must be 1 to traces.queue",
+        "line 8, column 1: traces.service_name is empty",
+        "line 9, column 1: certificate file '/nowhere.pem'",
+        "line 10, column 1: traces.headers: 'a b' is not the name of a header field",
+        "line 10, column 1: traces.headers: 'host' is the exporter's own",
+        "line 10, column 1: traces.headers: environment variable 'TOLLGATE_TEST_UNSET' is not set",
+    ] {
+        assert!(found.iter().any(|problem| problem.starts_with(reason)), "{reason}: {found:#?}");
+    }
+    assert_eq!(found.len(), 11, "{found:#?}");
+    refused(
+        &format!("[vendor]\npass_trace_context = true\n{rest}"),
+        "vendor.pass_trace_context needs traces.endpoint",
+    );
+    refused(&format!("[traces]\nratio = nan\n{rest}"), "traces.ratio must be from 0 to 1");
+    refused(
+        &format!("[traces]\ncontext = \"child\"\n{rest}"),
+        "line 2, column 11: unknown variant, expected one of `parent`, `link`, `ignore`",
+    );
+    let secret = "[traces]\nheaders = { authorization = \"Bearer very-secret\" }\n";
+    assert!(!problems(&format!("{secret}{rest}")).join("\n").contains("very-secret"));
+}
+
+#[test]
 fn a_secret_in_the_wrong_place_is_not_printed() {
     let secret = "tok-very-secret";
     let text = format!(

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Admin, Cache, Ops, Server, Settings, Vendor};
+use super::{Admin, Cache, Ops, Server, Settings, Traces, Vendor};
 use crate::catalog::{Access, Catalog};
 use crate::telemetry::logs::Wanted as Logs;
 use crate::telemetry::usage::book::Counts;
@@ -22,6 +22,7 @@ pub fn schema() -> Value {
         ("vendor", serde_json::to_value(Vendor::default())),
         ("cache", serde_json::to_value(Cache::default())),
         ("logs", serde_json::to_value(Logs::default())),
+        ("traces", serde_json::to_value(Traces::default())),
     ];
     for (table, values) in defaults {
         for (name, value) in values.ok().iter().filter_map(Value::as_object).flatten() {

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::admin::{Admin, Ops};
 use super::base_url::BaseUrl;
 use super::cache::{Cache, CacheControl};
+use super::traces::Traces;
 use crate::admission::Assume;
 use crate::catalog::Lane;
 use crate::identity::Digest;
 use crate::ids::{AppId, ConnectionId, KeyId, TenantId, WorkspaceId};
+use crate::record::Trust;
 use crate::telemetry::logs::Wanted as Logs;
 use crate::tokens::TokenSource;
 use crate::units::{Size, Span};
@@ -35,6 +37,9 @@ pub struct Settings {
     pub quota: Quota,
     /// Which reads are answered from kept answers.
     pub cache: Cache,
+    /// Traces of calls, sent as OTLP over HTTP; `docs/traces.md` has every span. All of it can change
+    /// in a running gateway.
+    pub traces: Traces,
     /// What is remembered over a restart.
     pub state: State,
     /// What is logged on standard output, and in which form. A reload changes it in place. The
@@ -151,6 +156,9 @@ pub struct Vendor {
     /// Further roots to trust, as a PEM file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// Sends `traceparent` (and a parent's `tracestate`) with each attempt, by which the vendor can
+    /// put its own spans below the gateway's. Needs `traces.endpoint`.
+    pub pass_trace_context: bool,
 }
 
 impl Default for Vendor {
@@ -168,6 +176,7 @@ impl Default for Vendor {
             sockets: 512,
             allow_plain_http: false,
             ca_file: None,
+            pass_trace_context: false,
         }
     }
 }
@@ -299,6 +308,10 @@ pub struct App {
     /// `"obey"` follows the app's own `Cache-Control` on cached reads, `"ignore"` does not.
     #[serde(default)]
     pub cache_control: CacheControl,
+    /// What its `traceparent` counts for, if not what `traces.context` says: `"parent"` (only for
+    /// apps that are trusted), `"link"` or `"ignore"`.
+    #[serde(default)]
+    pub trace_context: Option<Trust>,
 }
 
 /// A limit of one app, on each of its connections.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::admin::MOST_CALLS;
-use super::{App, BaseUrl, Config, Settings, Tenant};
+use super::{App, BaseUrl, Collector, Config, Settings, Tenant};
 use crate::catalog::Catalog;
 use crate::document::{Document, Problem, Step};
 use crate::identity::{self, Key, Keys, Rights, Scopes};
@@ -19,6 +19,7 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
     check.listeners();
     let catalog = check.catalog();
     check.cache(&catalog);
+    let collector = check.traces();
     let tokens = check.connections();
     let keys = check.apps(&catalog);
     let admin = check.admin(&keys);
@@ -40,6 +41,7 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
             tokens,
             tls,
             vendor_tls,
+            collector,
         }),
         _ => Err(problems),
     }
@@ -182,6 +184,22 @@ impl<'a> Check<'a> {
         }
     }
 
+    fn traces(&mut self) -> Option<Collector> {
+        let (traces, vendor) = (&self.settings().traces, &self.settings().vendor);
+        if vendor.pass_trace_context && traces.endpoint.is_none() {
+            let message = "vendor.pass_trace_context needs traces.endpoint: it would name spans that nobody has";
+            self.refuse(&key(&["vendor", "pass_trace_context"]), message);
+        }
+        let (collector, unread) = match traces.collector() {
+            Ok(collector) => (collector, Vec::new()),
+            Err(problems) => (None, problems),
+        };
+        for (name, message) in traces.problems().into_iter().chain(unread) {
+            self.refuse(&key(&["traces", name]), message);
+        }
+        collector
+    }
+
     /// Names, workspaces and tokens of all connections.
     fn connections(&mut self) -> Tokens {
         let mut tokens = Tokens::new();
@@ -265,6 +283,7 @@ impl<'a> Check<'a> {
                     tenant: tenant.id.clone(),
                     scopes,
                     connections,
+                    trust: app.trace_context.unwrap_or(self.settings().traces.context),
                 });
                 self.keys(&within(t, "app", a, &["keys"]), app, &identity, &mut keys);
             }

@@ -66,6 +66,7 @@ impl<S> Authenticate<S> {
             marks.tenant = Some(app.tenant.clone());
             marks.app = Some(app.id.clone());
             marks.key = Some(key.clone());
+            marks.trust = Some(app.trust);
         });
         // Hop by hop first: a client can't name away what is added later.
         headers::strip_hop_by_hop(request.headers_mut());

@@ -101,7 +101,8 @@ fn first_marks(marks: &mut Marks, request: &Request) {
     let headers = request.headers();
     marks.method = request.method().clone();
     marks.request_id = word(headers, "x-request-id", REQUEST_ID_MAX).unwrap_or_default();
-    marks.trace_id = trace_id(headers);
+    marks.version = Some(request.version());
+    marks.came_with(headers);
     let count = word(headers, "x-stainless-retry-count", 4);
     marks.sdk_retry = count.and_then(|count| count.parse().ok());
     marks.sdk = word(headers, "x-stainless-lang", 16).map(|language| {
@@ -120,14 +121,6 @@ fn word(headers: &HeaderMap, name: &str, max: usize) -> Option<String> {
     let bytes = value.as_bytes();
     let fits = !bytes.is_empty() && bytes.len() <= max && bytes.iter().all(plain);
     fits.then(|| String::from_utf8_lossy(bytes).into_owned())
-}
-
-/// The trace id of a W3C `traceparent` (Trace Context level 1, section 3.2).
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let text = word(headers, "traceparent", 55)?;
-    let id = text.split('-').nth(1)?;
-    let valid = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    (valid && id.bytes().any(|b| b != b'0')).then(|| id.to_owned())
 }
 
 // === impl RecordFuture ===

@@ -193,6 +193,7 @@ mod tests {
             tenant: "acme".parse().unwrap(),
             scopes: Scopes::default(),
             connections: vec!["acme-prod".parse().unwrap()],
+            trust: crate::record::Trust::default(),
         });
         let new = NewKey::generate(&id("k1"));
         let mut keys = Keys::default();

@@ -10,7 +10,7 @@ use crate::error::Code;
 use crate::quota::{Refusal, Rule, Standing};
 
 /// Steps of one kind that are kept; the table of attempts allows fewer.
-const STEPS: usize = 16;
+pub(super) const STEPS: usize = 16;
 
 /// The steps of one call, in their order.
 #[derive(Debug, Default)]

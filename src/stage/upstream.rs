@@ -29,7 +29,7 @@ use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome};
 use crate::headers;
 use crate::ids::ConnectionId;
-use crate::record::Record;
+use crate::record::{Record, Sampling};
 use host::{Refusal, Socket};
 
 /// How long an attempt may take.
@@ -60,6 +60,7 @@ pub struct Upstream {
     destinations: Arc<HashMap<ConnectionId, Destination>>,
     limits: Limits,
     instance: Arc<str>,
+    traces: Option<Sampling>,
 }
 
 /// A request that can be written to either kind of socket.
@@ -82,7 +83,13 @@ impl Upstream {
         limits: Limits,
         instance: Arc<str>,
     ) -> Self {
-        Self { destinations, limits, instance }
+        Self { destinations, limits, instance, traces: None }
+    }
+
+    /// Each attempt carries its own span in `traceparent`, if `traces` says which are recorded.
+    #[must_use]
+    pub fn passing_on(self, traces: Option<Sampling>) -> Self {
+        Self { traces, ..self }
     }
 
     async fn attempt(self, call: Call) -> Result {
@@ -90,8 +97,11 @@ impl Upstream {
         let destination =
             destination.expect("every connection of the configuration has a destination");
         let record = call.record.clone();
-        let outgoing = self.outgoing(&call, destination)?;
+        let mut outgoing = self.outgoing(&call, destination)?;
         record.mark(|marks| marks.timeline.try_begins(Instant::now()));
+        if let Some(traces) = self.traces {
+            record.pass_on(traces, &mut outgoing.headers);
+        }
         let sending = self.send(&destination.host, outgoing, &record);
         // The permit of a buffered body is held until the answer's head: `call` lives that long.
         let answered = timeout(self.limits.hard_limit, sending).await;

@@ -11,6 +11,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use opentelemetry::trace::TraceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -24,7 +25,6 @@ use crate::record::{Marks, Record};
 pub use form::Format;
 use form::{Form, Lines};
 pub use levels::{Level, Target};
-pub(super) use line::method;
 
 /// Lines that wait for the writer thread.
 const LINES_WAITING: usize = 16_384;
@@ -187,12 +187,12 @@ impl AccessLog {
         self.dropped.as_ref().map_or(0, |count| count.dropped_lines() as u64)
     }
 
-    /// Writes the line of a finished call, if its level is wanted.
-    pub fn write(&self, record: &Record, marks: &Marks) {
+    /// Writes the line of a finished call, if its level is wanted; `trace` is where it can be found.
+    pub fn write(&self, record: &Record, marks: &Marks, trace: Option<TraceId>) {
         let choice = self.choice.load();
         let level = line::level(marks);
         if level <= choice.access {
-            (self.write)(line::of(choice.form, level, record, marks));
+            (self.write)(line::of(choice.form, level, record, marks, trace));
         }
     }
 }

@@ -190,6 +190,10 @@ instruments! {
     ready: Gauge = Gauge::default(), "gauge" "tollgate_ready" [];
     /// Log lines that were dropped because the output did not keep up.
     lines_dropped: Counter = Counter::default(), "counter" "tollgate_log_lines_dropped" [];
+    /// Spans that the collector took.
+    spans_exported: Counter = Counter::default(), "counter" "tollgate_spans_exported" [];
+    /// Spans that were lost: no room in the queue, or the collector did not take them.
+    spans_dropped: Counter = Counter::default(), "counter" "tollgate_spans_dropped" [];
     /// Always 1; its labels are the gateway's version, the compiler's, and the commit if the build was told.
     build: Gauges<3> = Gauges::default(), "gauge" "tollgate_build_info" ["version", "rustc", "commit"];
 

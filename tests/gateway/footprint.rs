@@ -98,7 +98,7 @@ async fn a_whole_hit_allocates_as_often_as_is_known() {
     let config = setup.config();
     let courier = simulator::Server::new(simulator::Options::default());
     let pipes = Arc::new(Pipes { courier, opened: std::sync::Mutex::new(0) });
-    let telemetry = Telemetry { metrics: Arc::default(), access: AccessLog::none() };
+    let telemetry = Telemetry::new(AccessLog::none());
     let state = State::with_dial(&config, telemetry, pipes).unwrap();
     let pipeline = Pipeline::build(&config, &state);
     let reply = pipeline.answer(get("/brands", &setup.acme)).await;

@@ -44,7 +44,7 @@ fn method(row: &Operation) -> &str {
 fn without_cache(stack: &Stack, setup: &Setup) -> Pipeline {
     let off = setup.text.replace("[cache]\non", "[cache]\noff");
     let config = Config::parse(&off).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    let telemetry = Telemetry { metrics: std::sync::Arc::default(), access: AccessLog::none() };
+    let telemetry = Telemetry::new(AccessLog::none());
     let state = State::with_dial(&config, telemetry, stack.pipes.clone()).unwrap();
     Pipeline::build(&config, &state)
 }

@@ -26,5 +26,8 @@ mod storm;
 mod support;
 mod survival;
 mod tokens;
+mod trace_context;
+mod trace_export;
+mod traces;
 mod usage;
 mod vendor;

@@ -51,7 +51,7 @@ impl Outage {
         let lines =
             Arc::new(Lines { courier, up: AtomicBool::new(false), tries: AtomicUsize::new(0) });
         let config = setup.config();
-        let telemetry = Telemetry { metrics: Arc::default(), access: AccessLog::none() };
+        let telemetry = Telemetry::new(AccessLog::none());
         let state = State::with_dial(&config, telemetry, lines.clone()).unwrap();
         let pipeline = Pipeline::build(&config, &state);
         Self { lines, state, pipeline, setup }

@@ -17,6 +17,7 @@ use tollgate::stage::upstream::{Dial, Line};
 use tollgate::state::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::AccessLog;
+use tollgate::telemetry::traces::Traces;
 
 /// The scopes of an app that may do everything, unlisted paths apart.
 pub(crate) const ALL: &str = "scopes = [\"*\", \"auth\", \"providers\", \"inbound\", \"client\"]\n";
@@ -139,9 +140,19 @@ impl Stack {
 
     /// A gateway before a simulator that was there before it.
     pub(crate) fn before(setup: &Setup, courier: simulator::Server) -> Result<Self, String> {
+        Self::telling(setup, courier, None)
+    }
+
+    /// The same with another place for its spans.
+    pub(crate) fn telling(
+        setup: &Setup,
+        courier: simulator::Server,
+        traces: Option<Traces>,
+    ) -> Result<Self, String> {
         let pipes = Arc::new(Pipes { courier: courier.clone(), opened: Mutex::new(0) });
         let lines = Lines::default();
-        let telemetry = Telemetry { metrics: Arc::default(), access: lines.log() };
+        let mut telemetry = Telemetry::new(lines.log());
+        telemetry.traces = traces.unwrap_or(telemetry.traces);
         let config = setup.config();
         let state = State::with_dial(&config, telemetry, pipes.clone())?;
         let pipeline = Pipeline::build(&config, &state);

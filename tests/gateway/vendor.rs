@@ -124,10 +124,8 @@ async fn no_vendor_is_a_502_and_nothing_was_sent() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let setup = Setup::new(&format!("[vendor]\nbase_url = \"http://{closed}\"\n"));
     let config = setup.config();
-    let telemetry = tollgate::telemetry::Telemetry {
-        metrics: Default::default(),
-        access: tollgate::telemetry::logs::AccessLog::none(),
-    };
+    let telemetry =
+        tollgate::telemetry::Telemetry::new(tollgate::telemetry::logs::AccessLog::none());
     let state = tollgate::state::State::new(&config, telemetry).unwrap();
     let pipeline = tollgate::pipeline::Pipeline::build(&config, &state);
     let reply = pipeline.answer(send(&setup)).await;

@@ -54,7 +54,7 @@ where
     pub(super) async fn by_headers(self, mut call: Call) -> Result {
         if call.method != Method::GET || call.headers.contains_key(header::RANGE) {
             let why = Forward::Bypass;
-            call.record.mark(|marks| marks.cached = Some(Cached::Missed { why, stored: false }));
+            call.record.cached(Cached::Missed { why, stored: false });
             return self.alone(call).await;
         }
         let wants = self.shelf.wants(&call);
@@ -64,7 +64,7 @@ where
         if let Some(copy) = &copy
             && let Some((age, left)) = usable(copy, wants, self.shelf.wall())
         {
-            call.record.mark(|marks| marks.cached = Some(Cached::Hit { age, left }));
+            call.record.cached(Cached::Hit { age, left });
             return Ok(reuse(copy, &call.headers, age));
         }
         if wants.only_if_cached {
@@ -75,7 +75,7 @@ where
             Some(_) => Forward::Stale,
             None => Forward::Miss,
         };
-        call.record.mark(|marks| marks.cached = Some(Cached::Missed { why, stored: false }));
+        call.record.cached(Cached::Missed { why, stored: false });
         call.body = Body::Empty;
         let request = call.headers.clone();
         let asks = copy.as_ref().and_then(|copy| validate::ask(&request, copy.headers()));
@@ -94,7 +94,7 @@ where
             Turn::Alone => None,
             Turn::Shares(copy) => match shared(&copy, &asking, self.shelf.wall()) {
                 Some(age) => {
-                    call.record.mark(|marks| marks.cached = Some(Cached::Shared));
+                    call.record.cached(Cached::Shared);
                     return Ok(reuse(&copy, &asking.request, age));
                 }
                 None => None,
@@ -174,7 +174,7 @@ where
         let mut answer = http::Response::new(());
         *answer.status_mut() = copy.status();
         *answer.headers_mut() = validate::freshen(copy.headers(), &told.headers);
-        self.record.mark(|marks| marks.cached = Some(Cached::Revalidated));
+        self.record.cached(Cached::Revalidated);
         let request = self.asking.request.clone();
         let Some(terms) = self.terms(&answer, &told.extensions, asked) else {
             let once = Copy::new(&answer, copy.body(), NO_LIFE, self.moment.generation);

@@ -84,7 +84,7 @@ where
         } else {
             Forward::Miss
         };
-        record.mark(|marks| marks.cached = Some(Cached::Missed { why, stored: false }));
+        record.cached(Cached::Missed { why, stored: false });
         let (method, deadline) = (call.method.clone(), call.deadline);
         let shelf = self.shelf.clone();
         let row = self.row.clone();
@@ -107,7 +107,7 @@ where
         match (substitute, result) {
             (Some(cached), _) => {
                 tracing::warn!(call_id = %record.call_id, "a stale copy stands in for Courier");
-                record.mark(|marks| marks.cached = Some(cached));
+                record.cached(cached);
                 Ok(copy.reply(&method))
             }
             (None, Ok(result)) => result,
@@ -123,7 +123,7 @@ where
         match turn(&self.shelf, &self.row, &call.caller.connection, key).await {
             Turn::Lead(lead) => self.fetch(call, key, keep, Some(lead)).await,
             Turn::Shares(copy) => {
-                call.record.mark(|marks| marks.cached = Some(Cached::Shared));
+                call.record.cached(Cached::Shared);
                 Ok(copy.reply(&call.method))
             }
             Turn::Alone => self.fetch(call, key, keep, None).await,
@@ -172,7 +172,7 @@ fn hit(copy: &Copy, wants: Wants, call: &Call) -> Option<Reply> {
     let now = Instant::now();
     let (left, age) = (copy.fresh_for(now)?, copy.age(now));
     wants.takes(age, left).then(|| {
-        call.record.mark(|marks| marks.cached = Some(Cached::Hit { age, left }));
+        call.record.cached(Cached::Hit { age, left });
         copy.reply(&call.method)
     })
 }

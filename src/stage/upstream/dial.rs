@@ -1,12 +1,13 @@
 //! Opens lines to a vendor host: name look-up, TCP, TLS.
 
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
 use rustls::ClientConfig;
 use tower::Service;
 
 use crate::call::BoxFuture;
 use crate::error::Cause;
+use crate::tls;
 
 /// What hyper reads from and writes to.
 pub trait Io: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static {}
@@ -36,11 +37,7 @@ impl Dialer {
     /// TLS by `tls`; ALPN offers h2 and http/1.1.
     #[must_use]
     pub fn new(tls: ClientConfig) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-        Self { connector: builder.enable_all_versions().wrap_connector(tcp) }
+        Self { connector: tls::connector(tls) }
     }
 }
 

@@ -11,7 +11,7 @@ use super::parts::parts;
 use super::sentence::sentence;
 use crate::clock::{self, Instant};
 use crate::record::{Cached, KeyUse, Try, Wait};
-use crate::telemetry::logs::method;
+use crate::telemetry::method;
 
 /// One call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use opentelemetry::trace::TraceId;
 use serde::Serialize;
 use tracing::Level;
 
@@ -9,7 +10,7 @@ use super::form::{self, Form};
 use crate::clock;
 use crate::error::Code;
 use crate::record::{Cached, Marks, Record};
-use crate::telemetry::code;
+use crate::telemetry::{code, method};
 
 /// One call in the access log.
 #[derive(Serialize)]
@@ -19,7 +20,7 @@ struct Line<'a> {
     target: &'a str,
     call_id: String,
     request_id: &'a str,
-    trace_id: Option<&'a str>,
+    trace_id: Option<String>,
     tenant: Option<&'a str>,
     app: Option<&'a str>,
     key_id: Option<&'a str>,
@@ -51,10 +52,16 @@ pub(super) fn level(marks: &Marks) -> Level {
 }
 
 /// The line with its line feed.
-pub(super) fn of(form: Form, level: Level, record: &Record, marks: &Marks) -> Vec<u8> {
+pub(super) fn of(
+    form: Form,
+    level: Level,
+    record: &Record,
+    marks: &Marks,
+    trace: Option<TraceId>,
+) -> Vec<u8> {
     let mut line = match form {
         Form::Json => {
-            let line = Line::of(level, record, marks);
+            let line = Line::of(level, record, marks, trace);
             form::tame(serde_json::to_vec(&line).expect("strings and numbers are always JSON"))
         }
         Form::Human { colours } => human(level, colours, record, marks).into_bytes(),
@@ -64,7 +71,7 @@ pub(super) fn of(form: Form, level: Level, record: &Record, marks: &Marks) -> Ve
 }
 
 impl<'a> Line<'a> {
-    fn of(level: Level, record: &Record, marks: &'a Marks) -> Self {
+    fn of(level: Level, record: &Record, marks: &'a Marks, trace: Option<TraceId>) -> Self {
         let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         let taken = record.started.elapsed();
         Self {
@@ -73,7 +80,7 @@ impl<'a> Line<'a> {
             target: "access",
             call_id: record.call_id.to_string(),
             request_id: &marks.request_id,
-            trace_id: marks.trace_id.as_deref(),
+            trace_id: trace.map(|id| id.to_string()),
             tenant: marks.tenant.as_ref().map(|id| id.as_str()),
             app: marks.app.as_ref().map(|id| id.as_str()),
             key_id: marks.key.as_ref().map(|id| id.as_str()),
@@ -120,10 +127,4 @@ fn short(time: Duration) -> String {
         0..=9_999 => format!("{}ms", time.as_millis()),
         _ => format!("{:.1}s", time.as_secs_f64()),
     }
-}
-
-/// A client may send any word as its method: only the known ones are repeated.
-pub(in crate::telemetry) fn method(method: &http::Method) -> &str {
-    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
-    if known.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
 }

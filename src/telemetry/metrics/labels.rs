@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use opentelemetry::trace::TraceId;
 use prometheus_client::encoding::{
     EncodeLabel, EncodeLabelSet, EncodeLabelValue, LabelSetEncoder, LabelValueEncoder,
 };
 
 use crate::ids::RandomId;
-use crate::record::{Marks, Record};
+use crate::record::Record;
 
 /// A label value: from the code, from the catalogue or from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +27,7 @@ pub struct Labels<const N: usize>(pub [(&'static str, Value); N]);
 #[derive(Clone, Copy, Debug)]
 pub struct Example {
     call_id: RandomId,
-    trace_id: Option<u128>,
+    trace: Option<TraceId>,
 }
 
 impl Value {
@@ -53,19 +54,17 @@ impl<const N: usize> EncodeLabelSet for Labels<N> {
 }
 
 impl Example {
-    /// The call of `record`.
-    pub(super) fn of(record: &Record, marks: &Marks) -> Self {
-        let trace = marks.trace_id.as_deref();
-        let trace_id = trace.and_then(|id| u128::from_str_radix(id, 16).ok());
-        Self { call_id: record.call_id, trace_id }
+    /// The call of `record`, which is found in `trace`.
+    pub(super) fn of(record: &Record, trace: Option<TraceId>) -> Self {
+        Self { call_id: record.call_id, trace }
     }
 }
 
 impl EncodeLabelSet for Example {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> std::fmt::Result {
         ("call_id", self.call_id.to_string()).encode(encoder.encode_label())?;
-        match self.trace_id {
-            Some(id) => ("trace_id", format!("{id:032x}")).encode(encoder.encode_label()),
+        match self.trace {
+            Some(id) => ("trace_id", id.to_string()).encode(encoder.encode_label()),
             None => Ok(()),
         }
     }

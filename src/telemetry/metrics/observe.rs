@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
+use opentelemetry::trace::TraceId;
 
 use super::handles::{CLASSES, OfApp, OfOperation, Row, resolved};
 use super::labels::{Example, Labels, Value};
@@ -86,9 +87,9 @@ impl Metrics {
         self.handles.saved.load(Ordering::Relaxed)
     }
 
-    /// Counts a finished call.
-    pub fn observe(&self, record: &Record, marks: &Marks) {
-        let call = Seen::of(record, marks);
+    /// Counts a finished call, which can be found in `trace`.
+    pub fn observe(&self, record: &Record, marks: &Marks, trace: Option<TraceId>) {
+        let call = Seen::of(record, marks, trace);
         let id = marks.operation.as_ref().map(|row| &row.id);
         let key = || id.map_or(NO_OPERATION.into(), Arc::clone);
         let handles = self.handles.operations.get(id.map_or(NO_OPERATION, |id| id), key);
@@ -212,10 +213,10 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn of(record: &Record, marks: &'a Marks) -> Self {
+    fn of(record: &Record, marks: &'a Marks, trace: Option<TraceId>) -> Self {
         let taken = record.started.elapsed();
         let ended_at = record.started_at + taken;
-        Self { marks, taken, example: Example::of(record, marks), ended_at }
+        Self { marks, taken, example: Example::of(record, trace), ended_at }
     }
 
     fn operation(&self) -> (&'static str, Value) {

@@ -1,0 +1,173 @@
+//! The table `[traces]`: where spans go, and of which calls.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use http::{HeaderMap, HeaderName, header};
+use rustls::ClientConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::base_url::BaseUrl;
+use crate::record::{Sampling, Trust};
+use crate::tls;
+use crate::tokens::TokenSource;
+use crate::units::Span;
+
+/// Traces of calls.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Traces {
+    /// The collector: its base URL, such as `"http://127.0.0.1:4318"`, or the whole one that ends in
+    /// `/v1/traces`. Without it there are no traces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<BaseUrl>,
+    /// Header fields that the collector wants, by name; each value is a reference as a token is:
+    /// `{ authorization = { env = "…" } }` or `{ file = "…" }`.
+    #[serde(skip_serializing)]
+    pub headers: BTreeMap<String, TokenSource>,
+    /// Further roots to trust for the collector, as a PEM file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Allows `http://` to a collector that is not on this machine.
+    pub allow_plain_http: bool,
+    /// The part of all calls that is traced, from 0 to 1. Calls that end in an error (5xx)
+    /// and slow ones are traced whatever it says.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub ratio: f64,
+    /// Calls that take longer are slow.
+    pub slow: Span,
+    /// What an app's `traceparent` counts for, unless the app says otherwise: `"parent"` puts its
+    /// calls into the app's trace, `"link"` makes them point at it from a trace of their own,
+    /// `"ignore"` does nothing.
+    pub context: Trust,
+    /// In a parent's trace the parent's sampled flag decides, and not `ratio`: it can then fill the
+    /// collector.
+    pub follow: bool,
+    /// Time for one request to the collector.
+    pub timeout: Span,
+    /// Spans that may wait for the collector; more are dropped and counted.
+    pub queue: usize,
+    /// Spans in one request.
+    pub batch: usize,
+    /// The longest that a span waits for others.
+    pub interval: Span,
+    /// `service.name` of the spans.
+    pub service_name: String,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            headers: BTreeMap::new(),
+            ca_file: None,
+            allow_plain_http: false,
+            ratio: 0.01,
+            slow: Span::secs(1),
+            context: Trust::Link,
+            follow: true,
+            timeout: Span::secs(5),
+            queue: 2048,
+            batch: 512,
+            interval: Span::secs(5),
+            service_name: "tollgate".into(),
+        }
+    }
+}
+
+/// How the collector is spoken to: what the table only refers to.
+pub struct Collector {
+    /// The fields of each request.
+    pub headers: HeaderMap,
+    /// TLS to it.
+    pub tls: ClientConfig,
+}
+
+/// A key of the table and what is wrong with it.
+type Problem = (&'static str, String);
+
+impl Traces {
+    /// Where the collector takes spans.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        const PATH: &str = "/v1/traces";
+        let endpoint = self.endpoint.as_ref()?.to_string();
+        Some(if endpoint.ends_with(PATH) { endpoint } else { endpoint + PATH })
+    }
+
+    /// Which traces are recorded whatever becomes of the call.
+    #[must_use]
+    pub fn sampling(&self) -> Sampling {
+        Sampling::new(self.ratio, self.follow)
+    }
+
+    /// What is wrong with the table by itself.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if !(0.0..=1.0).contains(&self.ratio) {
+            problems.push(("ratio", "traces.ratio must be from 0 to 1".into()));
+        }
+        for (key, span) in [("timeout", self.timeout), ("interval", self.interval)] {
+            if span.get().is_zero() {
+                problems.push((key, format!("traces.{key} must be more than 0")));
+            }
+        }
+        // A call has a handful of spans, and all of them find room or none.
+        if !(64..=1 << 20).contains(&self.queue) {
+            problems.push(("queue", "traces.queue must be 64 to 1048576".into()));
+        }
+        if self.batch == 0 || self.batch > self.queue {
+            problems.push(("batch", "traces.batch must be 1 to traces.queue".into()));
+        }
+        if self.service_name.is_empty() {
+            problems.push(("service_name", "traces.service_name is empty".into()));
+        }
+        if let Some(url) = &self.endpoint
+            && url.is_plain_and_remote()
+            && !self.allow_plain_http
+        {
+            let message = format!(
+                "{url} would carry spans in clear text: use https, or say traces.allow_plain_http = true"
+            );
+            problems.push(("endpoint", message));
+        }
+        problems
+    }
+
+    /// Reads what the table refers to.
+    pub(super) fn collector(&self) -> Result<Option<Collector>, Vec<Problem>> {
+        if self.endpoint.is_none() {
+            return Ok(None);
+        }
+        let mut problems = Vec::new();
+        let mut headers = HeaderMap::new();
+        for (name, source) in &self.headers {
+            match field(name).and_then(|name| Ok((name, source.header()?))) {
+                Ok((name, value)) => drop(headers.insert(name, value)),
+                Err(reason) => problems.push(("headers", format!("traces.headers: {reason}"))),
+            }
+        }
+        let tls = tls::client(self.ca_file.as_deref()).map_err(|reason| ("ca_file", reason));
+        match tls {
+            Ok(tls) if problems.is_empty() => Ok(Some(Collector { headers, tls })),
+            tls => {
+                problems.extend(tls.err());
+                Err(problems)
+            }
+        }
+    }
+}
+
+/// A field that may be added to a request whose form is the exporter's.
+fn field(name: &str) -> Result<HeaderName, String> {
+    let taken = [header::HOST, header::CONTENT_TYPE, header::CONTENT_LENGTH];
+    let own = [header::TRANSFER_ENCODING, header::CONNECTION, header::CONTENT_ENCODING];
+    match HeaderName::try_from(name) {
+        Ok(name) if taken.iter().chain(&own).any(|other| name == other) => {
+            Err(format!("'{name}' is the exporter's own"))
+        }
+        Ok(name) => Ok(name),
+        Err(_) => Err(format!("'{name}' is not the name of a header field")),
+    }
+}

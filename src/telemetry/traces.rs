@@ -1,0 +1,117 @@
+//! Traces: spans made from finished records, so that no call holds one, and all errors and all slow
+//! calls can be kept at a small ratio. A collector that is away costs spans, which are counted.
+
+mod build;
+mod export;
+pub mod table;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use opentelemetry::trace::TraceId;
+use opentelemetry_sdk::trace::SpanData;
+
+use crate::clock::Instant;
+use crate::ids::ConnectionId;
+use crate::record::{Marks, Record, Sampling, Trace};
+use export::Exporter;
+pub use export::{Counts, Destination};
+
+/// Which calls are traced, and what their spans say beyond the records.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The traces that are recorded whatever becomes of the call.
+    pub sampling: Sampling,
+    /// Calls that took longer are kept.
+    pub slow: Duration,
+    /// `http` or `https`: what the data port speaks.
+    pub scheme: &'static str,
+    /// Host and port behind each connection.
+    pub hosts: HashMap<ConnectionId, (Arc<str>, u16)>,
+}
+
+/// Makes spans of finished records.
+pub struct Traces {
+    counts: Counts,
+    given: Option<Take>,
+    running: ArcSwapOption<Running>,
+}
+
+/// Takes the spans of one call, which the trace is lost without.
+type Take = Arc<dyn Fn(Vec<SpanData>) + Send + Sync>;
+
+struct Running {
+    rules: Rules,
+    exporter: Option<Arc<Exporter>>,
+}
+
+impl Traces {
+    /// No traces until [`Self::reconfigure`] names a collector; `counts` are the spans that left.
+    #[must_use]
+    pub fn new(counts: Counts) -> Self {
+        Self { counts, given: None, running: ArcSwapOption::empty() }
+    }
+
+    /// Gives the spans of each kept call to `take`, which must not block, whatever the collector.
+    pub fn into(take: impl Fn(Vec<SpanData>) + Send + Sync + 'static) -> Self {
+        Self { given: Some(Arc::new(take)), ..Self::new(Counts::default()) }
+    }
+
+    /// From now on calls are kept by `rules` and sent to `collector`; without one there are no
+    /// traces. What waits for the one before is still sent. Must be called inside a tokio runtime.
+    pub fn reconfigure(&self, rules: Rules, collector: Option<Destination>) {
+        let collector = collector.filter(|_| self.given.is_none());
+        let exporter = collector.map(|to| Arc::new(Exporter::start(to, self.counts.clone())));
+        let on = exporter.is_some() || self.given.is_some();
+        let before = self.running.swap(on.then(|| Arc::new(Running { rules, exporter })));
+        if let Some(before) = before.and_then(|before| before.exporter.clone()) {
+            tokio::task::spawn_blocking(move || before.shut_down(before.patience()));
+        }
+    }
+
+    /// Makes the spans of a finished call, if it is kept. The trace in which it can be found: its
+    /// own, or else the one that its client named.
+    pub fn finished(&self, record: &Record, marks: &Marks) -> Option<TraceId> {
+        let named = marks.named().map(|client| client.trace);
+        let Some(running) = &*self.running.load() else { return named };
+        let (now, trace) = (Instant::now(), record.trace(marks));
+        let taken = now.saturating_duration_since(record.started);
+        if !running.rules.keep(&trace, marks, taken) {
+            return named;
+        }
+        let spans = build::spans(record, marks, &trace, &running.rules, now);
+        let handed_over = match (&self.given, &running.exporter) {
+            (Some(take), _) => {
+                take(spans);
+                true
+            }
+            (None, Some(exporter)) => exporter.hand_over(spans),
+            (None, None) => false,
+        };
+        if handed_over { Some(trace.id) } else { named }
+    }
+
+    /// Sends what waits, for at most `within`; what comes later is dropped.
+    pub async fn shut_down(&self, within: Duration) {
+        let last = self.running.load_full().and_then(|running| running.exporter.clone());
+        if let Some(exporter) = last {
+            let within = within.min(exporter.patience());
+            // The SDK waits for its thread, which waits for the collector.
+            let flushed = tokio::task::spawn_blocking(move || exporter.shut_down(within)).await;
+            if flushed.is_err() {
+                tracing::error!("the last spans were not sent: their exporter failed");
+            }
+        }
+    }
+}
+
+impl Rules {
+    /// Errors are those of the vendor's side and of the gateway (5xx). A refusal goes by the ratio:
+    /// an app that is refused all the time would leave no room for what went wrong.
+    fn keep(&self, trace: &Trace, marks: &Marks, taken: Duration) -> bool {
+        let failed = marks.broken || marks.status.is_some_and(|status| status.is_server_error());
+        failed || taken > self.slow || self.sampling.picks(trace)
+    }
+}

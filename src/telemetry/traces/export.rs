@@ -1,0 +1,313 @@
+//! The way of spans to the collector: a bounded queue, a thread of the SDK's that waits for the
+//! collector, and our own HTTP client.
+//!
+//! Each span that was handed over ends in exactly one of two counters, exported or dropped. The
+//! SDK's own logs are off: it has a line for each batch that fails, here is one for each change.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use opentelemetry::KeyValue;
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor,
+};
+use opentelemetry_semantic_conventions::resource as semconv;
+use prometheus_client::metrics::counter::Counter;
+use prost::Message;
+use rustls::ClientConfig;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use crate::tls;
+
+/// More than any collector has to say.
+const ANSWER_MAX: usize = 64 << 10;
+
+/// Spans that left, one way or the other.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// The collector took them.
+    pub exported: Counter,
+    /// They found no room, or the collector did not take them.
+    pub dropped: Counter,
+}
+
+/// Where spans go, and how many may be on the way.
+pub struct Destination {
+    /// The whole URL of the collector.
+    pub url: String,
+    /// Fields of each request; their values may be secrets.
+    pub headers: HeaderMap,
+    /// TLS to the collector.
+    pub tls: ClientConfig,
+    /// Time for one request; no try begins later than this after the first one.
+    pub timeout: Duration,
+    /// Spans that may wait, those of the request under way included.
+    pub queue: usize,
+    /// Spans in one request.
+    pub batch: usize,
+    /// The longest that a span waits for others.
+    pub interval: Duration,
+    /// `service.name`.
+    pub service: String,
+    /// `service.instance.id`.
+    pub instance: Arc<str>,
+}
+
+/// Sends spans to one collector.
+pub(super) struct Exporter {
+    processor: BatchSpanProcessor,
+    queue: Arc<Queue>,
+    timeout: Duration,
+}
+
+/// Who is in the queue, and what became of those who were.
+#[derive(Debug)]
+struct Queue {
+    room: usize,
+    waiting: AtomicUsize,
+    closed: AtomicBool,
+    /// The last that was heard is that spans are lost.
+    losing: AtomicBool,
+    /// Spans of the request under way that the collector refused.
+    rejected: AtomicU64,
+    counts: Counts,
+}
+
+/// The SDK's exporter, and a count of what it did.
+#[derive(Debug)]
+struct Counted {
+    inner: opentelemetry_otlp::SpanExporter,
+    queue: Arc<Queue>,
+}
+
+/// The SDK's thread has no reactor: requests run on the gateway's runtime.
+struct Bridge {
+    runtime: Handle,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    headers: HeaderMap,
+    timeout: Duration,
+    queue: Arc<Queue>,
+}
+
+// === impl Exporter ===
+
+impl Exporter {
+    /// Starts the thread that sends.
+    pub(super) fn start(to: Destination, counts: Counts) -> Self {
+        let queue = Arc::new(Queue::new(to.queue, counts));
+        let resource = resource(&to);
+        let bridge = Bridge {
+            runtime: Handle::current(),
+            client: Client::builder(TokioExecutor::new()).build(tls::connector(to.tls)),
+            headers: to.headers,
+            timeout: to.timeout,
+            queue: queue.clone(),
+        };
+        let mut inner = opentelemetry_otlp::SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(to.url)
+            .with_timeout(to.timeout)
+            .with_http_client(bridge)
+            .build()
+            .expect("a URL that was parsed and a client are all that an exporter needs");
+        inner.set_resource(&resource);
+        let exporter = Counted { inner, queue: queue.clone() };
+        let config = BatchConfigBuilder::default()
+            .with_max_queue_size(to.queue)
+            .with_max_export_batch_size(to.batch)
+            .with_scheduled_delay(to.interval)
+            .build();
+        Self { processor: BatchSpanProcessor::new(exporter, config), queue, timeout: to.timeout }
+    }
+
+    /// Takes the spans of one call, all or none; false for none. Never waits.
+    pub(super) fn hand_over(&self, spans: Vec<SpanData>) -> bool {
+        let room = self.queue.enter(spans.len());
+        if room {
+            spans.into_iter().for_each(|span| self.processor.on_end(span));
+        }
+        room
+    }
+
+    /// How long it is worth waiting for the collector at the end.
+    pub(super) fn patience(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends what waits, and blocks for at most `within`.
+    pub(super) fn shut_down(&self, within: Duration) {
+        self.queue.closed.store(true, Ordering::Release);
+        let ended = self.processor.shutdown_with_timeout(within);
+        let left = self.queue.waiting.load(Ordering::Acquire);
+        if ended.is_ok() {
+            // The thread is gone: what came while it went has nobody to take it.
+            self.queue.leave(left, 0);
+        } else {
+            tracing::warn!(spans = left, "the collector did not take the last spans in time");
+        }
+    }
+}
+
+fn resource(to: &Destination) -> Resource {
+    let attributes = [
+        (semconv::SERVICE_NAME, to.service.clone()),
+        (semconv::SERVICE_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+        (semconv::SERVICE_INSTANCE_ID, to.instance.to_string()),
+    ];
+    Resource::builder_empty()
+        .with_detector(Box::new(opentelemetry_sdk::resource::TelemetryResourceDetector))
+        .with_attributes(attributes.map(|(key, value)| KeyValue::new(key, value)))
+        .build()
+}
+
+// === impl Queue ===
+
+impl Queue {
+    fn new(room: usize, counts: Counts) -> Self {
+        Self {
+            room,
+            waiting: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            losing: AtomicBool::new(false),
+            rejected: AtomicU64::new(0),
+            counts,
+        }
+    }
+
+    /// A place for each of `spans`, or for none.
+    fn enter(&self, spans: usize) -> bool {
+        let more = |waiting| Some(waiting + spans).filter(|all| *all <= self.room);
+        let open = !self.closed.load(Ordering::Acquire);
+        if open && self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok() {
+            return true;
+        }
+        self.counts.dropped.inc_by(spans as u64);
+        if open {
+            self.loses("no room in the queue");
+        }
+        false
+    }
+
+    /// `spans` are no longer on the way; the collector has `exported` of them.
+    fn leave(&self, spans: usize, exported: usize) {
+        self.waiting.fetch_sub(spans, Ordering::AcqRel);
+        self.counts.exported.inc_by(exported as u64);
+        self.counts.dropped.inc_by((spans - exported) as u64);
+    }
+
+    fn loses(&self, reason: &str) {
+        if !self.losing.swap(true, Ordering::AcqRel) {
+            tracing::warn!(reason, "spans are lost; tollgate_spans_dropped_total counts them");
+        }
+    }
+
+    fn sends(&self) {
+        if self.losing.swap(false, Ordering::AcqRel) {
+            tracing::info!("spans reach the collector again");
+        }
+    }
+}
+
+// === impl Counted ===
+
+impl SpanExporter for Counted {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let result = self.inner.export(batch).await;
+        let rejected = self.queue.rejected.swap(0, Ordering::AcqRel);
+        let rejected = usize::try_from(rejected).unwrap_or(spans).min(spans);
+        match &result {
+            Ok(()) if rejected == 0 => {
+                self.queue.leave(spans, spans);
+                self.queue.sends();
+            }
+            Ok(()) => {
+                self.queue.leave(spans, spans - rejected);
+                self.queue.loses("the collector refused some");
+            }
+            Err(error) => {
+                self.queue.leave(spans, 0);
+                self.queue.loses(&error.to_string());
+            }
+        }
+        result
+    }
+}
+
+// === impl Bridge ===
+
+impl Bridge {
+    /// The body with the fields of the configuration, and nothing that the environment added.
+    fn request(&self, request: Request<Bytes>) -> Request<Full<Bytes>> {
+        let (mut head, body) = request.into_parts();
+        let kind = head.headers.remove(header::CONTENT_TYPE);
+        head.headers = self.headers.clone();
+        head.headers.extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+        Request::from_parts(head, Full::new(body))
+    }
+}
+
+#[async_trait]
+impl HttpClient for Bridge {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let asking = self.client.request(self.request(request));
+        let answered = async move {
+            let (head, body) = asking.await?.into_parts();
+            let body = Limited::new(body, ANSWER_MAX).collect().await?.to_bytes();
+            Ok::<_, HttpError>(Response::from_parts(head, body))
+        };
+        let limit = self.timeout;
+        let answer = self.runtime.spawn(async move { timeout(limit, answered).await }).await???;
+        if answer.status().is_success()
+            && let Ok(said) = ExportTraceServiceResponse::decode(answer.body().clone())
+            && let Some(partly) = said.partial_success
+        {
+            let rejected = u64::try_from(partly.rejected_spans).unwrap_or_default();
+            self.queue.rejected.store(rejected, Ordering::Release);
+        }
+        Ok(answer)
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bridge(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_span_ends_in_one_of_two_counters() {
+        let counts = Counts::default();
+        let queue = Queue::new(10, counts.clone());
+        assert!(queue.enter(6) && queue.enter(4));
+        assert!(!queue.enter(1), "full");
+        queue.leave(6, 6);
+        assert!(!queue.enter(7), "all or none");
+        queue.leave(4, 1);
+        queue.closed.store(true, Ordering::Release);
+        assert!(!queue.enter(1), "closed");
+        assert_eq!(queue.waiting.load(Ordering::Acquire), 0);
+        assert_eq!((counts.exported.get(), counts.dropped.get()), (7, 1 + 7 + 3 + 1));
+    }
+}

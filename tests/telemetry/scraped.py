@@ -24,6 +24,7 @@ from pathlib import Path
 # How the programs are started stands in the suite with Courier's SDKs.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "sdk"))
 
+from parts.collectors import OtelTap, Span  # noqa: E402
 from suite.programs import Program, start_simulator, tollgate, wait_for_address  # noqa: E402
 
 # Many times what anything here takes, since nobody waits for it in vain.
@@ -61,6 +62,8 @@ class Scraped:
         simulator = start_simulator(folder)
         stack.callback(simulator.stop)
         self.vendor = wait_for_address(simulator)
+        self.collector = OtelTap()
+        stack.callback(self.collector.stop)
         self.config = folder / "tollgate.toml"
         self.config.write_text(self.configuration(folder), encoding="utf-8")
         self.gateway = Program([tollgate(), "serve", "--config", str(self.config)])
@@ -69,6 +72,8 @@ class Scraped:
         self.ops = wait_for_address(self.gateway, "ops")
         self.prometheus = self.start_prometheus(stack, folder)
         self.call_ids: set[str] = set()
+        # What the collector got, once the load is over.
+        self.spans: list[Span] = []
 
     def configuration(self, folder: Path) -> str:
         digest = {app: hashlib.sha256(key.encode()).hexdigest() for app, key in self.keys.items()}
@@ -99,6 +104,11 @@ base_url = "http://{self.vendor}"
 [quota]
 calls = 30
 max_wait = "100ms"
+[traces]
+endpoint = "{self.collector.endpoint}"
+ratio = 1.0
+interval = "100ms"
+context = "parent"
 {tenants}"""
 
     def start_prometheus(self, stack: ExitStack, folder: Path) -> str:

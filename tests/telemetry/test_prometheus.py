@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from parts.collectors import SERVER  # noqa: E402
 from scraped import LIST, SEND, TRACE, Scraped, installed, started, until  # noqa: E402
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
@@ -21,6 +22,9 @@ PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
+
+# Of 23 calls, each with its waits and its tries.
+SPANS = 68
 
 # After `load`: what the query must give.
 VALUES = {
@@ -84,6 +88,8 @@ VALUES = {
     'abs(time() - tollgate_config_loaded_timestamp_seconds) < bool 60': 1,
     'tollgate_ready': 1,
     'tollgate_log_lines_dropped_total': 0,
+    'tollgate_spans_exported_total': SPANS,
+    'tollgate_spans_dropped_total': 0,
     'sum(tollgate_build_info{version!="",rustc!="",commit!=""})': 1,
     'process_cpu_seconds_total > bool 0': 1,
     'process_resident_memory_bytes > bool 1e6': 1,
@@ -131,7 +137,9 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
     for scraped in started(tmp_path_factory.mktemp("prometheus")):
         load(scraped)
         until("Prometheus has scraped the last call", lambda: scraped.value("sum(tollgate_requests_total)") == 23)
+        until("Prometheus has seen the last span leave", lambda: scraped.value("tollgate_spans_exported_total") == SPANS)
         until("Prometheus has seen the last socket close", lambda: scraped.value("tollgate_client_sockets") == 0)
+        scraped.spans = scraped.collector.spans()
         yield scraped
 
 
@@ -173,12 +181,19 @@ def test_every_row_of_the_table_has_its_value_compared() -> None:
 
 def test_examples_of_durations_lead_to_calls_and_traces(scraped: Scraped) -> None:
     now = time.time()
+    traces = {span.attributes["tollgate.call_id"]: span.trace for span in scraped.spans if span.kind == SERVER}
+    assert TRACE in traces.values()
     for name in ("http_server_request_duration_seconds_bucket", "http_client_request_duration_seconds_bucket"):
         found = scraped.ask("query_exemplars", query=name, start=str(now - 600), end=str(now + 60))
         labels = [example["labels"] for series in found for example in series["exemplars"]]
         assert labels, name
         assert {one["call_id"] for one in labels} <= scraped.call_ids
-        assert TRACE in {one.get("trace_id") for one in labels}, labels
+        assert all(one["trace_id"] == traces[one["call_id"]] for one in labels), labels
+
+
+def test_the_spans_that_are_counted_are_those_that_came(scraped: Scraped) -> None:
+    assert scraped.value("tollgate_spans_exported_total") == len(scraped.spans)
+    assert len([span for span in scraped.spans if span.kind == SERVER]) == 23
 
 
 def test_only_who_asks_for_openmetrics_gets_it(scraped: Scraped) -> None:

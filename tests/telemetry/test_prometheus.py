@@ -84,6 +84,8 @@ VALUES = {
     'abs(time() - tollgate_config_loaded_timestamp_seconds) < bool 60': 1,
     'tollgate_ready': 1,
     'tollgate_log_lines_dropped_total': 0,
+    'tollgate_spans_exported_total': 0,
+    'tollgate_spans_dropped_total': 0,
     'sum(tollgate_build_info{version!="",rustc!="",commit!=""})': 1,
     'process_cpu_seconds_total > bool 0': 1,
     'process_resident_memory_bytes > bool 1e6': 1,
@@ -118,7 +120,8 @@ def load(scraped: Scraped) -> None:
     expect(429, "PUT", "/lists/a", "acme", LIST)
     expect(401, "GET", "/brands", "nobody")
     for _ in range(13):
-        expect(200, "GET", "/messages", "umbrella")
+        # The last call of its series: a bucket's example is its latest, whenever Prometheus looks.
+        expect(200, "GET", "/messages", "umbrella", trace=TRACE)
     scraped.line.close()
     scraped.raw(b"no TLS at all\r\n\r\n", tls=False)
     scraped.raw(b"GET /\x01 HTTP/1.1\r\n\r\n", tls=True)

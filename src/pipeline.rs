@@ -20,6 +20,7 @@ use crate::edge::respond::RespondLayer;
 use crate::edge::route::RouteLayer;
 use crate::edge::screen::ScreenLayer;
 use crate::ids::ConnectionId;
+use crate::record::Observer;
 use crate::stage::admit::AdmitLayer;
 use crate::stage::breaker::{Breaker, BreakerLayer};
 use crate::stage::cache::CacheLayer;
@@ -43,6 +44,12 @@ impl Pipeline {
     /// Builds the stack.
     #[must_use]
     pub fn build(config: &Config, state: &State) -> Self {
+        Self::observed(config, state, state.telemetry().clone())
+    }
+
+    /// Builds a stack whose finished records `observer` gets, and nobody else.
+    #[must_use]
+    pub fn observed(config: &Config, state: &State, observer: Arc<dyn Observer>) -> Self {
         let server = &config.settings.server;
         let desk = state.desk();
         // Below the seam: a `Call`, and services that are always ready.
@@ -70,7 +77,7 @@ impl Pipeline {
         // Above the seam: an HTTP request, step by step.
         let stack = ServiceBuilder::new()
             // one record a request: its line and metrics are written whatever happens below
-            .layer(RecordLayer::new(state.telemetry().clone()))
+            .layer(RecordLayer::new(observer))
             // the outermost layer that can fail: errors and panics become problem documents
             .layer(RespondLayer)
             // ambiguous requests and loops are seen by nobody below

@@ -1,0 +1,264 @@
+//! What telemetry costs: CPU time a request over sockets, with all of it and with none of it in turns.
+//!
+//! `cargo bench --bench telemetry`. With all of it: metrics, the calls kept to be explained, usage, a
+//! JSON line, and spans of one call in a hundred to a collector. The client is on one thread, the
+//! vendor and the collector on another; the CPU time of the process without those two is the
+//! gateway's. A round with and a round without make one ratio; the median of many is said, since the
+//! machine is shared.
+
+#![expect(clippy::print_stdout, reason = "its figures are what it is for")]
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use rustix::time::{ClockId, clock_gettime};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Handle, Runtime};
+use tollgate::call::StreamBody;
+use tollgate::config::Config;
+use tollgate::error::Cause;
+use tollgate::identity::NewKey;
+use tollgate::ids::{KeyId, RandomId};
+use tollgate::pipeline::Pipeline;
+use tollgate::record::{Marks, Observer, Record};
+use tollgate::server::{self, Answer, Drain, Limits, RequestBody, Terms};
+use tollgate::state::State;
+use tollgate::telemetry::Telemetry;
+use tollgate::telemetry::logs::AccessLog;
+
+/// Client sockets, each with one request at a time.
+const SOCKETS: usize = 8;
+
+/// Requests of one socket in a round.
+const REQUESTS: usize = 250;
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn finished(&self, _: &Record, _: &Marks) {}
+}
+
+/// A data port before one pipeline.
+#[derive(Clone)]
+struct Port(Arc<Pipeline>);
+
+impl Answer for Port {
+    type Body = StreamBody;
+
+    async fn answer(&self, request: Request<RequestBody>) -> Response<StreamBody> {
+        self.0.answer(request.map(|body| body.map_err(Cause::from).boxed_unsync())).await
+    }
+}
+
+/// Two gateways that differ in what is told of their calls, and what is around them.
+struct Bench {
+    client: Runtime,
+    _gateway: Runtime,
+    vendor: Handle,
+    key: String,
+    /// With nothing, and with everything.
+    ports: [SocketAddr; 2],
+    folder: PathBuf,
+}
+
+/// A runtime of one thread, which the returned handle reaches.
+fn thread() -> Handle {
+    let runtime = current();
+    let handle = runtime.handle().clone();
+    std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    handle
+}
+
+fn current() -> Runtime {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a thread can be had")
+}
+
+/// Answers everything with a page of brands, or with the empty answer of a collector.
+async fn everything(listener: TcpListener) {
+    let answer = |request: Request<hyper::body::Incoming>| async move {
+        let collects = request.uri().path().ends_with("/v1/traces");
+        let _ = request.into_body().collect().await;
+        let brand = "{\"id\":\"b\",\"name\":\"a brand\",\"published\":1767323045120},";
+        let body = if collects { String::new() } else { brand.repeat(10) };
+        let kind = if collects { "application/x-protobuf" } else { "application/json" };
+        let response = Response::builder().header("content-type", kind);
+        Ok::<_, Infallible>(response.body(Full::new(Bytes::from(body))).expect("it is complete"))
+    };
+    while let Ok((tcp, _)) = listener.accept().await {
+        let builder = Builder::new(TokioExecutor::new());
+        tokio::spawn(async move {
+            let _ = builder.serve_connection(TokioIo::new(tcp), service_fn(answer)).await;
+        });
+    }
+}
+
+fn cpu(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    let whole = "a CPU clock counts up from 0";
+    Duration::new(time.tv_sec.try_into().expect(whole), time.tv_nsec.try_into().expect(whole))
+}
+
+// === impl Bench ===
+
+impl Bench {
+    fn start() -> Self {
+        let (client, vendor) = (current(), thread());
+        let listener = client.block_on(async { vendor.spawn(bind()).await });
+        let (listener, address) = listener.expect("the vendor has started");
+        vendor.spawn(everything(listener));
+        let mut gateway = tokio::runtime::Builder::new_multi_thread();
+        let gateway = gateway.worker_threads(1).enable_all().build();
+        let gateway = gateway.expect("a thread can be had");
+        let folder = std::env::temp_dir().join(format!("tollgate-bench-{}", RandomId::new()));
+        std::fs::create_dir_all(&folder).expect("a folder in the temporary one can be made");
+        let id = KeyId::try_from("k1".to_owned()).expect("an id");
+        let key = NewKey::generate(&id);
+        let config = configuration(address, &key, &folder);
+        let ports = [false, true].map(|told| gateway.block_on(serve(&config, told)));
+        Self { client, _gateway: gateway, vendor, key: key.text, ports, folder }
+    }
+
+    /// The gateway's CPU time so far.
+    fn spent(&self) -> Duration {
+        let vendor = async { cpu(ClockId::ThreadCPUTime) };
+        let vendor = self.client.block_on(self.vendor.spawn(vendor)).expect("it runs");
+        cpu(ClockId::ProcessCPUTime) - vendor - cpu(ClockId::ThreadCPUTime)
+    }
+
+    fn connect(&self, port: SocketAddr) -> Vec<SendRequest<Empty<Bytes>>> {
+        self.client.block_on(join_all((0..SOCKETS).map(|_| async move {
+            let tcp = TcpStream::connect(port).await.expect("the gateway listens");
+            tcp.set_nodelay(true).expect("it is a socket");
+            let (sender, line) =
+                hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await.expect("HTTP/1.1");
+            tokio::spawn(line);
+            sender
+        })))
+    }
+
+    /// CPU time of the gateway for each request to `target`.
+    fn round(&self, sockets: &mut [SendRequest<Empty<Bytes>>], target: &str) -> Duration {
+        let before = self.spent();
+        self.client.block_on(join_all(sockets.iter_mut().map(|socket| async move {
+            for _ in 0..REQUESTS {
+                let request = Request::builder()
+                    .uri(target)
+                    .header("host", "gateway")
+                    .header("x-api-key", &self.key)
+                    .header("user-agent", "a bench");
+                let request = request.body(Empty::new()).expect("it is complete");
+                socket.ready().await.expect("the gateway keeps the socket");
+                let response = socket.send_request(request).await.expect("an answer");
+                assert_eq!(response.status(), 200, "{target}");
+                response.into_body().collect().await.expect("all of it");
+            }
+        })));
+        let requests = u32::try_from(SOCKETS * REQUESTS).expect("not so many");
+        (self.spent() - before) / requests
+    }
+
+    fn compare(&self, name: &str, target: &str, rounds: usize) {
+        let mut sockets = self.ports.map(|port| self.connect(port));
+        for sockets in &mut sockets {
+            self.round(sockets, target);
+        }
+        let mut spent = [Vec::new(), Vec::new()];
+        let mut ratios = Vec::new();
+        for _ in 0..rounds {
+            let [without, with] = [0, 1].map(|at| self.round(&mut sockets[at], target));
+            ratios.push(with.as_secs_f64() / without.as_secs_f64());
+            spent[0].push(without);
+            spent[1].push(with);
+        }
+        ratios.sort_by(f64::total_cmp);
+        spent.iter_mut().for_each(|spent| spent.sort_unstable());
+        let [without, with] = spent.map(|spent| spent[rounds / 2].as_secs_f64() * 1e6);
+        let [low, ratio, high] = [rounds / 4, rounds / 2, rounds * 3 / 4].map(|at| ratios[at]);
+        println!(
+            "{name}: {without:.1} µs without, {with:.1} µs with telemetry; ratio {ratio:.3} ({low:.3} to {high:.3})"
+        );
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+async fn bind() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    (listener, address)
+}
+
+fn configuration(vendor: SocketAddr, key: &NewKey, folder: &std::path::Path) -> String {
+    let token = folder.join("token");
+    std::fs::write(&token, "token-of-acme").expect("the folder is ours");
+    format!(
+        "[vendor]\nbase_url = \"http://{vendor}\"\n[quota]\ncalls = 100000\nwindow = \"1s\"\n\
+         [traces]\nendpoint = \"http://{vendor}\"\nratio = 0.01\n\
+         [[tenant]]\nid = \"acme\"\n\
+         [[tenant.connection]]\nid = \"acme-prod\"\ntoken = {{ file = '{}' }}\n\
+         [[tenant.app]]\nid = \"billing\"\nkeys = [{{ id = \"k1\", sha256 = \"{}\" }}]\n",
+        token.display(),
+        key.sha256
+    )
+}
+
+/// Serves a gateway, of whose calls everything is told or nothing.
+async fn serve(text: &str, told: bool) -> SocketAddr {
+    let text = if told {
+        text.to_owned()
+    } else {
+        text.replace("[traces]\nendpoint", "[traces]\n# endpoint")
+    };
+    let config = Config::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let (writer, guard) = tracing_appender::non_blocking(std::io::sink());
+    // The writer's thread lives as long as the process.
+    std::mem::forget(guard);
+    let log = AccessLog::new(move |line| {
+        let _ = std::io::Write::write(&mut writer.clone(), &line);
+    });
+    let state = State::new(&config, Telemetry::new(log)).expect("the state can be made");
+    let pipeline = match told {
+        true => Pipeline::build(&config, &state),
+        false => Pipeline::observed(&config, &state, Arc::new(Nobody)),
+    };
+    let (listener, address) = bind().await;
+    let second = Duration::from_secs(1);
+    let limits = Limits {
+        handshake: second,
+        head_size: 32 << 10,
+        head_fields: 100,
+        head_time: 60 * second,
+        keep_alive: 600 * second,
+        stalled_reader: 60 * second,
+        streams: 100,
+    };
+    let terms = Arc::new(ArcSwap::from_pointee(Terms { limits, tls: None }));
+    let port = Port(Arc::new(pipeline));
+    tokio::spawn(server::serve(listener, 100, terms, port, Drain::default()));
+    address
+}
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let rounds = if quick { 11 } else { 41 };
+    let bench = Bench::start();
+    bench.compare("a hit", "/brands", rounds);
+    bench.compare("a call to the vendor", "/messages", rounds);
+}

@@ -36,7 +36,7 @@ use tollgate::record::{Marks, Observer, Record};
 use tollgate::server::{self, Answer, Drain, Limits, RequestBody, Terms};
 use tollgate::state::State;
 use tollgate::telemetry::Telemetry;
-use tollgate::telemetry::logs::AccessLog;
+use tollgate::telemetry::logs::{AccessLog, Writer};
 
 /// Client sockets, each with one request at a time.
 const SOCKETS: usize = 8;
@@ -227,12 +227,10 @@ async fn serve(text: &str, told: bool) -> SocketAddr {
         text.replace("[traces]\nendpoint", "[traces]\n# endpoint")
     };
     let config = Config::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let (writer, guard) = tracing_appender::non_blocking(std::io::sink());
-    // The writer's thread lives as long as the process.
-    std::mem::forget(guard);
-    let log = AccessLog::new(move |line| {
-        let _ = std::io::Write::write(&mut writer.clone(), &line);
-    });
+    let (writer, flush) = Writer::start(std::io::sink());
+    // Its thread lives as long as the process.
+    std::mem::forget(flush);
+    let log = AccessLog::through(writer);
     let state = State::new(&config, Telemetry::new(log)).expect("the state can be made");
     let pipeline = match told {
         true => Pipeline::build(&config, &state),

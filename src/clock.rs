@@ -34,7 +34,17 @@ fn paused() -> (Duration, Duration) {
 /// `time` as RFC 3339 in UTC with milliseconds: `2026-11-24T17:30:00.000Z`.
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> String {
-    jiff::Timestamp::try_from(time).map(|stamp| format!("{stamp:.3}")).unwrap_or_default()
+    Rfc3339(time).to_string()
+}
+
+/// The same, written where it is shown; a time out of range is nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Rfc3339(pub SystemTime);
+
+impl std::fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        jiff::Timestamp::try_from(self.0).map_or(Ok(()), |stamp| write!(f, "{stamp:.3}"))
+    }
 }
 
 #[cfg(test)]

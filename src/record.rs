@@ -130,6 +130,8 @@ pub struct Marks {
     pub accepted: Option<Arc<AtomicBool>>,
     /// The answer's body was handed over to its end.
     pub complete: bool,
+    /// When the record was let go.
+    pub ended_at: Option<Instant>,
     /// The answer's body ended in an error of the vendor's side.
     pub broken: bool,
 }
@@ -262,6 +264,12 @@ impl Marks {
         }
     }
 
+    /// When the call was over; now, if it is not.
+    #[must_use]
+    pub fn ended(&self) -> Instant {
+        self.ended_at.unwrap_or_else(Instant::now)
+    }
+
     /// Time from handing the last attempt to a socket until its answer head.
     #[must_use]
     pub fn vendor_time(&self) -> Option<Duration> {
@@ -271,7 +279,8 @@ impl Marks {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let marks = std::mem::take(&mut *self.marks());
+        let mut marks = std::mem::take(&mut *self.marks());
+        marks.ended_at = Some(Instant::now());
         self.observer.finished(self, &marks);
     }
 }

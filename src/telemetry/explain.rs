@@ -24,7 +24,7 @@ use std::time::SystemTime;
 pub use document::{Document, Event, Refused, Share};
 pub use entry::Entry;
 
-use crate::clock::{self, Instant};
+use crate::clock;
 use crate::ids::{AppId, RandomId, TenantId};
 use crate::record::{Marks, Observer, Record};
 use entry::Kind;
@@ -98,7 +98,7 @@ impl Default for Calls {
 
 impl Calls {
     fn keep(&self, record: &Record, marks: &Marks) {
-        let Some((entry, kind)) = Entry::of(record, marks, Instant::now()) else { return };
+        let Some((entry, kind)) = Entry::of(record, marks, marks.ended()) else { return };
         let mut kept = self.kept();
         let gone = match kind {
             Kind::Eventful => kept.eventful.push(entry),

@@ -6,15 +6,15 @@
 mod form;
 mod levels;
 mod line;
+mod writer;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use opentelemetry::trace::TraceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -25,9 +25,7 @@ use crate::record::{Marks, Record};
 pub use form::Format;
 use form::{Form, Lines};
 pub use levels::{Level, Target};
-
-/// Lines that wait for the writer thread.
-const LINES_WAITING: usize = 16_384;
+pub use writer::{Flush, Writer};
 
 /// What is logged on standard output, and in which form: the table `[logs]` of the configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -51,11 +49,11 @@ pub struct Wanted {
 
 /// The log of the process; the last lines are written when it is dropped.
 pub struct Logs {
-    writer: NonBlocking,
+    writer: Writer,
     choice: Arc<ArcSwap<Choice>>,
     filter: reload::Handle<Targets, Registry>,
     around: Surroundings,
-    _flush: WorkerGuard,
+    _flush: Flush,
 }
 
 /// Where access lines go.
@@ -63,7 +61,7 @@ pub struct Logs {
 pub struct AccessLog {
     write: Arc<dyn Fn(Vec<u8>) + Send + Sync>,
     choice: Arc<ArcSwap<Choice>>,
-    dropped: Option<ErrorCounter>,
+    writer: Option<Writer>,
 }
 
 /// What holds until the next reload.
@@ -114,10 +112,7 @@ impl Logs {
     /// Starts the writer thread and makes it the place where `tracing` events go.
     #[must_use]
     pub fn start(wanted: &Wanted) -> Self {
-        let (writer, flush) = NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(LINES_WAITING)
-            .finish(std::io::stdout());
+        let (writer, flush) = Writer::start(std::io::stdout());
         let (around, wrong) = Surroundings::here();
         let (targets, choice) = wanted.choose(&around);
         let choice = Arc::new(ArcSwap::from_pointee(choice));
@@ -142,13 +137,7 @@ impl Logs {
     /// Access lines into the same output.
     #[must_use]
     pub fn access(&self) -> AccessLog {
-        let writer = self.writer.clone();
-        let write = move |line: Vec<u8>| {
-            // Never fails: what finds no place is dropped and counted.
-            let _ = writer.clone().write(&line);
-        };
-        let dropped = Some(self.writer.error_counter());
-        AccessLog { write: Arc::new(write), choice: self.choice.clone(), dropped }
+        AccessLog { choice: self.choice.clone(), ..AccessLog::through(self.writer.clone()) }
     }
 }
 
@@ -167,11 +156,15 @@ impl AccessLog {
     /// Gives each line, as JSON and with its line feed, to `write`, which must not block.
     pub fn new(write: impl Fn(Vec<u8>) + Send + Sync + 'static) -> Self {
         let choice = Choice { form: Form::Json, access: tracing::metadata::LevelFilter::INFO };
-        Self {
-            write: Arc::new(write),
-            choice: Arc::new(ArcSwap::from_pointee(choice)),
-            dropped: None,
-        }
+        let choice = Arc::new(ArcSwap::from_pointee(choice));
+        Self { write: Arc::new(write), choice, writer: None }
+    }
+
+    /// Puts each line, as JSON, into `writer`.
+    #[must_use]
+    pub fn through(writer: Writer) -> Self {
+        let lines = writer.clone();
+        Self { writer: Some(writer), ..Self::new(move |line| lines.put(&line)) }
     }
 
     /// No access log.
@@ -184,7 +177,7 @@ impl AccessLog {
     /// Lines that found no place so far, of this log and of the process's own events.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.as_ref().map_or(0, |count| count.dropped_lines() as u64)
+        self.writer.as_ref().map_or(0, Writer::dropped)
     }
 
     /// Writes the line of a finished call, if its level is wanted; `trace` is where it can be found.

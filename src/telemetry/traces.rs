@@ -13,7 +13,6 @@ use arc_swap::ArcSwapOption;
 use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::trace::SpanData;
 
-use crate::clock::Instant;
 use crate::ids::ConnectionId;
 use crate::record::{Marks, Record, Sampling, Trace};
 use export::Exporter;
@@ -76,7 +75,7 @@ impl Traces {
     pub fn finished(&self, record: &Record, marks: &Marks) -> Option<TraceId> {
         let named = marks.named().map(|client| client.trace);
         let Some(running) = &*self.running.load() else { return named };
-        let (now, trace) = (Instant::now(), record.trace(marks));
+        let (now, trace) = (marks.ended(), record.trace(marks));
         let taken = now.saturating_duration_since(record.started);
         if !running.rules.keep(&trace, marks, taken) {
             return named;

@@ -1,5 +1,6 @@
 //! What is kept of calls, and how it is told.
 
+use crate::clock::Instant;
 use std::sync::Arc;
 use std::time::Duration;
 

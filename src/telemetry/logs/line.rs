@@ -3,42 +3,34 @@
 use std::time::Duration;
 
 use opentelemetry::trace::TraceId;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tracing::Level;
 
 use super::form::{self, Form};
-use crate::clock;
+use crate::clock::Rfc3339;
 use crate::error::Code;
 use crate::record::{Cached, Marks, Record};
 use crate::telemetry::{code, method};
 
-/// One call in the access log.
-#[derive(Serialize)]
-struct Line<'a> {
-    ts: String,
-    level: &'a str,
-    target: &'a str,
-    call_id: String,
-    request_id: &'a str,
-    trace_id: Option<String>,
-    tenant: Option<&'a str>,
-    app: Option<&'a str>,
-    key_id: Option<&'a str>,
-    connection: Option<&'a str>,
-    operation: Option<&'a str>,
-    method: &'a str,
-    status: Option<u16>,
-    code: &'a str,
-    outcome: Option<&'a str>,
-    lane: Option<&'a str>,
-    queue_ms: f64,
-    vendor_ms: Option<f64>,
-    total_ms: f64,
-    attempts: u32,
-    cache: Option<&'a str>,
-    bytes_in: u64,
-    bytes_out: u64,
-    sdk: Option<&'a str>,
+/// Longer than most lines.
+const USUAL: usize = 768;
+
+/// Written as it is shown, with nothing in between.
+struct Shown<T>(T);
+
+impl<T: std::fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Appends the members of an object, each with a comma before it. Their names are known when this is
+/// compiled, so only values are looked at for what has to be escaped.
+macro_rules! members {
+    ($line:ident, $($name:ident: $value:expr,)*) => {$(
+        $line.extend_from_slice(concat!(",\"", stringify!($name), "\":").as_bytes());
+        serde_json::to_writer(&mut $line, &$value).expect("strings and numbers are always JSON");
+    )*};
 }
 
 /// A warning for what an operator may have to look at: a 5xx, whoever made it, an answer that was
@@ -60,53 +52,52 @@ pub(super) fn of(
     trace: Option<TraceId>,
 ) -> Vec<u8> {
     let mut line = match form {
-        Form::Json => {
-            let line = Line::of(level, record, marks, trace);
-            form::tame(serde_json::to_vec(&line).expect("strings and numbers are always JSON"))
-        }
+        Form::Json => form::tame(json(level, record, marks, trace)),
         Form::Human { colours } => human(level, colours, record, marks).into_bytes(),
     };
     line.push(b'\n');
     line
 }
 
-impl<'a> Line<'a> {
-    fn of(level: Level, record: &Record, marks: &'a Marks, trace: Option<TraceId>) -> Self {
-        let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-        let taken = record.started.elapsed();
-        Self {
-            ts: clock::rfc3339(record.started_at + taken),
-            level: level.as_str(),
-            target: "access",
-            call_id: record.call_id.to_string(),
-            request_id: &marks.request_id,
-            trace_id: trace.map(|id| id.to_string()),
-            tenant: marks.tenant.as_ref().map(|id| id.as_str()),
-            app: marks.app.as_ref().map(|id| id.as_str()),
-            key_id: marks.key.as_ref().map(|id| id.as_str()),
-            connection: marks.connection.as_ref().map(|id| id.as_str()),
-            operation: marks.operation.as_ref().map(|row| &*row.id),
-            method: method(&marks.method),
-            status: marks.status.map(|status| status.as_u16()),
-            code: code(marks),
-            outcome: marks.outcome.map(|outcome| outcome.as_str()),
-            lane: marks.lane.map(|lane| lane.as_str()),
-            queue_ms: ms(marks.queued),
-            vendor_ms: marks.vendor_time().map(ms),
-            total_ms: ms(taken),
-            attempts: marks.attempts,
-            cache: marks.cached.map(Cached::as_str),
-            bytes_in: marks.bytes_in,
-            bytes_out: marks.bytes_out,
-            sdk: marks.sdk.as_deref(),
-        }
+fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) -> Vec<u8> {
+    let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    let taken = marks.ended().saturating_duration_since(record.started);
+    let mut line = Vec::with_capacity(USUAL);
+    members! { line,
+        ts: Shown(Rfc3339(record.started_at + taken)),
+        level: level.as_str(),
+        target: "access",
+        call_id: Shown(record.call_id),
+        request_id: marks.request_id,
+        trace_id: trace.map(Shown),
+        tenant: marks.tenant.as_ref().map(|id| id.as_str()),
+        app: marks.app.as_ref().map(|id| id.as_str()),
+        key_id: marks.key.as_ref().map(|id| id.as_str()),
+        connection: marks.connection.as_ref().map(|id| id.as_str()),
+        operation: marks.operation.as_ref().map(|row| &*row.id),
+        method: method(&marks.method),
+        status: marks.status.map(|status| status.as_u16()),
+        code: code(marks),
+        outcome: marks.outcome.map(|outcome| outcome.as_str()),
+        lane: marks.lane.map(|lane| lane.as_str()),
+        queue_ms: ms(marks.queued),
+        vendor_ms: marks.vendor_time().map(ms),
+        total_ms: ms(taken),
+        attempts: marks.attempts,
+        cache: marks.cached.map(Cached::as_str),
+        bytes_in: marks.bytes_in,
+        bytes_out: marks.bytes_out,
+        sdk: marks.sdk,
     }
+    line[0] = b'{';
+    line.push(b'}');
+    line
 }
 
 /// Time, status, method, operation, app, total, queue, cache, code: nothing that a caller wrote.
 fn human(level: Level, colours: bool, record: &Record, marks: &Marks) -> String {
     let status = marks.status.map_or_else(|| "---".into(), |status| status.as_u16().to_string());
-    let taken = record.started.elapsed();
+    let taken = marks.ended().saturating_duration_since(record.started);
     format!(
         "{}  {}  {:<7}  {:<26}  {:<14}  {:>8}  queue {:>7}  {:<11}  {}",
         form::time_of_day(record.started_at + taken),

@@ -1,6 +1,7 @@
 //! What is written of events and calls, in both forms.
 
 use std::io;
+use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use http::StatusCode;

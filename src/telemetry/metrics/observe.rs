@@ -214,7 +214,7 @@ struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     fn of(record: &Record, marks: &'a Marks, trace: Option<TraceId>) -> Self {
-        let taken = record.started.elapsed();
+        let taken = marks.ended().saturating_duration_since(record.started);
         let ended_at = record.started_at + taken;
         Self { marks, taken, example: Example::of(record, trace), ended_at }
     }

@@ -3,7 +3,7 @@
 import { spawn, execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -38,7 +38,10 @@ class Program {
     this.readers = []
     this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
     this.ended = new Promise(resolve => {
-      this.process.on('error', error => resolve(error.message))
+      this.process.on('error', error => {
+        this.printed.push(error.message)
+        resolve(error.message)
+      })
       this.process.on('close', (code, signal) => resolve(code ?? signal))
     })
     createInterface({ input: this.process.stdout }).on('line', line => this.read(line, this.output))
@@ -92,7 +95,7 @@ async function within (time, promise) {
 /** The program under test. A missing one fails the suite: a suite that skips proves nothing. */
 function tollgate () {
   const named = process.env.TOLLGATE_BIN
-  const places = named ? [named] : ['release', 'debug'].map(kind => join(ROOT, 'target', kind, 'tollgate'))
+  const places = named ? [resolve(named)] : ['release', 'debug'].map(kind => join(ROOT, 'target', kind, 'tollgate'))
   const found = places.find(existsSync)
   if (!found) throw new Error(`no program at ${places.join(', ')}: build it, or name it in TOLLGATE_BIN`)
   return found

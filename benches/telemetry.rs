@@ -39,11 +39,8 @@ use tollgate::state::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::{AccessLog, Writer};
 
-/// Client sockets, each with one request at a time.
-const SOCKETS: usize = 8;
-
-/// Requests of one socket in a round.
-const REQUESTS: usize = 250;
+/// Requests in a round, over all sockets; each has one at a time.
+const REQUESTS: usize = 2000;
 
 struct Nobody;
 
@@ -155,8 +152,8 @@ impl Bench {
         cpu(ClockId::ProcessCPUTime) - vendor - cpu(ClockId::ThreadCPUTime)
     }
 
-    fn connect(&self, port: SocketAddr) -> Vec<SendRequest<Empty<Bytes>>> {
-        self.client.block_on(join_all((0..SOCKETS).map(|_| async move {
+    fn connect(&self, port: SocketAddr, sockets: usize) -> Vec<SendRequest<Empty<Bytes>>> {
+        self.client.block_on(join_all((0..sockets).map(|_| async move {
             let tcp = TcpStream::connect(port).await.expect("the gateway listens");
             tcp.set_nodelay(true).expect("it is a socket");
             let (sender, line) =
@@ -168,9 +165,9 @@ impl Bench {
 
     /// CPU time of the gateway for each request to `target`.
     fn round(&self, sockets: &mut [SendRequest<Empty<Bytes>>], target: &str) -> Duration {
-        let before = self.spent();
+        let (before, each) = (self.spent(), REQUESTS / sockets.len());
         self.client.block_on(join_all(sockets.iter_mut().map(|socket| async move {
-            for _ in 0..REQUESTS {
+            for _ in 0..each {
                 let request = Request::builder()
                     .uri(target)
                     .header("host", "gateway")
@@ -183,12 +180,12 @@ impl Bench {
                 response.into_body().collect().await.expect("all of it");
             }
         })));
-        let requests = u32::try_from(SOCKETS * REQUESTS).expect("not so many");
+        let requests = u32::try_from(REQUESTS).expect("not so many");
         (self.spent() - before) / requests
     }
 
-    fn compare(&self, name: &str, target: &str, rounds: usize) {
-        let mut sockets = self.ports.map(|port| self.connect(port));
+    fn compare(&self, (name, target): (&str, &str), sockets: usize, rounds: usize) {
+        let mut sockets = self.ports.map(|port| self.connect(port, sockets));
         for sockets in &mut sockets {
             self.round(sockets, target);
         }
@@ -278,6 +275,9 @@ fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let rounds = if quick { 11 } else { 41 };
     let bench = Bench::start();
-    bench.compare("a hit", "/brands", rounds);
-    bench.compare("a call to the vendor", "/messages", rounds);
+    for sockets in [1, 8] {
+        println!("{sockets} requests at a time");
+        bench.compare(("a hit", "/brands"), sockets, rounds);
+        bench.compare(("a call to the vendor", "/messages"), sockets, rounds);
+    }
 }

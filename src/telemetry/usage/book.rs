@@ -10,6 +10,7 @@ use crate::ids::{AppId, ConnectionId, TenantId};
 use crate::record::{Cached, Marks};
 
 use super::day::Day;
+use super::folder::KEPT;
 
 /// A shorter stay in the queue is no wait.
 const WAIT: Duration = Duration::from_millis(1);
@@ -172,10 +173,13 @@ impl Book {
         news
     }
 
-    /// Takes back what could not be written.
+    /// Takes back what could not be written. Of more days than a folder keeps the oldest is given up.
     pub fn put_back(&mut self, day: Day, rows: Vec<Row>) {
         for (who, counts) in rows {
             self.count(day, (&who.tenant, &who.app, &who.connection), &counts);
+        }
+        while self.days.len() > KEPT as usize {
+            self.days.pop_first();
         }
     }
 }
@@ -210,6 +214,21 @@ mod tests {
         }
         calls.sort();
         calls
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_held_for_as_many_days_as_files_are_kept() {
+        let mut book = Book::default();
+        let after = |days: u32| day("2026-11-24").start() + days * Duration::from_secs(86_400);
+        let days: Vec<_> = (0..=KEPT).map(|days| Day::of(after(days))).collect();
+        for on in &days {
+            count(&mut book, &on.to_string(), "a", 1);
+            for (day, rows) in book.take(*on) {
+                book.put_back(day, rows);
+            }
+        }
+        let held = book.take(days[days.len() - 1]);
+        assert_eq!(held.iter().map(|(day, _)| *day).collect::<Vec<_>>(), days[1..]);
     }
 
     #[test]

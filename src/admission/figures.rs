@@ -70,8 +70,8 @@ impl Admission {
 
 impl Workspace {
     fn figures(&self, workspace: String) -> Figures {
-        let connections = self.connections();
-        self.at_this_moment(|quota, apps, now| {
+        self.look(|core, connections, now| {
+            let quota = &core.quota;
             let numbered = || (0..).map(ConnectionNo).zip(connections);
             let owner = |pool| numbered().find(|(no, _)| quota.own_pool(*no) == Some(pool));
             let pools = quota.pools().iter().filter_map(|(id, pool)| {
@@ -92,7 +92,7 @@ impl Workspace {
                     pace: quota.pace(no, lane),
                 })
             });
-            let apps = apps.iter().filter_map(|((connection, app), number)| {
+            let apps = core.apps.iter().filter_map(|((connection, app), number)| {
                 let (no, _) = numbered().find(|(_, known)| *known == connection)?;
                 Some(Lane::ALL.map(|lane| AppFigures {
                     connection: connection.clone(),

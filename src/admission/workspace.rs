@@ -210,9 +210,13 @@ impl Workspace {
         self.with(|core, now| core.quota.prospect(connection, app, core.plain, now))
     }
 
-    /// Looks at all of it; `see` gets the connections by their numbers, too.
+    /// Looks at all of it as it is now: what is over by now is over in it. `see` gets the connections
+    /// by their numbers, too.
     pub(super) fn look<T>(&self, see: impl FnOnce(&mut Core, &[ConnectionId], Moment) -> T) -> T {
-        self.with(|core, now| see(core, &self.shape.connections, now))
+        self.with(|core, now| {
+            core.pump(now);
+            see(core, &self.shape.connections, now)
+        })
     }
 
     /// How long the vendor usually takes to the first byte.
@@ -226,21 +230,6 @@ impl Workspace {
 
     pub(super) fn pools(&self) -> Vec<(String, PoolId)> {
         self.core().quota.pools().iter().map(|(id, pool)| (pool.name.to_string(), id)).collect()
-    }
-
-    pub(super) fn connections(&self) -> &[ConnectionId] {
-        &self.shape.connections
-    }
-
-    /// Reads the quota as it is now: what is over by now is over in it.
-    pub(super) fn at_this_moment<T>(
-        &self,
-        read: impl FnOnce(&Quota, &HashMap<(ConnectionId, AppId), AppNo>, Moment) -> T,
-    ) -> T {
-        self.with(|core, now| {
-            core.pump(now);
-            read(&core.quota, &core.apps, now)
-        })
     }
 
     pub(super) fn is_usable(&self) -> bool {

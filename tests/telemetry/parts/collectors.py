@@ -58,7 +58,8 @@ class OtelTap:
 
     def __init__(self, port: int | None = None) -> None:
         self.port = port or free_port()
-        command = [sys.executable, "-m", "oteltap", "--port", str(self.port)]
+        # Whoever runs the suite in the background may have turned SIGINT off, which it ends by.
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "oteltap", "--port", str(self.port)]
         self.program = Program(command, {"PYTHONUNBUFFERED": "1"})
         wait_until(lambda: is_open(self.port), self.program.tail)
 

@@ -21,6 +21,7 @@ pub mod flight;
 pub mod headers;
 pub mod identity;
 pub mod ids;
+pub mod paths;
 pub mod pipeline;
 pub mod quota;
 pub mod record;

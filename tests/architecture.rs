@@ -9,7 +9,10 @@ use syn::visit::Visit;
 
 /// Modules from the ground up: a module imports only from lower layers, or from itself.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "error", "headers", "ids", "secret", "terminal", "tls", "units", "document"],
+    &[
+        "clock", "error", "headers", "ids", "paths", "secret", "terminal", "tls", "units",
+        "document",
+    ],
     &["catalog"],
     &["quota"],
     &["record", "call"],

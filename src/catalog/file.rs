@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::matcher::{Match, Matcher};
 use super::{Operation, Pool};
 use crate::document::{self, Document, Problem, Step};
+use crate::paths;
 
 /// Courier's, as shipped.
 const COURIER: &str = include_str!("../../config/courier.toml");
@@ -112,12 +113,15 @@ impl Catalog {
         self.operations.iter().map(|row| row.group.as_str()).collect()
     }
 
-    /// True when the first segment of `raw_path` belongs to a group that scopes must name.
+    /// True when a path that no row has would be one of a row's, or lie under a group that scopes must
+    /// name, if a server behind decoded it, cut off its parameters or folded its case.
     #[must_use]
-    pub fn is_named_area(&self, raw_path: &str) -> bool {
-        let first = raw_path.split('/').nth(1).unwrap_or_default();
+    pub fn is_reserved(&self, raw_path: &str) -> bool {
+        let path = paths::folded(raw_path);
+        let first = path.split('/').nth(1).unwrap_or_default();
         let named = self.operations.iter().filter(|row| row.named);
         named.map(|row| row.first_segment()).any(|area| area.eq_ignore_ascii_case(first))
+            || self.matcher.knows_folded(&path)
     }
 }
 

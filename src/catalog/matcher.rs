@@ -35,6 +35,8 @@ struct Routes {
 #[derive(Debug)]
 pub(super) struct Matcher {
     routes: [Routes; MethodPattern::ALL.len()],
+    /// All templates in lower case, whatever their method.
+    folded: Routes,
 }
 
 impl Routes {
@@ -53,15 +55,23 @@ impl Matcher {
     /// A message when two rows have the same shape or a template cannot be read.
     pub(super) fn new(operations: &[Arc<Operation>]) -> Result<Self, String> {
         let mut routes = std::array::from_fn(|_| Routes::default());
+        let mut folded = Routes::default();
         // Rows with a method of their own first: "*" fills what they leave.
         for only in [true, false] {
             for (index, row) in operations.iter().enumerate() {
                 if matches!(row.method, MethodPattern::Only(_)) == only {
                     insert(&mut routes, index, row)?;
+                    // Two methods of one path are one path: the second is there already.
+                    let _ = folded.insert(&row.path.to_lowercase(), index);
                 }
             }
         }
-        Ok(Self { routes })
+        Ok(Self { routes, folded })
+    }
+
+    /// Whether a path in lower case is a row's, were its template in lower case.
+    pub(super) fn knows_folded(&self, path: &str) -> bool {
+        self.folded.at(path).is_some()
     }
 
     pub(super) fn find<'a>(

@@ -76,14 +76,12 @@ impl RouteLayer {
 
     /// The row of a path, if `app` may call it. Empty segments match no row, also not `unlisted`.
     fn operation(&self, app: &App, method: &Method, path: &str) -> Result<Arc<Operation>, Error> {
-        let unknown = || {
-            Error::refused(
-                Code::UnknownOperation,
-                "no operation has this path; nothing was decoded to look",
-            )
-        };
+        let unknown = |detail: &'static str| Error::refused(Code::UnknownOperation, detail);
+        if path == "/" {
+            return Err(unknown("no operation of the catalogue has this path"));
+        }
         if path.split('/').skip(1).any(str::is_empty) {
-            return Err(unknown());
+            return Err(unknown("the path has an empty segment: does the base URL end in '/'?"));
         }
         match self.catalog.find(method, path) {
             Match::Operation(row) if app.scopes.allow(row) => Ok(row.clone()),
@@ -92,7 +90,13 @@ impl RouteLayer {
                 Err(Error::refused(Code::ScopeMissing, detail))
             }
             Match::WrongMethod(allow) => Err(not_allowed(allow)),
-            Match::Unknown if app.scopes.allow_unlisted() && !self.catalog.is_named_area(path) => {
+            Match::Unknown if !app.scopes.allow_unlisted() => {
+                Err(unknown("no operation of the catalogue has this path"))
+            }
+            Match::Unknown if self.catalog.is_reserved(path) => Err(unknown(
+                "another spelling of this path is an operation's, or of a group that scopes must name",
+            )),
+            Match::Unknown => {
                 // TRACE would show the token to the caller; what is not known is not forwarded.
                 if *method != Method::HEAD && !MethodPattern::ALL.contains(method) {
                     return Err(not_allowed(HeaderValue::from_static(
@@ -101,7 +105,6 @@ impl RouteLayer {
                 }
                 Ok(self.catalog.unlisted().clone())
             }
-            Match::Unknown => Err(unknown()),
         }
     }
 

@@ -19,6 +19,7 @@ pub mod edge;
 pub mod error;
 pub mod flight;
 pub mod headers;
+pub mod hosts;
 pub mod identity;
 pub mod ids;
 pub mod paths;

@@ -18,7 +18,7 @@ use crate::edge::me::MeLayer;
 use crate::edge::record::RecordLayer;
 use crate::edge::respond::RespondLayer;
 use crate::edge::route::RouteLayer;
-use crate::edge::screen::ScreenLayer;
+use crate::edge::screen::{self, ScreenLayer};
 use crate::ids::ConnectionId;
 use crate::record::Observer;
 use crate::stage::admit::AdmitLayer;
@@ -95,7 +95,10 @@ impl Pipeline {
     /// Answers `request`.
     pub async fn answer(&self, request: Request) -> Reply {
         if request.uri().path() == health::PATH {
-            return health::answer(request.method(), self.state.is_ready());
+            return match screen::message(&request) {
+                Ok(()) => health::answer(request.method(), self.state.is_ready()),
+                Err(detail) => health::unclear(request.version(), detail),
+            };
         }
         let Ok(reply) = self.stack.clone().call(request).await;
         reply

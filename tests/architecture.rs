@@ -10,7 +10,7 @@ use syn::visit::Visit;
 /// Modules from the ground up: a module imports only from lower layers, or from itself.
 const LAYERS: &[&[&str]] = &[
     &[
-        "clock", "error", "headers", "ids", "paths", "secret", "terminal", "tls", "units",
+        "clock", "error", "headers", "hosts", "ids", "paths", "secret", "terminal", "tls", "units",
         "document",
     ],
     &["catalog"],

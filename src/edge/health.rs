@@ -1,6 +1,6 @@
 //! `/.tollgate/health` on the data port: for load balancers, without key, record or quota.
 
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Version, header};
 
 use crate::call::{self, Reply};
 
@@ -15,6 +15,21 @@ pub fn answer(method: &Method, ready: bool) -> Reply {
         (&Method::GET | &Method::HEAD, false) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         _ => (StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n"),
     };
+    plain(status, text)
+}
+
+/// 400 to a request of which it is not clear whom it is for or where it ends.
+#[must_use]
+pub fn unclear(version: Version, detail: &'static str) -> Reply {
+    let mut reply = plain(StatusCode::BAD_REQUEST, detail);
+    if version < Version::HTTP_2 {
+        let closes = header::HeaderValue::from_static("close");
+        reply.headers_mut().insert(header::CONNECTION, closes);
+    }
+    reply
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Reply {
     let mut reply = Reply::new(call::full(text));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();

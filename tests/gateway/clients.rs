@@ -9,10 +9,12 @@ use crate::rig::{Certificate, Client, Rig, raw};
 use crate::support::{Lines, Setup};
 
 /// What a request is, its line, its fields and what follows the head, and the status it gets.
-const AMBIGUOUS: [(&str, &str, &str, &str); 15] = [
+const AMBIGUOUS: [(&str, &str, &str, &str); 17] = [
     ("no host", "GET /brands HTTP/1.1", "", "400"),
     ("two hosts", "GET /brands HTTP/1.1", "Host: a\r\nHost: b", "400"),
-    ("a URL", "GET http://a/brands HTTP/1.1", "Host: a", "400"),
+    ("a URL of another kind", "GET ftp://a/brands HTTP/1.1", "Host: a", "400"),
+    ("a URL with a user", "GET http://u@a/brands HTTP/1.1", "Host: a", "400"),
+    ("a quoted host", "GET /brands HTTP/1.1", "Host: \"a\"", "400"),
     ("an authority", "GET a.example HTTP/1.1", "Host: a", "400"),
     ("an asterisk", "OPTIONS * HTTP/1.1", "Host: a", "400"),
     ("CONNECT", "CONNECT a:1 HTTP/1.1", "Host: a", "400"),
@@ -56,6 +58,53 @@ async fn requests_that_no_two_servers_read_alike_are_refused() {
     assert!(crate::support::arrived(&rig.courier).is_empty(), "nothing of it reached the vendor");
     let mut client = Client::connect(rig.gateway.data, false, None).await;
     assert_eq!(client.send("GET", "/brands", key, Vec::new()).await.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn nothing_behind_a_request_that_is_unclear_is_read_as_the_next_one() {
+    let rig = Rig::start("").await;
+    let key = &rig.setup.acme;
+    let hidden = format!("GET /brands HTTP/1.1\r\nHost: a\r\nx-api-key: {key}\r\n\r\n");
+    for (line, fields) in [
+        ("POST /send", "Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+        ("POST /send", "Host: a\r\nTransfer-Encoding: chunked, chunked"),
+        ("POST /send", "Host: a\r\nTransfer-Encoding: gzip, chunked"),
+        ("POST /send", "Host: a\r\nTransfer-Encoding: cow\r\nTransfer-Encoding: chunked"),
+        ("POST /send", "Host: a, b\r\nTransfer-Encoding: chunked"),
+        ("CONNECT 127.0.0.1:22", "Host: a"),
+        ("CONNECT /send", "Host: a"),
+    ] {
+        let end = if line.starts_with("POST") { "0\r\n\r\n" } else { "" };
+        let request =
+            format!("{line} HTTP/1.1\r\n{fields}\r\nx-api-key: {key}\r\n\r\n{end}{hidden}");
+        // Until the gateway closes: a second answer would be in it.
+        let answers = raw(rig.gateway.data, request.as_bytes(), "").await;
+        assert!(answers.starts_with("HTTP/1.1 400 "), "{line} {fields}: {answers}");
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{line} {fields}: {answers}");
+    }
+    assert!(crate::support::arrived(&rig.courier).is_empty(), "nothing of it reached the vendor");
+}
+
+#[tokio::test]
+async fn a_request_by_way_of_a_proxy_setting_is_served() {
+    let rig = Rig::start("").await;
+    let end = format!("x-api-key: {}\r\nConnection: close\r\n\r\n", rig.setup.acme);
+    for (target, version, host) in [
+        ("http://gateway.example:8080/brands?limit=1", "1.1", "Host: gateway.example:8080\r\n"),
+        ("https://gateway.example/brands", "1.1", "Host: other.example\r\n"),
+        ("http://gateway.example/brands", "1.0", ""),
+        ("/brands", "1.0", ""),
+    ] {
+        let request = format!("GET {target} HTTP/{version}\r\n{host}{end}");
+        let answer = raw(rig.gateway.data, request.as_bytes(), "").await;
+        assert!(answer.starts_with(&format!("HTTP/{version} 200 ")), "{target}: {answer}");
+    }
+    let arrived = crate::support::arrived(&rig.courier);
+    assert!(
+        arrived
+            .iter()
+            .all(|call| call.headers.iter().all(|(_, value)| value != "gateway.example:8080"))
+    );
 }
 
 #[tokio::test]
@@ -212,6 +261,17 @@ async fn health_is_for_everybody_and_leaves_no_line() {
             .await
             .starts_with("HTTP/1.1 405 ")
     );
+    for (version, fields, status) in [
+        ("1.0", "", "200"),
+        ("1.1", "", "400"),
+        ("1.1", "Host: a\r\nHost: b\r\n", "400"),
+        ("1.1", "Host: a b\r\n", "400"),
+        ("1.1", "Host: a\r\nTransfer-Encoding: chunked, chunked\r\n", "400"),
+    ] {
+        let request = format!("GET /.tollgate/health HTTP/{version}\r\n{fields}\r\n");
+        let answer = raw(data, request.as_bytes(), "").await;
+        assert!(answer.starts_with(&format!("HTTP/{version} {status} ")), "{fields}: {answer}");
+    }
     assert!(rig.lines.all().is_empty());
     let ops = rig.gateway.ops;
     for (path, status) in

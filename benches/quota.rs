@@ -38,6 +38,7 @@ fn ticket(app: u32, price: u16) -> Ticket {
         price: PriceNo(price),
         bulk: false,
         latest: Moment::NEVER,
+        by_caller: false,
     }
 }
 

@@ -60,7 +60,8 @@ pub use settings::{ConnectionSettings, Mode, Past, PoolSettings, static_share};
 pub use slots::Settlement;
 pub use standing::{Bound, Standing};
 pub use ticket::{
-    AppNo, ConnectionNo, Event, Grant, Place, PriceNo, Refusal, Room, Rule, Ticket, Verdict, Would,
+    AppNo, ConnectionNo, Event, Grant, Place, PriceNo, Refusal, Room, Rule, Ticket, Usage, Verdict,
+    Would,
 };
 pub use view::{AppGauge, Gauge, Prospect};
 
@@ -128,7 +129,8 @@ impl Quota {
         Ok(Self { pools, lines, owners, first: 0, now })
     }
 
-    /// Adds an app to a connection; `None` if there is no such connection or it has too many apps.
+    /// Adds an app to a connection; `None` if there is no such connection or it has
+    /// [`settings::MOST_APPS`] apps, which the configuration is to refuse before.
     pub fn add_app(
         &mut self,
         connection: ConnectionNo,
@@ -142,7 +144,7 @@ impl Quota {
     pub fn enter(&mut self, now: Moment, ticket: &Ticket) -> Verdict {
         let now = self.ripen(now);
         let Some(line) = self.lines.get_mut(usize::from(ticket.connection.0)) else {
-            return Verdict::Refused(Refusal::new(Rule::AppPaused, Duration::MAX));
+            return Verdict::Refused(Refusal::paused(Usage::default()));
         };
         match line.arrive(&self.pools, ticket, now) {
             Arrival::Refuse(refusal) => Verdict::Refused(refusal),
@@ -152,7 +154,10 @@ impl Quota {
             }
             Arrival::Start(key, would) => match line.start(&mut self.pools, key, would, now) {
                 Some(grant) => Verdict::Start(grant),
-                None => Verdict::Refused(Refusal::new(Rule::QuotaExhausted, line.rest.window)),
+                None => {
+                    let usage = line.usage(&self.pools, key.app);
+                    Verdict::Refused(Refusal::new(Rule::QuotaExhausted, line.rest.window, usage))
+                }
             },
         }
     }
@@ -165,7 +170,7 @@ impl Quota {
     pub fn ask(&mut self, now: Moment, ticket: &Ticket) -> Result<Option<Standing>, Refusal> {
         let now = self.ripen(now);
         let Some(line) = self.lines.get_mut(usize::from(ticket.connection.0)) else {
-            return Err(Refusal::new(Rule::AppPaused, Duration::MAX));
+            return Err(Refusal::paused(Usage::default()));
         };
         match line.arrive(&self.pools, ticket, now) {
             Arrival::Refuse(refusal) => Err(refusal),

@@ -177,10 +177,11 @@ impl Desk {
         let app = app.number;
         let usual = seat.workspace.usual_answer(seat.number);
         let useful = call.deadline.checked_sub(usual).unwrap_or(call.deadline);
-        let latest = call.wait_until.map_or(useful, |wait: Instant| wait.min(useful));
+        let preferred = call.wait_until.filter(|wait| *wait <= useful);
         let bulk = call.operation.lane == Some(Lane::Bulk);
-        let latest = seat.workspace.moment_of(latest);
-        (seat, Ticket { connection: seat.number, app, price, bulk, latest })
+        let latest = seat.workspace.moment_of(preferred.unwrap_or(useful));
+        let by_caller = preferred.is_some();
+        (seat, Ticket { connection: seat.number, app, price, bulk, latest, by_caller })
     }
 
     fn find(&self, caller: &Caller, operation: &Operation) -> (&Seat, &AppSeat, PriceNo) {

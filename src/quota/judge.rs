@@ -4,19 +4,15 @@
 //! served before. It is exact for one app alone; with several, newcomers and shares move it, so an
 //! accepted call can still be refused at its deadline, but none starts late.
 
-use std::time::Duration;
-
 use super::line::Line;
 use super::moment::Moment;
 use super::outlook::Outlook;
 use super::pools::{PoolId, Pools, Price};
 use super::queue::{Lane, LineKey, Waiting};
 use super::settings::Mode;
+use super::slots::Slots;
 use super::standing::Standing;
-use super::ticket::{Event, Place, Refusal, Rule, Ticket, Would};
-
-/// The longest time ahead that a refused client is told to come back at.
-const HORIZON: Duration = Duration::from_secs(60);
+use super::ticket::{Event, Place, Refusal, Rule, Ticket, Usage, Would};
 
 /// What happens to a call that comes.
 #[derive(Debug)]
@@ -33,10 +29,10 @@ impl Line {
     /// Judges a call; changes nothing that another call could notice.
     pub(crate) fn arrive(&mut self, pools: &Pools, ticket: &Ticket, now: Moment) -> Arrival {
         let Some(key) = self.key_of(ticket) else {
-            return Arrival::Refuse(Refusal::new(Rule::AppPaused, HORIZON));
+            return Arrival::Refuse(Refusal::paused(self.usage(pools, ticket.app.0)));
         };
         if self.apps[key.app as usize].paused {
-            return Arrival::Refuse(Refusal::new(Rule::AppPaused, HORIZON));
+            return Arrival::Refuse(Refusal::paused(self.usage(pools, key.app)));
         }
         if self.starts_easily(pools, key, now) {
             return Arrival::Start(key, Would::Start);
@@ -91,7 +87,7 @@ impl Line {
             key,
             since: now,
             latest: ticket.latest.min(longest),
-            by_caller: ticket.latest < longest,
+            by_caller: ticket.by_caller && ticket.latest < longest,
         }
     }
 
@@ -112,9 +108,9 @@ impl Line {
             Rule::QueueFull
         } else if estimate.at <= call.latest {
             return Ok((estimate.at, standing));
-        } else if estimate.opens > call.latest {
+        } else if estimate.opens > call.latest.max(now) {
             Rule::VendorThrottled
-        } else if estimate.limited > call.latest {
+        } else if estimate.limited > call.latest.max(now) {
             Rule::AppLimited
         } else if call.by_caller {
             Rule::DeadlineTooNear
@@ -122,7 +118,20 @@ impl Line {
             Rule::QuotaExhausted
         };
         let hint = self.hint(key.app, estimate.at, now);
-        Err(Refusal { standing: Some(standing), ..Refusal::new(rule, hint.since(now)) })
+        let refusal = Refusal::new(rule, hint.since(now), self.usage(pools, key.app));
+        Err(Refusal { standing: Some(standing), ..refusal })
+    }
+
+    /// How much of the connection's own pool is used, and by an app.
+    pub(crate) fn usage(&self, pools: &Pools, app: u32) -> Usage {
+        let slots = pools.get(self.main).map(|pool| &pool.slots);
+        let app = self.app(app);
+        Usage {
+            calls: slots.map_or(0, Slots::limit),
+            window: self.rest.window,
+            held: slots.map_or(0, |slots| slots.in_use() + slots.resting()),
+            own: app.map_or(0, |app| app.lanes.iter().map(|lane| lane.held).sum()),
+        }
     }
 
     /// What a call is told whose latest start is over.
@@ -138,7 +147,7 @@ impl Line {
             Rule::QuotaExhausted
         };
         let hint = self.hint(call.key.app, estimate.at, now);
-        Refusal::new(rule, hint.since(now))
+        Refusal::new(rule, hint.since(now), self.usage(pools, call.key.app))
     }
 
     /// Whether the queue (with this call in it by way of trial) is longer than it may be.
@@ -176,8 +185,8 @@ impl Line {
         let rate = (f64::from(self.settings.pool.calls) * part.min(1.0)).max(1.0);
         let next = app.hint + self.rest.window.div_f64(rate);
         let hint = if app.hint > now && next > at { next } else { at };
-        // Round the circle again: all at the horizon would come together, too.
-        app.hint = if hint.since(now) > HORIZON { at } else { hint };
+        // As many slots as it has come back within a window: then round the circle again.
+        app.hint = if hint.since(at) > self.rest.window { at } else { hint };
         app.hint
     }
 
@@ -199,7 +208,7 @@ impl Line {
             self.left(call.key);
             return Some(Event::Refused {
                 place: self.place(place),
-                refusal: Refusal::new(Rule::AppPaused, Duration::MAX),
+                refusal: Refusal::paused(self.usage(pools, app)),
                 since: call.since,
             });
         }

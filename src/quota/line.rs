@@ -49,7 +49,7 @@ pub(crate) struct Line {
     pub(crate) hungry_until: Moment,
     /// Usual time to the first byte.
     pub(crate) answer: Duration,
-    /// Apps whose waiting calls are to be sent away.
+    /// Paused apps whose waiting calls are to be sent away; nobody else's number is here.
     pub(crate) paused: Vec<u32>,
     /// Scratch for decisions: claims of `listed[0]`, and room per price.
     pub(crate) claims: Vec<Claim>,
@@ -108,6 +108,8 @@ impl Line {
         let gone = self.apps.iter().position(|a| a.removed && a.is_idle());
         let at = match gone {
             Some(at) => {
+                // The number is another app's from now on, which nobody paused.
+                self.paused.retain(|number| *number as usize != at);
                 self.apps[at] = App {
                     lanes: [0, 1].map(|l: usize| InLane {
                         listed: self.apps[at].lanes[l].listed,

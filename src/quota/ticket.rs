@@ -7,8 +7,8 @@ use super::pools::Paid;
 use super::queue::{Lane, LineKey};
 use super::standing::Standing;
 
-/// The longest pause that a refusal asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// When to ask again about an app that an operator paused: nobody knows for how long.
+const PAUSED: Duration = Duration::from_secs(60);
 
 /// A connection of one workspace, by its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +35,9 @@ pub struct Ticket {
     pub bulk: bool,
     /// The latest start that is of use to the caller ([`Moment::NEVER`] if it said nothing).
     pub latest: Moment,
+    /// The caller itself set `latest` (its time-out, or how long it prefers to wait), not the
+    /// operator's deadline: a call that can't start by then is told that its deadline is too near.
+    pub by_caller: bool,
 }
 
 /// The rule that bound a refused call; [`Rule::code`] is the problem's code.
@@ -74,28 +77,48 @@ impl Rule {
 pub struct Refusal {
     /// Why.
     pub rule: Rule,
-    /// When to come back, from now on: more than zero, at most a minute.
+    /// When to come back, from now on: more than zero, and as long as it takes.
     pub after: Duration,
     /// Where it stood, if it was refused as it came and would have had to wait.
     pub standing: Option<Standing>,
+    /// How much of the connection's quota is used, and by whom.
+    pub usage: Usage,
+}
+
+/// How much of a connection's quota is used at some moment, and by whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls per window that the connection's pool allows; 0 where the app is on no connection.
+    pub calls: u32,
+    /// The window.
+    pub window: Duration,
+    /// Slots that are in use or rest, of all apps together.
+    pub held: u32,
+    /// Those of them that are the app's own, in both lanes.
+    pub own: u32,
 }
 
 impl Refusal {
-    pub(crate) fn new(rule: Rule, after: Duration) -> Self {
-        let after = after.clamp(Duration::from_millis(1), LONGEST_PAUSE);
-        Self { rule, after, standing: None }
+    pub(crate) fn new(rule: Rule, after: Duration, usage: Usage) -> Self {
+        let after = after.max(Duration::from_millis(1));
+        Self { rule, after, standing: None, usage }
     }
 
-    /// The value of `Retry-After`: whole seconds, rounded up, 1 to 60.
+    /// The app is paused, or on no connection of that number.
+    pub(crate) fn paused(usage: Usage) -> Self {
+        Self::new(Rule::AppPaused, PAUSED, usage)
+    }
+
+    /// The value of `Retry-After`: whole seconds, rounded up, at least 1.
     #[must_use]
     pub fn seconds(&self) -> u64 {
-        (self.after + Duration::from_nanos(999_999_999)).as_secs()
+        self.after.as_secs().saturating_add(u64::from(self.after.subsec_nanos() > 0))
     }
 
     /// The value of `retry-after-ms`: milliseconds, rounded up.
     #[must_use]
     pub fn millis(&self) -> u64 {
-        u64::try_from((self.after + Duration::from_nanos(999_999)).as_millis()).unwrap_or(60_000)
+        u64::try_from(self.after.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
     }
 }
 

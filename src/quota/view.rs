@@ -73,7 +73,8 @@ impl Quota {
         let room = self.room(connection, app, main, now)?;
         let hint = self.line(connection)?.app(app.0)?.hint;
         let latest = Moment::NEVER;
-        let start = self.ask(now, &Ticket { connection, app, price, bulk: false, latest });
+        let ticket = Ticket { connection, app, price, bulk: false, latest, by_caller: false };
+        let start = self.ask(now, &ticket);
         let slots = &self.pools.get(main)?.slots;
         let (calls, window) = (slots.limit(), slots.rest().window);
         let app = self.line_mut(connection)?.apps.get_mut(app.0 as usize)?;

@@ -48,7 +48,7 @@ fn interactive(apps: usize) -> Vec<AppSettings> {
 
 fn ticket(app: u32, price: u16) -> Ticket {
     let (app, price) = (AppNo(app), PriceNo(price));
-    Ticket { connection: ONE, app, price, bulk: false, latest: Moment::NEVER }
+    Ticket { connection: ONE, app, price, bulk: false, latest: Moment::NEVER, by_caller: false }
 }
 
 /// Calls of `app` that are answered at once.
@@ -147,7 +147,7 @@ fn a_refused_call_says_where_it_would_have_stood() {
     let mut quota = quota(hasty, &interactive(2));
     done(&mut quota, 0, PLAIN, 2, at(0));
     waits(&mut quota, ticket(1, PLAIN), at(58_000));
-    let hasty = Ticket { latest: at(58_500), ..ticket(0, PLAIN) };
+    let hasty = Ticket { latest: at(58_500), by_caller: true, ..ticket(0, PLAIN) };
     let Verdict::Refused(refused) = quota.enter(at(58_001), &hasty) else { panic!() };
     let standing = refused.standing.unwrap();
     assert_eq!((standing.ahead, standing.apps), (1, 1));

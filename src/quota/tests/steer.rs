@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::slots::Settlement;
 use super::super::{
     AppNo, AppSettings, ConnectionNo, ConnectionSettings, Event, Grant, Lane, Mode, Moment, Past,
-    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Room, Rule, Ticket, Verdict, Would,
+    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Room, Rule, Ticket, Usage, Verdict, Would,
 };
 
 const ONE: ConnectionNo = ConnectionNo(0);
@@ -21,6 +21,7 @@ fn ticket(app: u32) -> Ticket {
         price: PriceNo(0),
         bulk: false,
         latest: Moment::NEVER,
+        by_caller: false,
     }
 }
 
@@ -67,7 +68,7 @@ fn each_rule_refuses_by_its_name_and_says_when_to_come_back() {
     take_all(&mut quota, 10, at(0));
     // Slots are back at 60.06 s.
     assert_eq!(rule(quota.enter(at(10_000), &ticket(0))), (Rule::QuotaExhausted, 51));
-    let hasty = Ticket { latest: at(11_000), ..ticket(1) };
+    let hasty = Ticket { latest: at(11_000), by_caller: true, ..ticket(1) };
     assert_eq!(rule(quota.enter(at(10_000), &hasty)), (Rule::DeadlineTooNear, 51));
     assert!(quota.ask(at(10_000), &hasty).is_err());
     assert!(quota.ask(at(56_000), &ticket(0)).is_ok());
@@ -122,6 +123,52 @@ fn a_paused_app_is_sent_away_and_comes_back() {
     }
     quota.pause(ONE, AppNo(0), false);
     let _ = start(&mut quota, 0, at(60_100));
+}
+
+#[test]
+fn a_number_given_again_brings_no_pause_with_it() {
+    let mut quota = quota(settings(10), 1);
+    quota.remove_app(ONE, AppNo(0));
+    assert_eq!(quota.add_app(ONE, AppSettings::default(), at(0)), Some(AppNo(0)));
+    take_all(&mut quota, 10, at(0));
+    let Verdict::Wait(place, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    match quota.poll(at(60_060)) {
+        Some(Event::Start { place: started, .. }) => assert_eq!(started, place),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_pause_is_told_in_full_and_spread_over_the_slots_that_come_back() {
+    let mut slow = settings(4);
+    slow.pool.window = Duration::from_secs(300);
+    let mut quota = quota(slow, 1);
+    take_all(&mut quota, 4, at(0));
+    let mut told = |ms| rule(quota.enter(at(ms), &ticket(0))).1;
+    // The slots are back at 300.3 s; one of four each 75 s, and then round again.
+    assert_eq!((told(0), told(100_000)), (301, 276));
+    assert_eq!([told(0), told(0), told(0), told(0)], [351, 426, 501, 201]);
+}
+
+#[test]
+fn a_refusal_says_how_much_is_used_and_how_much_of_it_by_the_app() {
+    let mut quota = quota(settings(10), 2);
+    take_all(&mut quota, 7, at(0));
+    let _held: Vec<_> = (0..3).map(|_| start(&mut quota, 1, at(0))).collect();
+    let Verdict::Refused(refusal) = quota.enter(at(0), &ticket(1)) else { panic!() };
+    let usage = Usage { calls: 10, window: Duration::from_secs(60), held: 10, own: 3 };
+    assert_eq!(refusal.usage, usage);
+}
+
+#[test]
+fn only_a_limit_an_app_has_and_a_deadline_it_set_refuse_it() {
+    let mut quota = quota(settings(10), 1);
+    take_all(&mut quota, 10, at(0));
+    // It wants not to wait, and was sent a moment ago.
+    let at_once = Ticket { latest: at(999), by_caller: true, ..ticket(0) };
+    assert_eq!(rule(quota.enter(at(1000), &at_once)).0, Rule::DeadlineTooNear);
+    let operators = Ticket { latest: at(2000), ..ticket(0) };
+    assert_eq!(rule(quota.enter(at(1000), &operators)).0, Rule::QuotaExhausted);
 }
 
 #[test]
@@ -281,7 +328,7 @@ fn a_restart_keeps_the_debt_and_unknown_state_waits() {
     let mut unknown = settings(10);
     unknown.pool.past = Past::Unknown;
     let mut quota2 = quota(unknown, 1);
-    assert_eq!(rule(quota2.enter(at(0), &ticket(0))), (Rule::QuotaExhausted, 60));
+    assert_eq!(rule(quota2.enter(at(0), &ticket(0))), (Rule::QuotaExhausted, 121));
     let _ = start(&mut quota2, 0, at(120_060));
 }
 

@@ -1,13 +1,14 @@
 //! Any sequence of anything: nothing panics, nobody is lost, the books balance.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::super::{
     AppNo, AppSettings, ConnectionNo, ConnectionSettings, Event, Grant, Lane, Mode, Moment, Place,
-    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Settlement, Standing, Ticket, Verdict,
+    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Refusal, Rule, Settlement, Standing,
+    Ticket, Verdict,
 };
 
 #[derive(Clone, Debug)]
@@ -95,10 +96,18 @@ fn quota(now: Moment) -> Quota {
     quota
 }
 
+/// What the operator said of an app.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    paused: bool,
+    limited: bool,
+}
+
 struct Run {
     quota: Quota,
     now: Moment,
-    waiting: Vec<(Place, Moment)>,
+    waiting: Vec<(Place, Ticket)>,
+    told: HashMap<(u16, u32), Told>,
     running: Vec<Grant>,
     places: HashSet<Place>,
 }
@@ -108,14 +117,14 @@ impl Run {
         while let Some(event) = self.quota.poll(self.now) {
             let place = match event {
                 Event::Start { place, grant, .. } => {
-                    let latest = self.waiting.iter().find(|(p, _)| *p == place).map(|w| w.1);
-                    prop_assert!(latest.is_some_and(|latest| self.now <= latest), "late");
+                    let call = self.waiting.iter().find(|(p, _)| *p == place).map(|w| w.1);
+                    prop_assert!(call.is_some_and(|call| self.now <= call.latest), "late");
                     self.running.push(grant);
                     place
                 }
                 Event::Refused { place, refusal, .. } => {
-                    prop_assert!((1..=60).contains(&refusal.seconds()));
-                    prop_assert!((1..=60_000).contains(&refusal.millis()));
+                    let call = self.waiting.iter().find(|(p, _)| *p == place).map(|w| w.1);
+                    self.is_true(&refusal, &call.unwrap())?;
                     place
                 }
             };
@@ -136,13 +145,33 @@ impl Run {
             Verdict::Wait(place, standing) => {
                 self.stands(Some(standing))?;
                 prop_assert!(self.places.insert(place), "a place given twice");
-                self.waiting.push((place, ticket.latest));
+                self.waiting.push((place, *ticket));
             }
             Verdict::Refused(refusal) => {
                 self.stands(refusal.standing)?;
-                prop_assert!((1..=60).contains(&refusal.seconds()));
+                self.is_true(&refusal, ticket)?;
             }
         }
+        Ok(())
+    }
+
+    /// A call is refused by a rule that there is for it.
+    fn is_true(&self, refusal: &Refusal, ticket: &Ticket) -> Result<(), TestCaseError> {
+        prop_assert!(refusal.seconds() >= 1 && refusal.millis() >= 1);
+        // Of an app, connection or price that there is not, nothing was said.
+        let known = ticket.price.0 < 4 && ticket.connection.0 < 2;
+        let Some(told) = self.told.get(&(ticket.connection.0, ticket.app.0)).filter(|_| known)
+        else {
+            return Ok(());
+        };
+        match refusal.rule {
+            Rule::AppPaused => prop_assert!(told.paused, "{refusal:?}"),
+            Rule::AppLimited => prop_assert!(told.limited, "{refusal:?}"),
+            Rule::DeadlineTooNear => prop_assert!(ticket.by_caller, "{refusal:?}"),
+            Rule::QuotaExhausted | Rule::QueueFull | Rule::VendorThrottled => {}
+        }
+        let usage = refusal.usage;
+        prop_assert!(usage.own <= usage.held, "{usage:?}");
         Ok(())
     }
 
@@ -161,7 +190,17 @@ impl Run {
             app: AppNo(app),
             price: PriceNo(price),
             bulk: false,
-            latest: patience.map_or(Moment::NEVER, |ms| self.now + Duration::from_millis(ms)),
+            // Whoever wants not to wait at all was here a moment before.
+            latest: patience.map_or(Moment::NEVER, |ms| {
+                (self.now + Duration::from_millis(ms)).before(Duration::from_micros(5))
+            }),
+            by_caller: patience.is_some_and(|ms| ms % 2 == 0),
+        }
+    }
+
+    fn says(&mut self, app: u32, what: impl FnOnce(&mut Told)) {
+        if let Some(told) = self.told.get_mut(&(0, app)) {
+            what(told);
         }
     }
 
@@ -177,14 +216,22 @@ impl Run {
                 let mode = if shadow { Mode::Shadow } else { Mode::Enforce };
                 self.quota.set_mode(first, mode, now);
             }
-            Step::Pause(app, on) => self.quota.pause(first, AppNo(app), on),
-            Step::Remove(app) => self.quota.remove_app(first, AppNo(app)),
+            Step::Pause(app, on) => {
+                self.quota.pause(first, AppNo(app), on);
+                self.says(app, |told| told.paused = on);
+            }
+            Step::Remove(app) => {
+                self.quota.remove_app(first, AppNo(app));
+                self.says(app, |told| told.paused = true);
+            }
             Step::Add(weight, bulk) => {
                 let lane = Lane::ALL[usize::from(bulk)];
                 let app = AppSettings { lane, weight, limit: None };
-                self.quota.add_app(first, app, now);
+                let added = self.quota.add_app(first, app, now).unwrap();
+                self.told.insert((0, added.0), Told::default());
             }
             Step::Weigh(app, weight, limit) => {
+                self.says(app, |told| told.limited = limit.is_some_and(|calls| calls > 0));
                 let limit = limit.map(|calls| (calls, Duration::from_secs(60)));
                 let settings = AppSettings { weight, limit, ..AppSettings::default() };
                 self.quota.configure_app(first, AppNo(app), settings, now);
@@ -256,6 +303,7 @@ proptest! {
             quota: quota(now),
             now,
             waiting: Vec::new(),
+            told: (0..6).map(|at| ((at % 2, u32::from(at / 2)), Told::default())).collect(),
             running: Vec::new(),
             places: HashSet::new(),
         };

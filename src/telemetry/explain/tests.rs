@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::*;
 use crate::catalog::Catalog;
 use crate::error::{Code, Outcome};
-use crate::quota::{Bound, PoolId, Refusal, Rule, Standing};
+use crate::quota::{Bound, PoolId, Refusal, Rule, Standing, Usage};
 use crate::record::{Cached, Observer, Stood, Try, Wait};
 
 struct Nobody;
@@ -190,7 +190,8 @@ fn the_sentence_names_each_rule_and_how_it_ended() {
 fn refused(app: &str, rule: Rule, code: Code, waited: u64) -> (Arc<Record>, Marks) {
     let (record, mut marks) = call(app);
     let mut wait = wait(&record, 0, waited, Some(stood(Bound::Slot(PoolId(0)))));
-    wait.refused(&Refusal { rule, after: Duration::from_secs(9), standing: None });
+    let usage = Usage::default();
+    wait.refused(&Refusal { rule, after: Duration::from_secs(9), standing: None, usage });
     marks.timeline.waited(wait);
     (marks.code, marks.outcome) = (Some(code), Some(Outcome::NotSent));
     (marks.head_at, marks.status) = (Some(after(&record, waited)), Some(code.status()));

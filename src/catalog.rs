@@ -6,9 +6,11 @@
 mod file;
 mod matcher;
 mod operation;
+mod prices;
 
 pub use file::{CONNECTION_POOL, Catalog, CatalogError};
 pub use matcher::Match;
 pub use operation::{
-    Access, CacheRule, Freshness, Idempotency, Lane, MethodPattern, Operation, Pool, Shim,
+    Access, CacheRule, Freshness, Idempotency, Lane, MOST_CALLS, MOST_PAID, MOST_PRICES,
+    MethodPattern, Operation, Pool, Shim,
 };

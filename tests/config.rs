@@ -387,3 +387,79 @@ fn the_command_line_prints_schema_and_reference() {
     );
     assert!(tollgate(&["config", "schema"]).1.contains("\"$schema\""));
 }
+
+/// A configuration with a catalogue of its own.
+fn with_catalog(catalog: &str, rest: &str) -> String {
+    let file = scratch("catalog.toml", &format!("extends = \"courier\"\n{catalog}"));
+    format!("[vendor]\ncatalog = '{}'\n{rest}", file.display())
+}
+
+fn row(id: &str, pools: &str) -> String {
+    format!(
+        "[[operation]]\nid = \"{id}\"\ngroup = \"g\"\nmethod = \"GET\"\npath = \"/{id}\"\naccess = \"read\"\npools = {pools}\n"
+    )
+}
+
+#[test]
+fn a_price_that_no_quota_could_take_is_refused_at_its_row() {
+    let pools: String = ["a", "b", "c", "d"]
+        .map(|id| format!("[[pool]]\nid = \"{id}\"\ncalls = 3\nwindow = \"9s\"\n"))
+        .concat();
+    let good = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    for (row, reason) in [
+        (
+            row("x", "{ a = 4 }"),
+            "line 24, column 1: operation 'x' costs 4 of pool 'a', which has 3",
+        ),
+        (
+            row("x", "{ a = 1, b = 1, c = 1, d = 1 }"),
+            "line 24, column 1: operation 'x' pays 4 named pools",
+        ),
+        (
+            row("x", "{ e = 1 }"),
+            "line 24, column 1: operation 'x' pays pool 'e', which no [[pool]]",
+        ),
+        (
+            row("x", "{ connection = 101 }"),
+            "operation 'x' costs 101 of its calls, of which there are 100",
+        ),
+    ] {
+        refused(&with_catalog(&format!("{pools}{row}"), &good), reason);
+    }
+    let row = row("x", "{ connection = 100, a = 3, b = 3, c = 3, d = 0 }");
+    let text = with_catalog(&format!("{pools}{row}"), &good);
+    assert_eq!(problems(&text), Vec::<String>::new());
+    let shared = format!("{text}\n[quota]\nstatic_share = {{ replicas = 2, index = 0 }}\n");
+    refused(&shared, "costs 100 of its calls, of which there are 50");
+}
+
+#[test]
+fn a_pool_that_no_quota_could_be_is_refused_at_its_place() {
+    let good = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    for (pool, reason) in [
+        ("calls = 1\nwindow = \"0s\"", "line 4, column 1: pool 'a': window must be more than 0"),
+        ("calls = 1000001\nwindow = \"1s\"", "line 4, column 1: pool 'a': calls must be at most"),
+    ] {
+        refused(&with_catalog(&format!("[[pool]]\nid = \"a\"\n{pool}\n"), &good), reason);
+    }
+    // A pool of the built-in catalogue that becomes too small for the rows that pay it.
+    let rows = row("x", "{ \"lists.put\" = 9 }");
+    let small = "[[pool]]\nid = \"lists.put\"\ncalls = 8\nwindow = \"60s\"\n";
+    refused(&with_catalog(&format!("{small}{rows}"), &good), "costs 9 of pool 'lists.put'");
+}
+
+#[test]
+fn what_no_queue_could_hold_is_refused_at_its_place() {
+    let weightless = tenant("acme", "tok-1", &app("billing", "k1", "weight = 0\n"));
+    refused(&weightless, "app 'billing': weight must be 1 or more");
+    let crowd: String = (0..10_001).map(|n| app(&format!("a{n}"), &format!("k{n}"), "")).collect();
+    refused(&tenant("acme", "tok-1", &crowd), "app 'a10000' is one too many");
+    let good = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    for (head, reason) in [
+        ("[server]\nsockets = 9223372036854775807", "server.sockets must be 1 to"),
+        ("[server]\nuploads_total = \"9999999999GiB\"", "uploads_total must be at most"),
+        ("[vendor]\nsockets = 9223372036854775807", "vendor.sockets must be 1 to"),
+    ] {
+        refused(&format!("{head}\n{good}"), reason);
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::matcher::{Match, Matcher};
-use super::{Operation, Pool};
+use super::{Operation, Pool, prices};
 use crate::document::{self, Document, Problem, Step};
 use crate::paths;
 
@@ -63,6 +63,7 @@ impl Catalog {
         if !problems.is_empty() {
             return Err(problems);
         }
+        let places = prices::Places::of(&document, |file| (&file.operation, &file.pool));
         let mut file = document.value;
         if file.extends.is_some() {
             let base: File = toml::from_str(COURIER).expect("the embedded catalogue is valid");
@@ -70,10 +71,11 @@ impl Catalog {
             file.operation = overlay(base.operation, file.operation, |row| row.id.clone());
         }
         let operations: Vec<_> = file.operation.into_iter().map(Arc::new).collect();
-        let whole_file = |message| vec![Problem { line: 0, column: 0, message }];
-        if let Some(message) = unknown_pool(&operations, &file.pool) {
-            return Err(whole_file(message));
+        let problems = prices::problems(&operations, &file.pool, &places);
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        let whole_file = |message| vec![Problem { line: 0, column: 0, message }];
         let matcher = Matcher::new(&operations).map_err(whole_file)?;
         Ok(Self {
             operations,
@@ -184,13 +186,4 @@ fn check(document: &Document<'_, File>) -> Vec<Problem> {
 fn is_pool_name(name: &str) -> bool {
     let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
     (1..=40).contains(&name.len()) && name.bytes().all(plain)
-}
-
-fn unknown_pool(operations: &[Arc<Operation>], pools: &[Pool]) -> Option<String> {
-    operations.iter().find_map(|row| {
-        let mut paid = row.pools.keys();
-        let name =
-            paid.find(|name| *name != CONNECTION_POOL && pools.iter().all(|p| p.id != **name))?;
-        Some(format!("operation '{}' pays pool '{name}', which no [[pool]] declares", row.id))
-    })
 }

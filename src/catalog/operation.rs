@@ -7,6 +7,16 @@ use std::time::Duration;
 use http::Method;
 use serde::Deserialize;
 
+use super::CONNECTION_POOL;
+
+/// The most calls in a window that a quota can count: 24 MB of books, and a vendor that allows more
+/// needs none of this.
+pub const MOST_CALLS: u32 = 1_000_000;
+/// Pools that one call can pay at most: the connection's and three named ones.
+pub const MOST_PAID: usize = 4;
+/// Different prices that one catalogue can have: the queue of each app has a line for each.
+pub const MOST_PRICES: usize = 100;
+
 /// One operation: what it is called, how it is recognised, what it costs, reads and changes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,6 +238,18 @@ impl Operation {
             shim: None,
             headers: Vec::new(),
         }
+    }
+
+    /// What a call pays of named pools: name and slots.
+    pub fn named_pools(&self) -> impl Iterator<Item = (&str, u32)> {
+        let paid = self.pools.iter().map(|(name, cost)| (name.as_str(), *cost));
+        paid.filter(|(name, cost)| *name != CONNECTION_POOL && *cost > 0)
+    }
+
+    /// What a call pays of the connection's own pool.
+    #[must_use]
+    pub fn own_cost(&self) -> u32 {
+        self.pools.get(CONNECTION_POOL).copied().unwrap_or(0)
     }
 
     /// The first segment of the template.

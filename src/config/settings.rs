@@ -295,7 +295,7 @@ pub struct App {
     /// `"interactive"`, or `"bulk"` for work in the background: paced, and behind the others.
     #[serde(default)]
     pub lane: Lane,
-    /// Its part among the apps that want more than there is.
+    /// Its part among the apps that want more than there is, at least 1.
     #[serde(default = "one")]
     pub weight: u32,
     /// A limit of its own, such as `{ calls = 10, window = "60s" }`.

@@ -1,5 +1,7 @@
 //! What a file means, and every rule that no single key can break.
 
+mod quotas;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
     let collector = check.traces();
     let tokens = check.connections();
     let keys = check.apps(&catalog);
+    check.quotas(&catalog);
     let admin = check.admin(&keys);
     let settings = &document.value;
     let tls = settings.server.tls.as_ref().and_then(|files| {
@@ -46,6 +49,11 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
         _ => Err(problems),
     }
 }
+
+/// More sockets, streams, fields or octets of a target than any machine has are a slip.
+const MOST: usize = 10_000_000;
+/// A terabyte: more would be no bound, and more than a semaphore can count.
+const MOST_UPLOADS: usize = 1 << 40;
 
 struct Check<'a> {
     document: &'a Document<'a, Settings>,
@@ -110,13 +118,17 @@ impl<'a> Check<'a> {
             ("vendor", "sockets", vendor.sockets),
         ];
         for (table, name, count) in counts {
-            if count == 0 {
-                self.refuse(&key(&[table, name]), format!("{table}.{name} must be more than 0"));
+            if !(1..=MOST).contains(&count) {
+                self.refuse(&key(&[table, name]), format!("{table}.{name} must be 1 to {MOST}"));
             }
         }
         // hyper takes no smaller read buffer, and head limits of gigabytes are a slip.
         if !(8 << 10..=1 << 20).contains(&server.head_size.get()) {
             self.refuse(&key(&["server", "head_size"]), "server.head_size must be 8KiB to 1MiB");
+        }
+        if server.uploads_total.get() > MOST_UPLOADS {
+            let message = "server.uploads_total must be at most 1024GiB";
+            self.refuse(&key(&["server", "uploads_total"]), message);
         }
         if server.uploads_total < server.body_size {
             let message = "server.uploads_total is below server.body_size: one body of full size could never be held";

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::moment::Moment;
 use super::slots::{Held, NOBODY, Settlement, Slots};
 
-/// Pools that one call can pay at most: the connection's and three named ones.
-pub const PRICE_POOLS: usize = 4;
+/// Pools that one call can pay at most.
+pub use crate::catalog::MOST_PAID as PRICE_POOLS;
 
 /// A pool of one [`Pools`], by its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::moment::Moment;
 use super::slots::{Rest, Slots};
 
-/// The most slots of one pool: 24 MB of books, and a vendor that allows more needs none of this.
-pub const MOST_CALLS: u32 = 1_000_000;
+/// The most slots of one pool.
+pub use crate::catalog::MOST_CALLS;
+/// The most quotas of one tenant: those of its connections, and for each workspace the named ones.
+pub const MOST_QUOTAS: usize = 16_000;
 /// The most apps of one connection.
 pub const MOST_APPS: u32 = 10_000;
 

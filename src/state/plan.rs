@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::admission::{AppPlan, Plan, WorkspacePlan};
-use crate::catalog::{CONNECTION_POOL, Catalog, Operation};
+use crate::catalog::{Catalog, Operation};
 use crate::config::{Config, Connection, Tenant};
 use crate::quota::{Past, PoolSettings, PriceNo, PriceSettings};
 
@@ -85,9 +85,6 @@ fn prices(catalog: &Catalog) -> (Vec<PriceSettings>, HashMap<Arc<str>, PriceNo>)
 
 fn price(catalog: &Catalog, operation: &Operation) -> PriceSettings {
     let place = |name: &str| catalog.pools().iter().position(|pool| pool.id == name);
-    let named = operation.pools.iter().filter_map(|(name, cost)| Some((place(name)?, *cost)));
-    PriceSettings {
-        connection: operation.pools.get(CONNECTION_POOL).copied().unwrap_or(0),
-        named: named.filter(|(_, cost)| *cost > 0).collect(),
-    }
+    let named = operation.named_pools().filter_map(|(name, cost)| Some((place(name)?, cost)));
+    PriceSettings { connection: operation.own_cost(), named: named.collect() }
 }

@@ -4,6 +4,7 @@
 //! place does not compile.
 
 mod gather;
+mod uploads;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use tokio::sync::OwnedSemaphorePermit;
 
 pub use gather::{Gathered, SHORT, gather};
+pub use uploads::{Held, Room, Uploads};
 
 use crate::catalog::Operation;
 use crate::clock::Instant;
@@ -72,7 +73,7 @@ pub enum Body {
     /// The client has not been asked for it yet.
     Unread(StreamBody),
     /// All of it, counted against the bytes that the gateway may hold until the last copy ends.
-    Buffered(Bytes, Option<Arc<OwnedSemaphorePermit>>),
+    Buffered(Bytes, Option<Arc<Held>>),
 }
 
 impl Body {

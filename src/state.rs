@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::uri::{Authority, Scheme};
-use tokio::sync::Semaphore;
 
 use crate::admission::{Admission, Desk, Store};
 use crate::cache::{Cache, Shelf};
+use crate::call::{Room, Uploads};
 use crate::config::{BaseUrl, Config};
 use crate::flight::Flights;
 use crate::ids::RandomId;
@@ -42,7 +42,7 @@ struct Inner {
     observer: Arc<dyn Observer>,
     calls: Arc<Calls>,
     ready: AtomicBool,
-    uploads: Arc<Semaphore>,
+    uploads: Uploads,
     admission: Admission,
     desk: ArcSwap<Desk>,
     retries: Arc<Book>,
@@ -59,7 +59,6 @@ struct VendorSide {
     dialing: Dialing,
     dial: Arc<dyn Dial>,
     limits: HostLimits,
-    uploads_total: usize,
     hosts: HashMap<(Scheme, Authority), Arc<Host>>,
     breakers: HashMap<(Scheme, Authority), Arc<Breaker>>,
 }
@@ -120,7 +119,6 @@ impl State {
             None => told,
         };
         let owners = gauges::take_over(config, &telemetry.metrics);
-        let uploads_total = config.settings.server.uploads_total.get();
         Ok(Self(Arc::new(Inner {
             instance,
             flights: Flights::new(),
@@ -129,7 +127,7 @@ impl State {
             observer,
             telemetry,
             ready: AtomicBool::new(true),
-            uploads: Arc::new(Semaphore::new(uploads_total)),
+            uploads: Uploads::new(room(config)),
             desk: ArcSwap::from_pointee(admission.desk(plan::plan(config))),
             admission,
             retries: Arc::default(),
@@ -141,7 +139,6 @@ impl State {
                 dial: dialing.by(config),
                 dialing,
                 limits: host_limits(config),
-                uploads_total,
                 hosts: HashMap::new(),
                 breakers: HashMap::new(),
             }),
@@ -155,15 +152,8 @@ impl State {
         self.0.owners.store(Arc::new(gauges::take_over(config, self.metrics())));
         self.traces()
             .reconfigure(traces::rules(config), traces::collector(config, self.instance()));
+        self.0.uploads.reconfigure(room(config));
         let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
-        let total = config.settings.server.uploads_total.get();
-        if total > vendor.uploads_total {
-            self.0.uploads.add_permits(total - vendor.uploads_total);
-            vendor.uploads_total = total;
-        } else {
-            // Octets that are held now can't be taken back; the next reload may lower further.
-            vendor.uploads_total -= self.0.uploads.forget_permits(vendor.uploads_total - total);
-        }
         vendor.dial = vendor.dialing.by(config);
         if vendor.limits == host_limits(config) {
             let dial = vendor.dial.clone();
@@ -212,9 +202,9 @@ impl State {
         &self.0.flights
     }
 
-    /// One permit an octet of request bodies that may be held.
+    /// The request bodies that are held.
     #[must_use]
-    pub fn uploads(&self) -> &Arc<Semaphore> {
+    pub fn uploads(&self) -> &Uploads {
         &self.0.uploads
     }
 
@@ -299,6 +289,15 @@ impl State {
     /// From now on health checks say that the gateway drains.
     pub fn drain(&self) {
         self.0.ready.store(false, Ordering::Release);
+    }
+}
+
+fn room(config: &Config) -> Room {
+    let server = &config.settings.server;
+    Room {
+        total: server.uploads_total.get(),
+        body: server.body_size.get(),
+        connections: config.base_urls().count(),
     }
 }
 

@@ -82,7 +82,8 @@ pub struct Server {
     pub body_total: Span,
     /// Time between two pieces of a request body.
     pub body_idle: Span,
-    /// Bytes of request bodies held at a time, over all calls; beyond it 503.
+    /// Bytes of request bodies held at a time, over all calls; beyond it 503. Each connection has a
+    /// part that no other can take: one body of full size, if there are enough for all.
     pub uploads_total: Size,
     /// Time that a client connection may stay open without a request.
     pub keep_alive: Span,

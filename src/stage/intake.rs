@@ -1,6 +1,6 @@
 //! Reads the request body before anything is spent on the call: bounded in octets, in time, and
-//! over all calls together. A slow client holds nothing but its own socket, and a call that the quota
-//! would refuse is refused before its body is asked for.
+//! over all calls together. A slow client holds its own socket and the octets that it has sent, out of
+//! its connection's part; a call that the quota would refuse is refused before its body is asked for.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,14 +9,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower::{Layer, Service};
 
 use crate::admission::{self, Desk};
-use crate::call::{Body, BoxFuture, Call, Reply, Result, StreamBody};
+use crate::call::{Body, BoxFuture, Call, Held, Reply, Result, StreamBody, Uploads};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
+use crate::ids::ConnectionId;
 use crate::quota::Refusal;
 use crate::record::Wait;
 
@@ -35,8 +35,7 @@ pub struct Limits {
 #[derive(Clone)]
 pub struct IntakeLayer {
     limits: Limits,
-    /// One permit an octet that the gateway may hold.
-    uploads: Arc<Semaphore>,
+    uploads: Uploads,
     desk: Arc<Desk>,
 }
 
@@ -50,37 +49,40 @@ pub struct Intake<S> {
 // === impl IntakeLayer ===
 
 impl IntakeLayer {
-    /// `uploads` has one permit for each octet that may be held over all calls; `desk` is asked
-    /// before a body is read.
+    /// `uploads` counts what is held over all calls; `desk` is asked before a body is read.
     #[must_use]
-    pub fn new(limits: Limits, uploads: Arc<Semaphore>, desk: Arc<Desk>) -> Self {
+    pub fn new(limits: Limits, uploads: Uploads, desk: Arc<Desk>) -> Self {
         Self { limits, uploads, desk }
     }
 
-    async fn read(self, body: StreamBody) -> Result<(Bytes, OwnedSemaphorePermit)> {
+    /// Reads `body`. What is announced must fit at this moment; what is held is what has arrived.
+    async fn read(self, body: StreamBody, connection: &ConnectionId) -> Result<(Bytes, Held)> {
         let announced = body.size_hint().lower();
         if announced > self.limits.size as u64 {
             return Err(self.too_large());
         }
-        let mut held = self.hold(usize::try_from(announced).unwrap_or(usize::MAX))?;
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        if !self.uploads.fits(connection, announced) {
+            return Err(no_room());
+        }
+        let mut held = self.uploads.begin(connection);
         let reading = self.pieces(body, &mut held);
         let bytes = timeout(self.limits.total, reading).await.map_err(|_| late())??;
         Ok((bytes, held))
     }
 
-    async fn pieces(&self, mut body: StreamBody, held: &mut OwnedSemaphorePermit) -> Result<Bytes> {
+    async fn pieces(&self, mut body: StreamBody, held: &mut Held) -> Result<Bytes> {
         let mut read = BytesMut::new();
         while let Some(frame) = timeout(self.limits.idle, body.frame()).await.map_err(|_| late())? {
             let cut = |cause| Error::malformed("the request body was cut short").caused_by(cause);
             let Ok(piece) = frame.map_err(cut)?.into_data() else {
                 continue;
             };
-            let size = read.len() + piece.len();
-            if size > self.limits.size {
+            if read.len() + piece.len() > self.limits.size {
                 return Err(self.too_large());
             }
-            if let Some(more) = size.checked_sub(held.num_permits()).filter(|more| *more > 0) {
-                held.merge(self.hold(more)?);
+            if !held.more(piece.len()) {
+                return Err(no_room());
             }
             if read.is_empty() && body.is_end_stream() {
                 return Ok(piece);
@@ -88,17 +90,6 @@ impl IntakeLayer {
             read.extend_from_slice(&piece);
         }
         Ok(read.freeze())
-    }
-
-    /// Takes `octets` out of what may be held over all calls.
-    fn hold(&self, octets: usize) -> Result<OwnedSemaphorePermit> {
-        let permits = u32::try_from(octets).map_err(|_| self.too_large())?;
-        self.uploads.clone().try_acquire_many_owned(permits).map_err(|_| {
-            let detail =
-                "request bodies of other calls take all the memory set aside for them; try again";
-            Error::refused(Code::Overloaded, detail)
-                .with_header(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"))
-        })
     }
 
     /// `call` is refused unread: what there is to say of its waiting is that there was none.
@@ -113,6 +104,12 @@ impl IntakeLayer {
         let detail = format!("a request body must not exceed {} octets", self.limits.size);
         Error::refused(Code::BodyTooLarge, detail)
     }
+}
+
+fn no_room() -> Error {
+    let detail = "the request bodies that are held leave no room for this one; try again";
+    Error::refused(Code::Overloaded, detail)
+        .with_header(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"))
 }
 
 fn late() -> Error {
@@ -152,7 +149,7 @@ where
             rules.desk.show(&call.caller, &call.operation, &call.record);
             rules.desk.ask(&call).map_err(|refusal| rules.refused(&call, refusal))?;
             if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
-                let (bytes, held) = rules.read(body).await?;
+                let (bytes, held) = rules.read(body, &call.caller.connection).await?;
                 let read_at = Some(Instant::now());
                 call.record.mark(|marks| {
                     marks.bytes_in = bytes.len() as u64;

@@ -67,17 +67,11 @@ impl State {
             }
         }
         metrics.flights.set(whole(self.flights().len() as u64));
-        metrics.upload_bytes.set(whole(self.upload_bytes() as u64));
+        metrics.upload_bytes.set(whole(self.uploads().octets() as u64));
         metrics.ready.set(self.is_ready().into());
         let dropped = self.0.telemetry.access.dropped();
         metrics.lines_dropped.inc_by(dropped.saturating_sub(metrics.lines_dropped.get()));
         metrics.read_process();
-    }
-
-    /// Octets of request bodies that are held.
-    fn upload_bytes(&self) -> usize {
-        let vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
-        vendor.uploads_total.saturating_sub(self.0.uploads.available_permits())
     }
 
     fn read_hosts(&self) {

@@ -29,5 +29,6 @@ mod tokens;
 mod trace_context;
 mod trace_export;
 mod traces;
+mod uploads;
 mod usage;
 mod vendor;

@@ -247,7 +247,7 @@ async fn health_is_for_everybody_and_leaves_no_line() {
         ("1.1", "Host: a\r\nTransfer-Encoding: chunked, chunked\r\n", "400"),
     ] {
         let request = format!("GET /.tollgate/health HTTP/{version}\r\n{fields}\r\n");
-        let answer = raw(data, request.as_bytes(), "").await;
+        let answer = raw(data, request.as_bytes(), "\r\n\r\n").await;
         assert!(answer.starts_with(&format!("HTTP/{version} {status} ")), "{fields}: {answer}");
     }
     assert!(rig.lines.all().is_empty());

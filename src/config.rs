@@ -7,6 +7,7 @@
 mod admin;
 mod base_url;
 mod cache;
+mod cors;
 mod quota;
 mod reference;
 mod settings;
@@ -21,6 +22,7 @@ use rustls::{ClientConfig, ServerConfig};
 pub use admin::{Admin, AdminKey, Ops};
 pub use base_url::BaseUrl;
 pub use cache::{Cache, CacheControl};
+pub use cors::Cors;
 pub use reference::{reference, schema};
 pub use settings::{
     App, AppKey, AppLimit, Connection, Quota, QuotaMode, Server, Settings, State, StaticShare,

@@ -4,6 +4,7 @@
 //! `Authenticated` has a caller, and only `route` makes a [`Call`](crate::call::Call).
 
 pub mod authenticate;
+pub mod cors;
 pub mod health;
 pub mod me;
 pub mod record;

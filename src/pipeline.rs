@@ -13,6 +13,7 @@ use tower::{Service, ServiceBuilder};
 use crate::call::{Reply, Request, Stage};
 use crate::config::Config;
 use crate::edge::authenticate::AuthenticateLayer;
+use crate::edge::cors::CorsLayer;
 use crate::edge::health;
 use crate::edge::me::MeLayer;
 use crate::edge::record::RecordLayer;
@@ -80,6 +81,8 @@ impl Pipeline {
             .layer(RecordLayer::new(observer))
             // the outermost layer that can fail: errors and panics become problem documents
             .layer(RespondLayer)
+            // a page in a browser asks first, without its key, and reads the errors from below
+            .layer(CorsLayer::new(server.cors.values()))
             // ambiguous requests and loops are seen by nobody below
             .layer(ScreenLayer::new(state.instance().clone(), server.target_size.get()))
             // the key becomes a caller; every credential of the client ends here

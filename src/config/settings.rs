@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::admin::{Admin, Ops};
 use super::base_url::BaseUrl;
 use super::cache::{Cache, CacheControl};
+use super::cors::Cors;
 use super::traces::Traces;
 use crate::admission::Assume;
 use crate::catalog::Lane;
@@ -91,6 +92,9 @@ pub struct Server {
     pub stalled_reader: Span,
     /// Requests at a time on one HTTP/2 connection.
     pub streams: u32,
+    /// Pages in browsers that may call the gateway. A page has no safe place for a key: better let its
+    /// own server call.
+    pub cors: Cors,
 }
 
 impl Default for Server {
@@ -113,6 +117,7 @@ impl Default for Server {
             keep_alive: Span::secs(60),
             stalled_reader: Span::secs(30),
             streams: 100,
+            cors: Cors::default(),
         }
     }
 }

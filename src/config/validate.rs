@@ -18,6 +18,7 @@ use crate::tokens::Tokens;
 pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Problem>> {
     let mut check = Check { document: &document, problems: Vec::new() };
     check.limits();
+    check.cors();
     check.listeners();
     let catalog = check.catalog();
     check.cache(&catalog);
@@ -86,6 +87,13 @@ impl<'a> Check<'a> {
 
     fn accept<T>(&mut self, path: &[Step], result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.refuse(path, message)).ok()
+    }
+
+    fn cors(&mut self) {
+        for (at, message) in self.settings().server.cors.problems() {
+            let list = [Step::Key("server"), Step::Key("cors"), Step::Key("origins")];
+            self.refuse(&[&list[..], &[Step::Index(at)]].concat(), message);
+        }
     }
 
     /// Limits that would refuse everything.

@@ -2,18 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{ALL, Setup, Stack, request, token};
-use http::HeaderValue;
-
-fn with(
-    mut request: http::Request<tollgate::call::StreamBody>,
-    fields: &[(&'static str, &str)],
-) -> http::Request<tollgate::call::StreamBody> {
-    for (name, value) in fields {
-        request.headers_mut().append(*name, HeaderValue::from_str(value).unwrap());
-    }
-    request
-}
+use crate::support::{ALL, Setup, Stack, request, token, with};
 
 fn without_key(target: &str) -> http::Request<tollgate::call::StreamBody> {
     let mut request = request("GET", target, "", "");

@@ -6,6 +6,7 @@ mod cache;
 mod callers;
 mod clients;
 mod copies;
+mod cors;
 mod endurance;
 mod explain;
 mod footprint;

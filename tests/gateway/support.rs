@@ -214,3 +214,14 @@ pub(crate) fn request(
         .body(body)
         .unwrap()
 }
+
+/// A request with further fields.
+pub(crate) fn with(
+    mut request: Request<call::StreamBody>,
+    fields: &[(&'static str, &str)],
+) -> Request<call::StreamBody> {
+    for (name, value) in fields {
+        request.headers_mut().append(*name, value.parse().unwrap());
+    }
+    request
+}

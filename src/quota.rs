@@ -217,10 +217,10 @@ impl Quota {
         let line = self.lines.get_mut(usize::from(connection.0))?;
         line.answered(taken, how);
         let mut free_at = None;
-        self.pools.settle(paid, how, now, |pool, settled| {
-            free_at = free_at.max(Some(settled.until));
+        self.pools.settle(paid, how, now, |pool, until| {
+            free_at = free_at.max(Some(until));
             if pool == line.main {
-                line.settled(key, settled);
+                line.settled(key, until);
             }
         });
         free_at

@@ -108,22 +108,14 @@ impl App {
         self.rests.insert(at, until);
     }
 
-    /// A slot of it is free again.
+    /// A slot of it came back.
     pub(crate) fn ripened(&mut self, lane: Lane, now: Moment) {
         let held = &mut self.lanes[lane.index()].held;
         *held = held.saturating_sub(1);
-        // A slot that was reclaimed while in use had no rest.
-        if lane == Lane::Interactive && self.rests.front().is_some_and(|until| *until <= now) {
+        // A slot that was reclaimed while in use had no rest; one too many went before its rest ended.
+        let ended = self.rests.front().is_some_and(|until| *until <= now);
+        if lane == Lane::Interactive && (ended || self.rests.len() > *held as usize) {
             self.rests.pop_front();
-        }
-    }
-
-    /// A slot of it went while it rested: the limit was lowered.
-    pub(crate) fn lost(&mut self, lane: Lane, resting: bool) {
-        let held = &mut self.lanes[lane.index()].held;
-        *held = held.saturating_sub(1);
-        if lane == Lane::Interactive && resting {
-            self.rests.pop_back();
         }
     }
 }

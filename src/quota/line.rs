@@ -13,7 +13,7 @@ use super::pools::{PoolId, Pools, Price};
 use super::queue::{Lane, LineKey, Queue, Waiting};
 use super::settings::{ConnectionSettings, MOST_APPS, Mode};
 use super::shares::Claim;
-use super::slots::{Rest, Settled, Settlement};
+use super::slots::{Rest, Settlement};
 use super::ticket::{AppNo, ConnectionNo, Grant, Ticket, Would};
 
 /// How long a short answer takes, before any was seen.
@@ -220,35 +220,19 @@ impl Line {
     }
 
     /// Slots of the own pool were settled.
-    pub(crate) fn settled(&mut self, key: LineKey, settled: Settled) {
-        let cost = self.cost(key);
-        let lane = key.lane.index();
-        let app = &mut self.apps[key.app as usize];
-        for _ in 0..settled.retired.min(cost) {
-            app.lost(key.lane, false);
-            self.held[lane] = self.held[lane].saturating_sub(1);
-        }
+    pub(crate) fn settled(&mut self, key: LineKey, until: Moment) {
         if key.lane == Lane::Interactive {
-            for _ in settled.retired..cost {
-                app.rest(settled.until);
+            for _ in 0..self.cost(key) {
+                self.apps[key.app as usize].rest(until);
             }
         }
     }
 
-    /// A slot of the own pool is free again.
+    /// A slot of the own pool came back.
     pub(crate) fn ripened(&mut self, owner: u32, now: Moment) {
         let lane = Lane::ALL[(owner % 2) as usize];
         if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
             app.ripened(lane, now);
-            self.held[lane.index()] = self.held[lane.index()].saturating_sub(1);
-        }
-    }
-
-    /// A resting slot of the own pool went with a lowered limit.
-    pub(crate) fn retired(&mut self, owner: u32) {
-        let lane = Lane::ALL[(owner % 2) as usize];
-        if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
-            app.lost(lane, true);
             self.held[lane.index()] = self.held[lane.index()].saturating_sub(1);
         }
     }

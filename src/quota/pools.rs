@@ -182,20 +182,19 @@ impl Pools {
         paid
     }
 
-    /// Settles every slot of a call; `rested` hears each pool, when its slots are free again and how
-    /// many went.
+    /// Settles every slot of a call; `rested` hears each pool and when its slots are free again.
     pub fn settle(
         &mut self,
         paid: Paid,
         how: Settlement,
         now: Moment,
-        mut rested: impl FnMut(PoolId, super::slots::Settled),
+        mut rested: impl FnMut(PoolId, Moment),
     ) {
         for (id, held) in paid.parts.into_iter().flatten() {
             if let Some(pool) = self.get_mut(id)
-                && let Some(settled) = pool.slots.settle(held, how, now)
+                && let Some(until) = pool.slots.settle(held, how, now)
             {
-                rested(id, settled);
+                rested(id, until);
             }
         }
     }

@@ -53,15 +53,6 @@ pub enum Settlement {
     NothingSent,
 }
 
-/// What settling did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// When the slots are free again.
-    pub until: Moment,
-    /// How many of them went, since the limit was lowered meanwhile.
-    pub retired: u32,
-}
-
 /// What a slot is doing, with the moment that matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotState {
@@ -71,8 +62,6 @@ pub enum SlotState {
     InUse(Moment),
     /// Settled; free again then.
     Resting(Moment),
-    /// Above the limit: counts as used until then and is not given out.
-    Retired(Moment),
     /// Not owned, or never made.
     Absent,
 }

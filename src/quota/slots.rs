@@ -6,8 +6,10 @@
 //! window of length W, wherever it begins, holds more than N calls.
 //!
 //! Invariants: every slot is in one state; a slot in use is back at the latest its hard limit, W and
-//! the guard after its take, whoever forgot to settle it; `live` slots never exceed the limit but
-//! while a lowered limit (or one that was not enforced) runs out.
+//! the guard after its take, whoever forgot to settle it; `live` slots exceed the limit only while a
+//! lowered limit (or one that was not enforced) runs out. Then a slot whose rest is over goes in place
+//! of being free, so those that end soonest go first, no call starts before the others are down to
+//! the new limit less one, and a limit that is raised again finds every rest that is not over.
 //!
 //! The structure knows no queue and no clock. It serves the owner of all slots of a pool; an owner of
 //! some adds and withdraws slots with their rest ([`Slots::add`], [`Slots::withdraw`]).
@@ -19,12 +21,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::moment::Moment;
-pub use super::rest::{Rest, Settled, Settlement, SlotState};
+pub use super::rest::{Rest, Settlement, SlotState};
 
 /// No slot: the end of a chain.
 const NIL: u32 = u32::MAX;
 /// The owner of slots that no call of this process took.
 pub const NOBODY: u32 = u32::MAX;
+/// Slots that may rest where calls are not held back, if the pool never had more: the books must not
+/// grow with the traffic.
+const MOST_RESTING: u32 = 4096;
 
 /// Slots of one pool taken together by one call; settling consumes it.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,14 +74,14 @@ struct Slot {
 pub struct Slots {
     rest: Rest,
     limit: u32,
+    /// The highest limit that it ever had.
+    most: u32,
     live: u32,
     in_use: u32,
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// Sorted by the end of the rest.
     resting: VecDeque<(Moment, u32)>,
-    /// Sorted by the end of the rest; at most as many as the pool ever had slots.
-    retired: VecDeque<(Moment, u32)>,
     /// Ids that stand for no slot now.
     absent: Vec<u32>,
     oldest: u32,
@@ -103,15 +108,12 @@ impl Slots {
         slots
     }
 
-    /// A pool whose last owner left slots that rest until the given moments.
-    ///
-    /// With more of them than the limit the longest rests count: those are the calls that the vendor
-    /// may still count.
+    /// A pool whose last owner left slots that rest until the given moments. More of them than the
+    /// limit are like a limit that was lowered.
     #[must_use]
     pub fn restored(limit: u32, rest: Rest, mut until: Vec<Moment>, now: Moment) -> Self {
         until.retain(|u| *u > now);
-        until.sort_unstable_by(|a, b| b.cmp(a));
-        until.truncate(limit as usize);
+        until.sort_unstable();
         let mut slots = Self::none(limit, rest);
         for u in until {
             slots.add(u.min(rest.after_silence(now)), now);
@@ -126,12 +128,12 @@ impl Slots {
         Self {
             rest,
             limit,
+            most: limit,
             live: 0,
             in_use: 0,
             slots: Vec::with_capacity(limit as usize),
             free: Vec::with_capacity(limit as usize),
             resting: VecDeque::with_capacity(limit as usize),
-            retired: VecDeque::new(),
             absent: Vec::new(),
             oldest: NIL,
             newest: NIL,
@@ -196,7 +198,9 @@ impl Slots {
     }
 
     /// Ends the use of slots; `None` if they were reclaimed before.
-    pub fn settle(&mut self, held: Held, how: Settlement, now: Moment) -> Option<Settled> {
+    ///
+    /// Gives the moment at which they are free again.
+    pub fn settle(&mut self, held: Held, how: Settlement, now: Moment) -> Option<Moment> {
         let head = self.slots.get(held.first as usize)?;
         if head.serial != held.serial || !matches!(head.state, SlotState::InUse(_)) {
             return None;
@@ -206,25 +210,25 @@ impl Slots {
             Settlement::NoAnswer => self.rest.after_silence(held.taken),
             Settlement::NothingSent => now,
         };
-        let mut retired = 0;
         let mut id = held.first;
         while id != NIL {
             let next = self.slots[id as usize].sibling;
             self.vacate(id);
-            retired += u32::from(!self.put(id, until, now));
+            self.put(id, until);
             id = next;
         }
-        Some(Settled { until, retired })
+        Some(until)
     }
 
     /// Frees one slot whose rest is over (or whose call is past everything it could do) and returns
     /// its owner; `None` when there is no other. To be called until then before anything is decided.
     pub fn ripen(&mut self, now: Moment) -> Option<u32> {
+        let most = MOST_RESTING.max(self.most) as usize;
         if let Some(&(until, id)) = self.resting.front()
-            && until <= now
+            && (until <= now || self.resting.len() > most)
         {
             self.resting.pop_front();
-            return Some(self.come_back(id, now));
+            return Some(self.come_back(id));
         }
         let id = self.oldest;
         if id != NIL
@@ -232,7 +236,7 @@ impl Slots {
             && self.rest.after_silence(taken) <= now
         {
             self.vacate(id);
-            return Some(self.come_back(id, now));
+            return Some(self.come_back(id));
         }
         None
     }
@@ -243,14 +247,14 @@ impl Slots {
     pub fn nth_free(&self, k: usize, now: Moment) -> Option<Moment> {
         match k.checked_sub(self.free.len()) {
             None => Some(now),
-            Some(i) => self.resting.get(i).map(|(until, _)| (*until).max(now)),
+            Some(i) => self.resting.get(i + self.excess()).map(|(until, _)| (*until).max(now)),
         }
     }
 
     /// When the next slot that is not free now will be, if nothing is settled meanwhile.
     #[must_use]
     pub fn next_ripe(&self) -> Option<Moment> {
-        let rests = self.resting.front().map(|(until, _)| *until);
+        let rests = self.resting.get(self.excess()).map(|(until, _)| *until);
         let lost = (self.oldest != NIL).then(|| self.slots[self.oldest as usize].state);
         let lost = match lost {
             Some(SlotState::InUse(taken)) => Some(self.rest.after_silence(taken)),
@@ -261,22 +265,16 @@ impl Slots {
 
     /// Changes the limit.
     ///
-    /// Raised: slots that an earlier lowering retired come back with their rest, then new ones are
-    /// made. Lowered: free slots go first, then resting ones (the longest rest first), those in use as
-    /// they settle; the new limit holds for windows that begin after the calls now in flight were
-    /// counted. Returns the owners of slots that went, for their books.
-    pub fn set_limit(&mut self, limit: u32, now: Moment, mut gone: impl FnMut(u32)) {
+    /// Raised: new slots are made, beside all that are in use or resting. Lowered: free slots go at
+    /// once, the others as they come back, so that the next call starts when no more than the new limit
+    /// are in the window, itself included.
+    pub fn set_limit(&mut self, limit: u32, now: Moment) {
         self.limit = limit;
+        self.most = self.most.max(limit);
         while self.live > limit
             && let Some(id) = self.free.pop()
         {
-            self.retire(id, now, now);
-        }
-        while self.live > limit
-            && let Some((until, id)) = self.resting.pop_back()
-        {
-            gone(self.slots[id as usize].owner);
-            self.retire(id, until, now);
+            self.forget(id);
         }
         self.grow(now);
     }
@@ -294,7 +292,7 @@ impl Slots {
         if until <= now && self.live <= self.limit {
             self.release(id);
         } else {
-            self.put(id, until, now);
+            self.put(id, until);
         }
     }
 
@@ -305,9 +303,7 @@ impl Slots {
             Some((until, id)) => (until, id, Some(self.slots[id as usize].owner)),
             None => (now, self.free.pop()?, None),
         };
-        self.live -= 1;
-        self.slots[id as usize].state = SlotState::Absent;
-        self.absent.push(id);
+        self.forget(id);
         Some((until, owner))
     }
 
@@ -330,7 +326,7 @@ impl Slots {
         self.states()
             .filter_map(|state| match state {
                 SlotState::InUse(taken) => Some(rest.after_silence(taken)),
-                SlotState::Resting(until) | SlotState::Retired(until) => Some(until),
+                SlotState::Resting(until) => Some(until),
                 SlotState::Free | SlotState::Absent => None,
             })
             .collect()
@@ -364,17 +360,13 @@ impl Slots {
     /// Raises the number of live slots to the limit.
     fn grow(&mut self, now: Moment) {
         while self.live < self.limit {
-            // The slot that rests shortest: it is of use first.
-            let until = match self.retired.pop_front() {
-                Some((until, id)) => {
-                    self.slots[id as usize].state = SlotState::Absent;
-                    self.absent.push(id);
-                    until
-                }
-                None => now,
-            };
-            self.add(until, now);
+            self.add(now, now);
         }
+    }
+
+    /// Slots that go before the next one is free.
+    fn excess(&self) -> usize {
+        self.live.saturating_sub(self.limit) as usize
     }
 
     fn make(&mut self) -> u32 {
@@ -425,26 +417,33 @@ impl Slots {
         self.in_use -= 1;
     }
 
-    /// Lets a slot that is in no list rest until `until`, or retires it if there are too many.
-    fn put(&mut self, id: u32, until: Moment, now: Moment) -> bool {
-        if self.live > self.limit {
-            self.retire(id, until, now);
-            return false;
-        }
+    /// Lets a slot that is in no list rest until `until`.
+    fn put(&mut self, id: u32, until: Moment) {
         self.slots[id as usize].state = SlotState::Resting(until);
-        insert(&mut self.resting, until, id);
-        true
+        let list = &mut self.resting;
+        // Nearly always at its end.
+        let at = match list.back() {
+            Some((last, _)) if *last > until => list.partition_point(|(u, _)| *u <= until),
+            _ => list.len(),
+        };
+        list.insert(at, (until, id));
     }
 
     /// Frees a slot, unless there are too many.
-    fn come_back(&mut self, id: u32, now: Moment) -> u32 {
-        let owner = self.slots[id as usize].owner;
+    fn come_back(&mut self, id: u32) -> u32 {
         if self.live > self.limit {
-            self.retire(id, now, now);
+            self.forget(id);
+            self.slots[id as usize].owner
         } else {
-            self.release(id);
+            self.release(id)
         }
-        owner
+    }
+
+    /// Drops a slot that is in no list.
+    fn forget(&mut self, id: u32) {
+        self.live -= 1;
+        self.slots[id as usize].state = SlotState::Absent;
+        self.absent.push(id);
     }
 
     fn release(&mut self, id: u32) -> u32 {
@@ -453,30 +452,6 @@ impl Slots {
         self.free.push(id);
         std::mem::replace(&mut slot.owner, NOBODY)
     }
-
-    fn retire(&mut self, id: u32, until: Moment, now: Moment) {
-        self.live -= 1;
-        self.slots[id as usize].state = SlotState::Retired(until);
-        insert(&mut self.retired, until, id);
-        // A rest that is over says nothing any more, and neither list may grow with the traffic.
-        let most = 4096.max(self.limit as usize);
-        while let Some(&(until, id)) = self.retired.front()
-            && (until <= now || self.retired.len() > most)
-        {
-            self.retired.pop_front();
-            self.slots[id as usize].state = SlotState::Absent;
-            self.absent.push(id);
-        }
-    }
-}
-
-/// Inserts into a list sorted by moment; nearly always at its end.
-fn insert(list: &mut VecDeque<(Moment, u32)>, until: Moment, id: u32) {
-    let at = match list.back() {
-        Some((last, _)) if *last > until => list.partition_point(|(u, _)| *u <= until),
-        _ => list.len(),
-    };
-    list.insert(at, (until, id));
 }
 
 fn count(len: usize) -> u32 {

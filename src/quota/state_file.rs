@@ -138,7 +138,7 @@ pub fn record(slot: u32, state: SlotState, clocks: &Clocks) -> [u8; RECORD] {
     let (kind, moment) = match state {
         SlotState::Free | SlotState::Absent => (0_u32, 0),
         SlotState::InUse(taken) => (1, clocks.boottime_of(taken)),
-        SlotState::Resting(until) | SlotState::Retired(until) => (2, clocks.boottime_of(until)),
+        SlotState::Resting(until) => (2, clocks.boottime_of(until)),
     };
     let mut bytes = [0; RECORD];
     bytes[..8].copy_from_slice(&moment.to_le_bytes());

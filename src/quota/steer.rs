@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Quota;
 use super::app::AppSettings;
+use super::line::Line;
 use super::moment::Moment;
 use super::pools::PoolId;
 use super::settings::{ConnectionSettings, Mode};
@@ -12,23 +13,17 @@ use super::ticket::{AppNo, ConnectionNo};
 impl Quota {
     /// Changes the calls per window of a pool, from now on.
     ///
-    /// Raised: slots retired earlier come back with their rest. Lowered: free slots go first, then
-    /// resting ones, those in use as they settle; the new limit holds for windows that begin after the
-    /// calls now in flight were counted. Settings are to be checked before; 0 lets nothing start.
+    /// Lowered: the next call starts when no more than the new number are in the window, itself
+    /// included. Raised: new slots are made beside those in use or resting. Settings are to be checked
+    /// before; 0 lets nothing start.
     pub fn set_limit(&mut self, pool: PoolId, calls: u32, now: Moment) {
         let now = self.ripen(now);
-        let mut line = match self.owners.get(usize::from(pool.0)) {
-            Some(Some(at)) => self.lines.get_mut(*at),
-            _ => None,
-        };
         if let Some(pool) = self.pools.get_mut(pool) {
-            pool.slots.set_limit(calls, now, |owner| {
-                if let Some(line) = &mut line {
-                    line.retired(owner);
-                }
-            });
+            pool.slots.set_limit(calls, now);
         }
-        if let Some(line) = line {
+        if let Some(line) = self.line_of(pool)
+            && line.settings.pool.calls != calls
+        {
             line.settings.pool.calls = calls;
             line.set_paces(now);
         }
@@ -36,7 +31,7 @@ impl Quota {
 
     /// Changes the window and the hard limit of a pool, from now on.
     ///
-    /// Like a lowered limit, a longer window holds for windows that begin after the calls now in
+    /// A longer window holds for windows that begin after the calls now in
     /// flight were counted. The hard limit only grows while calls may be running under the old one:
     /// a shorter one counts from the next start of the process.
     pub fn set_window(
@@ -52,20 +47,26 @@ impl Quota {
         };
         slots.set_window(window, hard_limit);
         let rest = *slots.rest();
-        if let Some(Some(at)) = self.owners.get(usize::from(pool.0))
-            && let Some(line) = self.lines.get_mut(*at)
-        {
+        if let Some(line) = self.line_of(pool) {
+            let repace = line.settings.pool.window != rest.window;
             line.rest = rest;
             line.settings.pool.window = rest.window;
             line.settings.pool.hard_limit = rest.hard_limit;
-            line.set_paces(now);
+            if repace {
+                line.set_paces(now);
+            }
         }
+    }
+
+    /// The connection whose own pool this is.
+    fn line_of(&mut self, pool: PoolId) -> Option<&mut Line> {
+        let at = (*self.owners.get(usize::from(pool.0))?)?;
+        self.lines.get_mut(at)
     }
 
     /// Holds calls back from now on, or only watches. Waiting calls start when it only watches.
     ///
-    /// From watching to holding back is like a lowered limit: it holds for windows that begin after
-    /// the calls now in flight were counted.
+    /// From watching to holding back is like a lowered limit.
     pub fn set_mode(&mut self, connection: ConnectionNo, mode: Mode, now: Moment) {
         let Some(line) = self.line_mut(connection) else {
             return;

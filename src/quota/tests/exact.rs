@@ -312,6 +312,35 @@ fn a_limit_lowered_and_raised_again_never_lets_more_than_the_higher_one_through(
 }
 
 #[test]
+fn after_a_lowered_limit_no_call_starts_while_as_many_others_are_in_the_window() {
+    for seed in 0..6 {
+        let random = &mut Random::new(seed);
+        let nature = Nature { answer: (0.1, 2.0), lost: 0.05, ..CALM };
+        let apps = vec![App::new(Habit::Backlog(40)), App::new(Habit::Bursts(20.0, 60))];
+        let mut settings = ConnectionSettings::of("connection", 100, WINDOW);
+        settings.max_wait = Duration::from_secs(30);
+        let mut world = World::new(settings, apps, nature, seed);
+        let lowered = random.between(61.0, 200.0);
+        world.run(lowered);
+        let own = world.own();
+        world.quota.set_limit(own, 40, world.now);
+        world.poll();
+        world.run(lowered + 300.0);
+        let from = at(1000.0 + lowered);
+        let mut after = 0;
+        for call in world.sent.iter().filter(|call| call.taken >= from) {
+            let others = world.sent.iter().filter(|other| {
+                // Its own instant is between its take and its end; that of the others may be the end.
+                other.taken < call.taken && other.ended + WINDOW > call.taken
+            });
+            assert!(others.count() < 40, "seed {seed}");
+            after += 1;
+        }
+        assert!(after > 100, "seed {seed}: {after}");
+    }
+}
+
+#[test]
 fn after_watching_the_quota_holds_once_the_calls_in_flight_were_counted() {
     for seed in 0..4 {
         let apps = vec![App::new(Habit::Poisson(150.0)), App::new(Habit::Bursts(60.0, 80))];

@@ -40,7 +40,7 @@ const STATES: [SlotState; 4] = [
     SlotState::Free,
     SlotState::Resting(Moment::from_nanos(1_050_000_000_000)),
     SlotState::InUse(Moment::from_nanos(990_000_000_000)),
-    SlotState::Retired(Moment::from_nanos(1_010_000_000_000)),
+    SlotState::Resting(Moment::from_nanos(1_010_000_000_000)),
 ];
 
 #[test]

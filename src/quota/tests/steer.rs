@@ -235,6 +235,20 @@ fn the_room_of_an_app_is_what_it_can_really_start() {
 }
 
 #[test]
+fn a_reload_that_changes_nothing_gives_nobody_a_burst() {
+    let mut own = settings(100);
+    (own.burst, own.max_wait) = (3, Duration::from_secs(600));
+    let mut quota = quota(own.clone(), 1);
+    take_all(&mut quota, 3, at(0));
+    let pool = quota.own_pool(ONE).unwrap();
+    quota.set_window(pool, own.pool.window, own.pool.hard_limit, at(1));
+    quota.set_limit(pool, own.pool.calls, at(1));
+    quota.configure(ONE, &own, at(1));
+    quota.set_mode(ONE, own.mode, at(1));
+    assert!(matches!(quota.enter(at(1), &ticket(0)), Verdict::Wait(..)));
+}
+
+#[test]
 fn a_vendors_429_holds_its_pool_and_no_other() {
     let named = PoolSettings { name: "lists.put".into(), ..settings(20).pool };
     let lists = PriceSettings { connection: 1, named: vec![(0, 1)] };

@@ -15,7 +15,7 @@ const TARGETS: [&str; 9] = [
     "/lists/a%2Fb?cursor=%3D%3d&x=a%2Cb&x=a,b",
     "/lists/a%2fb%20c+d;e=f@g:h!$&'()*",
     "/profiles/%C3%A4%F0%9F%93%A8",
-    "/profiles/%252e%252e",
+    "/profiles/a%252e%252e",
     "/messages?status=SENT%2COPENED&&=&a",
     "/messages?",
     "/lists/100%25",

@@ -34,7 +34,7 @@ use tollgate::identity::NewKey;
 use tollgate::ids::{KeyId, RandomId};
 use tollgate::pipeline::Pipeline;
 use tollgate::record::{Marks, Observer, Record};
-use tollgate::server::{self, Answer, Drain, Limits, RequestBody, Terms};
+use tollgate::server::{self, Answer, Bound, Drain, Limits, RequestBody, Terms};
 use tollgate::state::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::{AccessLog, Writer};
@@ -266,8 +266,9 @@ async fn serve(text: &str, told: Told) -> SocketAddr {
         streams: 100,
     };
     let terms = Arc::new(ArcSwap::from_pointee(Terms { limits, tls: None }));
+    let bound = Bound::Waits { sockets: 100, per_peer: None };
     let port = Port(Arc::new(pipeline));
-    tokio::spawn(server::serve(listener, 100, terms, port, Drain::default()));
+    tokio::spawn(server::serve(listener, bound, terms, port, Drain::default()));
     address
 }
 

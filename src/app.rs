@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http_body_util::BodyExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -14,10 +14,11 @@ use crate::admin::{Api, Door, Ops};
 use crate::call::StreamBody;
 use crate::clock::Instant;
 use crate::config::Config;
+use crate::descriptors::{self, Budget};
 use crate::error::Cause;
 use crate::identity::{Keys, Rights};
 use crate::pipeline::Pipeline;
-use crate::server::{self, Answer, Drain, Event, Limits, RequestBody, Terms};
+use crate::server::{self, Answer, Bound, Drain, Event, Limits, RequestBody, Terms};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::AccessLog;
@@ -48,6 +49,7 @@ struct Fixed {
     ops: SocketAddr,
     admin: SocketAddr,
     sockets: usize,
+    sockets_per_peer: Option<usize>,
 }
 
 /// Why a gateway did not start.
@@ -91,11 +93,12 @@ impl Gateway {
     /// When a port can't be taken; then nothing runs.
     pub async fn start(config: Config, access: AccessLog) -> Result<Self, CannotStart> {
         let fixed = Fixed::of(&config);
-        let data = listen("server.listen", fixed.data).await?;
-        let ops = listen("ops.listen", fixed.ops).await?;
+        make_room(&config);
+        let data = listen("server.listen", fixed.data)?;
+        let ops = listen("ops.listen", fixed.ops)?;
         let admin = match config.admin.is_empty() {
             true => None,
-            false => Some(listen("admin.listen", fixed.admin).await?),
+            false => Some(listen("admin.listen", fixed.admin)?),
         };
         let telemetry = Telemetry::new(access);
         let state = State::new(&config, telemetry).map_err(CannotStart::State)?;
@@ -109,21 +112,23 @@ impl Gateway {
         let drain = Drain::default();
         let (data_port, ops_port) = (address(&data)?, address(&ops)?);
         let answer = Data { pipeline: pipeline.clone(), metrics: state.metrics().clone() };
-        let plain = Terms { limits: limits(&config), tls: None };
+        let plain = Terms { limits: operators(limits(&config)), tls: None };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
+        let clients =
+            Bound::Waits { sockets: config.sockets.clients, per_peer: fixed.sockets_per_peer };
         let health = Ops::new(state.clone());
         let operators = Arc::new(ArcSwap::new(config.admin.clone()));
         let mut accepting = vec![
-            tokio::spawn(server::serve(data, fixed.sockets, terms.clone(), answer, drain.clone())),
+            tokio::spawn(server::serve(data, clients, terms.clone(), answer, drain.clone())),
             // Not drained: it says that the gateway drains.
-            tokio::spawn(server::serve(ops, OPS_SOCKETS, plain.clone(), health, Drain::default())),
+            tokio::spawn(server::serve(ops, OPERATORS, plain.clone(), health, Drain::default())),
         ];
         tracing::info!(listener = "data", addr = %data_port, tls = config.tls.is_some(), "listening");
         tracing::info!(listener = "ops", addr = %ops_port, "listening");
         let admin_port = admin.as_ref().map(address).transpose()?;
         if let Some((listener, address)) = admin.zip(admin_port) {
             let api = Api::new(state.clone(), Door::new(address, operators.clone()));
-            let serving = server::serve(listener, OPS_SOCKETS, plain, api, Drain::default());
+            let serving = server::serve(listener, OPERATORS, plain, api, Drain::default());
             accepting.push(tokio::spawn(serving));
         }
         say_admin(admin_port);
@@ -154,7 +159,7 @@ impl Gateway {
     /// When it changes what can't change in a running gateway; then nothing is changed.
     pub fn reload(&mut self, config: &Config) -> Result<(), String> {
         if Fixed::of(config) != self.fixed {
-            return Err("server.listen, server.sockets, ops.listen and admin.listen can't change in a running gateway: restart it".into());
+            return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen and admin.listen can't change in a running gateway: restart it".into());
         }
         if self.admin.is_none() && !config.admin.is_empty() {
             return Err(
@@ -207,11 +212,42 @@ impl Gateway {
     }
 }
 
-/// Scrapers and probes are few; more than this is a mistake.
-const OPS_SOCKETS: usize = 64;
+/// Idle strangers must not keep probes, scrapers and operators out.
+const OPERATORS: Bound = Bound::MakesRoom { sockets: descriptors::OPERATORS };
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotStart> {
-    TcpListener::bind(address).await.map_err(|source| CannotStart::Listen { key, address, source })
+/// Connections that wait in the kernel for a place: the most that Linux allows by default. The
+/// standard library asks for 128, and a client beyond it tries again only after a second.
+const BACKLOG: u32 = 4096;
+
+fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotStart> {
+    let listening = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A port whose last connections are not quite over may be taken again.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listening().map_err(|source| CannotStart::Listen { key, address, source })
+}
+
+/// Raises the limit of descriptors, and says who gets them.
+fn make_room(config: &Config) {
+    if let Err(error) = descriptors::raise() {
+        tracing::warn!(cause = %error, "the soft limit of file descriptors cannot be raised");
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let Budget { limit, needed, clients, vendor, operators } = config.sockets;
+    tracing::info!(
+        limit,
+        needed,
+        clients,
+        vendor_each_host = vendor,
+        operators,
+        reserve = descriptors::RESERVE,
+        "file descriptors"
+    );
 }
 
 fn say_admin(address: Option<SocketAddr>) {
@@ -248,6 +284,18 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+/// The same for ports that few use: who has nothing to ask makes room soon. The rest between two
+/// requests is none of the usual intervals of probes and scrapers, which would meet the close.
+fn operators(limits: Limits) -> Limits {
+    Limits {
+        head_time: Duration::from_secs(5),
+        keep_alive: Duration::from_secs(8),
+        stalled_reader: Duration::from_secs(10),
+        streams: 8,
+        ..limits
+    }
+}
+
 fn terms(config: &Config) -> Terms {
     Terms { limits: limits(config), tls: config.tls.clone() }
 }
@@ -260,6 +308,7 @@ impl Fixed {
             ops: settings.ops.listen,
             admin: settings.admin.listen,
             sockets: settings.server.sockets,
+            sockets_per_peer: settings.server.sockets_per_peer,
         }
     }
 }
@@ -284,6 +333,9 @@ impl Answer for Data {
             }
             Event::Closed => {
                 metrics.sockets.dec();
+            }
+            Event::TurnedAway => {
+                metrics.turned_away.inc();
             }
             Event::Handshake(end) => count(&metrics.handshakes, "outcome", end.as_str()),
             Event::Unreadable(reason) => count(&metrics.unreadable, "reason", reason.as_str()),

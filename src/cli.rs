@@ -131,6 +131,9 @@ fn span(text: &str) -> Result<Span, String> {
 fn check(file: &Path) -> ExitCode {
     match Config::load(file) {
         Ok(config) => {
+            for warning in &config.warnings {
+                complain(&format!("{}: warning: {warning}", file.display()));
+            }
             let tenants = config.settings.tenant.len();
             say(&format!(
                 "{}: good: {tenants} tenants, {} connections, {} operations",

@@ -32,6 +32,7 @@ pub use settings::{
 pub use traces::{Collector, Traces};
 
 use crate::catalog::Catalog;
+use crate::descriptors::Budget;
 use crate::document::{self, Problem};
 use crate::identity::{Keys, Rights};
 use crate::tokens::Tokens;
@@ -54,6 +55,10 @@ pub struct Config {
     pub vendor_tls: ClientConfig,
     /// How the collector of traces is spoken to, if there is one.
     pub collector: Option<Collector>,
+    /// The sockets that this machine has descriptors for.
+    pub sockets: Budget,
+    /// What is legal and most likely not meant, or can't be had here.
+    pub warnings: Vec<Problem>,
 }
 
 /// Why a configuration was refused.

@@ -7,6 +7,7 @@ mod activity;
 mod connection;
 mod event;
 mod linger;
+mod places;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,16 @@ use bytes::Bytes;
 pub use event::{Event, Handshake, TooSlow, Unreadable};
 use http_body::Body;
 pub use linger::RequestBody;
+pub use places::Bound;
+use places::{Place, Places};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::clock::Instant;
 
 /// What a client connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -91,41 +96,85 @@ impl Drain {
     }
 }
 
-/// Serves `listener` until `drain` begins, with at most `sockets` connections at a time.
+/// Serves `listener` until `drain` begins, with as many connections at a time as `bound` says.
 pub async fn serve<A: Answer>(
     listener: TcpListener,
-    sockets: usize,
+    bound: Bound,
     terms: Arc<ArcSwap<Terms>>,
     answer: A,
     drain: Drain,
 ) {
-    let permits = Arc::new(Semaphore::new(sockets));
+    let places = Arc::new(Places::new(bound));
+    let mut failures = Failures::default();
     loop {
         // Before the accept: what finds no place waits in the kernel, not here.
         let permit = tokio::select! {
-            permit = permits.clone().acquire_owned() => permit.expect("the semaphore is never closed"),
+            permit = places.room() => permit,
             () = drain.token.cancelled() => return,
         };
-        let tcp = tokio::select! {
+        let (tcp, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((tcp, _)) => tcp,
+                Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of descriptors, mostly: without a pause the loop would spin on it.
-                    tracing::warn!(cause = %error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    failures.happened(&error).await;
                     continue;
                 }
             },
             () = drain.token.cancelled() => return,
         };
+        let Some(place) = places.take(permit, peer.ip()) else {
+            answer.happened(Event::TurnedAway);
+            continue;
+        };
         let (terms, answer, token) = (terms.load_full(), answer.clone(), drain.token.clone());
-        drain.connections.spawn(async move {
-            answer.happened(Event::Opened);
-            let closed = Closed(&answer);
-            open(tcp, &terms, &answer, token).await;
-            drop(closed);
-            drop(permit);
-        });
+        drain.connections.spawn(held(place, tcp, terms, answer, token));
+    }
+}
+
+/// Serves one connection for as long as it may keep its place.
+async fn held<A: Answer>(
+    place: Place,
+    tcp: TcpStream,
+    terms: Arc<Terms>,
+    answer: A,
+    token: CancellationToken,
+) {
+    answer.happened(Event::Opened);
+    let _closed = Closed(&answer);
+    tokio::select! {
+        () = open(tcp, &terms, &answer, token) => {}
+        () = place.is_needed() => tracing::debug!("client connection closed: its place is needed"),
+    }
+}
+
+/// Accepts that failed: said once a second, with their number.
+#[derive(Default)]
+struct Failures {
+    unsaid: u64,
+    said: Option<Instant>,
+}
+
+impl Failures {
+    /// Says it and rests, if that helps.
+    async fn happened(&mut self, error: &std::io::Error) {
+        if let Some(count) = self.due(Instant::now()) {
+            tracing::warn!(cause = %error, count, "accept failed");
+        }
+        // A client that left before it was accepted is taken out of the queue. Anything else is most
+        // likely a want of descriptors or memory: without a rest the loop would spin on it.
+        if error.kind() != std::io::ErrorKind::ConnectionAborted {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// How many failures are to be said now, this one included.
+    fn due(&mut self, now: Instant) -> Option<u64> {
+        self.unsaid += 1;
+        if self.said.is_some_and(|said| now < said + Duration::from_secs(1)) {
+            return None;
+        }
+        self.said = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
     }
 }
 
@@ -155,5 +204,27 @@ async fn open<A: Answer>(tcp: TcpStream, terms: &Terms, answer: &A, token: Cance
         Ok(Ok(stream)) => connection::serve(stream, terms.limits, answer.clone(), token).await,
         Ok(Err(error)) => tracing::debug!(cause = %error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_accepts_are_said_once_a_second_with_their_number() {
+        let (mut failures, start) = (Failures::default(), Instant::now());
+        let looks = (0..35).map(|tenth| start + Duration::from_millis(100 * tenth));
+        let said: Vec<u64> = looks.filter_map(|now| failures.due(now)).collect();
+        assert_eq!(said, [1, 10, 10, 10]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_want_of_descriptors_makes_the_loop_rest_and_a_client_that_left_does_not() {
+        let (mut failures, start) = (Failures::default(), Instant::now());
+        failures.happened(&std::io::ErrorKind::ConnectionAborted.into()).await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        failures.happened(&std::io::ErrorKind::OutOfMemory.into()).await;
+        assert_eq!(start.elapsed(), Duration::from_millis(100));
     }
 }

@@ -307,6 +307,6 @@ fn host_limits(config: &Config) -> HostLimits {
         connect: vendor.connect.get(),
         idle: vendor.idle.get(),
         max_age: vendor.max_age.get(),
-        sockets: vendor.sockets,
+        sockets: config.sockets.vendor,
     }
 }

@@ -10,7 +10,17 @@ use syn::visit::Visit;
 /// Modules from the ground up: a module imports only from lower layers, or from itself.
 const LAYERS: &[&[&str]] = &[
     &[
-        "clock", "error", "headers", "hosts", "ids", "paths", "secret", "terminal", "tls", "units",
+        "clock",
+        "descriptors",
+        "error",
+        "headers",
+        "hosts",
+        "ids",
+        "paths",
+        "secret",
+        "terminal",
+        "tls",
+        "units",
         "document",
     ],
     &["catalog"],

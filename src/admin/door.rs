@@ -56,14 +56,21 @@ impl Door {
     }
 
     fn is_here(&self, host: &str) -> bool {
-        if host.eq_ignore_ascii_case("localhost") {
-            return true;
-        }
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        // An address can't be made to point elsewhere; where the port has none of its own any will do.
+        // Where the port has no address of its own any will do.
         let own = self.address.ip();
-        host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip == own || own.is_unspecified())
+        let is_own = |ip: IpAddr| ip.is_loopback() || ip == own || own.is_unspecified();
+        is_localhost(host) || address(host).is_some_and(is_own)
     }
+}
+
+/// The address that a `Host` is, if it is no name. An address can't be made to point elsewhere.
+pub(super) fn address(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// The name that every machine has for itself.
+pub(super) fn is_localhost(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
 }
 
 /// No origin, as programs send it, or the page's own host.

@@ -1,9 +1,16 @@
 //! The operations port: health, readiness, metrics, version. It changes nothing and needs no key.
+//!
+//! Programs ask under any name that leads here. A browser may read the metrics only under an address
+//! or `localhost`: a page from elsewhere can make its own name point here (DNS rebinding) and would
+//! learn the names of tenants and apps. Over plain HTTP a browser tells nothing of the page; that it is
+//! one shows in fields that it always sends, and scrapers never.
 
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 
+use super::door::{address, is_localhost};
 use crate::server::{Answer, RequestBody};
 use crate::state::State;
 use crate::telemetry::exposition::Format;
@@ -21,20 +28,35 @@ impl Ops {
         Self { state }
     }
 
-    async fn page(&self, path: &str, headers: &HeaderMap) -> (StatusCode, &'static str, String) {
+    async fn page<B>(&self, request: &Request<B>) -> (StatusCode, &'static str, String) {
         const TEXT: &str = "text/plain; charset=utf-8";
-        match path {
+        let elsewhere = is_a_page_elsewhere(request);
+        match request.uri().path() {
             "/livez" => (StatusCode::OK, TEXT, "ok\n".into()),
             "/readyz" if self.state.is_ready() => (StatusCode::OK, TEXT, "ok\n".into()),
             "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
             "/version" => (StatusCode::OK, TEXT, concat!(env!("CARGO_PKG_VERSION"), "\n").into()),
+            "/metrics" if elsewhere => {
+                (StatusCode::FORBIDDEN, TEXT, "browsers ask under an address or localhost\n".into())
+            }
             "/metrics" => {
-                let format = Format::of(&accept(headers));
+                let format = Format::of(&accept(request.headers()));
                 (StatusCode::OK, format.content_type(), self.state.metrics_page(format).await)
             }
             _ => (StatusCode::NOT_FOUND, TEXT, "/livez /readyz /metrics /version\n".into()),
         }
     }
+}
+
+/// Whether a browser asks under a name that anybody could have made to point here.
+fn is_a_page_elsewhere<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let browser = ["accept-language", "origin", "referer", "sec-fetch-site"];
+    let field = || Authority::try_from(headers.get(header::HOST)?.as_bytes()).ok();
+    let named = request.uri().authority().cloned().or_else(field);
+    let is_here = |host: &str| address(host).is_some() || is_localhost(host);
+    browser.iter().any(|name| headers.contains_key(*name))
+        && !named.is_some_and(|named| is_here(named.host()))
 }
 
 /// Every field `Accept` in one.
@@ -49,7 +71,7 @@ impl Answer for Ops {
     async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
         let allowed = [Method::GET, Method::HEAD].contains(request.method());
         let (status, kind, text) = match allowed {
-            true => self.page(request.uri().path(), request.headers()).await,
+            true => self.page(&request.map(|_| ())).await,
             false => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET or HEAD\n".into()),
         };
         let mut response = Response::new(Full::from(text));

@@ -28,7 +28,9 @@ use crate::units::{Size, Span};
 pub struct Settings {
     /// The data port: where applications send their requests.
     pub server: Server,
-    /// The port for health checks and metrics. It changes nothing and needs no key.
+    /// The port for health checks and metrics. It changes nothing and needs no key. Browsers read
+    /// `/metrics` under an address or `localhost` only, since any page can make a name of its own point
+    /// here; scrapers ask under any name.
     pub ops: Ops,
     /// The port for operators' questions: who waits behind whom, and why a call was slow.
     pub admin: Admin,
@@ -65,8 +67,14 @@ pub struct Server {
     pub deadline: Span,
     /// Time that calls in flight have to finish at shutdown.
     pub grace: Span,
-    /// Client connections at a time. More wait in the kernel's queue.
+    /// Client connections at a time. More wait in the kernel's queue. Where the process may not have
+    /// that many file descriptors there are fewer, which `tollgate check` and the log say.
     pub sockets: usize,
+    /// Client connections at a time from one address (an IPv6 network of 64 bits counts as one); more
+    /// are closed as they come. Off by default, since behind a load balancer all clients have its
+    /// address: set it where clients come by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sockets_per_peer: Option<usize>,
     /// Time for the TLS handshake.
     pub handshake: Span,
     /// Size of a request head.
@@ -86,7 +94,9 @@ pub struct Server {
     /// Bytes of request bodies held at a time, over all calls; beyond it 503. Each connection has a
     /// part that no other can take: one body of full size, if there are enough for all.
     pub uploads_total: Size,
-    /// Time that a client connection may stay open without a request.
+    /// Time that a client connection may stay open without a request. Longer than a load balancer
+    /// keeps its own (60 s is common), so that it never sends into a connection that is being closed,
+    /// and longer than the usual `Retry-After`.
     pub keep_alive: Span,
     /// Time that a client may leave an answer unread.
     pub stalled_reader: Span,
@@ -105,6 +115,7 @@ impl Default for Server {
             deadline: Span::secs(55),
             grace: Span::secs(30),
             sockets: 10_000,
+            sockets_per_peer: None,
             handshake: Span::secs(10),
             head_size: Size::kib(32),
             head_fields: 100,
@@ -114,7 +125,7 @@ impl Default for Server {
             body_total: Span::secs(30),
             body_idle: Span::secs(10),
             uploads_total: Size::mib(256),
-            keep_alive: Span::secs(60),
+            keep_alive: Span::secs(75),
             stalled_reader: Span::secs(30),
             streams: 100,
             cors: Cors::default(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::admin::MOST_CALLS;
 use super::{App, BaseUrl, Collector, Config, Settings, Tenant};
 use crate::catalog::Catalog;
+use crate::descriptors::{self, Budget, Wanted};
 use crate::document::{Document, Problem, Step};
 use crate::identity::{self, Key, Keys, Rights, Scopes};
 use crate::ids::{ConnectionId, KeyId, TenantId, WorkspaceId};
@@ -16,10 +17,11 @@ use crate::tokens::Tokens;
 
 /// Reads what the file refers to and checks it as a whole.
 pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Problem>> {
-    let mut check = Check { document: &document, problems: Vec::new() };
+    let mut check = Check { document: &document, problems: Vec::new(), warnings: Vec::new() };
     check.limits();
     check.cors();
     check.listeners();
+    let sockets = check.sockets(descriptors::hard_limit());
     let catalog = check.catalog();
     check.cache(&catalog);
     let collector = check.traces();
@@ -34,8 +36,9 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
     });
     let client = tls::client(settings.vendor.ca_file.as_deref());
     let client = check.accept(&key(&["vendor", "ca_file"]), client);
-    let mut problems = check.problems;
+    let Check { mut problems, mut warnings, .. } = check;
     problems.sort();
+    warnings.sort();
     match client {
         Some(vendor_tls) if problems.is_empty() => Ok(Config {
             settings: document.value,
@@ -46,6 +49,8 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
             tls,
             vendor_tls,
             collector,
+            sockets,
+            warnings,
         }),
         _ => Err(problems),
     }
@@ -59,6 +64,7 @@ const MOST_UPLOADS: usize = 1 << 40;
 struct Check<'a> {
     document: &'a Document<'a, Settings>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 fn key(names: &[&'static str]) -> Vec<Step> {
@@ -83,6 +89,10 @@ impl<'a> Check<'a> {
 
     fn refuse(&mut self, path: &[Step], message: impl Into<String>) {
         self.problems.push(self.document.problem(path, message));
+    }
+
+    fn warn(&mut self, path: &[Step], message: impl Into<String>) {
+        self.warnings.push(self.document.problem(path, message));
     }
 
     fn accept<T>(&mut self, path: &[Step], result: Result<T, String>) -> Option<T> {
@@ -124,6 +134,7 @@ impl<'a> Check<'a> {
             ("server", "target_size", server.target_size.get()),
             ("server", "streams", server.streams as usize),
             ("vendor", "sockets", vendor.sockets),
+            ("server", "sockets_per_peer", server.sockets_per_peer.unwrap_or(server.sockets)),
         ];
         for (table, name, count) in counts {
             if !(1..=MOST).contains(&count) {
@@ -164,6 +175,35 @@ impl<'a> Check<'a> {
         }
         let path = key(&["vendor", "base_url"]);
         self.plain_http(&path, &self.settings().vendor.base_url);
+    }
+
+    /// The sockets that `limit` descriptors leave room for.
+    fn sockets(&mut self, limit: Option<u64>) -> Budget {
+        let Settings { server, vendor, admin, tenant, .. } = self.settings();
+        let named = tenant.iter().flat_map(|tenant| &tenant.connection);
+        let hosts: HashSet<_> = named
+            .map(|connection| connection.base_url.as_ref().unwrap_or(&vendor.base_url).authority())
+            .collect();
+        let ports = if admin.keys.is_empty() { 1 } else { 2 };
+        let budget = Budget::of(
+            limit,
+            Wanted {
+                clients: server.sockets,
+                vendor: vendor.sockets,
+                hosts: hosts.len(),
+                operators: ports * descriptors::OPERATORS,
+            },
+        );
+        if let Some(limit) = limit.filter(|_| !budget.fits()) {
+            let message = format!(
+                "server.sockets = {} and vendor.sockets = {} need {} file descriptors, and a process may \
+                 have {limit} here: {} sockets of clients and {} to each host of the vendor are served; \
+                 raise the hard limit (LimitNOFILE of systemd, --ulimit of containers) or lower them",
+                server.sockets, vendor.sockets, budget.needed, budget.clients, budget.vendor,
+            );
+            self.warn(&key(&["server", "sockets"]), message);
+        }
+        budget
     }
 
     fn plain_http(&mut self, path: &[Step], url: &BaseUrl) {

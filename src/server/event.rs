@@ -7,6 +7,8 @@ pub enum Event {
     Opened,
     /// It is over.
     Closed,
+    /// It was closed as it came: its address has its part of the places.
+    TurnedAway,
     /// Its TLS handshake ended.
     Handshake(Handshake),
     /// What came was no readable request. hyper answers such heads by itself, or hangs up.

@@ -7,6 +7,7 @@ mod callers;
 mod clients;
 mod copies;
 mod cors;
+mod descriptors;
 mod endurance;
 mod explain;
 mod footprint;

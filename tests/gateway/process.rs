@@ -18,7 +18,9 @@ pub(crate) struct Process {
     output: BufReader<std::process::ChildStdout>,
     file: PathBuf,
     pub(crate) data: SocketAddr,
-    ops: SocketAddr,
+    pub(crate) ops: SocketAddr,
+    /// Lines of the log that were read on the way to others.
+    pub(crate) said: Vec<Value>,
 }
 
 pub(crate) fn tollgate() -> Command {
@@ -27,19 +29,38 @@ pub(crate) fn tollgate() -> Command {
     command
 }
 
+/// The same under limits that a shell sets.
+pub(crate) fn under(limits: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg("-c").arg(format!("{limits}; exec \"$0\" \"$@\""));
+    command.arg(env!("CARGO_BIN_EXE_tollgate"));
+    command
+}
+
 impl Process {
     pub(crate) fn start(setup: &Setup) -> Self {
+        Self::start_by(setup, tollgate())
+    }
+
+    /// The same with another command in place of `tollgate`.
+    pub(crate) fn start_by(setup: &Setup, mut command: Command) -> Self {
         let file = std::env::temp_dir().join(format!("tollgate-process-{}.toml", RandomId::new()));
         std::fs::write(&file, &setup.text).unwrap();
-        let mut child = tollgate().arg("serve").arg("--config").arg(&file).spawn().unwrap();
+        let mut child = command.arg("serve").arg("--config").arg(&file).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut said = Vec::new();
         let mut address = |listener: &str| {
-            let line = line_with(&mut output, "listening");
+            let line = line_with(&mut output, "listening", &mut said);
             assert_eq!(line["listener"], listener, "{line}");
             line["addr"].as_str().unwrap().parse().unwrap()
         };
         let (data, ops) = (address("data"), address("ops"));
-        Self { child, output, file, data, ops }
+        Self { child, output, file, data, ops, said }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -50,7 +71,7 @@ impl Process {
 
     /// The next line of the log whose message is `message`.
     pub(crate) fn line(&mut self, message: &str) -> Value {
-        line_with(&mut self.output, message)
+        line_with(&mut self.output, message, &mut self.said)
     }
 
     /// Waits for the end; gives what the log still held.
@@ -69,7 +90,8 @@ impl Drop for Process {
     }
 }
 
-fn line_with(output: &mut impl std::io::BufRead, message: &str) -> Value {
+/// The next line whose message is `message`; those before it are added to `said`.
+fn line_with(output: &mut impl std::io::BufRead, message: &str, said: &mut Vec<Value>) -> Value {
     loop {
         let mut text = String::new();
         assert!(output.read_line(&mut text).unwrap() > 0, "the log ended before '{message}'");
@@ -77,6 +99,7 @@ fn line_with(output: &mut impl std::io::BufRead, message: &str) -> Value {
         if line["message"] == message {
             return line;
         }
+        said.push(line);
     }
 }
 

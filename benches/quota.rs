@@ -39,6 +39,7 @@ fn ticket(app: u32, price: u16) -> Ticket {
         bulk: false,
         latest: Moment::NEVER,
         by_caller: false,
+        asked: false,
     }
 }
 

@@ -16,8 +16,8 @@ mod workspace;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use desk::whole_seconds;
 pub use desk::{Desk, Turn};
-pub(crate) use desk::{refused, whole_seconds};
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use pass::{Pass, Throttled};
 pub use plan::{AppPlan, Plan, WorkspacePlan};

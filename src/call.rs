@@ -124,6 +124,8 @@ pub struct Call {
     pub body: Body,
     /// When the caller must have an answer's head.
     pub deadline: Instant,
+    /// The caller itself set the deadline, by a time-out of its own that is below the operator's.
+    pub own_deadline: bool,
     /// When the caller no longer wants to wait in the queue, if it said so (`Prefer: wait`).
     pub wait_until: Option<Instant>,
     /// Where marks are written.
@@ -142,6 +144,7 @@ impl Call {
             headers: self.headers.clone(),
             body: self.body.again()?,
             deadline: self.deadline,
+            own_deadline: self.own_deadline,
             wait_until: self.wait_until,
             record: self.record.clone(),
         })

@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
 
 /// Any error below; never shown to a caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -71,6 +73,15 @@ codes! {
     Loop = "loop", LOOP_DETECTED, "proxy_loop_detected", "The request came back to the gateway";
 }
 
+impl Code {
+    /// Whether the same request fails again whenever it is sent, though its status says that a client
+    /// may try again.
+    #[must_use]
+    pub const fn is_for_good(self) -> bool {
+        matches!(self, Self::KeyInUse | Self::NotCached | Self::Loop)
+    }
+}
+
 /// What the gateway knows of a call that it answered itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -100,6 +111,8 @@ pub struct Error {
     pub outcome: Outcome,
     /// What is wrong and what would be right; public.
     pub detail: Cow<'static, str>,
+    /// When to come back, from now on, where that is known.
+    pub retry_after: Option<Duration>,
     /// Fields that the answer must carry, such as `Allow`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log.
@@ -114,6 +127,7 @@ impl Error {
             code,
             outcome: Outcome::NotSent,
             detail: detail.into(),
+            retry_after: None,
             headers: Vec::new(),
             cause: None,
         }
@@ -132,6 +146,13 @@ impl Error {
         self
     }
 
+    /// The same error with a time to come back.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
     /// The same error with a field for its answer.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -145,6 +166,48 @@ impl Error {
         self.cause = Some(cause.into());
         self
     }
+
+    /// Its problem document (RFC 9457). `code` and `retry_after_ms` spare programs a look at `type` and
+    /// at header fields; `message` is what Courier's SDKs print. What is no call has no `call_id`, and
+    /// nothing of it could have been sent.
+    #[must_use]
+    pub fn document(&self, call_id: Option<&str>) -> Vec<u8> {
+        let code = self.code;
+        let document = Document {
+            r#type: format!("urn:tollgate:{}", code.as_str()),
+            code: code.as_str(),
+            title: code.title(),
+            status: code.status().as_u16(),
+            detail: &self.detail,
+            message: &self.detail,
+            outcome: call_id.map(|_| self.outcome.as_str()),
+            call_id,
+            retry_after_ms: self.retry_after.map(millis),
+        };
+        serde_json::to_vec(&document).expect("strings and numbers are always JSON")
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    code: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+/// Milliseconds, rounded up: who comes back then is not too early.
+#[must_use]
+pub fn millis(after: Duration) -> u64 {
+    u64::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl fmt::Display for Error {
@@ -171,6 +234,34 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_problem_document_has_its_members_and_those_that_apply() {
+        let always = ["code", "detail", "message", "status", "title", "type"];
+        for code in Code::ALL {
+            let plain = Error::refused(*code, "why");
+            let timed = Error::refused(*code, "why").with_retry_after(Duration::from_micros(1500));
+            for (error, call, extra) in [
+                (&plain, None, &[][..]),
+                (&plain, Some("c0ffee"), &["call_id", "outcome"]),
+                (&timed, Some("c0ffee"), &["call_id", "outcome", "retry_after_ms"]),
+            ] {
+                let json: serde_json::Value =
+                    serde_json::from_slice(&error.document(call)).unwrap();
+                let mut wanted: Vec<_> = always.iter().chain(extra).copied().collect();
+                wanted.sort_unstable();
+                let members: Vec<_> = json.as_object().unwrap().keys().collect();
+                assert_eq!(members, wanted, "{}", code.as_str());
+                assert_eq!(json["type"], format!("urn:tollgate:{}", code.as_str()));
+                assert_eq!(json["code"], code.as_str());
+                assert_eq!(json["status"], code.status().as_u16());
+                assert_eq!((&json["detail"], &json["message"]), (&"why".into(), &"why".into()));
+                if extra.contains(&"retry_after_ms") {
+                    assert_eq!(json["retry_after_ms"], 2, "rounded up");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_code_is_a_word_that_fits_a_urn_and_a_label() {

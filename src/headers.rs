@@ -51,9 +51,24 @@ const OVERRIDES: [HeaderName; 17] = [
 /// Families of fields that stop at the gateway.
 const OVERRIDE_PREFIXES: [&str; 2] = ["x-forwarded-", "x-stainless-"];
 
-/// Answer fields that speak of the vendor's hop or would act for its origin.
-const ANSWER_ONLY: [HeaderName; 4] =
-    [header::SERVER, header::SET_COOKIE, HeaderName::from_static("set-cookie2"), header::TRAILER];
+/// Answer fields that speak of the vendor's hop, or that a client would keep for the origin that it asked:
+/// here the gateway's, about which the vendor has nothing to say.
+const ANSWER_ONLY: [HeaderName; 14] = [
+    header::SERVER,
+    header::SET_COOKIE,
+    HeaderName::from_static("set-cookie2"),
+    header::TRAILER,
+    HeaderName::from_static("accept-ch"),
+    header::ALT_SVC,
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("expect-ct"),
+    HeaderName::from_static("nel"),
+    header::PUBLIC_KEY_PINS,
+    header::PUBLIC_KEY_PINS_REPORT_ONLY,
+    HeaderName::from_static("report-to"),
+    HeaderName::from_static("reporting-endpoints"),
+    header::STRICT_TRANSPORT_SECURITY,
+];
 
 /// Removes what belongs to one hop, the fields named by `Connection` included.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -194,8 +209,17 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_loses_what_belongs_to_the_vendors_hop() {
+    fn an_answer_loses_what_belongs_to_the_vendors_hop_or_acts_for_its_origin() {
         let mut headers = map(&[
+            ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+            ("alt-svc", "h3=\":443\""),
+            ("clear-site-data", "\"*\""),
+            ("nel", "{}"),
+            ("report-to", "{}"),
+            ("reporting-endpoints", "a=\"https://b\""),
+            ("accept-ch", "ect"),
+            ("expect-ct", "max-age=1"),
+            ("public-key-pins", "x"),
             ("server", "s"),
             ("set-cookie", "a=b"),
             ("transfer-encoding", "chunked"),

@@ -145,6 +145,12 @@ impl RandomId {
         more.copy_from_slice(&octets[16..]);
         (Self(u128::from_ne_bytes(id)), more)
     }
+
+    /// The id as a number: for a choice by chance that is the same for the same call.
+    #[must_use]
+    pub const fn number(self) -> u128 {
+        self.0
+    }
 }
 
 impl std::str::FromStr for RandomId {

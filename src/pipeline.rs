@@ -11,7 +11,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
 use crate::call::{Reply, Request, Stage};
-use crate::config::Config;
+use crate::config::{Config, Server};
 use crate::edge::authenticate::AuthenticateLayer;
 use crate::edge::cors::CorsLayer;
 use crate::edge::health;
@@ -84,7 +84,7 @@ impl Pipeline {
             // a page in a browser asks first, without its key, and reads the errors from below
             .layer(CorsLayer::new(server.cors.values()))
             // ambiguous requests and loops are seen by nobody below
-            .layer(ScreenLayer::new(state.instance().clone(), server.target_size.get()))
+            .layer(screen(server, state))
             // the key becomes a caller; every credential of the client ends here
             .layer(AuthenticateLayer::new(config.keys.clone()))
             // what an app asks about itself is no operation: it ends here
@@ -106,6 +106,11 @@ impl Pipeline {
         let Ok(reply) = self.stack.clone().call(request).await;
         reply
     }
+}
+
+fn screen(server: &Server, state: &State) -> ScreenLayer {
+    let instance = state.instance().clone();
+    ScreenLayer::new(instance, server.target_size.get(), server.head_fields)
 }
 
 fn body_limits(config: &Config) -> intake::Limits {

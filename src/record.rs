@@ -67,6 +67,8 @@ pub struct Marks {
     pub version: Option<Version>,
     /// The client library, as `language/version`.
     pub sdk: Option<String>,
+    /// The client library comes back at once when it is told to wait for more than a minute.
+    pub heeds_a_minute: bool,
     /// The method as sent.
     pub method: Method,
     /// The tenant of the key.

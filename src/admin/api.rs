@@ -28,15 +28,6 @@ pub struct Api {
     door: Door,
 }
 
-/// An answer of the port's own (RFC 9457).
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-}
-
 #[derive(Serialize)]
 struct Version {
     version: &'static str,
@@ -135,14 +126,8 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 }
 
 fn problem(error: Error) -> Response<Full<Bytes>> {
-    let (code, detail) = (error.code, &error.detail);
-    let document = Problem {
-        r#type: format!("urn:tollgate:{}", code.as_str()),
-        title: code.title(),
-        status: code.status().as_u16(),
-        detail,
-    };
-    let mut response = answer(code.status(), "application/problem+json", json(&document));
+    let (status, document) = (error.code.status(), error.document(None));
+    let mut response = answer(status, "application/problem+json", document);
     for (name, value) in error.headers {
         response.headers_mut().insert(name, value);
     }

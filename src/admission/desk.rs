@@ -18,7 +18,7 @@ use crate::error::{Code, Error};
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
     AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, PriceSettings, Refusal, Rule, Standing,
-    Ticket,
+    Ticket, Usage,
 };
 use crate::record::{Record, Stood};
 
@@ -172,6 +172,46 @@ impl Desk {
         }
     }
 
+    /// The refusal of `call` as its answer: 429 (403 for a paused app) with a true time to come back.
+    #[must_use]
+    pub fn refused(&self, call: &Call, refusal: &Refusal) -> Error {
+        let pool = self.stood(call, refusal.standing).and_then(|stood| stood.pool);
+        let Usage { calls, window, held, own } = refusal.usage;
+        let used = match pool.filter(|pool| **pool != *CONNECTION_POOL) {
+            Some(name) => format!("the quota '{name}' of this operation has no room"),
+            None => format!(
+                "{held} of {calls} calls in {} s are used, {own} of them by this app",
+                window.as_secs_f64()
+            ),
+        };
+        let (code, what) = match refusal.rule {
+            Rule::QuotaExhausted => {
+                let what = "the connection's quota is used up for longer than a call may wait";
+                (Code::QuotaExhausted, format!("{what}: {used}"))
+            }
+            Rule::QueueFull => {
+                (Code::QueueFull, format!("as many calls wait already as may: {used}"))
+            }
+            Rule::DeadlineTooNear => {
+                let what = "the quota has no room before the caller's own deadline";
+                (Code::DeadlineTooNear, format!("{what}: {used}"))
+            }
+            Rule::VendorThrottled => {
+                let what = "Courier asked for a pause that is not over yet";
+                (Code::VendorThrottled, what.to_owned())
+            }
+            Rule::AppLimited => (Code::AppLimited, "the app's own limit is reached".to_owned()),
+            Rule::AppPaused => {
+                return Error::refused(Code::AppPaused, "an operator has paused this app")
+                    .with_retry_after(refusal.after);
+            }
+        };
+        let (seconds, id) = (refusal.seconds(), &call.record.call_id);
+        let detail =
+            format!("{what}; a place is likely in {seconds} s; why: GET /.tollgate/me?call={id}");
+        Error::refused(code, detail).with_retry_after(refusal.after)
+    }
+
     fn ticket(&self, call: &Call) -> (&Seat, Ticket) {
         let (seat, app, price) = self.find(&call.caller, &call.operation);
         let app = app.number;
@@ -180,8 +220,9 @@ impl Desk {
         let preferred = call.wait_until.filter(|wait| *wait <= useful);
         let bulk = call.operation.lane == Some(Lane::Bulk);
         let latest = seat.workspace.moment_of(preferred.unwrap_or(useful));
-        let by_caller = preferred.is_some();
-        (seat, Ticket { connection: seat.number, app, price, bulk, latest, by_caller })
+        let by_caller = preferred.is_some() || call.own_deadline;
+        let asked = call.wait_until.is_some();
+        (seat, Ticket { connection: seat.number, app, price, bulk, latest, by_caller, asked })
     }
 
     fn find(&self, caller: &Caller, operation: &Operation) -> (&Seat, &AppSeat, PriceNo) {
@@ -239,30 +280,6 @@ impl Policy {
         let text = HeaderValue::from_str(&items.join(", "));
         Self { pools, text: text.expect("names of pools are visible ASCII") }
     }
-}
-
-/// The refusal as its answer: 429 (403 for a paused app) with a true time to come back.
-#[must_use]
-pub(crate) fn refused(refusal: Refusal) -> Error {
-    let (code, detail) = match refusal.rule {
-        Rule::QuotaExhausted => (
-            Code::QuotaExhausted,
-            "the connection's quota is used up for longer than a call may wait",
-        ),
-        Rule::QueueFull => (Code::QueueFull, "as many calls wait already as may"),
-        Rule::DeadlineTooNear => {
-            (Code::DeadlineTooNear, "the quota has no room before the caller's own deadline")
-        }
-        Rule::VendorThrottled => {
-            (Code::VendorThrottled, "Courier asked for a pause that is not over yet")
-        }
-        Rule::AppLimited => (Code::AppLimited, "the app's own limit is reached"),
-        Rule::AppPaused => (Code::AppPaused, "an operator has paused this app"),
-    };
-    let number = |n: u64| HeaderValue::from(n);
-    Error::refused(code, detail)
-        .with_header(http::header::RETRY_AFTER, number(refusal.seconds()))
-        .with_header(http::HeaderName::from_static("retry-after-ms"), number(refusal.millis()))
 }
 
 /// Seconds for `Retry-After`, rounded up.

@@ -210,9 +210,11 @@ pub struct Quota {
     pub calls: Option<u32>,
     /// The window. Default `"60s"`.
     pub window: Option<Span>,
-    /// The longest that an interactive call waits. Default `"5s"`.
+    /// The longest that an interactive call waits, unless it asks for more or less itself
+    /// (`Prefer: wait=20`). Default `"5s"`.
     pub max_wait: Option<Span>,
-    /// The longest that a bulk call waits. Default: the deadline of `[server]`.
+    /// The longest that a bulk call waits, and that any call may ask for. Default: the deadline of
+    /// `[server]`.
     pub max_wait_bulk: Option<Span>,
     /// Calls that may wait. Default: `calls`, what one window drains.
     pub depth: Option<u32>,

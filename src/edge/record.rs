@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
@@ -105,12 +105,22 @@ fn first_marks(marks: &mut Marks, request: &Request) {
     marks.came_with(headers);
     let count = word(headers, "x-stainless-retry-count", 4);
     marks.sdk_retry = count.and_then(|count| count.parse().ok());
+    marks.heeds_a_minute = heeds_a_minute(headers);
     marks.sdk = word(headers, "x-stainless-lang", 16).map(|language| {
         match word(headers, "x-stainless-package-version", 16) {
             Some(version) => format!("{language}/{version}"),
             None => language,
         }
     });
+}
+
+/// Courier's Python SDK takes `Retry-After` for a slip when it is over 60 s, and uses its own short
+/// pauses. Generations without `X-Stainless-Lang` are known by their user agents.
+fn heeds_a_minute(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let agents = ["Courier/Python", "AsyncCourier/Python", "courier-python/"];
+    text("x-stainless-lang").is_some_and(|language| language.eq_ignore_ascii_case("python"))
+        || text("user-agent").is_some_and(|agent| agents.iter().any(|a| agent.starts_with(a)))
 }
 
 /// A field of visible ASCII, sent once and short: nothing else may enter a log line.

@@ -9,13 +9,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use serde::Serialize;
 use tower::{Layer, Service};
 
 use super::Opened;
 use crate::call::{self, BoxFuture, Reply};
 use crate::clock::Instant;
-use crate::error::{Code, Error, Outcome, chain};
+use crate::error::{Code, Error, Outcome, chain, millis};
 use crate::record::{Cached, KeyUse, Marks, Record};
 
 const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
@@ -28,6 +27,12 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
+/// Milliseconds beside the whole seconds of `Retry-After`; Courier's SDKs read it first.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// The longest time to come back that Courier's Python SDK heeds.
+const A_MINUTE: Duration = Duration::from_secs(60);
+
 /// Answers whatever happens below.
 #[derive(Clone, Copy)]
 pub struct RespondLayer;
@@ -36,18 +41,6 @@ pub struct RespondLayer;
 #[derive(Clone)]
 pub struct Respond<S> {
     inner: S,
-}
-
-/// An answer of the gateway's own (RFC 9457), with the member `message` that Courier's SDKs print.
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    message: &'a str,
-    outcome: &'a str,
-    call_id: String,
 }
 
 // === impl RespondLayer ===
@@ -93,7 +86,7 @@ where
 }
 
 /// The document for `error`, which is logged here, once.
-fn problem(error: Error, record: &Record) -> Reply {
+fn problem(mut error: Error, record: &Record) -> Reply {
     let code = error.code;
     if let Some(cause) = &error.cause {
         let cause = chain(cause.as_ref());
@@ -103,22 +96,18 @@ fn problem(error: Error, record: &Record) -> Reply {
         marks.code = Some(code);
         marks.outcome = Some(error.outcome);
     });
-    let document = Problem {
-        r#type: format!("urn:tollgate:{}", code.as_str()),
-        title: code.title(),
-        status: code.status().as_u16(),
-        detail: &error.detail,
-        message: &error.detail,
-        outcome: error.outcome.as_str(),
-        call_id: record.call_id.to_string(),
-    };
-    let body = serde_json::to_vec(&document).expect("strings and numbers are always JSON");
+    // Before the document: it says the same as the fields.
+    error.retry_after = error.retry_after.map(|after| heeded(after, record));
+    let body = error.document(Some(&record.call_id.to_string()));
     let mut reply = Reply::new(call::full(body));
     *reply.status_mut() = code.status();
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     own_fields(headers, code, error.outcome);
+    if let Some(after) = error.retry_after {
+        say_when(headers, after);
+    }
     for (name, value) in error.headers {
         headers.insert(name, value);
     }
@@ -136,6 +125,7 @@ fn finish(reply: &mut Reply, record: &Record) {
     let now = Instant::now();
     let status = reply.status();
     let headers = reply.headers_mut();
+    let when = come_back(headers, record);
     record.mark(|marks| {
         marks.head_at = Some(now);
         marks.status = Some(status);
@@ -144,16 +134,67 @@ fn finish(reply: &mut Reply, record: &Record) {
         set(headers, SERVER_TIMING, &server_timing(total, marks));
         if let Some((policy, limit)) = &marks.rate_limit {
             headers.insert(RATE_LIMIT_POLICY, policy.clone());
-            headers.insert(RATE_LIMIT, limit.clone());
+            headers.insert(RATE_LIMIT, no_later(limit, when));
         }
         if let Some(cached) = marks.cached {
             say_cached(headers, cached);
         }
     });
     set(headers, CALL_ID, &record.call_id.to_string());
-    if record.read(|marks| may_do_it_twice(status, marks)) {
+    if record.read(|marks| ends_here(status, marks)) {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
+}
+
+/// Says when to come back: `Retry-After` in whole seconds and `retry-after-ms`, both rounded up.
+fn say_when(headers: &mut HeaderMap, after: Duration) {
+    let millis = millis(after).max(1);
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
+    headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
+}
+
+/// What an answer says of when to come back, in its most precise words.
+fn said_when(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &HeaderName| headers.get(name)?.to_str().ok()?.parse().ok();
+    let seconds = || number(&header::RETRY_AFTER).map(Duration::from_secs);
+    number(&RETRY_AFTER_MS).map(Duration::from_millis).or_else(seconds)
+}
+
+/// When an answer, the vendor's own among them, tells its client to come back: a time that it heeds.
+fn come_back(headers: &mut HeaderMap, record: &Record) -> Option<Duration> {
+    let said = said_when(headers)?;
+    let heeded = heeded(said, record);
+    if heeded != said {
+        say_when(headers, heeded);
+    }
+    Some(heeded)
+}
+
+/// A time to come back that the client's SDK heeds. One that heeds no more than a minute would come
+/// back at once: it is told 45 to 60 s, by chance, so that those who are told so don't come together.
+fn heeded(after: Duration, record: &Record) -> Duration {
+    if after <= A_MINUTE || !record.read(|marks| marks.heeds_a_minute) {
+        return after;
+    }
+    let spread = record.call_id.number() % 15_001;
+    A_MINUTE - Duration::from_millis(u64::try_from(spread).unwrap_or_default())
+}
+
+/// `RateLimit` with a `t` that is no later than `Retry-After`: who reads both must not wait longer for
+/// the one than for the other. It is often earlier, since the refused are spread over what comes back.
+fn no_later(limit: &HeaderValue, when: Option<Duration>) -> HeaderValue {
+    let cut = || {
+        let seconds = millis(when?).div_ceil(1000);
+        let (head, t) = limit.to_str().ok()?.rsplit_once(";t=")?;
+        let later = t.parse::<u64>().ok()? > seconds;
+        later.then(|| HeaderValue::from_str(&format!("{head};t={seconds}")).ok())?
+    };
+    cut().unwrap_or_else(|| limit.clone())
+}
+
+/// Whether the client's SDK is told not to send the call again by itself.
+fn ends_here(status: StatusCode, marks: &Marks) -> bool {
+    marks.code.is_some_and(Code::is_for_good) || may_do_it_twice(status, marks)
 }
 
 /// True for a failed POST or PATCH without a key of the client's that may have been acted on: its
@@ -194,5 +235,24 @@ fn server_timing(total: Duration, marks: &Marks) -> String {
 fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_is_told_no_later_than_the_time_to_come_back() {
+        let told = |limit: &'static str, after: Option<u64>| {
+            let limit = HeaderValue::from_static(limit);
+            no_later(&limit, after.map(Duration::from_millis)).to_str().unwrap().to_owned()
+        };
+        let limit = "\"connection\";r=0;t=44";
+        assert_eq!(told(limit, None), limit);
+        assert_eq!(told(limit, Some(44_000)), limit);
+        assert_eq!(told(limit, Some(60_000)), limit, "the refused are spread behind it");
+        assert_eq!(told(limit, Some(43_001)), limit, "the second that it is in");
+        assert_eq!(told(limit, Some(43_000)), "\"connection\";r=0;t=43");
     }
 }

@@ -54,7 +54,8 @@ impl RouteLayer {
         record.mark(|marks| marks.connection = Some(connection.clone()));
         let operation = self.operation(&app, &head.method, target.path())?;
         record.mark(|marks| marks.operation = Some(operation.clone()));
-        let deadline = record.started + self.time_allowed(&head.headers);
+        let client = client_time(&head.headers).filter(|client| *client < self.deadline);
+        let deadline = record.started + client.unwrap_or(self.deadline);
         let wait_until = preferred_wait(&mut head.headers).map(|wait| record.started + wait);
         headers::strip_overrides(&mut head.headers);
         head.headers.remove(header::CONTENT_LENGTH);
@@ -69,6 +70,7 @@ impl RouteLayer {
             headers: head.headers,
             body,
             deadline,
+            own_deadline: client.is_some(),
             wait_until,
             record,
         })
@@ -107,17 +109,17 @@ impl RouteLayer {
             }
         }
     }
+}
 
-    /// The operator's bound, or the client's own time-out less the way back, if that is shorter.
-    fn time_allowed(&self, headers: &HeaderMap) -> Duration {
-        ["x-stainless-timeout", "x-stainless-read-timeout"]
-            .iter()
-            .filter_map(|name| headers.get(*name)?.to_str().ok()?.parse::<f64>().ok())
-            .filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .filter(|client| !client.is_zero())
-            .map(|client| client.saturating_sub(RETURN_TRIP).max(client / 2))
-            .fold(self.deadline, Duration::min)
-    }
+/// The client's own time-out less the way back.
+fn client_time(headers: &HeaderMap) -> Option<Duration> {
+    ["x-stainless-timeout", "x-stainless-read-timeout"]
+        .iter()
+        .filter_map(|name| headers.get(*name)?.to_str().ok()?.parse::<f64>().ok())
+        .filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|client| !client.is_zero())
+        .map(|client| client.saturating_sub(RETURN_TRIP).max(client / 2))
+        .min()
 }
 
 fn not_allowed(allow: HeaderValue) -> Error {

@@ -19,6 +19,7 @@ use crate::{headers, hosts, paths};
 pub struct ScreenLayer {
     instance: Arc<str>,
     target_size: usize,
+    head_fields: usize,
 }
 
 /// See [`ScreenLayer`].
@@ -31,10 +32,11 @@ pub struct Screen<S> {
 // === impl ScreenLayer ===
 
 impl ScreenLayer {
-    /// `instance` is this gateway's name in `Via`; a target has at most `target_size` octets.
+    /// `instance` is this gateway's name in `Via`; a target has at most `target_size` octets, a head at
+    /// most `head_fields` fields.
     #[must_use]
-    pub fn new(instance: Arc<str>, target_size: usize) -> Self {
-        Self { instance, target_size }
+    pub fn new(instance: Arc<str>, target_size: usize, head_fields: usize) -> Self {
+        Self { instance, target_size, head_fields }
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {
@@ -43,6 +45,10 @@ impl ScreenLayer {
             return Err(Error::refused(Code::Loop, detail));
         }
         message(request).map_err(|detail| last(request, Error::malformed(detail)))?;
+        if fields(request) > self.head_fields {
+            let detail = format!("a request must not have more than {} fields", self.head_fields);
+            return Err(Error::refused(Code::HeadTooLarge, detail));
+        }
         let Some(target) = request.uri().path_and_query() else {
             return Err(Error::malformed("the request target must be a path"));
         };
@@ -52,6 +58,13 @@ impl ScreenLayer {
         }
         paths::check(target.path()).map_err(Error::malformed)
     }
+}
+
+/// Fields of a head. HTTP/1.1's are bounded where they are read, HTTP/2's only here; it may send a
+/// cookie in pieces, a field each (RFC 9113 section 8.2.3).
+fn fields(request: &Request) -> usize {
+    let pieces = request.headers().get_all(header::COOKIE).iter().count();
+    request.headers().len() - pieces.saturating_sub(1)
 }
 
 /// Whether it is clear whom a request is for and where it ends.
@@ -135,7 +148,7 @@ mod tests {
     }
 
     fn code(request: &Request) -> Option<Code> {
-        let screen = ScreenLayer::new("me".into(), 64);
+        let screen = ScreenLayer::new("me".into(), 64, 8);
         screen.check(request).err().map(|error| error.code)
     }
 

@@ -80,6 +80,9 @@ impl Line {
     fn waiting(&self, key: LineKey, ticket: &Ticket, now: Moment) -> Waiting {
         let longest = now
             + match key.lane {
+                Lane::Interactive if ticket.asked => {
+                    self.settings.max_wait.max(self.settings.max_wait_bulk)
+                }
                 Lane::Interactive => self.settings.max_wait,
                 Lane::Bulk => self.settings.max_wait_bulk,
             };

@@ -38,6 +38,9 @@ pub struct Ticket {
     /// The caller itself set `latest` (its time-out, or how long it prefers to wait), not the
     /// operator's deadline: a call that can't start by then is told that its deadline is too near.
     pub by_caller: bool,
+    /// The caller asked to wait until `latest`: what bounds the wait of those who ask for nothing
+    /// doesn't bind it, only the longest wait of the connection does.
+    pub asked: bool,
 }
 
 /// The rule that bound a refused call; [`Rule::code`] is the problem's code.

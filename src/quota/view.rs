@@ -73,7 +73,8 @@ impl Quota {
         let room = self.room(connection, app, main, now)?;
         let hint = self.line(connection)?.app(app.0)?.hint;
         let latest = Moment::NEVER;
-        let ticket = Ticket { connection, app, price, bulk: false, latest, by_caller: false };
+        let ticket =
+            Ticket { connection, app, price, bulk: false, latest, by_caller: false, asked: false };
         let start = self.ask(now, &ticket);
         let slots = &self.pools.get(main)?.slots;
         let (calls, window) = (slots.limit(), slots.rest().window);

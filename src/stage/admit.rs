@@ -9,7 +9,7 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 use tower::{Layer, Service};
 
-use crate::admission::{self, Desk, Pass, whole_seconds};
+use crate::admission::{Desk, Pass, whole_seconds};
 use crate::call::{BoxFuture, Call, Reply, Result};
 use crate::clock::{self, Instant};
 use crate::error::{Error, Outcome};
@@ -169,8 +169,9 @@ where
             let pass = match admit(&desk, &call).await {
                 Ok(pass) => pass,
                 Err(refusal) => {
+                    let refused = desk.refused(&call, &refusal);
                     desk.show(&call.caller, &call.operation, &record);
-                    return Err(admission::refused(refusal));
+                    return Err(refused);
                 }
             };
             record.mark(|marks| {

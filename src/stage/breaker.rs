@@ -8,12 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{HeaderValue, RETRY_AFTER};
 use tower::{Layer, Service};
 
 use circuit::{Circuit, Entry, Verdict};
 
-use crate::admission::whole_seconds;
 use crate::call::{BoxFuture, Call, Reply, Result};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome};
@@ -66,12 +64,11 @@ impl Breaker {
 }
 
 fn refused(wait: Duration) -> Error {
-    let seconds = HeaderValue::from(whole_seconds(wait).max(1));
     Error::refused(
         Code::VendorDown,
         "Courier did not answer the last calls; one asks whether it is back",
     )
-    .with_header(RETRY_AFTER, seconds)
+    .with_retry_after(wait.max(Duration::from_secs(1)))
 }
 
 // === impl Visit ===

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 use tower::{Layer, Service};
 
-use crate::admission::{self, Desk};
+use crate::admission::Desk;
 use crate::call::{Body, BoxFuture, Call, Held, Reply, Result, StreamBody, Uploads};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
@@ -97,7 +97,7 @@ impl IntakeLayer {
         let mut wait = Wait::begins(Instant::now(), self.desk.stood(call, refusal.standing));
         wait.refused(&refusal);
         call.record.mark(|marks| marks.timeline.waited(wait));
-        admission::refused(refusal)
+        self.desk.refused(call, &refusal)
     }
 
     fn too_large(&self) -> Error {
@@ -108,8 +108,7 @@ impl IntakeLayer {
 
 fn no_room() -> Error {
     let detail = "the request bodies that are held leave no room for this one; try again";
-    Error::refused(Code::Overloaded, detail)
-        .with_header(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"))
+    Error::refused(Code::Overloaded, detail).with_retry_after(Duration::from_secs(1))
 }
 
 fn late() -> Error {

@@ -60,6 +60,7 @@ fn read(stack: &Stack, setup: &Setup) -> Call {
         headers,
         body: Body::Empty,
         deadline: Instant::now() + std::time::Duration::from_secs(50),
+        own_deadline: false,
         wait_until: None,
         record: Record::open(stack.state.telemetry().clone()),
     }

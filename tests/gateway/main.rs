@@ -20,6 +20,7 @@ mod operations;
 mod outages;
 mod process;
 mod quota;
+mod refusals;
 mod restart;
 mod retries;
 mod rig;

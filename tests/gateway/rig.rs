@@ -152,12 +152,35 @@ impl Client {
         key: &str,
         body: Vec<u8>,
     ) -> Response<Incoming> {
-        let mut request = Request::builder().method(method).header("x-api-key", key);
+        let fields = http::HeaderMap::new();
+        self.ask(Request::builder().method(method), target, key, (fields, body)).await
+    }
+
+    /// A request with further fields and no body.
+    pub(crate) async fn send_with(
+        &mut self,
+        method: &str,
+        target: &str,
+        key: &str,
+        fields: http::HeaderMap,
+    ) -> Response<Incoming> {
+        self.ask(Request::builder().method(method), target, key, (fields, Vec::new())).await
+    }
+
+    async fn ask(
+        &mut self,
+        request: http::request::Builder,
+        target: &str,
+        key: &str,
+        (fields, body): (http::HeaderMap, Vec<u8>),
+    ) -> Response<Incoming> {
+        let mut request = request.header("x-api-key", key);
         request = match self {
             Self::H1(_) => request.uri(target).header("host", "gateway.example"),
             Self::H2(_) => request.uri(format!("http://gateway.example{target}")),
         };
-        let request = request.body(Full::from(body)).unwrap();
+        let mut request = request.body(Full::from(body)).unwrap();
+        request.headers_mut().extend(fields);
         match self {
             Self::H1(sender) => {
                 sender.ready().await.unwrap();

@@ -48,7 +48,15 @@ fn interactive(apps: usize) -> Vec<AppSettings> {
 
 fn ticket(app: u32, price: u16) -> Ticket {
     let (app, price) = (AppNo(app), PriceNo(price));
-    Ticket { connection: ONE, app, price, bulk: false, latest: Moment::NEVER, by_caller: false }
+    Ticket {
+        connection: ONE,
+        app,
+        price,
+        bulk: false,
+        latest: Moment::NEVER,
+        by_caller: false,
+        asked: false,
+    }
 }
 
 /// Calls of `app` that are answered at once.

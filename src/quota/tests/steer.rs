@@ -22,6 +22,7 @@ fn ticket(app: u32) -> Ticket {
         bulk: false,
         latest: Moment::NEVER,
         by_caller: false,
+        asked: false,
     }
 }
 

@@ -195,6 +195,7 @@ impl Run {
                 (self.now + Duration::from_millis(ms)).before(Duration::from_micros(5))
             }),
             by_caller: patience.is_some_and(|ms| ms % 2 == 0),
+            asked: patience.is_some_and(|ms| ms % 3 == 0),
         }
     }
 

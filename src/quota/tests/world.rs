@@ -278,6 +278,7 @@ impl World {
             bulk: false,
             latest,
             by_caller: low.is_finite(),
+            asked: false,
         };
         self.tallies[app].arrived += 1;
         self.tallies[app].came_back += u32::from(back);

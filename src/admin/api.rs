@@ -8,6 +8,7 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::Door;
+use crate::edge::screen;
 use crate::error::{Code, Error};
 use crate::ids::RandomId;
 use crate::server::{Answer, RequestBody};
@@ -150,10 +151,15 @@ impl Answer for Api {
     type Body = Full<Bytes>;
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
-        let mut response = match self.page(&request) {
+        let clear = screen::message(&request);
+        let page = clear.map_err(Error::malformed).and_then(|()| self.page(&request));
+        let mut response = match page {
             Ok(body) => answer(StatusCode::OK, "application/json", body),
             Err(error) => problem(error),
         };
+        if clear.is_err() && request.version() < http::Version::HTTP_2 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         // hyper leaves the body of an answer to HEAD out in HTTP/1.1 only.
         if request.method() == Method::HEAD {
             *response.body_mut() = Full::default();

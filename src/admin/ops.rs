@@ -7,10 +7,11 @@
 
 use bytes::Bytes;
 use http::uri::Authority;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
 
 use super::door::{address, is_localhost};
+use crate::edge::screen;
 use crate::server::{Answer, RequestBody};
 use crate::state::State;
 use crate::telemetry::exposition::Format;
@@ -69,17 +70,23 @@ impl Answer for Ops {
     type Body = Full<Bytes>;
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
+        let request = request.map(|_| ());
+        let unclear = screen::message(&request).err();
         let allowed = [Method::GET, Method::HEAD].contains(request.method());
-        let (status, kind, text) = match allowed {
-            true => self.page(&request.map(|_| ())).await,
-            false => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET or HEAD\n".into()),
+        let (status, kind, text) = match unclear {
+            Some(detail) => (StatusCode::BAD_REQUEST, "text/plain", format!("{detail}\n")),
+            None if allowed => self.page(&request).await,
+            None => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET or HEAD\n".into()),
         };
         let mut response = Response::new(Full::from(text));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
         headers.insert(header::VARY, header::HeaderValue::from_static("accept"));
-        if !allowed {
+        if unclear.is_some() && request.version() < Version::HTTP_2 {
+            headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
         }
         response

@@ -259,6 +259,11 @@ async fn health_is_for_everybody_and_leaves_no_line() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
     }
     assert!(raw(ops, ask("DELETE", "/metrics").as_bytes(), "").await.starts_with("HTTP/1.1 405 "));
+    for fields in ["", "Host: a\r\nHost: b\r\n", "Host: a b\r\n"] {
+        let request = format!("GET /metrics HTTP/1.1\r\n{fields}\r\n");
+        let answer = raw(ops, request.as_bytes(), "").await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{fields}: {answer}");
+    }
 }
 
 #[tokio::test]

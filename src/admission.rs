@@ -1,100 +1,247 @@
 //! The quota on the clock: what makes [`quota`](crate::quota) wait, wake and remember.
 //!
-//! One [`Workspace`] holds the pure quota of the connections that see each other's writes, behind one
-//! mutex; waiters are woken at computed times by one task, not by timers of their own. A [`Desk`]
-//! knows, for one configuration, where each call stands. A [`Pass`] is a call's right to be sent,
-//! which settles itself whatever becomes of the call. The [`Store`] keeps slots over a restart.
+//! One [`Quotas`] holds the pure quota of a tenant, behind one mutex; waiters are woken at computed
+//! times by one task, not by timers of their own. Connections are who their tokens are, whatever names
+//! they go by: a reload changes the quotas in place, with their waiters. A [`Desk`] knows, for one
+//! configuration, where each call stands. A [`Pass`] is a call's right to be sent, which settles itself
+//! whatever becomes of the call. The [`Store`] keeps slots over a restart.
 
 mod desk;
 mod figures;
+mod identity;
+mod journal;
+mod members;
 mod pass;
+mod placing;
 mod plan;
+mod prices;
+mod quotas;
+mod reshape;
 mod store;
 mod view;
-mod workspace;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 pub(crate) use desk::whole_seconds;
 pub use desk::{Desk, Turn};
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use pass::{Pass, Throttled};
-pub use plan::{AppPlan, Plan, WorkspacePlan};
+pub use plan::{AppPlan, ConnectionPlan, Cost, Plan, TenantPlan};
+pub use quotas::{Edition, Quotas};
 pub use store::{Assume, Store};
 pub use view::{AppView, ConnectionView, Outlook, PoolView, Waiting};
-pub use workspace::Workspace;
 
-use crate::ids::{AppId, ConnectionId};
+use crate::clock::Instant;
+use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::quota::PriceNo;
+use crate::secret::VendorToken;
+use identity::{Identity, IdentityKey};
+use placing::Placing;
+use prices::Prices;
+use reshape::{Change, Seated};
 
-/// The workspaces of this gateway. Clones share them.
+/// The quotas of this gateway. Clones share them.
 #[derive(Clone)]
 pub struct Admission(Arc<Inner>);
 
 struct Inner {
     store: Option<Store>,
-    /// std, not tokio: changed by a reload only.
-    workspaces: Mutex<HashMap<String, Arc<Workspace>>>,
+    /// Of this process, where there is no store.
+    key: Option<IdentityKey>,
+    base: Instant,
+    /// std, not tokio: changed by a reload or a new token only.
+    books: Mutex<Books>,
+}
+
+/// What is known of all configurations that are in use.
+#[derive(Default)]
+struct Books {
+    tenants: Vec<(TenantId, Arc<Quotas>)>,
+    prices: Prices,
+    /// What operations cost in the configuration of now.
+    costs: HashMap<Arc<str>, Cost>,
+    /// The number of the configuration of now.
+    edition: u64,
+    /// Those that may be in use, by number.
+    editions: Vec<(u64, Vec<Weak<Edition>>)>,
 }
 
 impl Admission {
-    /// No workspace yet; `store` keeps their slots over a restart.
+    /// No connection yet; `store` keeps their slots over a restart.
     #[must_use]
     pub fn new(store: Option<Store>) -> Self {
-        Self(Arc::new(Inner { store, workspaces: Mutex::default() }))
+        let key = store.is_none().then(IdentityKey::of_process);
+        Self(Arc::new(Inner { store, key, base: Instant::now(), books: Mutex::default() }))
     }
 
-    /// Makes the workspaces what `plan` says, and a desk for it. Those that keep their shape keep
-    /// their slots, queues and calls; one whose shape changes begins with the rests of the old one.
+    /// Makes the quotas what `plan` says, and a desk for it. Slots, queues and calls stay where they
+    /// are; desks from before go on to be good.
     ///
     /// Must be called inside the runtime.
-    #[must_use]
-    pub fn desk(&self, plan: Plan) -> Desk {
-        let mut workspaces = self.workspaces();
-        let mut desk = Desk::new(plan.prices);
-        let mut kept = HashMap::new();
-        for planned in plan.workspaces {
-            let old = workspaces.remove(&planned.name);
-            let workspace = match old {
-                Some(old) if old.has_shape_of(&planned) => old,
-                old => Workspace::start(&planned, old.as_deref(), self.0.store.as_ref()),
-            };
-            desk.seat(&workspace, &planned);
-            kept.insert(planned.name, workspace);
+    ///
+    /// # Errors
+    /// When that can't be done while the gateway runs; then nothing is changed.
+    pub fn desk(&self, plan: Plan) -> Result<Desk, String> {
+        let mut books = self.books();
+        let oldest = books.oldest();
+        for (_, quotas) in &books.tenants {
+            quotas.look(|core, now| core.sweep(oldest, now));
         }
-        *workspaces = kept;
+        let identities: Vec<Identity> =
+            plan.connections().map(|(_, connection)| self.identity(&connection.token)).collect();
+        let places = placing::place(&books.tenants, &plan, &identities)?;
+        let edition = books.edition + 1;
+        let numbers = books.number_prices(&plan, edition, oldest)?;
+        let desk =
+            self.apply(&mut books, &plan, (&identities, &places), (edition, oldest), numbers);
+        (books.costs, books.edition) = (plan.costs, edition);
+        self.write_index(&books);
+        Ok(desk)
+    }
+
+    /// What can't fail: every quota is made what the plan says.
+    fn apply(
+        &self,
+        books: &mut Books,
+        plan: &Plan,
+        (identities, places): (&[Identity], &[Placing]),
+        (edition, oldest): (u64, u64),
+        numbers: HashMap<Arc<str>, PriceNo>,
+    ) -> Desk {
+        let seated: Vec<Seated<'_>> = places
+            .iter()
+            .zip(identities)
+            .zip(plan.connections())
+            .map(|((place, identity), (_, connection))| {
+                place.seated(&books.tenants, connection, *identity)
+            })
+            .collect();
+        for (place, (tenant, _)) in places.iter().zip(plan.connections()) {
+            if place.at == books.tenants.len() {
+                let quotas = Quotas::start(self.0.base, self.0.store.as_ref());
+                books.tenants.push((tenant.id.clone(), quotas));
+            }
+        }
+        let tokens: HashSet<Identity> = identities.iter().copied().collect();
+        let change = Change {
+            edition,
+            plan,
+            prices: books.prices.known(oldest).collect(),
+            plain: books.prices.plain(edition),
+            before: reshape::before(&books.costs, &plan.costs),
+            tokens: &tokens,
+            base: self.0.base,
+        };
+        let apps: Vec<&AppPlan> = plan.tenants.iter().flat_map(|tenant| &tenant.apps).collect();
+        let mut by_quotas: Vec<Vec<Seated<'_>>> =
+            books.tenants.iter().map(|_| Vec::new()).collect();
+        for (place, seat) in places.iter().zip(seated) {
+            by_quotas[place.at].push(seat);
+        }
+        let mut desk = Desk::new(numbers);
+        let mut editions = Vec::new();
+        for ((_, quotas), seated) in books.tenants.iter().zip(&by_quotas) {
+            let known = Edition::of(quotas);
+            quotas.look(|core, now| {
+                let numbers = core.reshape(&change, seated, &apps, now);
+                core.write_files();
+                desk.seat(&known, core, &change, seated, &numbers);
+            });
+            editions.push(Arc::downgrade(&known));
+        }
+        books.editions.push((edition, editions));
+        books.tenants.retain(|(_, quotas)| !quotas.look(|core, _| core.members.is_empty()));
         desk
+    }
+
+    /// The token of a connection is another one from now on, outside of a reload.
+    pub fn token_changed(&self, connection: &ConnectionId, token: &VendorToken) {
+        let identity = self.identity(token);
+        let books = self.books();
+        for (_, quotas) in &books.tenants {
+            quotas.look(|core, now| core.token_changed(connection, identity, now));
+        }
+        self.write_index(&books);
     }
 
     /// Pauses an app on a connection or lets it go on; calls that were sent are not touched. False when
     /// there is no such app.
     pub fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {
-        self.workspaces().values().any(|workspace| workspace.pause(connection, app, paused))
+        self.books().tenants.iter().any(|(_, quotas)| quotas.pause(connection, app, paused))
     }
 
     /// Who waits for what, on every connection, by their names.
     #[must_use]
     pub fn view(&self) -> Vec<ConnectionView> {
-        let workspaces = self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let books = self.books();
         let mut views: Vec<ConnectionView> =
-            workspaces.iter().flat_map(|(name, workspace)| workspace.view(name)).collect();
+            books.tenants.iter().flat_map(|(_, quotas)| quotas.view()).collect();
         views.sort_by(|one, other| one.connection.cmp(&other.connection));
         views
+    }
+
+    /// The figures of every workspace, each as of one moment.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figures> {
+        self.books().tenants.iter().flat_map(|(_, quotas)| quotas.figures()).collect()
     }
 
     /// True unless every connection still rests because nothing is known of its past.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        let workspaces = self.workspaces();
-        workspaces.is_empty() || workspaces.values().any(|workspace| workspace.is_usable())
+        let (mut any, mut usable) = (false, false);
+        for (_, quotas) in &self.books().tenants {
+            quotas.look(|core, now| {
+                let mut current = core.members.current().peekable();
+                any |= current.peek().is_some();
+                usable |= current.any(|member| now >= member.unknown_until);
+            });
+        }
+        usable || !any
     }
 
     /// Marks the state as whole and writes it to the disk: nothing is sent after this.
     pub fn close(&self) {
-        self.workspaces().values().for_each(|workspace| workspace.close());
+        self.books().tenants.iter().for_each(|(_, quotas)| quotas.close());
     }
 
-    fn workspaces(&self) -> MutexGuard<'_, HashMap<String, Arc<Workspace>>> {
-        self.0.workspaces.lock().unwrap_or_else(PoisonError::into_inner)
+    fn identity(&self, token: &VendorToken) -> Identity {
+        let key = self.0.store.as_ref().map(Store::key).or(self.0.key.as_ref());
+        key.expect("there is a store or a key of the process").of(token)
+    }
+
+    fn write_index(&self, books: &Books) {
+        if let Some(store) = &self.0.store {
+            let each = books.tenants.iter();
+            let live = each.flat_map(|(_, quotas)| quotas.look(|core, _| core.members.entries()));
+            store.keep(live.collect(), self.0.base);
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    /// The first configuration that may be in use.
+    fn oldest(&mut self) -> u64 {
+        let lives = |editions: &Vec<Weak<Edition>>| editions.iter().any(|e| e.strong_count() > 0);
+        self.editions.retain(|(_, editions)| lives(editions));
+        self.editions.first().map_or(self.edition, |(edition, _)| *edition)
+    }
+
+    /// The price of each operation by its id.
+    fn number_prices(
+        &mut self,
+        plan: &Plan,
+        edition: u64,
+        oldest: u64,
+    ) -> Result<HashMap<Arc<str>, PriceNo>, String> {
+        let number = |(operation, cost): (&Arc<str>, &Cost)| {
+            Ok((operation.clone(), self.prices.number(cost, edition, oldest)?))
+        };
+        plan.costs.iter().map(number).collect()
     }
 }

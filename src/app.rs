@@ -1,6 +1,7 @@
 //! From a configuration to a running gateway and back: state, pipeline, listeners, reload, drain.
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,7 +157,8 @@ impl Gateway {
     /// Swaps in a new configuration. Requests under way keep the one they began with.
     ///
     /// # Errors
-    /// When it changes what can't change in a running gateway; then nothing is changed.
+    /// When it changes what can't change in a running gateway, or when the program has a fault; then the
+    /// old one stays.
     pub fn reload(&mut self, config: &Config) -> Result<(), String> {
         if Fixed::of(config) != self.fixed {
             return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen and admin.listen can't change in a running gateway: restart it".into());
@@ -166,8 +168,11 @@ impl Gateway {
                 "the admin port isn't served yet: restart the gateway for its first key".into()
             );
         }
-        self.state.reconfigure(config);
-        self.pipeline.store(Arc::new(Pipeline::build(config, &self.state)));
+        let pipeline = unharmed(|| {
+            self.state.reconfigure(config)?;
+            Ok(Pipeline::build(config, &self.state))
+        })?;
+        self.pipeline.store(Arc::new(pipeline));
         self.terms.store(Arc::new(terms(config)));
         self.operators.store(config.admin.clone());
         self.grace = config.settings.server.grace.get();
@@ -214,6 +219,13 @@ impl Gateway {
 
 /// Idle strangers must not keep probes, scrapers and operators out.
 const OPERATORS: Bound = Bound::MakesRoom { sockets: descriptors::OPERATORS };
+
+/// A panic in `build` is a refused reload, not the end of every call under way.
+fn unharmed<T>(build: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| {
+        Err("Tollgate has a fault that this file brings out: the log has its place under 'panic'".into())
+    })
+}
 
 /// Connections that wait in the kernel for a place: the most that Linux allows by default. The
 /// standard library asks for 128, and a client beyond it tries again only after a second.

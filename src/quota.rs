@@ -11,9 +11,9 @@
 //! traffic of the connection passes here, no call is counted after its hard limit, and the clocks
 //! drift apart less than the guard allows.
 //!
-//! **Composition.** One [`Quota`] holds the connections of one workspace, since the named pools
-//! ("lists.put") belong to the workspace and a call pays all its [`pools`] or none. Per connection
-//! there is a queue ([`queue`]), weighted shares ([`shares`]) and paces ([`pace`], on governor).
+//! **Composition.** One [`Quota`] holds the connections that may share named pools ("lists.put"): those
+//! of a workspace share them, and a call pays all its [`pools`] or none. Which connections, pools and
+//! prices there are can change while calls run and wait. Per connection there is a queue ([`queue`]), weighted shares ([`shares`]) and paces ([`pace`], on governor).
 //!
 //! **How to drive it.** All of it is plain data: time is an argument, nothing sleeps, locks or
 //! spawns. Its owner keeps it in a mutex and
@@ -40,6 +40,7 @@ pub mod pools;
 pub mod queue;
 mod rest;
 pub mod settings;
+mod shape;
 pub mod shares;
 pub mod slots;
 mod standing;

@@ -64,6 +64,15 @@ impl VendorToken {
         (1..=longest).rev().find(begins).unwrap_or(0)
     }
 
+    /// A hash by which the token can be recognised with the same `key` (SHA-256, nested so that no
+    /// other can be made of it).
+    #[must_use]
+    pub fn keyed_hash(&self, key: &[u8; 32]) -> [u8; 32] {
+        use sha2::{Digest, Sha256};
+        let inner = Sha256::new().chain_update(key).chain_update(self.0.expose_secret());
+        Sha256::new().chain_update(key).chain_update(inner.finalize()).finalize().into()
+    }
+
     /// True when both are the same token; the time taken does not depend on where they differ.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {

@@ -128,7 +128,7 @@ impl State {
             telemetry,
             ready: AtomicBool::new(true),
             uploads: Uploads::new(room(config)),
-            desk: ArcSwap::from_pointee(admission.desk(plan::plan(config))),
+            desk: ArcSwap::from_pointee(admission.desk(plan::plan(config))?),
             admission,
             retries: Arc::default(),
             keys: Arc::default(),
@@ -146,8 +146,11 @@ impl State {
     }
 
     /// Takes over what a reload may change. Call it before the new pipeline is built.
-    pub fn reconfigure(&self, config: &Config) {
-        self.0.desk.store(Arc::new(self.0.admission.desk(plan::plan(config))));
+    ///
+    /// # Errors
+    /// When the quotas can't become what `config` says while they are in use; then nothing is changed.
+    pub fn reconfigure(&self, config: &Config) -> Result<(), String> {
+        self.0.desk.store(Arc::new(self.0.admission.desk(plan::plan(config))?));
         self.0.calls.resize(config.settings.admin.calls);
         self.0.owners.store(Arc::new(gauges::take_over(config, self.metrics())));
         self.traces()
@@ -163,6 +166,7 @@ impl State {
             vendor.limits = host_limits(config);
             vendor.hosts.clear();
         }
+        Ok(())
     }
 
     /// The host behind `url`, with its sockets.

@@ -1,6 +1,6 @@
-//! Where a call stands: its workspace, connection, app and price, for one configuration.
+//! Where a call stands: its quotas, connection, app and price, for one configuration.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
 use super::pass::Pass;
-use super::plan::WorkspacePlan;
+use super::plan::Cost;
+use super::quotas::{Core, Edition, Entry};
+use super::reshape::{Change, Seated};
 use super::view::Outlook;
-use super::workspace::{Entry, Workspace};
 use crate::call::{Call, Caller};
 use crate::catalog::{CONNECTION_POOL, Lane, Operation};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
-    AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, PriceSettings, Refusal, Rule, Standing,
-    Ticket, Usage,
+    AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, Refusal, Rule, Standing, Ticket, Usage,
 };
 use crate::record::{Record, Stood};
 
@@ -45,9 +45,9 @@ struct Shown {
     fields: (HeaderValue, HeaderValue),
 }
 
-/// A connection in its workspace.
+/// A connection in its quotas.
 struct Seat {
-    workspace: Arc<Workspace>,
+    quotas: Arc<Edition>,
     number: ConnectionNo,
     /// By price: the pools that are paid, with the names that callers know.
     policies: Vec<Policy>,
@@ -90,23 +90,32 @@ impl Desk {
         Self { prices, connections: HashMap::new(), apps: HashMap::new() }
     }
 
-    /// Gives the connections and apps of `plan` their places.
-    pub(super) fn seat(&mut self, workspace: &Arc<Workspace>, plan: &WorkspacePlan) {
-        self.apps.extend(workspace.configure(plan).into_iter().map(|(app, number)| {
-            let shown = plan.prices.iter().map(|_| ArcSwapOption::empty()).collect();
-            (app, AppSeat { number, shown })
-        }));
-        let pools: HashMap<String, PoolId> = workspace.pools().into_iter().collect();
-        for (number, (id, settings)) in (0..).zip(&plan.connections) {
-            let policies = plan
-                .prices
-                .iter()
-                .map(|price| Policy::of(price, &settings.pool, &plan.named, &pools));
-            let seat = Seat {
-                workspace: workspace.clone(),
-                number: ConnectionNo(number),
-                policies: policies.collect(),
-            };
+    /// Gives the connections `seated` and their apps the places that they have in `core`.
+    pub(super) fn seat(
+        &mut self,
+        quotas: &Arc<Edition>,
+        core: &Core,
+        change: &Change<'_>,
+        seated: &[Seated<'_>],
+        numbers: &[ConnectionNo],
+    ) {
+        let most = change.prices.iter().map(|(number, _)| usize::from(number.0) + 1).max();
+        let mut costs = vec![Cost::default(); most.unwrap_or(0)];
+        for (number, cost) in &change.prices {
+            costs[usize::from(number.0)] = (*cost).clone();
+        }
+        let named = &change.plan.named;
+        for (seat, number) in seated.iter().zip(numbers) {
+            let Some(member) = core.members.by_number(*number) else { continue };
+            let own = (member.own, &seat.plan.settings.pool);
+            let of = |cost| Policy::of(cost, own, named, &member.pools);
+            let policies = costs.iter().map(of).collect();
+            let id = &seat.plan.id;
+            for (app, number) in core.members.apps_of(*number) {
+                let shown = costs.iter().map(|_| ArcSwapOption::empty()).collect();
+                self.apps.insert((id.clone(), app.clone()), AppSeat { number, shown });
+            }
+            let seat = Seat { quotas: quotas.clone(), number: *number, policies };
             self.connections.insert(id.clone(), seat);
         }
     }
@@ -117,7 +126,7 @@ impl Desk {
     /// The refusal, if it would be.
     pub fn ask(&self, call: &Call) -> std::result::Result<(), Refusal> {
         let (seat, ticket) = self.ticket(call);
-        seat.workspace.ask(&ticket).map(drop)
+        seat.quotas.ask(&ticket).map(drop)
     }
 
     /// Lets `call` in, now or when its turn comes.
@@ -126,7 +135,7 @@ impl Desk {
     /// The refusal, if it can't start in time.
     pub fn enter(&self, call: &Call) -> std::result::Result<Turn, Refusal> {
         let (seat, ticket) = self.ticket(call);
-        seat.workspace.enter(&ticket).map(Turn)
+        seat.quotas.enter(&ticket).map(Turn)
     }
 
     /// Where a call that can't start at once stands, with the name of the pool that it waits for.
@@ -147,7 +156,7 @@ impl Desk {
     pub fn outlook(&self, connection: &ConnectionId, app: &AppId) -> Option<Outlook> {
         let seat = self.connections.get(connection)?;
         let known = self.apps.get(&(connection.clone(), app.clone()))?;
-        let prospect = seat.workspace.prospect(seat.number, known.number)?;
+        let prospect = seat.quotas.prospect(seat.number, known.number)?;
         Some(Outlook::of(connection, app, &prospect))
     }
 
@@ -215,11 +224,11 @@ impl Desk {
     fn ticket(&self, call: &Call) -> (&Seat, Ticket) {
         let (seat, app, price) = self.find(&call.caller, &call.operation);
         let app = app.number;
-        let usual = seat.workspace.usual_answer(seat.number);
+        let usual = seat.quotas.usual_answer(seat.number);
         let useful = call.deadline.checked_sub(usual).unwrap_or(call.deadline);
         let preferred = call.wait_until.filter(|wait| *wait <= useful);
         let bulk = call.operation.lane == Some(Lane::Bulk);
-        let latest = seat.workspace.moment_of(preferred.unwrap_or(useful));
+        let latest = seat.quotas.moment_of(preferred.unwrap_or(useful));
         let by_caller = preferred.is_some() || call.own_deadline;
         let asked = call.wait_until.is_some();
         (seat, Ticket { connection: seat.number, app, price, bulk, latest, by_caller, asked })
@@ -249,7 +258,7 @@ impl Seat {
     fn rate_limit(&self, app: AppNo, price: PriceNo) -> Option<(HeaderValue, HeaderValue)> {
         let policy = self.policies.get(usize::from(price.0))?;
         let ids: Vec<PoolId> = policy.pools.iter().map(|(id, _)| *id).collect();
-        let rooms = self.workspace.room(self.number, app, &ids);
+        let rooms = self.quotas.room(self.number, app, &ids);
         let known =
             policy.pools.iter().zip(rooms).filter_map(|((_, name), room)| Some((name, room?)));
         let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
@@ -260,22 +269,23 @@ impl Seat {
 }
 
 impl Policy {
-    /// What an operation pays: `own` is the connection's pool, `named` are the workspace's.
+    /// What an operation pays: `own` is the connection's pool, `named` are the workspace's, whose
+    /// numbers are `ids`.
     fn of(
-        price: &PriceSettings,
-        own: &PoolSettings,
+        cost: &Cost,
+        own: (PoolId, &PoolSettings),
         named: &[PoolSettings],
-        ids: &HashMap<String, PoolId>,
+        ids: &BTreeMap<String, PoolId>,
     ) -> Self {
-        let others = price.named.iter().filter_map(|(at, cost)| Some((named.get(*at)?, *cost)));
-        let paid =
-            std::iter::once((own, price.connection)).chain(others).filter(|(_, cost)| *cost > 0);
+        let own = (cost.own > 0).then_some((own.0, CONNECTION_POOL, own.1));
+        let others = named.iter().filter(|pool| cost.named.contains_key(&pool.name));
+        let others =
+            others.filter_map(|pool| Some((*ids.get(&pool.name)?, pool.name.as_str(), pool)));
         let mut pools = Vec::new();
         let mut items = Vec::new();
-        for (pool, _) in paid {
-            let name = if pool.name == own.name { CONNECTION_POOL } else { &pool.name };
+        for (id, name, pool) in own.into_iter().chain(others) {
             items.push(format!("\"{name}\";q={};w={}", pool.calls, pool.window.as_secs().max(1)));
-            pools.extend(ids.get(&pool.name).map(|id| (*id, name.into())));
+            pools.push((id, name.into()));
         }
         let text = HeaderValue::from_str(&items.join(", "));
         Self { pools, text: text.expect("names of pools are visible ASCII") }

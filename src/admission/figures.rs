@@ -1,11 +1,12 @@
 //! The figures of a workspace, for whoever shows them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Admission;
-use super::workspace::Workspace;
+use super::members::Member;
+use super::quotas::{Core, Quotas};
 use crate::ids::{AppId, ConnectionId};
-use crate::quota::{AppGauge, ConnectionNo, Gauge, Lane};
+use crate::quota::{AppGauge, Gauge, Lane, Moment, PoolId};
 
 /// The figures of one workspace at one moment.
 pub struct Figures {
@@ -57,56 +58,64 @@ pub struct AppFigures {
     pub calls: AppGauge,
 }
 
-impl Admission {
-    /// The figures of every workspace, each as of one moment.
-    #[must_use]
-    pub fn figures(&self) -> Vec<Figures> {
-        let named = |(name, workspace): (&String, &std::sync::Arc<Workspace>)| {
-            workspace.figures(name.clone())
-        };
-        self.workspaces().iter().map(named).collect()
+impl Quotas {
+    /// The figures of each of its workspaces.
+    pub(super) fn figures(&self) -> Vec<Figures> {
+        self.look(|core, now| {
+            let mut workspaces: BTreeMap<&str, Vec<&Member>> = BTreeMap::new();
+            for member in core.members.current() {
+                workspaces.entry(&member.workspace).or_default().push(member);
+            }
+            let each = workspaces.into_iter();
+            each.map(|(workspace, members)| core.figures(workspace, &members, now)).collect()
+        })
     }
 }
 
-impl Workspace {
-    fn figures(&self, workspace: String) -> Figures {
-        self.look(|core, connections, now| {
-            let quota = &core.quota;
-            let numbered = || (0..).map(ConnectionNo).zip(connections);
-            let owner = |pool| numbered().find(|(no, _)| quota.own_pool(*no) == Some(pool));
-            let pools = quota.pools().iter().filter_map(|(id, pool)| {
-                let slots = quota.gauge(id)?;
-                Some(PoolFigures {
-                    owner: owner(id).map(|(_, connection)| connection.clone()),
-                    name: pool.name.to_string(),
-                    slots,
-                    window: pool.slots.rest().window,
-                    closed: slots.closed_until.since(now),
-                })
-            });
-            let lanes = numbered().flat_map(|(no, connection)| {
-                Lane::ALL.map(|lane| LaneFigures {
-                    connection: connection.clone(),
-                    lane,
-                    waiting: quota.waiting(no, lane),
-                    pace: quota.pace(no, lane),
-                })
-            });
-            let apps = core.apps.iter().filter_map(|((connection, app), number)| {
-                let (no, _) = numbered().find(|(_, known)| *known == connection)?;
-                Some(Lane::ALL.map(|lane| AppFigures {
-                    connection: connection.clone(),
+impl Core {
+    fn figures(&self, workspace: &str, members: &[&Member], now: Moment) -> Figures {
+        let quota = &self.quota;
+        let own = members.iter().filter_map(|member| {
+            let name = quota.pools().get(member.own)?.name.to_string();
+            self.pool_figures(member.own, name, Some(member.id.clone()), now)
+        });
+        let named = self.members.named_of(workspace);
+        let named = named.filter_map(|n| self.pool_figures(n.pool, n.name.clone(), None, now));
+        let lanes = members.iter().flat_map(|member| {
+            Lane::ALL.map(|lane| LaneFigures {
+                connection: member.id.clone(),
+                lane,
+                waiting: quota.waiting(member.number, lane),
+                pace: quota.pace(member.number, lane),
+            })
+        });
+        let apps = members.iter().flat_map(|member| {
+            self.members.apps_of(member.number).flat_map(|(app, number)| {
+                Lane::ALL.map(|lane| AppFigures {
+                    connection: member.id.clone(),
                     app: app.clone(),
                     lane,
-                    calls: quota.app_gauge(no, *number, lane),
-                }))
-            });
-            Figures {
-                workspace,
-                pools: pools.collect(),
-                lanes: lanes.collect(),
-                apps: apps.flatten().collect(),
-            }
-        })
+                    calls: quota.app_gauge(member.number, number, lane),
+                })
+            })
+        });
+        Figures {
+            workspace: workspace.to_owned(),
+            pools: named.chain(own).collect(),
+            lanes: lanes.collect(),
+            apps: apps.collect(),
+        }
+    }
+
+    fn pool_figures(
+        &self,
+        pool: PoolId,
+        name: String,
+        owner: Option<ConnectionId>,
+        now: Moment,
+    ) -> Option<PoolFigures> {
+        let slots = self.quota.gauge(pool)?;
+        let window = self.quota.pools().get(pool)?.slots.rest().window;
+        Some(PoolFigures { owner, name, slots, window, closed: slots.closed_until.since(now) })
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::workspace::Workspace;
+use super::quotas::Edition;
 use crate::quota::{Grant, Lane, Settlement, Would};
 
 /// A grant that settles itself: whatever becomes of the call, its slots are accounted for.
 pub struct Pass {
-    workspace: Arc<Workspace>,
+    edition: Arc<Edition>,
     grant: Option<Grant>,
 }
 
@@ -22,8 +22,8 @@ pub struct Throttled {
 }
 
 impl Pass {
-    pub(super) fn new(workspace: Arc<Workspace>, grant: Grant) -> Self {
-        Self { workspace, grant: Some(grant) }
+    pub(super) fn new(edition: Arc<Edition>, grant: Grant) -> Self {
+        Self { edition, grant: Some(grant) }
     }
 
     /// The lane that the call went through.
@@ -51,7 +51,7 @@ impl Pass {
     /// The vendor refused the call for its own quota: the narrowest pool that it paid is closed.
     #[must_use]
     pub fn vendor_refused(&self, asked: Option<Duration>) -> Option<Throttled> {
-        let (pool, pause) = self.workspace.vendor_refused(self.grant(), asked)?;
+        let (pool, pause) = self.edition.vendor_refused(self.grant(), asked)?;
         Some(Throttled { pool, pause })
     }
 
@@ -61,7 +61,7 @@ impl Pass {
 
     fn settle(&mut self, how: Option<Settlement>) {
         if let Some(grant) = self.grant.take() {
-            self.workspace.settle(grant, how);
+            self.edition.settle(grant, how);
         }
     }
 }

@@ -1,31 +1,51 @@
 //! What the configuration asks for, as plain data.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::ids::{AppId, ConnectionId};
-use crate::quota::{AppSettings, ConnectionSettings, PoolSettings, PriceNo, PriceSettings};
+use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::quota::{AppSettings, ConnectionSettings, PoolSettings};
+use crate::secret::VendorToken;
 
-/// Every workspace of a configuration.
+/// The quotas of a configuration.
 pub struct Plan {
-    /// The price of each operation, by its id.
-    pub prices: HashMap<Arc<str>, PriceNo>,
-    /// The workspaces.
-    pub workspaces: Vec<WorkspacePlan>,
+    /// What each operation costs, by its id.
+    pub costs: HashMap<Arc<str>, Cost>,
+    /// The named pools, which every workspace has for itself.
+    pub named: Vec<PoolSettings>,
+    /// Its tenants.
+    pub tenants: Vec<TenantPlan>,
 }
 
-/// The quota of one workspace.
-pub struct WorkspacePlan {
-    /// Unique; part of the names of its state files.
-    pub name: String,
-    /// Its named pools.
-    pub named: Vec<PoolSettings>,
-    /// What operations cost, by the numbers of [`Plan::prices`].
-    pub prices: Vec<PriceSettings>,
+/// Slots that a call takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Cost {
+    /// Of the connection's own pool.
+    pub own: u32,
+    /// Of the workspace's pools, by their names; none is 0.
+    pub named: BTreeMap<String, u32>,
+}
+
+/// The connections and apps of one tenant.
+pub struct TenantPlan {
+    /// Its name.
+    pub id: TenantId,
     /// Its connections.
-    pub connections: Vec<(ConnectionId, ConnectionSettings)>,
+    pub connections: Vec<ConnectionPlan>,
     /// The apps that may use them, once for each connection.
     pub apps: Vec<AppPlan>,
+}
+
+/// One connection.
+pub struct ConnectionPlan {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Whose named pools it pays.
+    pub workspace: String,
+    /// What its slots follow, whatever the names are.
+    pub token: VendorToken,
+    /// Its quota.
+    pub settings: ConnectionSettings,
 }
 
 /// One app on one connection.
@@ -37,4 +57,11 @@ pub struct AppPlan {
     pub app: AppId,
     /// Lane, weight and limit.
     pub settings: AppSettings,
+}
+
+impl Plan {
+    /// All connections, tenant by tenant.
+    pub(super) fn connections(&self) -> impl Iterator<Item = (&TenantPlan, &ConnectionPlan)> {
+        self.tenants.iter().flat_map(|tenant| tenant.connections.iter().map(move |c| (tenant, c)))
+    }
 }

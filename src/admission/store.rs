@@ -1,21 +1,27 @@
 //! The state folder: what slots did before this process.
 //!
 //! One file a pool, written in place at each take and settle; the page cache outlives a killed
-//! process. An index names the pools that were ever used, so that a file which is missing is told
-//! from a pool that is new. A lock keeps a second process out.
+//! process. Files have random names; the index says which connection, by a keyed hash of its token,
+//! pays which pool and where its file is. So slots are found again whatever connections, workspaces
+//! and pools are called by then, and a file that is missing is told from a pool that is new. A lock
+//! keeps a second process out.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::workspace::moment;
+use super::identity::{Identity, IdentityKey};
+use super::quotas::moment;
+use crate::catalog::CONNECTION_POOL;
 use crate::clock::{self, Instant};
+use crate::ids::RandomId;
 use crate::quota::slots::Rest;
-use crate::quota::state_file::{self, Clocks, Header};
-use crate::quota::{Moment, Past, PoolId, PoolSettings, Quota};
+use crate::quota::state_file::{self, Clocks};
+use crate::quota::{Moment, Past, PoolSettings};
 
 /// What to take a pool's past for, whatever the folder says.
 #[derive(
@@ -37,20 +43,40 @@ struct Folder {
     path: PathBuf,
     boot: [u8; 16],
     assume: Option<Assume>,
+    key: IdentityKey,
+    opened: Instant,
+    /// There are slots in the folder of which nobody knows whose they are.
+    strange: bool,
+    /// std, not tokio: changed by a start, a reload or a new token only.
+    index: Mutex<Index>,
     _lock: File,
 }
 
-/// The files of one workspace.
-pub(super) struct Journal {
-    store: Store,
-    base: Instant,
-    files: Vec<PoolFile>,
+struct Index {
+    /// What an earlier process left, as far as nobody has claimed it.
+    left: Vec<Entry>,
 }
 
-struct PoolFile {
-    pool: PoolId,
-    file: File,
-    header: Header,
+/// One line of the index: where the slots of a pool are that a connection pays.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    /// The name of the file.
+    pub(super) file: String,
+    /// The connection's token.
+    pub(super) identity: Identity,
+    /// The connection's name.
+    pub(super) connection: String,
+    /// The pool's name; [`CONNECTION_POOL`] for its own.
+    pub(super) pool: String,
+}
+
+/// A connection that looks for what an earlier process left of it.
+pub(super) struct Seeker<'a> {
+    pub(super) identity: Identity,
+    pub(super) connection: &'a str,
+    pub(super) workspace: &'a str,
+    /// Every token of the configuration: what they left is theirs.
+    pub(super) others: &'a HashSet<Identity>,
 }
 
 impl Store {
@@ -71,11 +97,34 @@ impl Store {
             }
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         }
-        let folder = Folder { path: path.to_owned(), boot: boot_id(), assume, _lock: lock };
+        let (key, made) = IdentityKey::of_file(&path.join("key")).map_err(wrong)?;
+        let files = slot_files(path).map_err(wrong)?;
+        let (left, whole) = match fs::read_to_string(path.join(INDEX)) {
+            Ok(text) => read_index(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), true),
+            Err(error) => return Err(wrong(error)),
+        };
+        let named = |file: &String| left.iter().any(|entry| entry.file == *file);
+        let strange = !whole || !files.iter().all(named) || (made && !left.is_empty());
+        let folder = Folder {
+            path: path.to_owned(),
+            boot: boot_id(),
+            assume,
+            key,
+            opened: Instant::now(),
+            strange: strange || path.join(OLD_INDEX).exists(),
+            index: Mutex::new(Index { left }),
+            _lock: lock,
+        };
         Ok(Self(Arc::new(folder)))
     }
 
-    fn clocks(&self, base: Instant) -> Clocks {
+    /// The key of the identities in this folder.
+    pub(super) fn key(&self) -> &IdentityKey {
+        &self.0.key
+    }
+
+    pub(super) fn clocks(&self, base: Instant) -> Clocks {
         Clocks {
             boot: self.0.boot,
             now: moment(base, Instant::now()),
@@ -84,156 +133,227 @@ impl Store {
         }
     }
 
-    /// A path that no name of a pool can lead out of the folder.
-    fn file(&self, name: &str) -> PathBuf {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '+' };
-        self.0.path.join(format!("{}.slots", name.chars().map(plain).collect::<String>()))
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.0.path.join(format!("{name}{SLOTS}"))
     }
 
-    fn index(&self) -> PathBuf {
-        self.0.path.join("index")
+    /// The tokens by which earlier connections of this name went that are nobody's now.
+    pub(super) fn former(&self, seeker: &Seeker<'_>) -> Vec<Identity> {
+        let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut former: Vec<Identity> = claimed(&index.left, seeker).map(|e| e.identity).collect();
+        former.sort_unstable();
+        former.dedup();
+        former.retain(|identity| *identity != seeker.identity);
+        former
     }
 
-    /// True when the pool was used before, as far as the index knows.
-    fn knows(&self, name: &str) -> bool {
-        fs::read_to_string(self.index()).is_ok_and(|text| text.lines().any(|line| line == name))
-    }
-
-    fn remember(&self, name: &str) -> std::io::Result<()> {
-        if self.knows(name) {
-            return Ok(());
-        }
-        let mut index = OpenOptions::new().create(true).append(true).open(self.index())?;
-        writeln!(index, "{name}")?;
-        index.sync_all()
-    }
-}
-
-impl Journal {
-    pub(super) fn new(store: Store, base: Instant) -> Self {
-        Self { store, base, files: Vec::new() }
-    }
-
-    /// What is known of a pool's past.
-    pub(super) fn past(&self, workspace: &str, pool: &PoolSettings, now: Moment) -> Past {
+    /// What is known of the past of a pool, as all of `seekers` left it that pay it.
+    pub(super) fn past(
+        &self,
+        seekers: &[Seeker<'_>],
+        pool: &PoolSettings,
+        own: bool,
+        base: Instant,
+    ) -> Past {
         let rest = Rest::of(pool.window, pool.hard_limit);
-        match self.store.0.assume {
+        match self.0.assume {
             Some(Assume::Fresh) => return Past::Fresh,
             Some(Assume::Used) => {
-                return Past::Resting(vec![rest.after_answer(now); pool.calls as usize]);
+                let until = rest.after_answer(moment(base, self.0.opened));
+                return Past::Resting(vec![until; pool.calls as usize]);
             }
             None => {}
         }
-        let name = name_of(workspace, &pool.name);
-        let unknown = |reason: String| {
-            let seconds = rest.after_silence(now).since(now).as_secs();
-            tracing::error!(pool = name, reason, seconds, "slot state unknown: the pool rests");
-            Past::Unknown
+        let name = if own { CONNECTION_POOL } else { &pool.name };
+        let mut sources = BTreeMap::new();
+        for seeker in seekers {
+            match self.sources(seeker, name, &pool.name) {
+                Some(found) => sources.extend(found),
+                None => {
+                    return self.unknown(
+                        seeker,
+                        name,
+                        "nobody knows whose the slots in the folder are",
+                    );
+                }
+            }
+        }
+        let clocks = self.clocks(base);
+        let mut until = Vec::new();
+        for (file, title) in &sources {
+            let bytes = fs::read(self.file(file)).map_err(|error| error.to_string());
+            let rests = bytes.and_then(|bytes| {
+                state_file::decode(&bytes, title, &rest, &clocks).map_err(|error| error.to_string())
+            });
+            match rests {
+                Ok(rests) => until.extend(rests),
+                Err(reason) => return self.unknown(&seekers[0], name, &reason),
+            }
+        }
+        if sources.is_empty() { Past::Fresh } else { Past::Resting(until) }
+    }
+
+    fn unknown(&self, seeker: &Seeker<'_>, pool: &str, reason: &str) -> Past {
+        tracing::error!(
+            connection = seeker.connection,
+            pool,
+            reason,
+            "slot state unknown: the pool rests"
+        );
+        Past::Unknown
+    }
+
+    /// The moment from which on an unknown past counts.
+    pub(super) fn opened(&self, base: Instant) -> Moment {
+        moment(base, self.0.opened)
+    }
+
+    /// The files that tell a pool's past, each with the name in its header; none when the connection is
+    /// new, `None` when that can't be known.
+    fn sources(
+        &self,
+        seeker: &Seeker<'_>,
+        name: &str,
+        full_name: &str,
+    ) -> Option<Vec<(String, String)>> {
+        let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine: Vec<&Entry> = claimed(&index.left, seeker).collect();
+        if mine.is_empty() {
+            let title = format!("{} {full_name}", seeker.workspace);
+            let old = old_file(&title);
+            if self.file(&old).exists() {
+                return Some(vec![(old, title)]);
+            }
+            return if self.0.strange { None } else { Some(Vec::new()) };
+        }
+        // A pool that it did not pay before: the vendor may have counted there whatever it paid.
+        let exact = mine.iter().any(|entry| entry.pool == name);
+        let told = mine.into_iter().filter(|entry| !exact || entry.pool == name);
+        Some(told.map(|entry| (entry.file.clone(), entry.file.clone())).collect())
+    }
+
+    /// Writes the index: `live` is what this process keeps. What earlier ones left stays until it is
+    /// claimed or its rests are over; then its files go, and all others that nobody knows.
+    pub(super) fn keep(&self, mut live: Vec<Entry>, base: Instant) {
+        live.sort_unstable();
+        let mut index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let known: HashSet<Identity> = live.iter().map(|entry| entry.identity).collect();
+        let clocks = self.clocks(base);
+        let names: HashSet<String> = live.iter().map(|entry| entry.file.clone()).collect();
+        index.left.retain(|entry| !known.contains(&entry.identity));
+        index.left.retain(|entry| names.contains(&entry.file) || self.rests(&entry.file, &clocks));
+        let entries = live.iter().chain(&index.left);
+        let names: HashSet<&str> = entries.clone().map(|entry| entry.file.as_str()).collect();
+        let text: String = std::iter::once(format!("{HEAD}\n"))
+            .chain(entries.clone().map(|entry| format!("{entry}\n")))
+            .collect();
+        if let Err(error) = self.write_index(&text) {
+            tracing::error!(cause = %error, "the index of the state folder can't be written");
+        }
+        let remove = |path: PathBuf| {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::error!(file = %path.display(), cause = %error, "an old state file can't be removed");
+            }
         };
-        match fs::read(self.store.file(&name)) {
-            Ok(bytes) => {
-                match state_file::decode(&bytes, &name, &rest, &self.store.clocks(self.base)) {
-                    Ok(resting) => Past::Resting(resting),
-                    Err(reason) => unknown(reason.to_string()),
-                }
+        for file in slot_files(&self.0.path).unwrap_or_default() {
+            if !names.contains(file.as_str()) {
+                remove(self.file(&file));
             }
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.store.knows(&name) => {
-                Past::Fresh
-            }
-            Err(error) => unknown(error.to_string()),
+        }
+        let old = self.0.path.join(OLD_INDEX);
+        if old.exists() {
+            remove(old);
         }
     }
 
-    /// Begins the files of a workspace, in place of those that it has. A file that can't be written is said so, and its pool is not
-    /// remembered: the gateway goes on.
-    pub(super) fn open(&mut self, workspace: &str, quota: &Quota) {
-        self.files.clear();
-        for (pool, known) in quota.pools().iter() {
-            let name = name_of(workspace, &known.name);
-            let header =
-                Header { name: name.clone(), rest: *known.slots.rest(), slots: 0, closed: false };
-            match self.create(pool, header, quota) {
-                Ok(file) => self.files.push(file),
-                Err(error) => {
-                    tracing::error!(pool = name, cause = %error, "slot state can't be written");
-                }
-            }
+    /// Whether a call that a file tells of may still count; unknown counts as yes.
+    fn rests(&self, file: &str, clocks: &Clocks) -> bool {
+        let none = Rest {
+            window: std::time::Duration::ZERO,
+            guard: std::time::Duration::ZERO,
+            hard_limit: std::time::Duration::ZERO,
+        };
+        let Ok(bytes) = fs::read(self.file(file)) else { return true };
+        match state_file::decode(&bytes, file, &none, clocks) {
+            Ok(until) => until.into_iter().any(|until| until > clocks.now),
+            Err(_) => true,
         }
     }
 
-    fn create(&self, pool: PoolId, mut header: Header, quota: &Quota) -> std::io::Result<PoolFile> {
-        let clocks = self.store.clocks(self.base);
-        let states: Vec<_> =
-            quota.pools().get(pool).into_iter().flat_map(|pool| pool.slots.states()).collect();
-        header.slots = u32::try_from(states.len()).unwrap_or(u32::MAX);
-        let mut bytes = encode(&header, &clocks)?;
-        for (slot, state) in (0..).zip(states) {
-            bytes.extend_from_slice(&state_file::record(slot, state, &clocks));
+    fn write_index(&self, text: &str) -> std::io::Result<()> {
+        let path = self.0.path.join(INDEX);
+        if fs::read_to_string(&path).is_ok_and(|written| written == text) {
+            return Ok(());
         }
-        // In place and in one write: a process that is killed has done it or not. Not synced: after a
-        // power loss only a file that was closed counts.
-        let path = self.store.file(&header.name);
-        let file =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
-        file.write_all_at(&bytes, 0)?;
-        file.set_len(bytes.len() as u64)?;
-        self.store.remember(&header.name)?;
-        Ok(PoolFile { pool, file, header })
-    }
-
-    /// Writes what `slots` do now. Errors are said and change nothing: the next write may go through.
-    pub(super) fn write(&mut self, quota: &Quota, slots: Vec<(PoolId, u32)>) {
-        let clocks = self.store.clocks(self.base);
-        for (pool, slot) in slots {
-            let Some(file) = self.files.iter_mut().find(|file| file.pool == pool) else { continue };
-            if let Err(error) = file.write(quota, slot, &clocks) {
-                tracing::error!(pool = file.header.name, cause = %error, "slot state can't be written");
-            }
-        }
-    }
-
-    /// The process ends in order.
-    pub(super) fn close(&mut self) {
-        let clocks = self.store.clocks(self.base);
-        for file in &mut self.files {
-            file.header.closed = true;
-            let closed = file.head(&clocks).and_then(|()| file.file.sync_all());
-            if let Err(error) = closed {
-                tracing::error!(pool = file.header.name, cause = %error, "slot state can't be closed");
-            }
-        }
+        let new = path.with_extension("new");
+        let mut file = File::create(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(new, path)
     }
 }
 
-impl PoolFile {
-    fn write(&mut self, quota: &Quota, slot: u32, clocks: &Clocks) -> std::io::Result<()> {
-        let record = state_file::record(slot, quota.slot(self.pool, slot), clocks);
-        self.file.write_all_at(&record, state_file::offset(slot))?;
-        if slot >= self.header.slots {
-            // Records between the old end and this one are of slots that were never used.
-            for between in self.header.slots..slot {
-                let record = state_file::record(between, quota.slot(self.pool, between), clocks);
-                self.file.write_all_at(&record, state_file::offset(between))?;
-            }
-            self.header.slots = slot + 1;
-            self.head(clocks)?;
-        }
-        Ok(())
-    }
+const INDEX: &str = "slots.index";
+const HEAD: &str = "tollgate-slots 1";
+const SLOTS: &str = ".slots";
+/// Files of versions before: by the names of workspace and pool.
+const OLD_INDEX: &str = "index";
 
-    fn head(&self, clocks: &Clocks) -> std::io::Result<()> {
-        self.file.write_all_at(&encode(&self.header, clocks)?, 0)
+/// What is left of the seeker: under its token, or under its name with a token that is nobody's now.
+fn claimed<'a>(left: &'a [Entry], seeker: &'a Seeker<'_>) -> impl Iterator<Item = &'a Entry> {
+    let by_token = left.iter().any(|entry| entry.identity == seeker.identity);
+    left.iter().filter(move |entry| match by_token {
+        true => entry.identity == seeker.identity,
+        false => entry.connection == seeker.connection && !seeker.others.contains(&entry.identity),
+    })
+}
+
+/// The entries, and whether all of it could be read.
+fn read_index(text: &str) -> (Vec<Entry>, bool) {
+    let mut lines = text.lines();
+    let whole = lines.next() == Some(HEAD);
+    let entries: Vec<Option<Entry>> = lines.map(|line| line.parse().ok()).collect();
+    let whole = whole && entries.iter().all(Option::is_some);
+    (entries.into_iter().flatten().collect(), whole)
+}
+
+impl std::fmt::Display for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {} {}", self.file, self.identity, self.connection, self.pool)
     }
 }
 
-fn encode(header: &Header, clocks: &Clocks) -> std::io::Result<Vec<u8>> {
-    let too_long =
-        || std::io::Error::other("the names of workspace and pool are too long together");
-    header.encode(clocks).map(Vec::from).ok_or_else(too_long)
+impl FromStr for Entry {
+    type Err = ();
+
+    fn from_str(line: &str) -> Result<Self, ()> {
+        let parts: Vec<&str> = line.split(' ').collect();
+        let [file, identity, connection, pool] = parts[..] else { return Err(()) };
+        // A name of ours, which leads nowhere else.
+        file.parse::<RandomId>().map_err(drop)?;
+        Ok(Self {
+            file: file.into(),
+            identity: identity.parse()?,
+            connection: connection.into(),
+            pool: pool.into(),
+        })
+    }
 }
 
-fn name_of(workspace: &str, pool: &str) -> String {
-    format!("{workspace} {pool}")
+/// The names of all files of slots in a folder.
+fn slot_files(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        files.extend(name.to_str().and_then(|name| name.strip_suffix(SLOTS)).map(String::from));
+    }
+    Ok(files)
+}
+
+/// How versions before named the file of a pool.
+fn old_file(title: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '+' };
+    title.chars().map(plain).collect()
 }
 
 /// The kernel's boot id; zeros where there is none, so that every start is another boot.

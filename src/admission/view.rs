@@ -4,9 +4,10 @@
 use serde::Serialize;
 use std::time::Duration;
 
-use super::workspace::{Core, Workspace};
+use super::members::{Member, Members};
+use super::quotas::{Core, Quotas};
 use crate::ids::{AppId, ConnectionId};
-use crate::quota::{ConnectionNo, Lane, Moment, PoolId, Prospect};
+use crate::quota::{Lane, Moment, PoolId, PriceNo, Prospect, Quota};
 
 /// A connection, as operators see it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -137,64 +138,57 @@ impl Outlook {
     }
 }
 
-impl Workspace {
+impl Quotas {
     /// Its connections, as operators see them.
-    pub(super) fn view(&self, name: &str) -> Vec<ConnectionView> {
-        self.look(|core, connections, now| {
-            let numbered = (0..).map(ConnectionNo).zip(connections);
-            numbered.map(|(number, id)| core.connection(name, number, id, now)).collect()
+    pub(super) fn view(&self) -> Vec<ConnectionView> {
+        self.look(|core, now| {
+            let Core { quota, members, plain, .. } = core;
+            members
+                .current()
+                .map(|member| connection(quota, members, (member, *plain), now))
+                .collect()
         })
     }
 }
 
-impl Core {
-    fn connection(
-        &mut self,
-        workspace: &str,
-        number: ConnectionNo,
-        id: &ConnectionId,
-        now: Moment,
-    ) -> ConnectionView {
-        let mine: Vec<_> =
-            self.apps.iter().filter(|((connection, _), _)| connection == id).collect();
-        let price = self.plain;
-        let mut apps: Vec<AppView> = mine
-            .into_iter()
-            .filter_map(|((_, app), no)| {
-                let prospect = self.quota.prospect(number, *no, price, now)?;
-                Some(AppView::of(app, &prospect))
-            })
-            .collect();
-        apps.sort_by(|one, other| (other.waiting, &one.app).cmp(&(one.waiting, &other.app)));
-        let quota = &self.quota;
-        let own = quota.own_pool(number);
-        let named = quota.pools().iter().map(|(id, _)| id).filter(|id| !quota.is_own_pool(*id));
-        let pools = own.into_iter().chain(named).filter_map(|id| self.pool(id, own, now));
-        ConnectionView {
-            connection: id.to_string(),
-            workspace: workspace.to_owned(),
-            mode: quota.mode(number).as_str(),
-            pools: pools.collect(),
-            waiting: Waiting {
-                interactive: quota.waiting(number, Lane::Interactive),
-                bulk: quota.waiting(number, Lane::Bulk),
-            },
-            apps,
-        }
+fn connection(
+    quota: &mut Quota,
+    members: &Members,
+    (member, price): (&Member, PriceNo),
+    now: Moment,
+) -> ConnectionView {
+    let number = member.number;
+    let mut apps: Vec<AppView> = members
+        .apps_of(number)
+        .filter_map(|(app, no)| Some(AppView::of(app, &quota.prospect(number, no, price, now)?)))
+        .collect();
+    apps.sort_by(|one, other| (other.waiting, &one.app).cmp(&(one.waiting, &other.app)));
+    let own = pool_view(quota, member.own, crate::catalog::CONNECTION_POOL, now);
+    let named = members.named_of(&member.workspace);
+    let named = named.filter_map(|named| pool_view(quota, named.pool, &named.name, now));
+    ConnectionView {
+        connection: member.id.to_string(),
+        workspace: member.workspace.clone(),
+        mode: quota.mode(number).as_str(),
+        pools: own.into_iter().chain(named).collect(),
+        waiting: Waiting {
+            interactive: quota.waiting(number, Lane::Interactive),
+            bulk: quota.waiting(number, Lane::Bulk),
+        },
+        apps,
     }
+}
 
-    fn pool(&self, id: PoolId, own: Option<PoolId>, now: Moment) -> Option<PoolView> {
-        let gauge = self.quota.gauge(id)?;
-        let pool = self.quota.pools().get(id)?;
-        let name = if own == Some(id) { crate::catalog::CONNECTION_POOL } else { &pool.name };
-        Some(PoolView {
-            pool: name.into(),
-            calls: gauge.limit,
-            window_ms: ms(pool.slots.rest().window),
-            free: gauge.free,
-            in_use: gauge.in_use,
-            resting: gauge.resting,
-            closed_ms: ms(gauge.closed_until.since(now)),
-        })
-    }
+fn pool_view(quota: &Quota, id: PoolId, name: &str, now: Moment) -> Option<PoolView> {
+    let gauge = quota.gauge(id)?;
+    let pool = quota.pools().get(id)?;
+    Some(PoolView {
+        pool: name.into(),
+        calls: gauge.limit,
+        window_ms: ms(pool.slots.rest().window),
+        free: gauge.free,
+        in_use: gauge.in_use,
+        resting: gauge.resting,
+        closed_ms: ms(gauge.closed_until.since(now)),
+    })
 }

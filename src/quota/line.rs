@@ -103,6 +103,20 @@ impl Line {
         self.floor = Floor::new(bulk_floor.min(pool.calls), pool.window, now);
     }
 
+    /// What calls of the price `number` pay from now on.
+    pub(crate) fn set_price(&mut self, number: usize, price: Price) {
+        if number >= self.prices.len() {
+            let count = number + 1;
+            self.prices.resize(count, Price::NOTHING);
+            self.costs.resize(count, 0);
+            self.rooms.resize(count, u32::MAX);
+            self.opened.resize(count, Moment::ZERO);
+            self.queue.grow(count);
+        }
+        self.prices[number] = price;
+        self.costs[number] = price.of(self.main);
+    }
+
     pub(crate) fn add_app(&mut self, settings: AppSettings, now: Moment) -> Option<AppNo> {
         let app = App::new(settings, now);
         let gone = self.apps.iter().position(|a| a.removed && a.is_idle());

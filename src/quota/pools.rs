@@ -119,9 +119,17 @@ impl Pools {
     /// # Panics
     /// Beyond that many.
     pub fn add(&mut self, pool: Pool) -> PoolId {
-        let id = u16::try_from(self.list.len()).expect("a workspace has fewer than 65,536 pools");
+        let id = u16::try_from(self.list.len()).expect("a quota has fewer than 65,536 pools");
         self.list.push(pool);
         PoolId(id)
+    }
+
+    /// Puts a pool under the number of one that is no more.
+    pub fn replace(&mut self, id: PoolId, pool: Pool) -> PoolId {
+        if let Some(place) = self.get_mut(id) {
+            *place = pool;
+        }
+        id
     }
 
     /// The pool.

@@ -89,6 +89,20 @@ impl Queue {
         }
     }
 
+    /// Makes room for calls of `prices` different prices, of which there are more than before.
+    pub fn grow(&mut self, prices: usize) {
+        let before = std::mem::replace(&mut self.prices, prices);
+        self.by_price.resize(prices, 0);
+        // A line for each price of an app's lane; those of the last one may not be there yet.
+        let lines = std::mem::take(&mut self.lines);
+        let lanes = lines.chunks(before.max(1));
+        let more = |lane: &[Line]| {
+            let new = std::iter::repeat_n(EMPTY, prices - lane.len());
+            lane.iter().copied().chain(new).collect::<Vec<_>>()
+        };
+        self.lines = lanes.flat_map(more).collect();
+    }
+
     /// Calls waiting in both lanes.
     #[must_use]
     pub const fn len(&self) -> u32 {

@@ -17,6 +17,8 @@
 //! Cost: take and ripen O(1); settle O(log N) comparisons, and it moves only the slots that rest
 //! longer than the settled one, which are those whose answer never came.
 
+mod carry;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -317,19 +319,6 @@ impl Slots {
     pub fn state(&self, id: u32) -> SlotState {
         let slot = self.slots.get(id as usize);
         slot.map_or(SlotState::Absent, |slot| slot.state)
-    }
-
-    /// When each slot that is not free now will be; those in use as if no answer came.
-    #[must_use]
-    pub fn rests(&self) -> Vec<Moment> {
-        let rest = self.rest();
-        self.states()
-            .filter_map(|state| match state {
-                SlotState::InUse(taken) => Some(rest.after_silence(taken)),
-                SlotState::Resting(until) => Some(until),
-                SlotState::Free | SlotState::Absent => None,
-            })
-            .collect()
     }
 
     /// The ids that a call holds, for the state file.

@@ -17,7 +17,7 @@
 //! | 32..56 | window, guard, hard limit, ns | | |
 //! | 56..60 | slots | | |
 //! | 60 | 1 if closed | | |
-//! | 61..124 | length and text of the pool's name | | |
+//! | 61..124 | length and text of the file's name | | |
 //! | 124..128 | check | | |
 //!
 //! Reading and writing files is not done here.
@@ -66,7 +66,7 @@ impl Clocks {
 /// What stands above the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Connection and pool, at most [`LONGEST_NAME`] bytes: a file is of one pool.
+    /// Of the file, at most [`LONGEST_NAME`] bytes: one that was put in another's place is noticed.
     pub name: String,
     /// The rule that its moments were made with.
     pub rest: Rest,

@@ -1,34 +1,37 @@
 //! From a configuration to what admission is to do.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::admission::{AppPlan, Plan, WorkspacePlan};
-use crate::catalog::{Catalog, Operation};
+use crate::admission::{AppPlan, ConnectionPlan, Cost, Plan, TenantPlan};
+use crate::catalog::Operation;
 use crate::config::{Config, Connection, Tenant};
-use crate::quota::{Past, PoolSettings, PriceNo, PriceSettings};
+use crate::quota::{Past, PoolSettings};
 
-/// The workspaces of `config` and what its operations cost.
+/// The quotas of `config` and what its operations cost.
 pub(super) fn plan(config: &Config) -> Plan {
-    let (prices, numbers) = prices(&config.catalog);
-    let mut workspaces: BTreeMap<String, WorkspacePlan> = BTreeMap::new();
-    for tenant in &config.settings.tenant {
-        for connection in &tenant.connection {
-            let name = workspace(connection);
-            let workspace = workspaces.entry(name.clone()).or_insert_with(|| WorkspacePlan {
-                name,
-                named: named(config),
-                prices: prices.clone(),
-                connections: Vec::new(),
-                apps: Vec::new(),
-            });
-            let quota = config.settings.quota_of(connection);
-            let quota = quota.expect("the configuration refuses a quota that makes no sense");
-            workspace.connections.push((connection.id.clone(), quota));
-            workspace.apps.extend(apps(tenant, connection));
-        }
+    let catalog = &config.catalog;
+    let operations = catalog.operations().iter().chain([catalog.unlisted()]);
+    let tenants = config.settings.tenant.iter().map(|tenant| TenantPlan {
+        id: tenant.id.clone(),
+        connections: tenant.connection.iter().map(|c| connection(config, c)).collect(),
+        apps: tenant.connection.iter().flat_map(|c| apps(tenant, c)).collect(),
+    });
+    Plan {
+        costs: operations.map(|operation| (operation.id.clone(), cost(operation))).collect(),
+        named: named(config),
+        tenants: tenants.collect(),
     }
-    Plan { prices: numbers, workspaces: workspaces.into_values().collect() }
+}
+
+fn connection(config: &Config, connection: &Connection) -> ConnectionPlan {
+    let token = config.tokens.get(&connection.id);
+    let settings = config.settings.quota_of(connection);
+    ConnectionPlan {
+        id: connection.id.clone(),
+        workspace: workspace(connection),
+        token: token.expect("the configuration refuses a connection without a token").clone(),
+        settings: settings.expect("the configuration refuses a quota that makes no sense"),
+    }
 }
 
 /// Whose writes `connection` sees. A workspace of its own is told from one that is named by the
@@ -66,25 +69,7 @@ fn apps<'a>(tenant: &'a Tenant, connection: &'a Connection) -> impl Iterator<Ite
     })
 }
 
-/// Each different price once, and its number for every operation.
-fn prices(catalog: &Catalog) -> (Vec<PriceSettings>, HashMap<Arc<str>, PriceNo>) {
-    let mut prices: Vec<PriceSettings> = Vec::new();
-    let mut numbers = HashMap::new();
-    for operation in catalog.operations().iter().chain([catalog.unlisted()]) {
-        let price = price(catalog, operation);
-        let at = prices.iter().position(|known| *known == price).unwrap_or_else(|| {
-            prices.push(price);
-            prices.len() - 1
-        });
-        let number =
-            u16::try_from(at).expect("a catalogue has fewer prices than rows, and few rows");
-        numbers.insert(operation.id.clone(), PriceNo(number));
-    }
-    (prices, numbers)
-}
-
-fn price(catalog: &Catalog, operation: &Operation) -> PriceSettings {
-    let place = |name: &str| catalog.pools().iter().position(|pool| pool.id == name);
-    let named = operation.named_pools().filter_map(|(name, cost)| Some((place(name)?, cost)));
-    PriceSettings { connection: operation.own_cost(), named: named.collect() }
+fn cost(operation: &Arc<Operation>) -> Cost {
+    let named = operation.named_pools().map(|(name, cost)| (name.to_owned(), cost));
+    Cost { own: operation.own_cost(), named: named.collect() }
 }

@@ -327,10 +327,10 @@ async fn a_reload_keeps_the_calls_and_may_give_them_fewer_places() {
     let stack = Stack::new(&setup);
     let first = stack.call(get(&mine, 0)).await;
     let last = stack.call(get(&mine, 0)).await;
-    stack.state.reconfigure(&setup.config());
+    stack.state.reconfigure(&setup.config()).unwrap();
     told(&stack, &first);
     setup.text = format!("[admin]\ncalls = 1\n{}", setup.text);
-    stack.state.reconfigure(&setup.config());
+    stack.state.reconfigure(&setup.config()).unwrap();
     told(&stack, &last);
     let id = first.header("tollgate-call-id").parse().unwrap();
     assert!(stack.state.calls().find(id).is_none());

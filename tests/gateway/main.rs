@@ -21,6 +21,7 @@ mod outages;
 mod process;
 mod quota;
 mod refusals;
+mod reload;
 mod restart;
 mod retries;
 mod rig;

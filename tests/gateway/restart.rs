@@ -29,11 +29,12 @@ async fn room(stack: &Stack, setup: &Setup) -> usize {
     passed
 }
 
-/// The file of the own pool of `acme`'s connection.
-fn file(dir: &Path) -> PathBuf {
-    let all = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let own = |path: &PathBuf| path.to_string_lossy().ends_with("connection+acme-prod.slots");
-    all.into_iter().find(own).unwrap()
+/// The file of the own pool of a tenant's connection, as the index has it.
+fn file(dir: &Path, tenant: &str) -> PathBuf {
+    let index = std::fs::read_to_string(dir.join("slots.index")).unwrap();
+    let own = |line: &&str| line.ends_with(&format!(" {tenant}-prod connection"));
+    let line = index.lines().find(own).unwrap();
+    dir.join(format!("{}.slots", line.split(' ').next().unwrap()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,27 +62,21 @@ async fn a_folder_that_was_never_used_is_a_first_start() {
 
 #[tokio::test(start_paused = true)]
 async fn a_state_that_cannot_be_read_lets_its_pool_rest_and_only_that_one() {
-    let damages: [fn(&Path); 4] = [
-        |path| std::fs::remove_file(path).unwrap(),
-        |path| std::fs::write(path, "not a state file").unwrap(),
-        |path| {
+    let damages: [fn(&Path, &Path); 4] = [
+        |path, _| std::fs::remove_file(path).unwrap(),
+        |path, _| std::fs::write(path, "not a state file").unwrap(),
+        |path, _| {
             let mut bytes = std::fs::read(path).unwrap();
             bytes[130] ^= 1;
             std::fs::write(path, bytes).unwrap();
         },
-        |path| {
-            let other =
-                path.with_file_name("connection+umbrella-prod connection+umbrella-prod.slots");
-            let foreign = path.to_string_lossy().replace("acme", "umbrella");
-            let source = if other.exists() { other } else { foreign.into() };
-            std::fs::copy(source, path).unwrap();
-        },
+        |path, other| assert!(std::fs::copy(other, path).unwrap() > 0),
     ];
     for damage in damages {
         let dir = folder();
         let setup = setup(&dir);
         drop(Stack::new(&setup));
-        damage(&file(&dir));
+        damage(&file(&dir, "acme"), &file(&dir, "umbrella"));
         let stack = Stack::new(&setup);
         assert!(stack.state.is_ready(), "the other connection is usable");
         assert_eq!(room(&stack, &setup).await, 0, "nothing is known: everything rests");
@@ -134,7 +129,7 @@ async fn a_second_process_on_the_same_folder_is_refused() {
 /// The pipeline after a reload of `text`.
 fn reload(stack: &Stack, text: &str) -> Pipeline {
     let config = Config::parse(text).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    stack.state.reconfigure(&config);
+    stack.state.reconfigure(&config).unwrap();
     Pipeline::build(&config, &stack.state)
 }
 

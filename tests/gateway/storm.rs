@@ -87,7 +87,7 @@ impl Storm {
             self.setup.text.replace(&format!("calls = {}", self.most), &format!("calls = {calls}"));
         let config = Config::parse(&text).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let stack = self.stack.as_mut().expect("between restarts there is a stack");
-        stack.state.reconfigure(&config);
+        stack.state.reconfigure(&config).unwrap();
         stack.pipeline = Pipeline::build(&config, &stack.state);
     }
 

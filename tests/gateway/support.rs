@@ -67,8 +67,12 @@ impl Setup {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config::parse(&self.text).unwrap_or_else(|problems| panic!("{problems:#?}\n{}", self.text))
+        parsed(&self.text)
     }
+}
+
+fn parsed(text: &str) -> Config {
+    Config::parse(text).unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"))
 }
 
 /// Access lines as they are written.
@@ -149,14 +153,34 @@ impl Stack {
         courier: simulator::Server,
         traces: Option<Traces>,
     ) -> Result<Self, String> {
+        Self::of(&setup.config(), courier, traces)
+    }
+
+    /// A gateway of the configuration `text`.
+    pub(crate) fn of_text(text: &str, courier: simulator::Server) -> Result<Self, String> {
+        Self::of(&parsed(text), courier, None)
+    }
+
+    fn of(
+        config: &Config,
+        courier: simulator::Server,
+        traces: Option<Traces>,
+    ) -> Result<Self, String> {
         let pipes = Arc::new(Pipes { courier: courier.clone(), opened: Mutex::new(0) });
         let lines = Lines::default();
         let mut telemetry = Telemetry::new(lines.log());
         telemetry.traces = traces.unwrap_or(telemetry.traces);
-        let config = setup.config();
-        let state = State::with_dial(&config, telemetry, pipes.clone())?;
-        let pipeline = Pipeline::build(&config, &state);
+        let state = State::with_dial(config, telemetry, pipes.clone())?;
+        let pipeline = Pipeline::build(config, &state);
         Ok(Self { pipeline, state, courier, pipes, lines })
+    }
+
+    /// Goes on with the configuration `text`; calls under way keep what they began with.
+    pub(crate) fn reload(&mut self, text: &str) -> Result<(), String> {
+        let config = parsed(text);
+        self.state.reconfigure(&config)?;
+        self.pipeline = Pipeline::build(&config, &self.state);
+        Ok(())
     }
 
     /// Makes a call and reads its answer.

@@ -1,0 +1,85 @@
+//! Whose slots these are: a keyed hash of the connection's token, which says nothing of the token.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::str::FromStr;
+
+use zeroize::Zeroizing;
+
+use crate::secret::VendorToken;
+
+/// A token, for who has the key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Identity([u8; 32]);
+
+/// The key of the hash: without it nobody can try tokens on an identity.
+pub(super) struct IdentityKey(Zeroizing<[u8; 32]>);
+
+impl IdentityKey {
+    /// For as long as this process lives.
+    pub(super) fn of_process() -> Self {
+        let mut octets = Zeroizing::new([0; 32]);
+        getrandom::fill(octets.as_mut()).expect("the system has random bytes once it has booted");
+        Self(octets)
+    }
+
+    /// The key in the file at `path`, which is made if it isn't there; `true` if it was made.
+    pub(super) fn of_file(path: &Path) -> std::io::Result<(Self, bool)> {
+        match fs::read(path).map(Zeroizing::new) {
+            Ok(text) => {
+                let octets: Option<[u8; 32]> = text.as_slice().try_into().ok();
+                let damaged = || {
+                    std::io::Error::other(
+                        "'key' is damaged: it has 32 octets; remove it, and slots count as used",
+                    )
+                };
+                Ok((Self(Zeroizing::new(octets.ok_or_else(damaged)?)), false))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let key = Self::of_process();
+                let new = path.with_extension("new");
+                let mut file = OpenOptions::new()
+                    .create(true)
+                    .truncate(true)
+                    .write(true)
+                    .mode(0o600)
+                    .open(&new)?;
+                file.write_all(key.0.as_slice())?;
+                file.sync_all()?;
+                fs::rename(new, path)?;
+                Ok((key, true))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn of(&self, token: &VendorToken) -> Identity {
+        Identity(token.keyed_hash(&self.0))
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl FromStr for Identity {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut octets = [0; 32];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != octets.len() || !rest.is_empty() {
+            return Err(());
+        }
+        for (octet, pair) in octets.iter_mut().zip(pairs) {
+            let digits = std::str::from_utf8(pair).map_err(drop)?;
+            *octet = u8::from_str_radix(digits, 16).map_err(drop)?;
+        }
+        Ok(Self(octets))
+    }
+}

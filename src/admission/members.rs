@@ -1,0 +1,218 @@
+//! Who is who in one tenant's quotas: connections, named pools and apps behind their numbers.
+//!
+//! What a configuration leaves out keeps its number and its slots as long as an earlier configuration
+//! is in use and as long as a rest isn't over: it may come back.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::identity::Identity;
+use super::quotas::Core;
+use super::store::Entry;
+use crate::catalog::CONNECTION_POOL;
+use crate::ids::{AppId, ConnectionId, RandomId};
+use crate::quota::{AppNo, ConnectionNo, Moment, PoolId};
+
+/// Tokens of one connection that are remembered beside its own.
+const MOST_FORMER: usize = 8;
+
+/// See the module text.
+#[derive(Default)]
+pub(super) struct Members {
+    /// The configuration of now.
+    pub(super) edition: u64,
+    pub(super) list: Vec<Member>,
+    pub(super) named: Vec<Named>,
+    pub(super) apps: HashMap<(ConnectionNo, AppId), App>,
+    vacant: Vec<(ConnectionNo, PoolId)>,
+    vacant_pools: Vec<PoolId>,
+}
+
+/// A connection.
+pub(super) struct Member {
+    pub(super) id: ConnectionId,
+    pub(super) number: ConnectionNo,
+    /// Whose named pools it pays.
+    pub(super) workspace: String,
+    /// Its own pool, and where its slots are kept.
+    pub(super) own: PoolId,
+    pub(super) file: String,
+    /// The named pools that it pays or paid, by their names.
+    pub(super) pools: BTreeMap<String, PoolId>,
+    /// Its token, and those it had, with until when their calls may count.
+    pub(super) identities: Vec<(Identity, Moment)>,
+    /// Until then its own pool rests because its past is not known.
+    pub(super) unknown_until: Moment,
+    /// The last configuration that has it.
+    pub(super) edition: u64,
+}
+
+/// A named pool of a workspace.
+pub(super) struct Named {
+    pub(super) pool: PoolId,
+    pub(super) workspace: String,
+    pub(super) name: String,
+    pub(super) file: String,
+    pub(super) edition: u64,
+}
+
+/// An app on a connection.
+#[derive(Clone, Copy)]
+pub(super) struct App {
+    pub(super) number: AppNo,
+    pub(super) edition: u64,
+}
+
+impl Members {
+    /// Whether nobody is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.named.is_empty()
+    }
+
+    /// The connections of the configuration of now.
+    pub(super) fn current(&self) -> impl Iterator<Item = &Member> {
+        self.list.iter().filter(|member| member.edition == self.edition)
+    }
+
+    /// The named pools of a workspace of now.
+    pub(super) fn named_of<'a>(&'a self, workspace: &'a str) -> impl Iterator<Item = &'a Named> {
+        let current = self.named.iter().filter(|named| named.edition == self.edition);
+        current.filter(move |named| named.workspace == workspace)
+    }
+
+    /// The apps of a connection of now.
+    pub(super) fn apps_of(&self, number: ConnectionNo) -> impl Iterator<Item = (&AppId, AppNo)> {
+        let current = self.apps.iter().filter(|(_, app)| app.edition == self.edition);
+        current.filter(move |((of, _), _)| *of == number).map(|((_, id), app)| (id, app.number))
+    }
+
+    /// The numbers of an app of now on a connection of now.
+    pub(super) fn app(
+        &self,
+        connection: &ConnectionId,
+        app: &AppId,
+    ) -> Option<(ConnectionNo, AppNo)> {
+        let number = self.current().find(|member| member.id == *connection)?.number;
+        let known = self.apps.get(&(number, app.clone()))?;
+        (known.edition == self.edition).then_some((number, known.number))
+    }
+
+    pub(super) fn by_number(&self, number: ConnectionNo) -> Option<&Member> {
+        self.list.iter().find(|member| member.number == number)
+    }
+
+    pub(super) fn vacant(&mut self) -> Option<(ConnectionNo, PoolId)> {
+        self.vacant.pop()
+    }
+
+    pub(super) fn vacant_pool(&mut self) -> Option<PoolId> {
+        self.vacant_pools.pop()
+    }
+
+    /// Where the slots are kept of every pool that is still of use.
+    pub(super) fn files(&self) -> impl Iterator<Item = (PoolId, &str)> {
+        let own = self.list.iter().map(|member| (member.own, member.file.as_str()));
+        own.chain(self.named.iter().map(|named| (named.pool, named.file.as_str())))
+    }
+
+    /// The lines of the index.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for member in &self.list {
+            let named = member.pools.iter().filter_map(|(name, pool)| {
+                let named = self.named.iter().find(|named| named.pool == *pool)?;
+                Some((name.as_str(), named.file.as_str()))
+            });
+            let pools: Vec<_> =
+                std::iter::once((CONNECTION_POOL, member.file.as_str())).chain(named).collect();
+            for (identity, _) in &member.identities {
+                entries.extend(pools.iter().map(|(pool, file)| Entry {
+                    file: (*file).to_owned(),
+                    identity: *identity,
+                    connection: member.id.to_string(),
+                    pool: (*pool).to_owned(),
+                }));
+            }
+        }
+        entries
+    }
+}
+
+impl Member {
+    /// Its token is `identity` from now on; calls under the one before may count until `rested`.
+    pub(super) fn goes_by(&mut self, identity: Identity, now: Moment, rested: Moment) {
+        self.identities.retain(|(known, until)| *known != identity && *until > now);
+        if let Some((_, until)) = self.identities.first_mut()
+            && *until == Moment::NEVER
+        {
+            *until = rested;
+        }
+        self.identities.insert(0, (identity, Moment::NEVER));
+        self.identities.truncate(1 + MOST_FORMER);
+    }
+
+    pub(super) fn is(&self, identity: &Identity) -> bool {
+        self.identities.first().is_some_and(|(known, _)| known == identity)
+    }
+}
+
+impl Core {
+    /// The token of a connection of now is another one.
+    pub(super) fn token_changed(
+        &mut self,
+        connection: &ConnectionId,
+        identity: Identity,
+        now: Moment,
+    ) {
+        let edition = self.members.edition;
+        let current = self.members.list.iter_mut().filter(|member| member.edition == edition);
+        for member in current.filter(|member| member.id == *connection && !member.is(&identity)) {
+            let pool = self.quota.pools().get(member.own);
+            let rested = pool.map_or(now, |pool| pool.slots.rest().after_silence(now));
+            member.goes_by(identity, now, rested);
+        }
+    }
+
+    /// Forgets what no configuration from `oldest` on knows and what no rest is left of.
+    pub(super) fn sweep(&mut self, oldest: u64, now: Moment) {
+        let Self { quota, members, journal, .. } = self;
+        let gone = |edition: u64, pool| edition < oldest && quota.is_idle(pool, now);
+        let mut over = Vec::new();
+        members.list.retain(|member| {
+            let gone = gone(member.edition, member.own);
+            if gone {
+                over.push(member.own);
+                members.vacant.push((member.number, member.own));
+            }
+            !gone
+        });
+        members.named.retain(|named| {
+            let gone = gone(named.edition, named.pool);
+            if gone {
+                over.push(named.pool);
+                members.vacant_pools.push(named.pool);
+            }
+            !gone
+        });
+        for member in &mut members.list {
+            member.pools.retain(|_, pool| !over.contains(pool));
+        }
+        if let Some(journal) = journal {
+            over.iter().for_each(|pool| journal.forget(*pool));
+        }
+        let left: HashSet<ConnectionNo> = members.list.iter().map(|member| member.number).collect();
+        members.apps.retain(|(connection, _), app| {
+            if !left.contains(connection) {
+                return false;
+            }
+            if app.edition < oldest {
+                quota.remove_app(*connection, app.number);
+            }
+            app.edition >= oldest
+        });
+    }
+}
+
+/// A name for a new file of slots.
+pub(super) fn new_file() -> String {
+    RandomId::new().to_string()
+}

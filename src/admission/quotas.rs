@@ -1,0 +1,317 @@
+//! One tenant's quotas with their waiters and their clock.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::sleep_until;
+
+use super::journal::Journal;
+use super::members::Members;
+use super::pass::Pass;
+use super::store::Store;
+use crate::clock::Instant;
+use crate::ids::{AppId, ConnectionId};
+use crate::quota::{
+    AppNo, ConnectionNo, Event, Grant, Moment, Place, PoolId, PriceNo, Prospect, Quota, Refusal,
+    Room, Settlement, Standing, Ticket, Verdict,
+};
+
+/// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
+const NOTHING_TO_DO: Duration = Duration::from_secs(3600);
+
+/// Where the quota's time begins: so long before this process that no moment of an earlier one is
+/// before it.
+const BEFORE: Duration = Duration::from_secs(24 * 3600);
+
+/// How waiting ends.
+type Ending = Result<Grant, Refusal>;
+
+/// The quotas of one tenant: all its connections, whatever their workspaces, so that a connection
+/// that changes workspace, and a call that pays pools of it, stay where they are.
+pub struct Quotas {
+    /// std, not tokio: each section is a few map and heap operations, and a write to the page cache.
+    core: Mutex<Core>,
+    base: Instant,
+    news: Arc<Notify>,
+    clock: Mutex<Option<AbortHandle>>,
+}
+
+/// A tenant's quotas as one configuration knows them. As long as it lives, what it knows by a number
+/// keeps that number: it is held by the desk, by every call that waits and by every call that runs.
+pub struct Edition(Arc<Quotas>);
+
+pub(super) struct Core {
+    pub(super) quota: Quota,
+    pub(super) members: Members,
+    waiting: HashMap<Place, oneshot::Sender<Ending>>,
+    /// What the usual call pays.
+    pub(super) plain: PriceNo,
+    pub(super) journal: Option<Journal>,
+    /// When the clock task looks next.
+    planned: Moment,
+}
+
+impl Deref for Edition {
+    type Target = Quotas;
+
+    fn deref(&self) -> &Quotas {
+        &self.0
+    }
+}
+
+impl Edition {
+    pub(super) fn of(quotas: &Arc<Quotas>) -> Arc<Self> {
+        Arc::new(Self(quotas.clone()))
+    }
+
+    /// Lets a call in, or into the queue.
+    pub(super) fn enter(self: &Arc<Self>, ticket: &Ticket) -> Result<Entry, Refusal> {
+        self.with(|core, now| match core.quota.enter(now, ticket) {
+            Verdict::Start(grant) => {
+                core.write(&grant);
+                Ok(Entry::Let(Pass::new(self.clone(), grant)))
+            }
+            Verdict::Wait(place, standing) => {
+                let (sender, receiver) = oneshot::channel();
+                core.waiting.insert(place, sender);
+                Ok(Entry::Waits(Waiter { edition: self.clone(), place, receiver }, standing))
+            }
+            Verdict::Refused(refusal) => Err(refusal),
+        })
+    }
+}
+
+impl Quotas {
+    /// Quotas without a connection, on the clock that began at `base`.
+    ///
+    /// Must be called inside the runtime.
+    pub(super) fn start(base: Instant, store: Option<&Store>) -> Arc<Self> {
+        let core = Core {
+            quota: Quota::empty(moment(base, Instant::now())),
+            members: Members::default(),
+            waiting: HashMap::new(),
+            plain: PriceNo(0),
+            journal: store.map(|store| Journal::new(store.clone(), base)),
+            planned: Moment::NEVER,
+        };
+        let quotas = Arc::new(Self {
+            core: Mutex::new(core),
+            base,
+            news: Arc::default(),
+            clock: Mutex::new(None),
+        });
+        let clock = tokio::spawn(tick(Arc::downgrade(&quotas), quotas.news.clone())).abort_handle();
+        *quotas.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
+        quotas
+    }
+
+    pub(super) fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {
+        self.with(|core, _| {
+            let known = core.members.app(connection, app);
+            known.inspect(|(number, app)| core.quota.pause(*number, *app, paused)).is_some()
+        })
+    }
+
+    /// Whether a call would be refused now, and where it would stand if it had to wait.
+    pub(super) fn ask(&self, ticket: &Ticket) -> Result<Option<Standing>, Refusal> {
+        self.with(|core, now| core.quota.ask(now, ticket))
+    }
+
+    pub(super) fn settle(&self, grant: Grant, how: Option<Settlement>) {
+        self.with(|core, now| core.settle(grant, how.unwrap_or(Settlement::FirstByteAt(now)), now));
+    }
+
+    /// The vendor refused the call of `grant`: which pool is closed, and for how long.
+    pub(super) fn vendor_refused(
+        &self,
+        grant: &Grant,
+        asked: Option<Duration>,
+    ) -> Option<(String, Duration)> {
+        self.with(|core, now| {
+            let (pool, until) = core.quota.vendor_refused(grant, asked, now)?;
+            let name = core.quota.pools().get(pool)?.name.to_string();
+            Some((name, until.since(now)))
+        })
+    }
+
+    /// What an app could do now with each of `pools`.
+    pub(super) fn room(
+        &self,
+        connection: ConnectionNo,
+        app: AppNo,
+        pools: &[PoolId],
+    ) -> Vec<Option<Room>> {
+        self.with(|core, now| {
+            pools.iter().map(|pool| core.quota.room(connection, app, *pool, now)).collect()
+        })
+    }
+
+    /// What a call of an app would meet now.
+    pub(super) fn prospect(&self, connection: ConnectionNo, app: AppNo) -> Option<Prospect> {
+        self.with(|core, now| core.quota.prospect(connection, app, core.plain, now))
+    }
+
+    /// Looks at all of it as it is now: what is over by now is over in it.
+    pub(super) fn look<T>(&self, see: impl FnOnce(&mut Core, Moment) -> T) -> T {
+        self.with(|core, now| {
+            core.pump(now);
+            see(core, now)
+        })
+    }
+
+    /// How long the vendor usually takes to the first byte.
+    pub(super) fn usual_answer(&self, connection: ConnectionNo) -> Duration {
+        self.core().quota.usual_answer(connection)
+    }
+
+    pub(super) fn moment_of(&self, instant: Instant) -> Moment {
+        moment(self.base, instant)
+    }
+
+    pub(super) fn close(&self) {
+        if let Some(journal) = &mut self.core().journal {
+            journal.close();
+        }
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something, then all that follows from it: calls whose waiting is over, the next look.
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Core, Moment) -> T) -> T {
+        let mut core = self.core();
+        let now = moment(self.base, Instant::now());
+        let result = act(&mut core, now);
+        core.pump(now);
+        let next = core.quota.next_wake(now).unwrap_or(Moment::NEVER);
+        let sooner = next < core.planned;
+        core.planned = next;
+        drop(core);
+        if sooner {
+            self.news.notify_one();
+        }
+        result
+    }
+
+    /// When the clock task shall look.
+    fn next_look(&self) -> Instant {
+        let planned = Duration::from_nanos(self.core().planned.as_nanos()).saturating_sub(BEFORE);
+        let latest = Instant::now() + NOTHING_TO_DO;
+        self.base.checked_add(planned).map_or(latest, |at| at.min(latest))
+    }
+}
+
+/// `instant` on the quota's clock, which began [`BEFORE`] the `base`.
+pub(super) fn moment(base: Instant, instant: Instant) -> Moment {
+    Moment::from(BEFORE + instant.saturating_duration_since(base))
+}
+
+impl Drop for Quotas {
+    fn drop(&mut self) {
+        if let Some(clock) = self.clock.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            clock.abort();
+        }
+    }
+}
+
+/// Looks at the computed times, as long as the quotas are there.
+async fn tick(quotas: Weak<Quotas>, news: Arc<Notify>) {
+    while let Some(look) = quotas.upgrade().map(|quotas| quotas.next_look()) {
+        tokio::select! {
+            () = sleep_until(look) => {}
+            () = news.notified() => {}
+        }
+        if let Some(quotas) = quotas.upgrade() {
+            quotas.with(|_, _| ());
+        }
+    }
+}
+
+// === impl Core ===
+
+impl Core {
+    fn pump(&mut self, now: Moment) {
+        while let Some(event) = self.quota.poll(now) {
+            match event {
+                Event::Start { place, grant, .. } => {
+                    self.write(&grant);
+                    let waiter = self.waiting.remove(&place).expect("every place has its waiter");
+                    // Its caller left in this moment: nothing was sent.
+                    if let Err(Ok(grant)) = waiter.send(Ok(grant)) {
+                        self.settle(grant, Settlement::NothingSent, now);
+                    }
+                }
+                Event::Refused { place, refusal, .. } => {
+                    if let Some(waiter) = self.waiting.remove(&place) {
+                        let _ = waiter.send(Err(refusal));
+                    }
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, grant: Grant, how: Settlement, now: Moment) {
+        let slots: Vec<(PoolId, u32)> = match self.journal {
+            Some(_) => self.quota.slots_of(&grant).collect(),
+            None => Vec::new(),
+        };
+        self.quota.settle(grant, how, now);
+        if let Some(journal) = &mut self.journal {
+            journal.write(&self.quota, slots);
+        }
+    }
+
+    /// Remembers what was just taken.
+    fn write(&mut self, grant: &Grant) {
+        if let Some(journal) = &mut self.journal {
+            let slots: Vec<(PoolId, u32)> = self.quota.slots_of(grant).collect();
+            journal.write(&self.quota, slots);
+        }
+    }
+}
+
+/// How a call is let in.
+pub(super) enum Entry {
+    /// At once.
+    Let(Pass),
+    /// When its turn comes; it stands there.
+    Waits(Waiter, Standing),
+}
+
+/// A caller in the queue; gives its place back when it leaves.
+pub(super) struct Waiter {
+    edition: Arc<Edition>,
+    place: Place,
+    receiver: oneshot::Receiver<Ending>,
+}
+
+impl Waiter {
+    /// Waits for its turn.
+    pub(super) async fn turn(mut self) -> Result<Pass, Refusal> {
+        let grant = (&mut self.receiver).await.expect("every place gets its event")?;
+        Ok(Pass::new(self.edition.clone(), grant))
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.receiver.close();
+        let told = self.receiver.try_recv();
+        self.edition.with(|core, now| {
+            core.waiting.remove(&self.place);
+            match told {
+                // Its turn came in the same moment.
+                Ok(Ok(grant)) => core.settle(grant, Settlement::NothingSent, now),
+                Ok(Err(_)) => {}
+                Err(_) => {
+                    core.quota.leave(self.place);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,36 @@
+//! Slots that stand for calls which others paid.
+
+use super::super::moment::Moment;
+use super::{Rest, SlotState, Slots};
+
+impl Slots {
+    /// Lets slots rest until these moments, as if calls of theirs had been answered. The limit stays:
+    /// free slots go for it, and more than it are like a limit that was lowered.
+    pub fn carry(&mut self, until: &[Moment], now: Moment) {
+        for until in until.iter().filter(|until| **until > now) {
+            self.add(*until, now);
+        }
+        self.set_limit(self.limit, now);
+    }
+
+    /// When each slot that is not free would be if the rule was `rest`; those in use as if no answer
+    /// came.
+    #[must_use]
+    pub fn rests_under(&self, rest: &Rest) -> Vec<Moment> {
+        let longer = (rest.window + rest.guard).saturating_sub(self.rest.window + self.rest.guard);
+        let until = |state| match state {
+            SlotState::InUse(taken) => {
+                Some(rest.after_silence(taken).max(self.rest.after_silence(taken)))
+            }
+            SlotState::Resting(until) => Some(until + longer),
+            SlotState::Free | SlotState::Absent => None,
+        };
+        self.states().filter_map(until).collect()
+    }
+
+    /// Whether no slot is in use and every rest is over.
+    #[must_use]
+    pub fn is_idle(&self, now: Moment) -> bool {
+        self.in_use == 0 && self.resting.back().is_none_or(|(until, _)| *until <= now)
+    }
+}

@@ -38,6 +38,8 @@ pub struct Gateway {
     terms: Arc<ArcSwap<Terms>>,
     operators: Arc<ArcSwap<Keys<Rights>>>,
     fixed: Fixed,
+    /// Sockets of clients that the data port takes.
+    clients: usize,
     grace: Duration,
     drain: Drain,
     accepting: Vec<JoinHandle<()>>,
@@ -142,6 +144,7 @@ impl Gateway {
             terms,
             operators,
             fixed,
+            clients: config.sockets.clients,
             grace: config.settings.server.grace.get(),
             drain,
             accepting,
@@ -168,11 +171,18 @@ impl Gateway {
                 "the admin port isn't served yet: restart the gateway for its first key".into()
             );
         }
+        if config.sockets.clients < self.clients {
+            return Err(format!(
+                "vendor.sockets, for each host of the vendor, need more file descriptors than {} sockets of clients leave: restart the gateway",
+                self.clients
+            ));
+        }
         let pipeline = unharmed(|| {
             self.state.reconfigure(config)?;
             Ok(Pipeline::build(config, &self.state))
         })?;
         self.pipeline.store(Arc::new(pipeline));
+        config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         self.terms.store(Arc::new(terms(config)));
         self.operators.store(config.admin.clone());
         self.grace = config.settings.server.grace.get();

@@ -3,18 +3,21 @@
 //! [`Code::as_str`] is problem type, metric label and log field at once. Texts are fixed and
 //! public; the cause of a failure goes to the log only, and only once.
 
+mod reference;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
+pub use reference::reference;
 use serde::Serialize;
 
 /// Any error below; never shown to a caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 macro_rules! codes {
-    ($($name:ident = $code:literal, $status:ident, $proxy:literal, $title:literal;)*) => {
+    ($($name:ident = $code:literal, $status:ident, $proxy:literal, $title:literal, $todo:literal;)*) => {
         /// What went wrong, from the caller's point of view.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $(#[doc = $title] $name),* }
@@ -38,39 +41,71 @@ macro_rules! codes {
             /// One line for people (RFC 9457 `title`).
             #[must_use]
             pub const fn title(self) -> &'static str { match self { $(Self::$name => $title),* } }
+
+            /// What a caller can do about it.
+            #[must_use]
+            pub const fn what_to_do(self) -> &'static str { match self { $(Self::$name => $todo),* } }
         }
     };
 }
 
 codes! {
-    MalformedRequest = "malformed-request", BAD_REQUEST, "http_request_error", "The request is malformed";
-    Unauthenticated = "unauthenticated", UNAUTHORIZED, "http_request_denied", "A valid gateway key is required";
-    ScopeMissing = "scope-missing", FORBIDDEN, "http_request_denied", "This app may not do that";
-    OriginRefused = "origin-refused", FORBIDDEN, "http_request_denied", "Not from there";
-    AppPaused = "app-paused", FORBIDDEN, "http_request_denied", "The app is paused";
-    UnknownOperation = "unknown-operation", NOT_FOUND, "http_request_denied", "No such operation";
-    UnknownCall = "unknown-call", NOT_FOUND, "http_request_denied", "No such call is kept";
-    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "http_request_denied", "The path does not take this method";
-    RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "http_request_error", "The request body did not arrive in time";
-    KeyInUse = "key-in-use", CONFLICT, "http_request_denied", "The key is another app's";
-    BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "http_request_error", "The request body is too large";
-    TargetTooLong = "head-too-large", URI_TOO_LONG, "http_request_error", "The request target is too long";
-    HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error", "The request head is too large";
-    KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "http_request_denied", "The key stands for another request";
-    QuotaExhausted = "quota-exhausted", TOO_MANY_REQUESTS, "http_request_denied", "The connection's quota is used up";
-    QueueFull = "queue-full", TOO_MANY_REQUESTS, "http_request_denied", "Too many calls wait";
-    DeadlineTooNear = "deadline-too-near", TOO_MANY_REQUESTS, "http_request_denied", "The quota has no room in time";
-    VendorThrottled = "vendor-throttled", TOO_MANY_REQUESTS, "http_request_denied", "Courier asked for a pause";
-    AppLimited = "app-limited", TOO_MANY_REQUESTS, "http_request_denied", "The app's own limit is reached";
-    Internal = "internal", INTERNAL_SERVER_ERROR, "proxy_internal_error", "The gateway failed";
-    VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "Courier could not be reached";
-    VendorMalformed = "vendor-malformed", BAD_GATEWAY, "http_protocol_error", "Courier's answer was unusable";
-    VendorCredentialRejected = "vendor-credential-rejected", BAD_GATEWAY, "http_request_denied", "Courier refused the gateway's token";
-    VendorDown = "vendor-down", SERVICE_UNAVAILABLE, "destination_unavailable", "Courier is down";
-    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway holds as much as it may";
-    VendorTimeout = "vendor-timeout", GATEWAY_TIMEOUT, "http_response_timeout", "Courier did not answer in time";
-    NotCached = "not-cached", GATEWAY_TIMEOUT, "http_request_denied", "No copy answers the request";
-    Loop = "loop", LOOP_DETECTED, "proxy_loop_detected", "The request came back to the gateway";
+    MalformedRequest = "malformed-request", BAD_REQUEST, "http_request_error", "The request is malformed",
+        "Send one Host, one length and a path that means one thing; `detail` says what is wrong.";
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "http_request_denied", "A valid gateway key is required",
+        "Send the gateway's key as `x-api-key` or `Authorization: Bearer`; the vendor's token is no key.";
+    ScopeMissing = "scope-missing", FORBIDDEN, "http_request_denied", "This app may not do that",
+        "Ask the operator for the scope or connection that `detail` names.";
+    OriginRefused = "origin-refused", FORBIDDEN, "http_request_denied", "Not from there",
+        "Ask from an origin and under a host that the operator allows.";
+    AppPaused = "app-paused", FORBIDDEN, "http_request_denied", "The app is paused",
+        "An operator has paused the app: ask why. Sending again does not help.";
+    UnknownOperation = "unknown-operation", NOT_FOUND, "http_request_denied", "No such operation",
+        "Look at the path and the base URL.";
+    UnknownCall = "unknown-call", NOT_FOUND, "http_request_denied", "No such call is kept",
+        "The call is another app's, or too old to be kept.";
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "http_request_denied", "The path does not take this method",
+        "Use one of the methods in `Allow`.";
+    RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "http_request_error", "The request body did not arrive in time",
+        "Send the body without pauses.";
+    KeyInUse = "key-in-use", CONFLICT, "http_request_denied", "The key is another app's",
+        "Use an `Idempotency-Key` that no other app of the connection uses.";
+    BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "http_request_error", "The request body is too large",
+        "Send less; `detail` says how much is allowed.";
+    TargetTooLong = "head-too-large", URI_TOO_LONG, "http_request_error", "The request target is too long",
+        "Shorten path and query.";
+    HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error", "The request head is too large",
+        "Send fewer or shorter header fields.";
+    KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "http_request_denied", "The key stands for another request",
+        "An `Idempotency-Key` stands for one path, query and body: use a new one.";
+    QuotaExhausted = "quota-exhausted", TOO_MANY_REQUESTS, "http_request_denied", "The connection's quota is used up",
+        "Come back after `Retry-After`, or ask for a longer wait with `Prefer: wait=20`.";
+    QueueFull = "queue-full", TOO_MANY_REQUESTS, "http_request_denied", "Too many calls wait",
+        "Come back after `Retry-After`; make fewer calls at a time.";
+    DeadlineTooNear = "deadline-too-near", TOO_MANY_REQUESTS, "http_request_denied", "The quota has no room in time",
+        "Come back after `Retry-After`, or allow more time.";
+    VendorThrottled = "vendor-throttled", TOO_MANY_REQUESTS, "http_request_denied", "Courier asked for a pause",
+        "Come back after `Retry-After`.";
+    AppLimited = "app-limited", TOO_MANY_REQUESTS, "http_request_denied", "The app's own limit is reached",
+        "Come back after `Retry-After`; the operator gave the app a limit of its own.";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "proxy_internal_error", "The gateway failed",
+        "Tell the operator the `call_id`; send again only what may be done twice.";
+    VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "Courier could not be reached",
+        "Send again when `outcome` is `not-sent`; when it is `unknown`, only what may be done twice.";
+    VendorMalformed = "vendor-malformed", BAD_GATEWAY, "http_protocol_error", "Courier's answer was unusable",
+        "Courier may have acted: send again only what may be done twice.";
+    VendorCredentialRejected = "vendor-credential-rejected", BAD_GATEWAY, "http_request_denied", "Courier refused the gateway's token",
+        "The operator has to replace the token of the connection.";
+    VendorDown = "vendor-down", SERVICE_UNAVAILABLE, "destination_unavailable", "Courier is down",
+        "Come back after `Retry-After`.";
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway holds as much as it may",
+        "Come back after `Retry-After`.";
+    VendorTimeout = "vendor-timeout", GATEWAY_TIMEOUT, "http_response_timeout", "Courier did not answer in time",
+        "Send again when `outcome` is `not-sent`; when it is `unknown`, only what may be done twice.";
+    NotCached = "not-cached", GATEWAY_TIMEOUT, "http_request_denied", "No copy answers the request",
+        "Ask without `Cache-Control: only-if-cached`.";
+    Loop = "loop", LOOP_DETECTED, "proxy_loop_detected", "The request came back to the gateway",
+        "The operator has to mend `vendor.base_url`: it leads back to the gateway.";
 }
 
 impl Code {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 use tollgate::app::Gateway;
 use tollgate::ids::RandomId;
 
@@ -121,7 +122,9 @@ async fn idle_strangers_keep_nobody_out_of_the_operators_ports() {
     for (port, status) in ports {
         let _crowd = strangers(port).await;
         for path in ["/livez", "/readyz", "/metrics"] {
-            let answer = get(port, path, "Host: localhost\r\n").await;
+            // Before the strangers' own time is over, and with the patience of probes.
+            let asked = timeout(Duration::from_secs(3), get(port, path, "Host: localhost\r\n"));
+            let answer = asked.await.expect("a place at once");
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
         }
     }
@@ -189,4 +192,24 @@ async fn an_address_has_its_part_of_the_data_ports_places_and_others_have_theirs
         assert!(tries < 1000, "the place that was given back is free");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_takes_no_descriptors_that_clients_may_use_already() {
+    let (_courier, vendor) = courier().await;
+    let mut setup = setup(vendor);
+    setup.text = setup.text.replace("grace =", "sockets = 300\ngrace =");
+    setup.text = setup.text.replace("[vendor]", "[vendor]\nsockets = 10");
+    let mut process = Process::start_by(&setup, under("ulimit -n 400"));
+    for (sockets, said) in [
+        ("sockets = 512", "configuration not reloaded; the old one stays"),
+        ("sockets = 15", "configuration reloaded"),
+    ] {
+        process.configure(&setup.text.replace("sockets = 10\n", &format!("{sockets}\n")));
+        process.signal("HUP");
+        let line = process.line(said);
+        let told = line["reason"].as_str().is_none_or(|reason| reason.contains("300 sockets of"));
+        assert!(told, "{line}");
+    }
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 200);
 }

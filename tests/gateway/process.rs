@@ -59,6 +59,11 @@ impl Process {
         Self { child, output, file, data, ops, said }
     }
 
+    /// Writes the configuration anew; SIGHUP makes it count.
+    pub(crate) fn configure(&self, text: &str) {
+        std::fs::write(&self.file, text).unwrap();
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

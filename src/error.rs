@@ -137,6 +137,19 @@ impl Outcome {
     }
 }
 
+/// What an attempt that failed says about the vendor's host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Nothing: it was refused by the gateway, given up, or its connection broke.
+    Nothing,
+    /// It spoke to us.
+    Alive,
+    /// No connection to it could be opened.
+    Unreachable,
+    /// It took the call and did not answer in time.
+    Silent,
+}
+
 /// A call that the gateway answers itself.
 #[derive(Debug)]
 pub struct Error {
@@ -150,6 +163,8 @@ pub struct Error {
     pub retry_after: Option<Duration>,
     /// Fields that the answer must carry, such as `Allow`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What it says about the vendor's host.
+    pub evidence: Evidence,
     /// For the log.
     pub cause: Option<Cause>,
 }
@@ -164,6 +179,7 @@ impl Error {
             detail: detail.into(),
             retry_after: None,
             headers: Vec::new(),
+            evidence: Evidence::Nothing,
             cause: None,
         }
     }
@@ -185,6 +201,13 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
+        self
+    }
+
+    /// The same error with what it says about the vendor's host.
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: Evidence) -> Self {
+        self.evidence = evidence;
         self
     }
 

@@ -152,7 +152,8 @@ fn upstream(config: &Config, state: &State) -> Upstream {
     let destinations: HashMap<ConnectionId, Destination> = config
         .base_urls()
         .map(|(connection, url)| {
-            let destination = Destination { host: state.host(url), prefix: url.prefix().into() };
+            let pool = state.host(url).pool(&connection.id);
+            let destination = Destination { pool, prefix: url.prefix().into() };
             (connection.id.clone(), destination)
         })
         .collect();

@@ -7,6 +7,7 @@
 
 mod cached;
 mod context;
+mod shortage;
 mod timeline;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -22,6 +23,7 @@ use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
 pub use cached::{Cached, Forward};
 pub use context::{Remote, Sampling, SpanIds, Trace, Trust};
+pub use shortage::Shortage;
 pub use timeline::{Stood, Timeline, Try, Wait};
 
 /// Gets each record once, when its call is over. Must not block.
@@ -111,6 +113,8 @@ pub struct Marks {
     pub would: Option<Would>,
     /// The vendor refused the call for its own quota.
     pub throttled: bool,
+    /// What the gateway had too little of to open a socket to the vendor, in the last attempt.
+    pub shortage: Option<Shortage>,
     /// The vendor refused the connection's token in the last attempt; true when another one was found
     /// at its source.
     pub token_refused: Option<bool>,

@@ -5,11 +5,20 @@ use std::time::Duration;
 
 use super::quotas::Edition;
 use crate::quota::{Grant, Lane, Settlement, Would};
+use crate::record::Record;
 
 /// A grant that settles itself: whatever becomes of the call, its slots are accounted for.
 pub struct Pass {
     edition: Arc<Edition>,
     grant: Option<Grant>,
+    attempt: Option<Attempt>,
+}
+
+/// The attempt that a pass is for.
+struct Attempt {
+    record: Arc<Record>,
+    /// Earlier attempts of the same call that the vendor may have acted on.
+    earlier: u32,
 }
 
 /// What a vendor's 429 did.
@@ -23,7 +32,15 @@ pub struct Throttled {
 
 impl Pass {
     pub(super) fn new(edition: Arc<Edition>, grant: Grant) -> Self {
-        Self { edition, grant: Some(grant) }
+        Self { edition, grant: Some(grant), attempt: None }
+    }
+
+    /// The same pass for the attempt that `record` will tell of from now on.
+    #[must_use]
+    pub fn carrying(mut self, record: Arc<Record>) -> Self {
+        let earlier = record.maybe_done();
+        self.attempt = Some(Attempt { record, earlier });
+        self
     }
 
     /// The lane that the call went through.
@@ -41,11 +58,6 @@ impl Pass {
     /// The first byte of the answer is here.
     pub fn answered(mut self) {
         self.settle(None);
-    }
-
-    /// Not one byte was written.
-    pub fn unsent(mut self) {
-        self.settle(Some(Settlement::NothingSent));
     }
 
     /// The vendor refused the call for its own quota: the narrowest pool that it paid is closed.
@@ -67,8 +79,12 @@ impl Pass {
 }
 
 impl Drop for Pass {
-    /// Nobody said how the call ended: the vendor may count it at any time up to the hard limit.
+    /// No answer came. What was handed to a socket the vendor may count at any time up to the hard
+    /// limit; what was not, it cannot count.
     fn drop(&mut self) {
-        self.settle(Some(Settlement::NoAnswer));
+        let sent = |attempt: &Attempt| attempt.record.maybe_done() > attempt.earlier;
+        let was_sent = self.attempt.as_ref().is_some_and(sent);
+        let how = if was_sent { Settlement::NoAnswer } else { Settlement::NothingSent };
+        self.settle(Some(how));
     }
 }

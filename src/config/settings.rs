@@ -166,7 +166,9 @@ pub struct Vendor {
     pub body_idle: Span,
     /// Time for the whole body of an answer.
     pub body_total: Span,
-    /// Connections at a time to one host.
+    /// Sockets at a time to one host. Half of them are divided among the connections of the
+    /// configuration: each has its part, which no other takes. The other half is for those that
+    /// need more.
     pub sockets: usize,
     /// Allows `http://` to hosts other than this machine. Tokens then travel in clear text.
     pub allow_plain_http: bool,

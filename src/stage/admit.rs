@@ -12,7 +12,7 @@ use tower::{Layer, Service};
 use crate::admission::{Desk, Pass, whole_seconds};
 use crate::call::{BoxFuture, Call, Reply, Result};
 use crate::clock::{self, Instant};
-use crate::error::{Error, Outcome};
+use crate::error::Error;
 use crate::quota::{Refusal, feedback};
 use crate::record::{Record, Wait};
 
@@ -49,22 +49,13 @@ impl<S> Layer<S> for AdmitLayer {
 
 // === impl Admit ===
 
-/// Accounts for the slots of a call that ended as `result`.
+/// Accounts for the slots of a call that ended as `result`. Without an answer the pass knows whether
+/// its attempt was sent.
 fn settle(pass: Pass, result: Result, call: &Marker) -> Result {
-    match result {
-        Ok(mut reply) => {
-            throttle(&pass, &mut reply, call);
-            pass.answered();
-            Ok(reply)
-        }
-        Err(error) => {
-            if error.outcome == Outcome::NotSent {
-                pass.unsent();
-            }
-            // Else the pass is dropped: the vendor may count the call up to its hard limit.
-            Err(error)
-        }
-    }
+    let mut reply = result?;
+    throttle(&pass, &mut reply, call);
+    pass.answered();
+    Ok(reply)
 }
 
 /// Waits for the right to send `call`; what the waiting was like is in its record, however it ends.
@@ -167,7 +158,7 @@ where
         Box::pin(async move {
             let record = call.record.clone();
             let pass = match admit(&desk, &call).await {
-                Ok(pass) => pass,
+                Ok(pass) => pass.carrying(record.clone()),
                 Err(refusal) => {
                     let refused = desk.refused(&call, &refusal);
                     desk.show(&call.caller, &call.operation, &record);

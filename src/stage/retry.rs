@@ -106,11 +106,17 @@ where
                 Verdict::Done => None,
             };
             let Some(pause) = again else { return honest(last, &call) };
-            earlier = Some(last);
+            earlier = Some(set_aside(last).await);
             course = course.then(known);
             sleep(pause).await;
         }
     }
+}
+
+/// An answer that may be needed yet, without the socket that it came on: the next attempt may need
+/// that one.
+async fn set_aside(result: Result) -> Result {
+    whole(result?).await
 }
 
 /// How `call` may be repeated.

@@ -2,11 +2,16 @@
 //!
 //! hyper's connection API gives a message back when nothing of it was written; that, and only
 //! that, is "not sent". A reused socket that gives a message back was closed by the vendor in the
-//! meantime: the message takes the next one, which is no second attempt.
+//! meantime: the message takes the next one, which is no second attempt. Neither is what the vendor
+//! refuses by HTTP/2's own rules before it looks at it.
 
 mod body;
 mod dial;
 mod host;
+mod places;
+mod pool;
+mod shares;
+mod socket;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,14 +28,19 @@ use tower::Service;
 
 pub use dial::{Dial, Dialer, Io, Line};
 pub use host::{Host, HostLimits};
+pub use pool::Pool;
 
 use crate::call::{Body, BoxFuture, Call, Reply, Result};
 use crate::clock::Instant;
-use crate::error::{Code, Error, Outcome};
+use crate::error::{Code, Error, Evidence, Outcome};
 use crate::headers;
 use crate::ids::ConnectionId;
-use crate::record::{Record, Sampling};
-use host::{Refusal, Socket};
+use crate::record::{Record, Sampling, Shortage};
+use pool::{Lease, NoSocket};
+use socket::Refusal;
+
+/// How often one attempt is sent again that the vendor itself refused before it looked at it.
+const REFUSALS: u32 = 3;
 
 /// How long an attempt may take.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +58,8 @@ pub struct Limits {
 /// Where a connection's calls go.
 #[derive(Clone, Debug)]
 pub struct Destination {
-    /// The host and its sockets.
-    pub host: Arc<Host>,
+    /// The connection's sockets to its host.
+    pub pool: Arc<Pool>,
     /// What stands before every path.
     pub prefix: Arc<str>,
 }
@@ -61,6 +71,17 @@ pub struct Upstream {
     limits: Limits,
     instance: Arc<str>,
     traces: Option<Sampling>,
+}
+
+/// One try of one call.
+struct Attempt<'a> {
+    limits: Limits,
+    pool: &'a Arc<Pool>,
+    record: &'a Record,
+    /// Earlier attempts of the call that the vendor may have acted on.
+    earlier: u32,
+    /// A socket that is not there by then is of no use.
+    socket_until: Instant,
 }
 
 /// A request that can be written to either kind of socket.
@@ -92,27 +113,34 @@ impl Upstream {
         Self { traces, ..self }
     }
 
-    async fn attempt(self, call: Call) -> Result {
+    async fn attempt(self, mut call: Call) -> Result {
         let destination = self.destinations.get(&call.caller.connection);
         let destination =
             destination.expect("every connection of the configuration has a destination");
         let record = call.record.clone();
-        let mut outgoing = self.outgoing(&call, destination)?;
-        record.mark(|marks| marks.timeline.try_begins(Instant::now()));
+        let mut outgoing = self.outgoing(&mut call, destination)?;
+        let start = Instant::now();
+        record.mark(|marks| marks.timeline.try_begins(start));
         if let Some(traces) = self.traces {
             record.pass_on(traces, &mut outgoing.headers);
         }
-        let sending = self.send(&destination.host, outgoing, &record);
+        let attempt = Attempt {
+            limits: self.limits,
+            pool: &destination.pool,
+            earlier: record.maybe_done(),
+            record: &record,
+            socket_until: call.deadline.min(start + self.limits.hard_limit),
+        };
         // The permit of a buffered body is held until the answer's head: `call` lives that long.
-        let answered = timeout(self.limits.hard_limit, sending).await;
+        let answered = timeout(self.limits.hard_limit, attempt.send(outgoing)).await;
         drop(call);
-        let result = answered.unwrap_or_else(|_| Err(no_answer(&record)));
+        let result = answered.unwrap_or_else(|_| Err(attempt.no_answer()));
         let end = result.as_ref().map(Reply::status).map_err(|error| error.code);
         record.mark(|marks| marks.timeline.try_ends(Instant::now(), end));
         result
     }
 
-    fn outgoing(&self, call: &Call, destination: &Destination) -> Result<Outgoing> {
+    fn outgoing(&self, call: &mut Call, destination: &Destination) -> Result<Outgoing> {
         let target = if destination.prefix.is_empty() {
             call.target.clone()
         } else {
@@ -120,7 +148,7 @@ impl Upstream {
                 |_| Error::malformed("the path cannot be put behind the vendor's base path"),
             )?
         };
-        let mut headers = call.headers.clone();
+        let mut headers = std::mem::take(&mut call.headers);
         headers::add_via(&mut headers, Version::HTTP_11, &self.instance);
         let body = match &call.body {
             Body::Buffered(bytes, _) => bytes.clone(),
@@ -130,59 +158,59 @@ impl Upstream {
         if body.is_empty() && with_content {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
+        let host = destination.pool.host();
         Ok(Outgoing {
             method: call.method.clone(),
             target,
-            scheme: destination.host.scheme().clone(),
-            authority: destination.host.authority().clone(),
+            scheme: host.scheme().clone(),
+            authority: host.authority().clone(),
             headers,
             body,
         })
     }
+}
 
-    async fn send(&self, host: &Arc<Host>, mut outgoing: Outgoing, record: &Record) -> Result {
+// === impl Attempt ===
+
+impl Attempt<'_> {
+    async fn send(&self, mut outgoing: Outgoing) -> Result {
+        let mut refusals = 0;
         loop {
-            let mut socket = host.socket().await?;
+            let lease = self.pool.socket(self.socket_until).await;
+            let mut lease = lease.map_err(|reason| self.no_socket(reason))?;
+            let socket = lease.socket();
             let request = outgoing.request(socket.is_h2());
-            record.sending();
+            self.record.sending();
             let answer = timeout(self.limits.first_byte, socket.send(request)).await;
-            match answer.map_err(|_| no_answer(record))? {
+            let refusal = match answer.map_err(|_| self.no_answer())? {
                 Ok(response) => {
-                    record.mark(|marks| marks.first_byte_at = Some(Instant::now()));
-                    return self.reply(response, socket, host);
+                    self.record.mark(|marks| marks.first_byte_at = Some(Instant::now()));
+                    return self.reply(response, lease);
                 }
-                Err(Refusal { unsent: true, message, cause }) => {
-                    record.not_sent();
-                    match message.filter(|_| socket.was_reused()) {
-                        Some(request) => outgoing.take_back(request),
-                        None => return Err(unreachable(cause).with_outcome(Outcome::NotSent)),
-                    }
-                }
-                Err(Refusal { cause, .. }) if cause.is_parse() => {
-                    let detail = "Courier's answer could not be read";
-                    return Err(Error::refused(Code::VendorMalformed, detail)
-                        .with_outcome(Outcome::Unknown)
-                        .caused_by(cause));
-                }
-                Err(Refusal { cause, .. }) => {
-                    return Err(unreachable(cause).with_outcome(Outcome::Unknown));
-                }
+                Err(refusal) => refusal,
+            };
+            if !refusal.unsent {
+                return Err(broken(refusal));
+            }
+            self.record.not_sent();
+            let again = if refusal.refused { refusals < REFUSALS } else { socket.was_reused() };
+            if !again {
+                return Err(unsent(refusal));
+            }
+            refusals += u32::from(refusal.refused);
+            if let Some(request) = refusal.message {
+                outgoing.take_back(request);
             }
         }
     }
 
-    fn reply(
-        &self,
-        response: http::Response<hyper::body::Incoming>,
-        socket: Socket,
-        host: &Arc<Host>,
-    ) -> Result {
+    fn reply(&self, response: http::Response<hyper::body::Incoming>, lease: Lease) -> Result {
         let (mut head, incoming) = response.into_parts();
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let detail = "Courier answered with a change of protocol that nobody asked for";
-            return Err(
-                Error::refused(Code::VendorMalformed, detail).with_outcome(Outcome::Unknown)
-            );
+            return Err(Error::refused(Code::VendorMalformed, detail)
+                .with_outcome(Outcome::Unknown)
+                .with_evidence(Evidence::Alive));
         }
         let cookie = head.headers.contains_key(header::SET_COOKIE);
         headers::strip_answer(&mut head.headers);
@@ -196,18 +224,69 @@ impl Upstream {
             reply.extensions_mut().insert(headers::HadCookie);
         }
         let (idle, total) = (self.limits.body_idle, self.limits.body_total);
-        let body = body::Answer::new(incoming, idle, total, host.lease(socket));
+        let body = body::Answer::new(incoming, idle, total, lease);
         Ok(reply.map(|()| body.boxed_unsync()))
+    }
+
+    /// Nothing was sent, for want of a socket.
+    fn no_socket(&self, reason: NoSocket) -> Error {
+        match reason {
+            NoSocket::Short(shortage, cause) => {
+                self.record.mark(|marks| marks.shortage = Some(shortage));
+                let detail = match shortage {
+                    Shortage::Places => {
+                        "all sockets to Courier were in use until the caller's time was over"
+                    }
+                    _ => "the gateway's machine had no room for one more socket to Courier",
+                };
+                let error = Error::refused(Code::Overloaded, detail);
+                match cause {
+                    Some(cause) => error.caused_by(cause),
+                    None => error,
+                }
+            }
+            NoSocket::Unreachable(cause) => {
+                Error::refused(Code::VendorUnreachable, "Courier could not be reached")
+                    .with_evidence(Evidence::Unreachable)
+                    .caused_by(cause)
+            }
+            NoSocket::Late => {
+                let detail = "no connection to Courier could be opened in time";
+                Error::refused(Code::VendorTimeout, detail).with_evidence(Evidence::Unreachable)
+            }
+        }
+    }
+
+    fn no_answer(&self) -> Error {
+        let error = Error::refused(Code::VendorTimeout, "Courier did not answer in time");
+        if self.record.maybe_done() > self.earlier {
+            error.with_outcome(Outcome::Unknown).with_evidence(Evidence::Silent)
+        } else {
+            error
+        }
     }
 }
 
-fn unreachable(cause: hyper::Error) -> Error {
-    Error::refused(Code::VendorUnreachable, "the connection to Courier broke").caused_by(cause)
+/// What is known when a message was written and no answer to it can be had.
+fn broken(refusal: Refusal) -> Error {
+    let cause = refusal.cause;
+    let error = if cause.is_parse() {
+        Error::refused(Code::VendorMalformed, "Courier's answer could not be read")
+            .with_evidence(Evidence::Alive)
+    } else {
+        Error::refused(Code::VendorUnreachable, "the connection to Courier broke")
+    };
+    error.with_outcome(Outcome::Unknown).caused_by(cause)
 }
 
-fn no_answer(record: &Record) -> Error {
-    Error::refused(Code::VendorTimeout, "Courier did not answer in time")
-        .with_outcome(record.outcome())
+/// What is known when the vendor did not get to work on a message.
+fn unsent(refusal: Refusal) -> Error {
+    let (detail, evidence) = if refusal.refused {
+        ("Courier refused the call before it looked at it", Evidence::Alive)
+    } else {
+        ("the connection to Courier broke", Evidence::Unreachable)
+    };
+    Error::refused(Code::VendorUnreachable, detail).with_evidence(evidence).caused_by(refusal.cause)
 }
 
 impl Service<Call> for Upstream {
@@ -227,18 +306,20 @@ impl Service<Call> for Upstream {
 // === impl Outgoing ===
 
 impl Outgoing {
-    /// Origin form and `Host` for HTTP/1.1, pseudo-header fields for HTTP/2.
+    /// Origin form and `Host` for HTTP/1.1, pseudo-header fields for HTTP/2. The fields go with it
+    /// over HTTP/1.1, which gives back what it did not send; HTTP/2 may not.
     fn request(&mut self, h2: bool) -> http::Request<Full<Bytes>> {
         let mut request = http::Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
-        *request.headers_mut() = std::mem::take(&mut self.headers);
         let mut uri = http::uri::Parts::default();
         uri.path_and_query = Some(self.target.clone());
         if h2 {
+            *request.headers_mut() = self.headers.clone();
             uri.scheme = Some(self.scheme.clone());
             uri.authority = Some(self.authority.clone());
             *request.version_mut() = Version::HTTP_2;
         } else {
+            *request.headers_mut() = std::mem::take(&mut self.headers);
             let host = HeaderValue::from_str(self.authority.as_str());
             request
                 .headers_mut()

@@ -155,10 +155,12 @@ instruments! {
     token_good: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_token_good" ["connection"];
     /// Refused tokens for which another one was found at their source.
     token_replaced: Counters<1> = Counters::default(), "counter" "tollgate_vendor_token_replaced" ["connection"];
-    /// 1 for a host of Courier that is taken for dead: its calls are refused, but for one probe at a time.
+    /// 1 for a host of Courier that is taken for dead, for one connection at least: those calls are refused, but for one probe at a time.
     host_down: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_host_down" ["host"];
     /// Sockets to a host of Courier, used or resting.
     vendor_sockets: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_sockets" ["host"];
+    /// Calls for which the gateway itself could open no socket to Courier, by what there was too little of: places (vendor.sockets), descriptors, ports, memory.
+    shortages: Counters<2> = Counters::default(), "counter" "tollgate_local_shortages" ["connection", "reason"];
 
     /// Calls on cached or shared rows, by what the cache did for them.
     cache: Counters<2> = Counters::default(), "counter" "tollgate_cache_requests" ["operation", "outcome"];

@@ -262,7 +262,7 @@ async fn gateway() -> (Rig, Certificate) {
     tokio::spawn(courier.clone().serve(port, std::future::pending()));
     let certificate = Certificate::new();
     let head = format!(
-        "{PORTS}head_time = \"2s\"\n{}[vendor]\nbase_url = \"http://{vendor}\"\n",
+        "{PORTS}head_time = \"2s\"\n{}[vendor]\nbase_url = \"http://{vendor}\"\nsockets = 2\n",
         certificate.setting()
     );
     let mut setup = Setup::with_quota(&head, "[quota]\ncalls = 30\nmax_wait = \"100ms\"\n");
@@ -309,6 +309,7 @@ async fn load(rig: &mut Rig, certificate: &Certificate) {
         assert_eq!(call("GET", "/messages", &umbrella, "").await, 200);
     }
     raw(rig.gateway.data, b"no TLS at all\r\n\r\n", "").await;
+    crate::isolation::starve(rig, certificate).await;
 }
 
 #[tokio::test]
@@ -342,7 +343,7 @@ async fn every_row_of_the_table_has_its_value_after_one_of_everything() {
 
 fn check_clients(page: &Page) {
     for (name, labels, value) in [
-        ("tollgate_tls_handshakes_total", [("outcome", "done")], 3.0),
+        ("tollgate_tls_handshakes_total", [("outcome", "done")], 5.0),
         ("tollgate_tls_handshakes_total", [("outcome", "failed")], 1.0),
         ("tollgate_client_unreadable_total", [("reason", "malformed")], 1.0),
         ("tollgate_client_too_slow_total", [("limit", "no-request")], 1.0),
@@ -352,7 +353,7 @@ fn check_clients(page: &Page) {
         assert_eq!(page.sum(name, &labels), value, "{name} {labels:?}");
     }
     for (name, value) in [
-        ("tollgate_client_sockets_accepted_total", 4.0),
+        ("tollgate_client_sockets_accepted_total", 6.0),
         ("tollgate_requests_in_flight", 0.0),
         ("tollgate_flights", 0.0),
         ("tollgate_upload_bytes", 0.0),
@@ -360,7 +361,7 @@ fn check_clients(page: &Page) {
         ("tollgate_ready", 1.0),
         ("tollgate_build_info", 1.0),
         ("tollgate_vendor_host_down", 0.0),
-        ("tollgate_vendor_sockets", 1.0),
+        ("tollgate_vendor_sockets", 2.0),
     ] {
         assert_eq!(page.sum(name, &[]), value, "{name}");
     }
@@ -467,7 +468,7 @@ fn check_quota(page: &Page) {
         (
             "tollgate_quota_shadow_total",
             vec![("connection", "umbrella-prod"), ("outcome", "quota-exhausted")],
-            1.0,
+            2.0,
         ),
         ("tollgate_queue_length", vec![own[0], ("lane", "interactive")], 0.0),
         ("tollgate_queue_wait_seconds_count", vec![own[0], ("lane", "interactive")], 7.0),

@@ -28,14 +28,17 @@ pub(super) enum Verdict {
 /// The right of one call to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
+    since: Instant,
     /// Which probe it is, if it is one.
     probe: Option<u64>,
 }
 
-/// The state of one host.
+/// What is known of one host, or of one connection to it.
 #[derive(Debug, Default)]
 pub(super) struct Circuit {
     failures: u32,
+    /// When it last answered.
+    answered: Option<Instant>,
     /// Set while the host is taken for dead: when the next probe may go.
     open: Option<Instant>,
     probes: u64,
@@ -45,12 +48,12 @@ impl Circuit {
     /// Lets a call go on, or says in how long it may try again.
     pub(super) fn enter(&mut self, now: Instant) -> Result<Entry, Duration> {
         match self.open {
-            None => Ok(Entry { probe: None }),
+            None => Ok(Entry { since: now, probe: None }),
             Some(next) if now < next => Err(next - now),
             Some(_) => {
                 self.open = Some(now + PROBE);
                 self.probes += 1;
-                Ok(Entry { probe: Some(self.probes) })
+                Ok(Entry { since: now, probe: Some(self.probes) })
             }
         }
     }
@@ -59,7 +62,11 @@ impl Circuit {
     pub(super) fn leave(&mut self, entry: Entry, verdict: Verdict, now: Instant) {
         let latest_probe = entry.probe == Some(self.probes) && entry.probe.is_some();
         match verdict {
-            Verdict::Alive => (self.failures, self.open) = (0, None),
+            Verdict::Alive => {
+                *self = Self { answered: Some(now), probes: self.probes, ..Self::default() }
+            }
+            // It answered others meanwhile: it is slow with this one.
+            Verdict::Dead if self.answered.is_some_and(|answered| answered > entry.since) => {}
             Verdict::Dead => {
                 self.failures = self.failures.saturating_add(1);
                 // A straggler from before does not put the next probe off.
@@ -125,6 +132,20 @@ mod tests {
         assert_eq!(circuit.enter(later + PROBE), Err(PROBE), "the second probe is still out");
         circuit.leave(second, Verdict::Alive, later + PROBE);
         assert!(!circuit.is_open());
+    }
+
+    #[test]
+    fn calls_that_hang_while_others_are_answered_do_not_open_it() {
+        let (now, mut circuit) = (Instant::now(), Circuit::default());
+        let hanging = [(); 100].map(|()| circuit.enter(now).unwrap());
+        let answered = circuit.enter(now).unwrap();
+        let later = now + Duration::from_secs(50);
+        circuit.leave(answered, Verdict::Alive, later);
+        let over = now + Duration::from_secs(55);
+        hanging.into_iter().for_each(|entry| circuit.leave(entry, Verdict::Dead, over));
+        assert!(!circuit.is_open());
+        dead(&mut circuit, over, 5);
+        assert!(circuit.is_open(), "nothing was answered since");
     }
 
     #[test]

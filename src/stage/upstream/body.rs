@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use super::host::Lease;
+use super::pool::Lease;
 use crate::clock::Instant;
 use crate::error::Cause;
 

@@ -167,6 +167,10 @@ impl Metrics {
         if marks.throttled {
             self.throttled.get_or_create(&Labels([of(id), call.operation()])).inc();
         }
+        if let Some(shortage) = marks.shortage {
+            let reason = ("reason", Value::Word(shortage.as_str()));
+            self.shortages.get_or_create(&Labels([of(id), reason])).inc();
+        }
         match marks.code {
             Some(Code::VendorCredentialRejected) => {
                 self.rejected.get_or_create(&Labels([of(id)])).inc();

@@ -1,0 +1,131 @@
+//! Places among the sockets of a host, and the line of those who wait for one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::shares::{Member, Shares};
+
+/// The places of one host.
+pub(super) struct Places {
+    /// std, not tokio: each section is a few sums and never awaits.
+    desk: Mutex<Desk>,
+}
+
+struct Desk {
+    shares: Shares,
+    /// As many as there are calls that were let in and have no socket yet.
+    waiting: Vec<(Member, oneshot::Sender<Place>)>,
+}
+
+/// The right to hold one socket open; it comes back when it is dropped.
+pub(super) struct Place {
+    places: Arc<Places>,
+    member: Member,
+}
+
+impl Places {
+    pub(super) fn new(total: usize) -> Arc<Self> {
+        let desk = Desk { shares: Shares::new(total), waiting: Vec::new() };
+        Arc::new(Self { desk: Mutex::new(desk) })
+    }
+
+    /// Places that are held.
+    pub(super) fn taken(&self) -> usize {
+        self.desk().shares.taken()
+    }
+
+    pub(super) fn join(&self) -> Member {
+        self.desk().shares.join()
+    }
+
+    pub(super) fn leave(self: &Arc<Self>, member: Member) {
+        self.desk().shares.leave(member);
+        // What was kept for it is the others' now.
+        self.hand_out();
+    }
+
+    /// A place at once, or the promise of one. Whoever drops the promise leaves the line.
+    pub(super) fn ask(self: &Arc<Self>, member: Member) -> Result<Place, oneshot::Receiver<Place>> {
+        let mut desk = self.desk();
+        if desk.shares.take(member) {
+            return Ok(Place { places: self.clone(), member });
+        }
+        desk.waiting.retain(|(_, waiter)| !waiter.is_closed());
+        let (sender, receiver) = oneshot::channel();
+        desk.waiting.push((member, sender));
+        Err(receiver)
+    }
+
+    /// Whether `member` should let a socket go for another's call; `idle` when it has none to carry.
+    pub(super) fn owes(&self, member: Member, idle: bool) -> bool {
+        let desk = self.desk();
+        let waiting = desk.waiting.iter().filter(|(_, waiter)| !waiter.is_closed());
+        desk.shares.owes(member, idle, waiting.map(|(member, _)| *member))
+    }
+
+    /// Whether `member` holds places beyond its part.
+    pub(super) fn has_more_than_its_part(&self, member: Member) -> bool {
+        self.desk().shares.has_more_than_its_part(member)
+    }
+
+    /// Gives free places to those that wait.
+    fn hand_out(self: &Arc<Self>) {
+        loop {
+            let mut desk = self.desk();
+            desk.waiting.retain(|(_, waiter)| !waiter.is_closed());
+            let next = desk.shares.next(desk.waiting.iter().map(|(member, _)| *member));
+            let Some(next) = next else { return };
+            let (member, waiter) = desk.waiting.remove(next);
+            let took = desk.shares.take(member);
+            debug_assert!(took, "only one that may take is the next");
+            drop(desk);
+            // A waiter that left in this moment drops the place, which gives it to the next.
+            let _ = waiter.send(Place { places: self.clone(), member });
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.desk().shares.give_back(self.member);
+        self.places.hand_out();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_that_comes_back_goes_to_one_that_still_waits() {
+        let places = Places::new(2);
+        let [a, b] = [(); 2].map(|()| places.join());
+        let (first, second) = (places.ask(a).ok().unwrap(), places.ask(b).ok().unwrap());
+        let (gone, stays) = (places.ask(a).err().unwrap(), places.ask(a).err().unwrap());
+        drop(gone);
+        drop(second);
+        assert_eq!(places.taken(), 1, "the place of b is kept for b");
+        drop(first);
+        let place = stays.await.unwrap();
+        assert_eq!(places.taken(), 1);
+        drop(place);
+        assert_eq!(places.taken(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_place_that_was_given_to_nobody_comes_back() {
+        let places = Places::new(1);
+        let only = places.join();
+        let held = places.ask(only).ok().unwrap();
+        let waits = places.ask(only).err().unwrap();
+        drop(held);
+        assert_eq!(places.taken(), 1, "it is on its way");
+        drop(waits);
+        assert_eq!(places.taken(), 0);
+    }
+}

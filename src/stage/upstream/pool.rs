@@ -1,0 +1,370 @@
+//! The sockets of one connection to its host; no other connection ever uses them.
+//!
+//! HTTP/1.1 sockets rest in a list, newest on top; HTTP/2 sockets stay here while calls are on them,
+//! and a further one is opened when those that are there carry what they may. A socket that rested
+//! too long or is too old takes no new call, so that the vendor never closes first and a changed
+//! address is followed.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::uri::Scheme;
+use tokio::sync::Notify;
+use tokio::time::{timeout, timeout_at};
+
+use super::dial::Line;
+use super::host::{Host, HostLimits};
+use super::places::Place;
+use super::shares::Member;
+use super::socket::{Load, Socket};
+use crate::clock::Instant;
+use crate::error::Cause;
+use crate::record::Shortage;
+
+/// Streams that a socket is expected to carry before one was open.
+const EXPECTED: usize = 64;
+
+/// The sockets of one connection.
+pub struct Pool {
+    host: Arc<Host>,
+    member: Member,
+    /// std, not tokio: each section is a push, a pop or a clone and never awaits.
+    sockets: Mutex<Sockets>,
+    /// A socket or a stream came free, or an opening is over.
+    news: Notify,
+}
+
+struct Sockets {
+    h1: Vec<(Socket, Instant)>,
+    /// Each with the time since when it carries what it carries.
+    h2: Vec<(Socket, Instant)>,
+    /// What the host spoke last; unknown before the first line.
+    speaks_h2: Option<bool>,
+    /// Streams that the last HTTP/2 socket took.
+    streams: usize,
+    /// Calls that have no socket yet.
+    waiting: usize,
+    /// Of those, the ones that open a socket or wait for a place to open it.
+    opening: usize,
+    /// Of those, the ones that have their place.
+    connecting: usize,
+}
+
+/// What a call without a socket does next.
+enum Next {
+    Take(Socket),
+    Open,
+    Wait { connecting: bool },
+}
+
+/// Why there is no socket.
+#[derive(Debug)]
+pub(super) enum NoSocket {
+    /// The gateway itself had too little of something.
+    Short(Shortage, Option<Cause>),
+    /// The vendor refused the connection, or it broke at once.
+    Unreachable(Cause),
+    /// It took too long to open one.
+    Late,
+}
+
+/// A socket on loan to a call. What is dropped without having been finished is not used again, or
+/// its stream is reset.
+pub(super) struct Lease {
+    pool: Arc<Pool>,
+    socket: Option<Socket>,
+}
+
+impl Pool {
+    pub(super) fn new(host: Arc<Host>, member: Member) -> Self {
+        let plain = *host.scheme() == Scheme::HTTP;
+        let sockets = Sockets {
+            h1: Vec::new(),
+            h2: Vec::new(),
+            // Nothing is agreed on without TLS.
+            speaks_h2: plain.then_some(false),
+            streams: EXPECTED,
+            waiting: 0,
+            opening: 0,
+            connecting: 0,
+        };
+        Self { host, member, sockets: Mutex::new(sockets), news: Notify::new() }
+    }
+
+    /// The host behind it.
+    #[must_use]
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// A socket for one call: one that is there or a new one. Waits for it until `end`; the time to
+    /// open one is bounded by the host's limit, too.
+    pub(super) async fn socket(self: &Arc<Self>, end: Instant) -> Result<Lease, NoSocket> {
+        let _waiting = Waiting::begin(self);
+        loop {
+            let mut news = pin!(self.news.notified());
+            news.as_mut().enable();
+            let next = self.with(|sockets| sockets.next(self.host.limits()));
+            match next {
+                Next::Take(socket) => {
+                    let lease = self.lease(socket);
+                    if let Some(lease) = lease.ready().await {
+                        return Ok(lease);
+                    }
+                }
+                Next::Open => {
+                    let _opening = Counted(self, |sockets| &mut sockets.opening);
+                    let place = tokio::select! {
+                        biased;
+                        place = self.place(end) => place?,
+                        // One that was in use came free first.
+                        () = news => continue,
+                    };
+                    return self.open(place).await;
+                }
+                Next::Wait { connecting: false } => {
+                    let came = timeout_at(end, news).await;
+                    came.map_err(|_| NoSocket::Short(Shortage::Places, None))?;
+                }
+                Next::Wait { connecting: true } => {
+                    let late = Instant::now() + self.host.limits().connect;
+                    timeout_at(end.min(late), news).await.map_err(|_| NoSocket::Late)?;
+                }
+            }
+        }
+    }
+
+    /// A place among the sockets of the host.
+    async fn place(&self, end: Instant) -> Result<Place, NoSocket> {
+        let places = self.host.places();
+        match places.ask(self.member) {
+            Ok(place) => Ok(place),
+            Err(coming) => {
+                self.host.make_room();
+                let place = timeout_at(end, coming).await.ok().and_then(Result::ok);
+                place.ok_or(NoSocket::Short(Shortage::Places, None))
+            }
+        }
+    }
+
+    async fn open(self: &Arc<Self>, place: Place) -> Result<Lease, NoSocket> {
+        self.with(|sockets| sockets.connecting += 1);
+        let _connecting = Counted(self, |sockets| &mut sockets.connecting);
+        let opened = timeout(self.host.limits().connect, async {
+            let Line { io, h2 } = self.host.dial().await?;
+            let opened = if h2 { Socket::h2(io, place).await } else { Socket::h1(io, place).await };
+            opened.map_err(Cause::from)
+        });
+        let socket = match opened.await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(cause)) => {
+                return Err(match Shortage::of(&*cause) {
+                    Some(shortage) => NoSocket::Short(shortage, Some(cause)),
+                    None => NoSocket::Unreachable(cause),
+                });
+            }
+            Err(_) => return Err(NoSocket::Late),
+        };
+        self.with(|sockets| sockets.opened(&socket));
+        // Others may find room on it, or know by now how many sockets they need.
+        self.news.notify_waiters();
+        Ok(self.lease(socket))
+    }
+
+    fn lease(self: &Arc<Self>, socket: Socket) -> Lease {
+        Lease { pool: self.clone(), socket: Some(socket) }
+    }
+
+    /// Since when the socket rests that has rested longest, if the connection has more than its part.
+    pub(super) fn spare_since(&self) -> Option<Instant> {
+        let spare = self.host.places().has_more_than_its_part(self.member);
+        self.with(|sockets| sockets.idle().map(|(_, since)| *since).min()).filter(|_| spare)
+    }
+
+    /// Closes the socket that has rested longest.
+    pub(super) fn close_one(&self) {
+        let closed = self.with(Sockets::take_oldest);
+        drop(closed);
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Sockets) -> T) -> T {
+        act(&mut self.sockets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A call has read its answer to the end: its HTTP/1.1 socket may carry another.
+    fn put_back(&self, socket: Socket) {
+        let idle = self.with(|sockets| sockets.waiting == 0);
+        if socket.takes_calls(self.host.limits().max_age)
+            && !self.host.places().owes(self.member, idle)
+        {
+            self.with(|sockets| sockets.h1.push((socket, Instant::now())));
+            self.news.notify_one();
+        }
+    }
+
+    /// A call on an HTTP/2 socket is over.
+    fn stream_ended(&self, load: &Arc<Load>) {
+        if load.end() == 0 {
+            let idle = self.with(|sockets| sockets.waiting == 0);
+            let close = self.host.places().owes(self.member, idle);
+            let closed = self.with(|sockets| sockets.rests(load, close));
+            drop(closed);
+        }
+        self.news.notify_one();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({:?}, {:?})", self.host, self.member)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.host.places().leave(self.member);
+    }
+}
+
+// === impl Sockets ===
+
+impl Sockets {
+    fn next(&mut self, limits: &HostLimits) -> Next {
+        if let Some(socket) = self.take(limits) {
+            return Next::Take(socket);
+        }
+        if self.too_few_open() {
+            self.opening += 1;
+            Next::Open
+        } else {
+            Next::Wait { connecting: self.connecting > 0 }
+        }
+    }
+
+    /// The sockets that are being opened will not do for all that wait.
+    fn too_few_open(&self) -> bool {
+        let each = if self.speaks_h2 == Some(false) { 1 } else { self.streams };
+        self.opening.saturating_mul(each) < self.waiting
+    }
+
+    /// A socket that may take a new call; those that may not are dropped on the way.
+    fn take(&mut self, limits: &HostLimits) -> Option<Socket> {
+        self.h2.retain(|(socket, _)| socket.takes_calls(limits.max_age));
+        let room =
+            |(socket, _): &&(Socket, Instant)| socket.load().is_some_and(|load| load.begin());
+        if let Some(socket) = self.h2.iter().find(room).and_then(|(socket, _)| socket.shared()) {
+            return Some(socket);
+        }
+        self.h1.retain(|(socket, since)| {
+            socket.takes_calls(limits.max_age) && since.elapsed() < limits.idle
+        });
+        self.h1.pop().map(|(socket, _)| socket)
+    }
+
+    /// Takes a new socket in, whose first call is that of its opener.
+    fn opened(&mut self, socket: &Socket) {
+        self.speaks_h2 = Some(socket.is_h2());
+        if let (Some(shared), Some(load)) = (socket.shared(), socket.load()) {
+            self.streams = load.most().max(1);
+            self.h2.push((shared, Instant::now()));
+        }
+    }
+
+    /// An HTTP/2 socket carries nothing from now on. Gives it, if it has to be closed.
+    fn rests(&mut self, load: &Arc<Load>, close: bool) -> Option<Socket> {
+        let same = |(socket, _): &(Socket, Instant)| {
+            socket.load().is_some_and(|known| Arc::ptr_eq(known, load) && known.is_idle())
+        };
+        let at = self.h2.iter().position(same)?;
+        if close {
+            return Some(self.h2.swap_remove(at).0);
+        }
+        self.h2[at].1 = Instant::now();
+        None
+    }
+
+    fn idle(&self) -> impl Iterator<Item = &(Socket, Instant)> {
+        let idle = |(socket, _): &&(Socket, Instant)| socket.load().is_some_and(|l| l.is_idle());
+        self.h1.iter().chain(self.h2.iter().filter(idle))
+    }
+
+    fn take_oldest(&mut self) -> Option<Socket> {
+        let oldest = self.idle().map(|(_, since)| *since).min()?;
+        let is_oldest = |idle: &(Socket, Instant)| {
+            idle.1 == oldest && idle.0.load().is_none_or(|load| load.is_idle())
+        };
+        if let Some(at) = self.h1.iter().position(is_oldest) {
+            return Some(self.h1.remove(at).0);
+        }
+        let at = self.h2.iter().position(is_oldest)?;
+        Some(self.h2.swap_remove(at).0)
+    }
+}
+
+/// A call without a socket. When it has one, or leaves, another may have to open one in its place.
+struct Waiting<'a>(&'a Pool);
+
+impl<'a> Waiting<'a> {
+    fn begin(pool: &'a Pool) -> Self {
+        pool.with(|sockets| sockets.waiting += 1);
+        Self(pool)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let unattended = self.0.with(|sockets| {
+            sockets.waiting -= 1;
+            sockets.too_few_open()
+        });
+        if unattended {
+            self.0.news.notify_one();
+        }
+    }
+}
+
+/// What was counted for a call until now.
+struct Counted<'a>(&'a Pool, fn(&mut Sockets) -> &mut usize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.with(|sockets| *(self.1)(sockets) -= 1);
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    pub(super) fn socket(&mut self) -> &mut Socket {
+        self.socket.as_mut().expect("a lease has its socket until it is finished")
+    }
+
+    /// The answer was read to its end: the socket may carry another call.
+    pub(super) fn finished(&mut self) {
+        let Some(socket) = self.socket.take() else { return };
+        match socket.load() {
+            Some(load) => self.pool.stream_ended(load),
+            None => self.pool.put_back(socket),
+        }
+    }
+
+    async fn ready(mut self) -> Option<Self> {
+        let socket = self.socket.take()?;
+        if let Some(load) = socket.load() {
+            debug_assert!(!load.is_idle(), "its stream was counted when it was taken");
+            self.socket = Some(socket);
+        } else {
+            self.socket = Some(socket.ready().await?);
+        }
+        Some(self)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(load) = self.socket.take().as_ref().and_then(Socket::load) {
+            self.pool.stream_ended(load);
+        }
+    }
+}

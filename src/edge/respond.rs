@@ -96,8 +96,11 @@ fn problem(mut error: Error, record: &Record) -> Reply {
         marks.code = Some(code);
         marks.outcome = Some(error.outcome);
     });
-    // Before the document: it says the same as the fields.
+    // Fields, document and whoever asks later are told the same.
     error.retry_after = error.retry_after.map(|after| heeded(after, record));
+    if let Some(after) = error.retry_after {
+        record.mark(|marks| marks.timeline.told(Duration::from_millis(millis(after))));
+    }
     let body = error.document(Some(&record.call_id.to_string()));
     let mut reply = Reply::new(call::full(body));
     *reply.status_mut() = code.status();

@@ -104,6 +104,13 @@ impl Timeline {
         }
     }
 
+    /// The call that was refused last is told to come back after `when`, whatever the quota said.
+    pub fn told(&mut self, when: Duration) {
+        if let Some(last) = self.waits.last_mut().filter(|wait| wait.refused.is_some()) {
+            last.retry_after = Some(when);
+        }
+    }
+
     /// A try begins.
     pub fn try_begins(&mut self, began: Instant) {
         if self.tries.len() < STEPS {

@@ -7,6 +7,7 @@ use simulator::{Answer as Faulty, Effect, Fault, When};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tollgate::call::StreamBody;
+use tollgate::pipeline::Pipeline;
 
 use crate::rig::Rig;
 use crate::support::{ALL, Answer, Setup, Stack, request};
@@ -147,6 +148,11 @@ async fn the_time_to_come_back_is_not_cut_but_for_the_sdk_that_heeds_no_more_tha
                     assert!(millis >= 300_000, "{fields:?}: {millis}");
                 }
                 told.insert(millis);
+                let path = format!("/.tollgate/me?call={}", refused.header("tollgate-call-id"));
+                let why = stack.call(request("GET", &path, &setup.acme, "")).await.json();
+                let events = why["timeline"].as_array().unwrap();
+                let said = events.iter().find_map(|event| event["retry_after_ms"].as_f64());
+                assert_eq!(said, Some(millis as f64), "{why}");
             }
             // The SDK's are apart by chance, the others' as slots come back, 60 s from each other.
             let apart = if longest == 60_000 { 10 } else { 5 };
@@ -249,4 +255,28 @@ async fn the_bound_of_fields_holds_over_both_versions_of_http() {
         let answer = client.send_with("GET", "/messages", &rig.setup.acme, more).await;
         assert_eq!(answer.status().as_u16(), status, "h2 {h2}, {fields} fields, {cookies} cookies");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_comes_after_one_that_is_gone_is_not_paused() {
+    let (acme, one) = crate::support::tenant("acme", ALL);
+    let apps = ["gone", "new"].map(|name| {
+        let (text, key) = crate::support::tenant(name, ALL);
+        (format!("[[tenant.app]]{}", text.split_once("[[tenant.app]]").unwrap().1), key)
+    });
+    let with = |app: &str| Setup {
+        text: format!("[quota]\ncalls = 1\nwindow = \"10s\"\nmax_wait = \"30s\"\n{acme}{app}"),
+        acme: one.clone(),
+        umbrella: String::new(),
+    };
+    let mut stack = Stack::new(&with(&apps[0].0));
+    for app in ["", &apps[1].0] {
+        let config = with(app).config();
+        stack.state.reconfigure(&config).unwrap();
+        stack.pipeline = Pipeline::build(&config, &stack.state);
+    }
+    assert_eq!(stack.call(get(&one, &[])).await.status.as_u16(), 200);
+    let start = Instant::now();
+    let waited = stack.call(get(&apps[1].1, &[])).await;
+    assert_eq!((waited.status.as_u16(), start.elapsed().as_secs()), (200, 10));
 }

@@ -8,18 +8,22 @@ mod connection;
 mod event;
 mod linger;
 mod places;
+mod socket;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use connection::{Client, Protocol};
 pub use event::{Event, Handshake, TooSlow, Unreadable};
 use http_body::Body;
 pub use linger::RequestBody;
 pub use places::Bound;
 use places::{Place, Places};
 use rustls::ServerConfig;
+use socket::Socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
@@ -190,10 +194,12 @@ impl<A: Answer> Drop for Closed<'_, A> {
 async fn open<A: Answer>(tcp: TcpStream, terms: &Terms, answer: &A, token: CancellationToken) {
     // Answers are written whole; waiting for more would only delay them.
     let _ = tcp.set_nodelay(true);
+    let (socket, reset) = Socket::new(tcp);
     let Some(tls) = &terms.tls else {
-        return connection::serve(tcp, terms.limits, answer.clone(), token).await;
+        let client = Client { io: socket, protocol: Protocol::Told, reset };
+        return connection::serve(client, terms.limits, answer.clone(), token).await;
     };
-    let handshake = TlsAcceptor::from(tls.clone()).accept(tcp);
+    let handshake = TlsAcceptor::from(tls.clone()).accept(socket);
     let ended = tokio::time::timeout(terms.limits.handshake, handshake).await;
     answer.happened(Event::Handshake(match &ended {
         Ok(Ok(_)) => Handshake::Done,
@@ -201,7 +207,11 @@ async fn open<A: Answer>(tcp: TcpStream, terms: &Terms, answer: &A, token: Cance
         Err(_) => Handshake::Slow,
     }));
     match ended {
-        Ok(Ok(stream)) => connection::serve(stream, terms.limits, answer.clone(), token).await,
+        Ok(Ok(io)) => {
+            let protocol = Protocol::agreed(io.get_ref().1.alpn_protocol());
+            let client = Client { io, protocol, reset };
+            connection::serve(client, terms.limits, answer.clone(), token).await;
+        }
         Ok(Err(error)) => tracing::debug!(cause = %error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
     }

@@ -1,12 +1,14 @@
 //! Watches one connection: no first request, nothing to do, or a client that does not read.
 //!
 //! No timer a request: the connection looks at its watch when the earliest limit could be over.
-//! Each limit is set when something changes and is at least [`Activity::shortest`] long, so a look
-//! after that time at the latest is never too late.
+//! Each limit is set when something changes and is at least `shortest` long, so a look after that time
+//! at the latest is never too late.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::{Limits, TooSlow};
 use crate::clock::Instant;
@@ -16,6 +18,8 @@ pub(super) struct Activity {
     head_time: Duration,
     keep_alive: Duration,
     stalled_reader: Duration,
+    /// The shortest of all limits that can come to count.
+    shortest: Duration,
     /// std, not tokio: each section is a few assignments and never awaits.
     state: Mutex<State>,
 }
@@ -29,6 +33,10 @@ struct State {
     idle_since: Instant,
     /// Answers of which a piece was given to the connection that it has not asked past yet.
     owed: HashMap<u64, Instant>,
+    /// What ends the stream of a request, in HTTP/2.
+    streams: HashMap<u64, CancellationToken>,
+    /// Set when the connection was told to end: how long it may still be idle.
+    last: Option<Duration>,
 }
 
 /// One request on a connection, until its answer is over.
@@ -52,19 +60,42 @@ pub(super) enum Verdict {
 
 impl Activity {
     pub(super) fn new(limits: &Limits) -> Self {
-        let state =
-            State { requests: 0, open: 0, idle_since: Instant::now(), owed: HashMap::new() };
-        Self {
-            head_time: limits.head_time,
-            keep_alive: limits.keep_alive,
-            stalled_reader: limits.stalled_reader,
-            state: Mutex::new(state),
-        }
+        let state = State {
+            requests: 0,
+            open: 0,
+            idle_since: Instant::now(),
+            owed: HashMap::new(),
+            streams: HashMap::new(),
+            last: None,
+        };
+        let Limits { head_time, keep_alive, stalled_reader, .. } = *limits;
+        let shortest = head_time.min(keep_alive).min(stalled_reader);
+        Self { head_time, keep_alive, stalled_reader, shortest, state: Mutex::new(state) }
+    }
+
+    /// The connection was told to end: without a request under way it has `last` more.
+    pub(super) fn ends(&self, last: Duration) {
+        let mut state = self.state();
+        state.last = Some(last);
+        state.idle_since = Instant::now();
+    }
+
+    /// Ends the streams whose answers were left unread for too long; false where that can't be done
+    /// to one answer alone.
+    pub(super) fn end_unread(&self) -> bool {
+        let mut state = self.state();
+        let now = Instant::now();
+        let late = state.owed.iter().filter(|(_, since)| **since + self.stalled_reader <= now);
+        let late: Vec<u64> = late.map(|(name, _)| *name).collect();
+        late.into_iter().all(|name| {
+            state.owed.remove(&name);
+            state.streams.get(&name).map(CancellationToken::cancel).is_some()
+        })
     }
 
     /// When to ask for a verdict next.
     pub(super) fn next_look(&self) -> Instant {
-        let latest = Instant::now() + self.shortest();
+        let latest = Instant::now() + self.shortest;
         self.limit(&self.state()).map_or(latest, |(at, _)| at.min(latest))
     }
 
@@ -75,17 +106,14 @@ impl Activity {
         }
     }
 
-    fn shortest(&self) -> Duration {
-        self.head_time.min(self.keep_alive).min(self.stalled_reader)
-    }
-
     /// The limit that is over first.
     fn limit(&self, state: &State) -> Option<(Instant, Verdict)> {
-        if state.requests == 0 {
-            return Some((state.idle_since + self.head_time, Verdict::Slow(TooSlow::NoRequest)));
-        }
         if state.open == 0 {
-            return Some((state.idle_since + self.keep_alive, Verdict::Idle));
+            let rests = state.last.map(|last| (state.idle_since + last, Verdict::Idle));
+            return rests.or(Some(match state.requests {
+                0 => (state.idle_since + self.head_time, Verdict::Slow(TooSlow::NoRequest)),
+                _ => (state.idle_since + self.keep_alive, Verdict::Idle),
+            }));
         }
         let oldest = state.owed.values().min()?;
         Some((*oldest + self.stalled_reader, Verdict::Slow(TooSlow::AnswerUnread)))
@@ -99,12 +127,15 @@ impl Activity {
 // === impl Answering ===
 
 impl Answering {
-    pub(super) fn begin(activity: Arc<Activity>) -> Self {
+    /// A request came; `stream` ends its stream alone, where it has one.
+    pub(super) fn begin(activity: Arc<Activity>, stream: Option<CancellationToken>) -> Self {
         let name = {
             let mut state = activity.state();
             state.requests += 1;
             state.open += 1;
-            state.requests
+            let name = state.requests;
+            state.streams.extend(stream.map(|stream| (name, stream)));
+            name
         };
         Self { activity, name }
     }
@@ -124,6 +155,7 @@ impl Drop for Answering {
     fn drop(&mut self) {
         let mut state = self.activity.state();
         state.owed.remove(&self.name);
+        state.streams.remove(&self.name);
         state.open -= 1;
         if state.open == 0 {
             state.idle_since = Instant::now();
@@ -160,8 +192,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_rests_as_long_as_it_may_after_its_last_answer() {
         let activity = activity();
-        let first = Answering::begin(activity.clone());
-        let second = Answering::begin(activity.clone());
+        let first = Answering::begin(activity.clone(), None);
+        let second = Answering::begin(activity.clone(), None);
         drop(first);
         advance(Duration::from_secs(100)).await;
         assert_eq!(activity.verdict(), Verdict::Fine, "one answer is still being made");
@@ -175,7 +207,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_read_closes_the_connection() {
         let activity = activity();
-        let answering = Answering::begin(activity.clone());
+        let answering = Answering::begin(activity.clone(), None);
         answering.gave();
         advance(Duration::from_secs(29)).await;
         answering.asked();
@@ -189,7 +221,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_look_is_never_later_than_a_limit_that_is_set_after_it_was_planned() {
         let activity = activity();
-        let answering = Answering::begin(activity.clone());
+        let answering = Answering::begin(activity.clone(), None);
         let planned = activity.next_look();
         answering.gave();
         assert!(planned <= activity.next_look());

@@ -7,45 +7,88 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Answering, Verdict};
-use super::{Answer, Event, Limits, RequestBody, Unreadable};
+use super::socket::Reset;
+use super::streams::Streams;
+use super::{Answer, Event, Limits, RequestBody, TooSlow, Unreadable};
 use crate::error::Cause;
 
 /// Time that a connection has to send its last octets after it was told to end.
 const LAST_OCTETS: Duration = Duration::from_secs(5);
 
-/// Serves `io` until it ends, breaks a limit, or `drain` is cancelled and its calls are answered.
+/// Octets of an HTTP/2 frame, unless a client asks for more (RFC 9113 section 6.5.2).
+const FRAME: usize = 16 << 10;
+
+/// A client, ready to speak HTTP.
+pub(super) struct Client<T> {
+    /// Its octets.
+    pub(super) io: T,
+    /// What it speaks.
+    pub(super) protocol: Protocol,
+    /// Makes the end of its socket a reset.
+    pub(super) reset: Reset,
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.0 or HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// Its first octets tell.
+    Told,
+}
+
+impl Protocol {
+    /// What was agreed on in the TLS handshake is what is spoken (RFC 7301 section 3.2, RFC 9113
+    /// section 3.2).
+    pub(super) fn agreed(alpn: Option<&[u8]>) -> Self {
+        match alpn {
+            Some(b"h2") => Self::Http2,
+            Some(_) => Self::Http1,
+            None => Self::Told,
+        }
+    }
+}
+
+/// Serves `client` until it ends, breaks a limit, or `drain` is cancelled and its calls are answered.
 pub(super) async fn serve<A: Answer>(
-    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    client: Client<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     limits: Limits,
     answer: A,
     drain: CancellationToken,
 ) {
-    let activity = Arc::new(Activity::new(&limits));
+    let Client { io, protocol, reset } = client;
+    let (activity, streams) = (Arc::new(Activity::new(&limits)), Streams::default());
+    let builder = builder(&limits, protocol, streams.clone());
     let (watched, observer) = (activity.clone(), answer.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (answer, answering) = (answer.clone(), Answering::begin(watched.clone()));
+        let version = request.version();
+        let end = (version == Version::HTTP_2).then(|| streams.begin());
+        let (answer, answering) = (answer.clone(), Answering::begin(watched.clone(), end));
         async move {
             let (head, body) = request.into_parts();
             let request = http::Request::from_parts(head, ());
-            let body = RequestBody::of(&request, body);
-            let response = answer.answer(request.map(|()| body)).await;
-            Ok::<_, Infallible>(response.map(|inner| Watched { inner, answering }))
+            let (body, rest) = RequestBody::of(&request, body);
+            let mut response = answer.answer(request.map(|()| body)).await;
+            rest.answered(&mut response);
+            Ok::<_, Infallible>(response.map(|inner| Watched::new(inner, answering, version)))
         }
     });
-    let builder = builder(&limits);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    let mut draining = false;
+    let mut ending = false;
     loop {
         tokio::select! {
             result = connection.as_mut() => {
@@ -54,19 +97,30 @@ pub(super) async fn serve<A: Answer>(
                 }
                 return;
             }
-            () = drain.cancelled(), if !draining => {
-                draining = true;
+            () = drain.cancelled(), if !ending => {
+                ending = true;
+                activity.ends(LAST_OCTETS);
                 connection.as_mut().graceful_shutdown();
             }
             () = sleep_until(activity.next_look()) => match activity.verdict() {
                 Verdict::Fine => {}
-                Verdict::Idle => {
+                // A request that crosses the word of the end is answered all the same (RFC 9113
+                // section 6.8).
+                Verdict::Idle if !ending => {
+                    ending = true;
+                    activity.ends(LAST_OCTETS);
                     connection.as_mut().graceful_shutdown();
-                    let _ = timeout(LAST_OCTETS, connection.as_mut()).await;
-                    return;
                 }
+                Verdict::Idle => return,
                 Verdict::Slow(limit) => {
                     observer.happened(Event::TooSlow(limit));
+                    if limit == TooSlow::AnswerUnread {
+                        if activity.end_unread() {
+                            tracing::debug!("a stream whose answer is not read was reset");
+                            continue;
+                        }
+                        reset.tell();
+                    }
                     tracing::debug!(limit = limit.as_str(), "client connection closed");
                     return;
                 }
@@ -87,8 +141,8 @@ fn ended<A: Answer>(observer: &A, error: &(dyn std::error::Error + 'static)) {
     tracing::info!(reason = reason.as_str(), cause, "what a client sent could not be read");
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(limits: &Limits, protocol: Protocol, streams: Streams) -> Builder<Streams> {
+    let mut builder = Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -108,7 +162,11 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .max_pending_accept_reset_streams(20)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));
-    builder
+    match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+        Protocol::Told => builder,
+    }
 }
 
 pin_project! {
@@ -117,6 +175,18 @@ pin_project! {
         #[pin]
         inner: B,
         answering: Answering,
+        // Octets of a piece at most, and what is left of a longer one.
+        most: usize,
+        rest: Bytes,
+    }
+}
+
+impl<B> Watched<B> {
+    /// HTTP/2 takes a piece whole, whatever the client's window: what it takes is out of sight. A piece
+    /// is no larger than one of its frames, so that no more of an answer than that is held unseen.
+    fn new(inner: B, answering: Answering, version: Version) -> Self {
+        let most = if version == Version::HTTP_2 { FRAME } else { usize::MAX };
+        Self { inner, answering, most, rest: Bytes::new() }
     }
 }
 
@@ -134,16 +204,38 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
         this.answering.asked();
-        let frame = ready!(this.inner.poll_frame(cx));
+        let frame = if this.rest.is_empty() {
+            ready!(this.inner.poll_frame(cx))
+        } else {
+            Some(Ok(Frame::data(std::mem::take(this.rest))))
+        };
         this.answering.gave();
-        Poll::Ready(frame)
+        let most = *this.most;
+        Poll::Ready(frame.map(|frame| {
+            Ok(frame?.map_data(|mut data| {
+                if data.len() > most {
+                    *this.rest = data.split_off(most);
+                }
+                data
+            }))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (inner, rest) = (self.inner.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + rest);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
     }
 }
+
+#[cfg(test)]
+#[path = "connection/tests.rs"]
+mod tests;

@@ -1,22 +1,26 @@
 //! A request body that nobody finished reading.
 //!
 //! A client that is refused in the middle of an upload often writes all of it before it reads. To
-//! close on unread octets resets the connection, and with it the answer: the client would see a
-//! broken socket instead of its 413. So what is left is read and thrown away, within bounds; the
-//! answer goes out meanwhile, and the socket stays usable.
+//! close on unread octets resets the connection, and with it the answer; in HTTP/2 a reset of the
+//! stream does the same, though it must not (RFC 9113 section 8.1): the client would see a broken
+//! socket instead of its 413. So what is left is read and thrown away, within bounds, while the answer
+//! goes out, and the connection stays usable. Where it can't stay so, the answer says it.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-/// Octets that are thrown away at most: what Courier itself would take, and some.
-const MOST: usize = 8 << 20;
+/// Octets that are thrown away at most: ten times what Courier itself would take.
+const MOST: u64 = 64 << 20;
 
 /// Time for them.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -25,32 +29,35 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub struct RequestBody {
     /// `None` only while it is dropped.
     inner: Option<Incoming>,
-    lingers: bool,
+    rest: Rest,
 }
+
+/// What becomes of the rest of a body, once it was dropped and its request answered.
+#[derive(Clone)]
+pub(super) struct Rest(Arc<Mutex<Left>>);
+
+struct Left {
+    version: Version,
+    /// The client waits for `100 Continue`: it has sent nothing yet, and reading would ask for it.
+    waits: bool,
+    answered: bool,
+    body: Option<Incoming>,
+}
+
+// === impl RequestBody ===
 
 impl RequestBody {
-    /// HTTP/2 ends one stream without harm to the others, and a client that waits for
-    /// `100 Continue` has sent nothing yet: reading would ask for it.
-    pub(super) fn of<T>(request: &http::Request<T>, inner: Incoming) -> Self {
-        let waits = request.headers().contains_key(http::header::EXPECT);
-        let lingers = request.version() < http::Version::HTTP_2 && !waits;
-        Self { inner: Some(inner), lingers }
+    /// The body of `request`, and its rest when it is dropped unread.
+    pub(super) fn of<T>(request: &http::Request<T>, inner: Incoming) -> (Self, Rest) {
+        let left = Left {
+            version: request.version(),
+            waits: request.headers().contains_key(header::EXPECT),
+            answered: false,
+            body: None,
+        };
+        let rest = Rest(Arc::new(Mutex::new(left)));
+        (Self { inner: Some(inner), rest: rest.clone() }, rest)
     }
-}
-
-/// Reads `body` to its end or the bounds.
-async fn throw_away(mut body: Incoming) {
-    let reading = async {
-        let mut read = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > MOST {
-                return;
-            }
-        }
-    };
-    // Time or octets are over: the connection is closed when the body is dropped.
-    let _ = timeout(LONGEST, reading).await;
 }
 
 impl Body for RequestBody {
@@ -78,9 +85,60 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let unread = self.inner.take().filter(|inner| self.lingers && !inner.is_end_stream());
-        if let (Some(body), Ok(runtime)) = (unread, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(throw_away(body));
+        let Some(body) = self.inner.take().filter(|inner| !inner.is_end_stream()) else { return };
+        let mut left = self.rest.left();
+        if !left.answered {
+            left.body = Some(body);
+        } else if !left.waits {
+            linger(body);
         }
     }
+}
+
+// === impl Rest ===
+
+impl Rest {
+    /// The request is answered by `response`, which says so if its connection must end with it.
+    pub(super) fn answered<B>(&self, response: &mut Response<B>) {
+        let mut left = self.left();
+        left.answered = true;
+        let Some(body) = left.body.take() else { return };
+        // Who was too slow is not waited for (RFC 9110 section 15.5.9).
+        let late = response.status() == StatusCode::REQUEST_TIMEOUT;
+        let endless = body.size_hint().lower() > MOST;
+        if (late || endless) && left.version < Version::HTTP_2 {
+            let closes = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, closes);
+        }
+        let whole = left.version < Version::HTTP_2 || !endless;
+        if !late && !left.waits && whole {
+            linger(body);
+        }
+    }
+
+    /// std, not tokio: each section is a few assignments and never awaits.
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads `body` to its end or the bounds, beside all else.
+fn linger(body: Incoming) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(throw_away(body));
+    }
+}
+
+async fn throw_away(mut body: Incoming) {
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if read > MOST {
+                return;
+            }
+        }
+    };
+    // Time or octets are over: the connection or the stream ends when the body is dropped.
+    let _ = timeout(LONGEST, reading).await;
 }

@@ -174,8 +174,8 @@ async fn a_client_that_writes_its_whole_upload_first_still_reads_its_refusal() {
     let rig = Rig::start("").await;
     for (key, status) in [("tg_a_b", "401"), (rig.setup.acme.as_str(), "413")] {
         let head = format!("POST /send HTTP/1.1\r\nHost: a\r\nx-api-key: {key}\r\n");
-        let mut requests = format!("{head}Content-Length: 7000000\r\n\r\n").into_bytes();
-        requests.resize(requests.len() + 7_000_000, b'x');
+        let mut requests = format!("{head}Content-Length: 20000000\r\n\r\n").into_bytes();
+        requests.resize(requests.len() + 20_000_000, b'x');
         let next = "GET /.tollgate/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         requests.extend_from_slice(next.as_bytes());
         let answers = raw(rig.gateway.data, &requests, "").await;

@@ -1,0 +1,212 @@
+//! One connection over a pipe, with a paused clock. Frames of HTTP/2 are written by hand where a
+//! well-behaved client would not do what is asked about.
+
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::{Instant, sleep};
+
+use super::*;
+
+/// Answers `/` at once, `/slow` after seven seconds, `/large` with 1 MiB, and reads `POST /read`.
+#[derive(Clone)]
+struct Paths;
+
+impl Answer for Paths {
+    type Body = Full<Bytes>;
+
+    async fn answer(&self, request: http::Request<RequestBody>) -> Response<Full<Bytes>> {
+        let path = request.uri().path().to_owned();
+        match path.as_str() {
+            "/slow" => sleep(Duration::from_secs(7)).await,
+            "/late" => {
+                let mut response = Response::new(Full::default());
+                *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+                return response;
+            }
+            "/read" => drop(request.into_body().collect().await),
+            _ => {}
+        }
+        let size = if path == "/large" { 1 << 20 } else { 2 };
+        Response::new(Full::from(vec![b'x'; size]))
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        handshake: Duration::from_secs(10),
+        head_size: 1 << 15,
+        head_fields: 100,
+        head_time: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(60),
+        stalled_reader: Duration::from_secs(30),
+        streams: 100,
+    }
+}
+
+fn connect(protocol: Protocol, drain: CancellationToken) -> DuplexStream {
+    let (ours, theirs) = tokio::io::duplex(64 << 10);
+    let client = Client { io: theirs, protocol, reset: Reset::default() };
+    tokio::spawn(serve(client, limits(), Paths, drain));
+    ours
+}
+
+async fn ask(io: &mut DuplexStream, octets: &[u8]) -> String {
+    io.write_all(octets).await.unwrap();
+    let mut answer = String::new();
+    let _ = io.read_to_string(&mut answer).await;
+    answer
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// A GET of `path` that ends its stream (RFC 7541: indexed fields, one literal path, one host).
+fn get(stream: u8, path: &str) -> Vec<u8> {
+    let mut block = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
+    block.extend_from_slice(path.as_bytes());
+    block.extend_from_slice(&[0x41, 1, b'a']);
+    let mut frame = vec![0, 0, u8::try_from(block.len()).unwrap(), 1, 5, 0, 0, 0, stream];
+    frame.append(&mut block);
+    frame
+}
+
+/// Type, flags and stream of the next frame, and what it holds; `None` at the end.
+async fn frame(io: &mut DuplexStream) -> Option<(u8, u8, u32, Vec<u8>)> {
+    let mut head = [0; 9];
+    io.read_exact(&mut head).await.ok()?;
+    let mut held = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+    io.read_exact(&mut held).await.ok()?;
+    Some((head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), held))
+}
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+
+/// Reads on until a frame of this type on this stream; answers pings that are not waited for.
+async fn until(io: &mut DuplexStream, kind: u8, stream: u32) -> Vec<u8> {
+    loop {
+        let next = frame(io).await.expect("the connection goes on until then");
+        if (next.0, next.2) == (kind, stream) {
+            return next.3;
+        }
+        if (next.0, next.1) == (PING, 0) {
+            pong(io, &next.3).await;
+        }
+    }
+}
+
+async fn pong(io: &mut DuplexStream, ping: &[u8]) {
+    io.write_all(&[&[0, 0, 8, PING, 1, 0, 0, 0, 0], ping].concat()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_crosses_the_idle_close_is_answered() {
+    let mut io = connect(Protocol::Told, CancellationToken::new());
+    io.write_all(PREFACE).await.unwrap();
+    io.write_all(&get(1, "/")).await.unwrap();
+    until(&mut io, HEADERS, 1).await;
+    let idle = Instant::now();
+    until(&mut io, GOAWAY, 0).await;
+    let ping = until(&mut io, PING, 0).await;
+    assert!(idle.elapsed() >= Duration::from_secs(60));
+    // One round trip late, as on any network: a request first, then the answer to the ping.
+    io.write_all(&get(3, "/slow")).await.unwrap();
+    pong(&mut io, &ping).await;
+    until(&mut io, HEADERS, 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_half_a_head_after_the_time_for_last_octets() {
+    let drain = CancellationToken::new();
+    for begun in [&b""[..], b"GET / HT", b"PRI * HTTP/2.0\r\n"] {
+        let mut io = connect(Protocol::Told, drain.clone());
+        io.write_all(begun).await.unwrap();
+        tokio::task::yield_now().await;
+        drain.cancel();
+        let told = Instant::now();
+        assert_eq!(ask(&mut io, b"").await, "");
+        assert!(told.elapsed() <= LAST_OCTETS, "{begun:?}: {:?}", told.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_read_ends_its_stream_and_no_other() {
+    let mut io = connect(Protocol::Told, CancellationToken::new());
+    io.write_all(PREFACE).await.unwrap();
+    // 64 KiB fit into the windows; the rest of 1 MiB is never asked for.
+    io.write_all(&get(1, "/large")).await.unwrap();
+    let begun = Instant::now();
+    let held = until(&mut io, RST_STREAM, 1).await;
+    assert_eq!(held, [0, 0, 0, 8], "CANCEL");
+    assert!(begun.elapsed() >= Duration::from_secs(30), "{:?}", begun.elapsed());
+    io.write_all(&get(3, "/")).await.unwrap();
+    until(&mut io, HEADERS, 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_agreed_on_in_the_handshake_is_what_is_spoken() {
+    let get1 = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    for (alpn, octets, served) in
+        [(Some(&b"h2"[..]), &get1[..], false), (Some(b"http/1.1"), get1, true), (None, get1, true)]
+    {
+        let mut io = connect(Protocol::agreed(alpn), CancellationToken::new());
+        let answer = ask(&mut io, octets).await;
+        assert_eq!(answer.contains("HTTP/1.1 200"), served, "{alpn:?}: {answer}");
+    }
+    for (alpn, served) in [(Some(&b"h2"[..]), true), (None, true), (Some(b"http/1.1"), false)] {
+        let mut io = connect(Protocol::agreed(alpn), CancellationToken::new());
+        io.write_all(PREFACE).await.unwrap();
+        let first = frame(&mut io).await.map(|(kind, ..)| kind);
+        assert_eq!(first == Some(4), served, "{alpn:?}: SETTINGS come first in HTTP/2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_too_slow_is_not_waited_for() {
+    let mut io = connect(Protocol::Told, CancellationToken::new());
+    let begun = Instant::now();
+    let answer =
+        ask(&mut io, b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("connection: close"),
+        "{answer}"
+    );
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_goes_on_behind_its_refusal_is_read_and_the_client_told_of_a_close() {
+    for (length, closes) in [(1_u64 << 20, false), (65 << 20, true)] {
+        let mut io = connect(Protocol::Told, CancellationToken::new());
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        io.write_all(head.as_bytes()).await.unwrap();
+        io.write_all(&vec![b'x'; 1 << 20]).await.unwrap();
+        let mut answer = [0; 512];
+        let read = io.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(answer.contains("connection: close"), closes, "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_http2_too_the_rest_of_a_refused_upload_is_read() {
+    let io = connect(Protocol::Http2, CancellationToken::new());
+    let (mut client, connection) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post("http://a/").body(()).unwrap();
+    let (response, mut upload) = client.send_request(request, false).unwrap();
+    // More than the windows that the server gave: without a reader it would stand still.
+    for _ in 0..128 {
+        upload.reserve_capacity(16 << 10);
+        while upload.capacity() < 16 << 10 {
+            let more = std::future::poll_fn(|cx| upload.poll_capacity(cx)).await;
+            more.expect("the stream is not reset").unwrap();
+        }
+        upload.send_data(Bytes::from(vec![0; 16 << 10]), false).unwrap();
+    }
+    upload.send_data(Bytes::new(), true).unwrap();
+    assert_eq!(response.await.unwrap().status(), StatusCode::OK);
+}

@@ -28,9 +28,11 @@
 //! here ([`slots::Slots::add`], [`slots::Slots::withdraw`]), the protocol is not.
 
 mod app;
+mod bulk;
 mod choose;
 mod estimate;
 pub mod feedback;
+mod forecast;
 mod judge;
 mod line;
 mod moment;

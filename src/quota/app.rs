@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::forecast::Count;
 use super::moment::Moment;
 use super::pace::Pace;
 use super::queue::Lane;
@@ -42,6 +43,19 @@ pub(crate) struct InLane {
     pub(crate) listed: bool,
 }
 
+/// What an app's calls and refusals say of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told {
+    /// It has called.
+    pub(crate) called: bool,
+    /// Its refused calls that count as demand.
+    pub(crate) missed: Count,
+    /// Moments at which interactive calls of it came.
+    pub(crate) moments: Count,
+    /// When the client that was refused last was told to come back.
+    pub(crate) hint: Moment,
+}
+
 /// One app.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -51,13 +65,10 @@ pub(crate) struct App {
     pub(crate) lanes: [InLane; 2],
     /// Ends of the rests of its interactive slots, in order.
     pub(crate) rests: VecDeque<Moment>,
-    /// Counts as wanting its whole part until then.
-    pub(crate) hungry_until: Moment,
     pub(crate) pace: Option<Pace>,
-    /// When its own limit was last seen to hold it up.
-    pub(crate) limited_at: Moment,
-    /// When the client that was refused last was told to come back.
-    pub(crate) hint: Moment,
+    /// Slots kept for its next calls.
+    pub(crate) expects: f64,
+    pub(crate) told: Told,
 }
 
 impl App {
@@ -68,10 +79,9 @@ impl App {
             removed: false,
             lanes: Default::default(),
             rests: VecDeque::new(),
-            hungry_until: Moment::ZERO,
             pace: None,
-            limited_at: Moment::ZERO,
-            hint: Moment::ZERO,
+            expects: 0.0,
+            told: Told::default(),
         };
         app.configure(settings, now);
         app

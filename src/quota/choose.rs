@@ -4,8 +4,7 @@
 //! 2. Then interactive calls: of those that can be paid and whose app is allowed another slot, the
 //!    one with the earliest start tag (start-time fair queueing). An app below its target is allowed;
 //!    one at its target only if the others' shortfalls leave a slot over.
-//! 3. Then bulk calls, at the bulk pace and while some slots stay free beside the waiting interactive
-//!    calls.
+//! 3. Then bulk calls, as `bulk` allows.
 //!
 //! A call that can't be paid for want of a named pool is passed over and claims nothing of the
 //! connection's own pool. Cost: linear in the apps that hold or want something, whatever the number of
@@ -20,8 +19,6 @@ use super::pools::Pools;
 use super::queue::{Lane, LineKey};
 use super::settings::Mode;
 
-/// Slots that bulk leaves free for the next interactive calls; fewer in a small pool.
-const BULK_LEAVES: u32 = 2;
 /// Slots are whole numbers; shares are not.
 const EPSILON: f64 = 1e-9;
 
@@ -116,53 +113,21 @@ impl Line {
         });
         let mut best: Option<(u64, Moment, LineKey)> = None;
         for price in 0..self.prices.len() {
-            if !self.payable(pools, price, outlook, now)
-                || !(due || self.bulk_may(self.costs[price], outlook, now))
-            {
+            if !self.payable(pools, price, outlook, now) {
                 continue;
             }
             for at in 0..self.listed[1].len() {
                 let app = self.listed[1][at];
                 let key = key(app, Lane::Bulk, price);
-                if self.queue.line_len(key) > 0 && self.app_may(app, now) {
+                if self.queue.line_len(key) > 0
+                    && self.app_may(app, now)
+                    && (due || self.bulk_may(pools, (app, self.costs[price]), outlook, now))
+                {
                     best = self.earlier(best, key);
                 }
             }
         }
         best.map(|(.., key)| key)
-    }
-
-    /// Whether the bulk lane's own rules let a call of that cost go.
-    fn bulk_may(&mut self, cost: u32, outlook: &Outlook, now: Moment) -> bool {
-        let window = self.rest.window.as_secs_f64();
-        cost == 0
-            || (self.beside(cost, outlook) >= outlook.ready_for(window)
-                && self.bulk.as_mut().is_none_or(|b| b.ready(now).is_none()))
-    }
-
-    /// Slots that would be left for interactive calls beside those that wait, if a bulk call took
-    /// `cost`; negative if it must not.
-    fn beside(&self, cost: u32, outlook: &Outlook) -> f64 {
-        let left = f64::from(outlook.free) - f64::from(cost) - outlook.wanted;
-        if left >= f64::from(self.bulk_leaves()) { left } else { f64::NEG_INFINITY }
-    }
-
-    /// When the next slot is so near that fewer interactive calls are to be ready for.
-    fn bulk_opens(&mut self, pools: &Pools, now: Moment) -> Option<Moment> {
-        let outlook = self.outlook(pools, now);
-        let left = self.beside(1, &outlook);
-        if left < 0.0 {
-            return None; // Too few whatever the time.
-        }
-        let apart = outlook.apart_for(left, self.rest.window.as_secs_f64());
-        let apart = Duration::try_from_secs_f64(apart).ok()?;
-        // A little later, so that rounding doesn't wake it in vain.
-        Some(outlook.next.before(apart) + Duration::from_micros(1))
-    }
-
-    /// Slots that bulk leaves free.
-    pub(crate) fn bulk_leaves(&self) -> u32 {
-        BULK_LEAVES.min(self.settings.pool.calls / 10)
     }
 
     pub(crate) fn app_may(&mut self, app: u32, now: Moment) -> bool {
@@ -214,20 +179,21 @@ impl Line {
             }
         }
         if payable {
-            // Something else than slots holds them back: a pace, or what hungry apps may want.
+            // Something else than slots holds them back: a pace, or what is kept for calls to come.
             sooner(self.burst.as_mut().and_then(|pace| pace.ready(now)));
+            let look = Some(self.next_look());
             if self.queue.lane_len(Lane::Bulk) > 0 {
                 sooner(self.bulk.as_mut().and_then(|pace| pace.ready(now)));
                 sooner(self.floor.ready(now));
-                sooner(self.bulk_opens(pools, now));
+                sooner(Some(self.next_look()));
             }
             for at in 0..self.listed.iter().map(Vec::len).sum() {
                 let first = self.listed[0].len();
                 let app = *(self.listed[0].get(at)).unwrap_or_else(|| &self.listed[1][at - first]);
                 let app = &mut self.apps[app as usize];
-                sooner(Some(app.hungry_until));
                 if app.lanes.iter().any(|lane| lane.waiting > 0) {
-                    sooner(app.pace.as_mut().and_then(|pace| pace.ready(now)));
+                    let paced = app.pace.as_mut().and_then(|pace| pace.ready(now));
+                    sooner(paced.or(look));
                 }
             }
         }

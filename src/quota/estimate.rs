@@ -110,7 +110,13 @@ impl Line {
         let mine = ((before + 1) * cost).saturating_mul(LEFT_OVER);
         let kept = whole(others.ceil()).saturating_add(mine - cost);
         let left_over = self.ripe(pools, self.main, kept.max(ahead) + cost - 1, now);
-        let by_share = own.min(left_over);
+        let mut by_share = own.min(left_over);
+        let lacking = f64::from(ahead + cost) - (f64::from(outlook.free) - others);
+        if outlook.free >= ahead + cost
+            && let Some(at) = self.given_out(lacking, now)
+        {
+            by_share = by_share.min(at);
+        }
         // Below its target it gets the next slot, though the estimate counts in whole ones.
         let has_its_share = claim.held + f64::from(before * cost) >= claim.target - EPSILON;
         let bound = if by_share > at && has_its_share { Bound::Share } else { slot.1 };
@@ -128,8 +134,13 @@ impl Line {
         let before = self.ahead(key, self.queue.line_len(key).saturating_sub(1), self.main);
         let first = before + self.cost(key) - 1;
         let wanted = whole(outlook.wanted.ceil());
-        let beside = self.ripe(pools, self.main, first + wanted + self.bulk_leaves(), now);
-        let paced = self.bulk.as_mut().map_or(now, |pace| pace.estimate(before, now));
+        let kept = self.kept_from_bulk(pools, key.app);
+        let paced = match &mut self.bulk {
+            Some(pace) if kept.is_some() => pace.estimate(before, now),
+            _ => now,
+        };
+        let leaves = whole(kept.unwrap_or(0.0).ceil());
+        let beside = self.ripe(pools, self.main, first + wanted + leaves, now);
         let slot = self.ripe(pools, self.main, first, now);
         let by_pace = if paced > beside {
             (paced, Bound::Pace)

@@ -11,7 +11,7 @@ use super::pools::{PoolId, Pools, Price};
 use super::queue::{Lane, LineKey, Waiting};
 use super::settings::Mode;
 use super::slots::Slots;
-use super::standing::Standing;
+use super::standing::{Bound, Standing};
 use super::ticket::{Event, Place, Refusal, Rule, Ticket, Usage, Would};
 
 /// What happens to a call that comes.
@@ -34,6 +34,7 @@ impl Line {
         if self.apps[key.app as usize].paused {
             return Arrival::Refuse(Refusal::paused(self.usage(pools, key.app)));
         }
+        self.came(key, now);
         if self.starts_easily(pools, key, now) {
             return Arrival::Start(key, Would::Start);
         }
@@ -59,22 +60,24 @@ impl Line {
         }
     }
 
-    /// The usual case, without a look at the shares: nobody waits, nobody is hungry, and more slots
-    /// are free than all headroom together could keep.
+    /// The usual case, without a look at the shares: nobody waits, and more slots are free than are
+    /// kept and than all headroom together could keep.
     fn starts_easily(&mut self, pools: &Pools, key: LineKey, now: Moment) -> bool {
         let price = usize::from(key.price);
         if !self.queue.is_empty()
             || key.lane == Lane::Bulk
-            || self.hungry_until > now
             || !pools.affords(&self.prices[price], now)
         {
             return false;
         }
+        let Some(kept) = self.forecast.kept(now) else { return false };
+        let kept = kept + f64::from(self.settings.pool.calls / 20);
         let cost = self.costs[price];
-        let kept = self.settings.pool.calls / 20;
         let free = pools.get(self.main).map_or(0, |pool| pool.slots.free());
         let paced = cost == 0 || self.burst.as_mut().is_none_or(|b| b.ready(now).is_none());
-        paced && (cost == 0 || free >= cost + kept) && self.app_may(key.app, now)
+        paced
+            && (cost == 0 || f64::from(free) >= f64::from(cost) + kept)
+            && self.app_may(key.app, now)
     }
 
     fn waiting(&self, key: LineKey, ticket: &Ticket, now: Moment) -> Waiting {
@@ -121,8 +124,19 @@ impl Line {
             Rule::QuotaExhausted
         };
         let hint = self.hint(key.app, estimate.at, now);
+        self.turned_away(pools, key, rule, estimate.bound, now);
         let refusal = Refusal::new(rule, hint.since(now), self.usage(pools, key.app));
         Err(Refusal { standing: Some(standing), ..refusal })
+    }
+
+    /// Notes that a call is refused, if that is for want of a slot of the own pool: it is demand.
+    fn turned_away(&mut self, pools: &Pools, key: LineKey, rule: Rule, bound: Bound, now: Moment) {
+        let for_slots =
+            matches!(rule, Rule::QuotaExhausted | Rule::DeadlineTooNear | Rule::QueueFull)
+                && (bound == Bound::Slot(self.main) || bound == Bound::Share);
+        if for_slots && key.lane == Lane::Interactive {
+            self.miss(pools, key.app, now);
+        }
     }
 
     /// How much of the connection's own pool is used, and by an app.
@@ -149,6 +163,7 @@ impl Line {
         } else {
             Rule::QuotaExhausted
         };
+        self.turned_away(pools, call.key, rule, estimate.bound, now);
         let hint = self.hint(call.key.app, estimate.at, now);
         Refusal::new(rule, hint.since(now), self.usage(pools, call.key.app))
     }
@@ -186,11 +201,11 @@ impl Line {
         let app = &mut self.apps[app as usize];
         let part = f64::from(app.settings.weight.max(1)) / weights.max(1.0);
         let rate = (f64::from(self.settings.pool.calls) * part.min(1.0)).max(1.0);
-        let next = app.hint + self.rest.window.div_f64(rate);
-        let hint = if app.hint > now && next > at { next } else { at };
+        let next = app.told.hint + self.rest.window.div_f64(rate);
+        let hint = if app.told.hint > now && next > at { next } else { at };
         // As many slots as it has come back within a window: then round the circle again.
-        app.hint = if hint.since(at) > self.rest.window { at } else { hint };
-        app.hint
+        app.told.hint = if hint.since(at) > self.rest.window { at } else { hint };
+        app.told.hint
     }
 
     /// A waiting call that is to be sent away: its app was paused or its latest start is over.

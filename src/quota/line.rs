@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::app::{App, AppSettings, InLane};
+use super::forecast::Forecast;
 use super::moment::Moment;
-use super::outlook::HUNGRY_FOR;
 use super::pace::{Floor, Pace};
 use super::pools::{PoolId, Pools, Price};
 use super::queue::{Lane, LineKey, Queue, Waiting};
@@ -45,8 +45,10 @@ pub(crate) struct Line {
     pub(crate) bulk: Option<Pace>,
     pub(crate) burst: Option<Pace>,
     pub(crate) floor: Floor,
-    /// No app is hungry from then on.
-    pub(crate) hungry_until: Moment,
+    /// When it began to see calls.
+    pub(crate) began: Moment,
+    /// What is kept for calls to come.
+    pub(crate) forecast: Forecast,
     /// Usual time to the first byte.
     pub(crate) answer: Duration,
     /// Paused apps whose waiting calls are to be sent away; nobody else's number is here.
@@ -54,8 +56,6 @@ pub(crate) struct Line {
     /// Scratch for decisions: claims of `listed[0]`, and room per price.
     pub(crate) claims: Vec<Claim>,
     pub(crate) rooms: Vec<u32>,
-    /// Since when a price's pools beside the own one have had room, or none.
-    pub(crate) opened: Vec<Moment>,
 }
 
 impl Line {
@@ -74,7 +74,6 @@ impl Line {
             costs: prices.iter().map(|price| price.of(main)).collect(),
             queue: Queue::new(prices.len()),
             rooms: vec![u32::MAX; prices.len()],
-            opened: vec![Moment::ZERO; prices.len()],
             prices,
             settings,
             apps: Vec::new(),
@@ -84,7 +83,8 @@ impl Line {
             bulk: None,
             burst: None,
             floor: Floor::default(),
-            hungry_until: Moment::ZERO,
+            began: now,
+            forecast: Forecast::default(),
             answer: FIRST_GUESS,
             paused: Vec::new(),
             claims: Vec::new(),
@@ -110,7 +110,6 @@ impl Line {
             self.prices.resize(count, Price::NOTHING);
             self.costs.resize(count, 0);
             self.rooms.resize(count, u32::MAX);
-            self.opened.resize(count, Moment::ZERO);
             self.queue.grow(count);
         }
         self.prices[number] = price;
@@ -202,10 +201,8 @@ impl Line {
         if let Some(pace) = &mut app.pace {
             pace.spend();
         }
-        if app.hungry_until > now && key.lane == Lane::Interactive {
-            // It goes on calling: one socket can only ask for the next slot after its answer.
-            app.hungry_until = now + self.rest.window / HUNGRY_FOR;
-            self.hungry_until = app.hungry_until;
+        if key.lane == Lane::Interactive && cost > 0 {
+            app.told.missed.served();
         }
         let stretch = app.stretch(cost);
         let in_lane = &mut app.lanes[lane];
@@ -248,6 +245,7 @@ impl Line {
         if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
             app.ripened(lane, now);
             self.held[lane.index()] = self.held[lane.index()].saturating_sub(1);
+            self.came_back();
         }
     }
 

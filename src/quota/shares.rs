@@ -8,9 +8,9 @@
 //! The functions here are arithmetic on a list of claims; nothing is remembered.
 
 /// Slots of headroom for an app, at the least.
-const HEADROOM_LEAST: f64 = 3.0;
+const HEADROOM_LEAST: f64 = 2.0;
 /// Headroom as a part of what the app holds.
-const HEADROOM_PART: f64 = 0.25;
+const HEADROOM_PART: f64 = 0.1;
 /// All headroom together, as a part of the slots: what it keeps free is not used.
 const HEADROOM_ALL: f64 = 1.0 / 25.0;
 
@@ -23,8 +23,8 @@ pub struct Claim {
     pub held: f64,
     /// Slots that its waiting calls would take if only this connection's slots were short.
     pub waiting: f64,
-    /// It waited too long lately: counts as wanting its whole part.
-    pub hungry: bool,
+    /// Slots kept for calls that are likely to come soon.
+    pub expects: f64,
     /// The result: how many slots it may hold.
     pub target: f64,
 }
@@ -47,8 +47,7 @@ pub fn divide(slots: f64, claims: &mut [Claim]) {
     let (mut unclaimed, mut wanted) = (0.0, 0.0);
     for claim in claims.iter_mut() {
         let part = unit * claim.weight;
-        let demand = claim.held + claim.waiting;
-        claim.target = if claim.hungry { demand.max(part) } else { demand };
+        claim.target = claim.held + claim.waiting;
         if claim.target < part {
             unclaimed += part - claim.target;
             wanted += headroom(claim);
@@ -60,7 +59,7 @@ pub fn divide(slots: f64, claims: &mut [Claim]) {
     let scale = if wanted > all { all / wanted } else { 1.0 };
     for claim in claims.iter_mut() {
         if claim.target < unit * claim.weight {
-            claim.target += scale * headroom(claim);
+            claim.target += claim.expects.max(scale * headroom(claim));
         }
     }
     let level = level(slots, unit, claims);
@@ -124,7 +123,7 @@ mod tests {
     #[test]
     fn what_a_modest_app_leaves_goes_to_the_noisy_one_less_its_headroom() {
         let mut claims = [claim(1.0, 90.0, 40.0), claim(1.0, 6.0, 0.0)];
-        assert_eq!(targets(100.0, &mut claims), [91.0, 9.0]);
+        assert_eq!(targets(100.0, &mut claims), [92.0, 8.0]);
     }
 
     #[test]
@@ -136,9 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hungry_app_counts_as_wanting_its_part() {
-        let mut claims = [claim(1.0, 90.0, 40.0), claim(1.0, 6.0, 1.0)];
-        claims[1].hungry = true;
+    fn what_is_expected_of_an_app_is_kept_up_to_its_part() {
+        let mut claims = [claim(1.0, 90.0, 40.0), claim(1.0, 6.0, 0.0)];
+        claims[1].expects = 20.0;
+        assert_eq!(targets(100.0, &mut claims), [74.0, 26.0]);
+        claims[1].expects = 80.0;
         assert_eq!(targets(100.0, &mut claims), [50.0, 50.0]);
     }
 
@@ -151,12 +152,12 @@ mod tests {
     proptest! {
         #[test]
         fn targets_fit_and_nobody_below_the_part_is_cut(
-            raw in proptest::collection::vec((1..10u32, 0..60u32, 0..200u32, any::<bool>()), 1..30),
+            raw in proptest::collection::vec((1..10u32, 0..60u32, 0..200u32, 0..40u32), 1..30),
             slots in 1..500u32,
         ) {
             let slots = f64::from(slots);
-            let mut claims: Vec<_> = raw.iter().map(|&(w, h, q, hungry)| Claim {
-                hungry, ..claim(f64::from(w), f64::from(h), f64::from(q))
+            let mut claims: Vec<_> = raw.iter().map(|&(w, h, q, expects)| Claim {
+                expects: f64::from(expects), ..claim(f64::from(w), f64::from(h), f64::from(q))
             }).collect();
             divide(slots, &mut claims);
             let sum: f64 = claims.iter().map(|c| c.target).sum();

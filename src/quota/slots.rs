@@ -253,6 +253,12 @@ impl Slots {
         }
     }
 
+    /// Slots that rest now and are free at some moment.
+    #[must_use]
+    pub fn back_by(&self, at: Moment) -> u32 {
+        count(self.resting.partition_point(|(until, _)| *until <= at))
+    }
+
     /// When the next slot that is not free now will be, if nothing is settled meanwhile.
     #[must_use]
     pub fn next_ripe(&self) -> Option<Moment> {

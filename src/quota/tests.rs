@@ -7,6 +7,7 @@ mod figures;
 mod honest;
 mod lanes;
 mod measure;
+mod neighbours;
 mod people;
 mod pools;
 mod random;

@@ -71,7 +71,7 @@ impl Quota {
     ) -> Option<Prospect> {
         let main = self.own_pool(connection)?;
         let room = self.room(connection, app, main, now)?;
-        let hint = self.line(connection)?.app(app.0)?.hint;
+        let told = self.line(connection)?.app(app.0)?.told;
         let latest = Moment::NEVER;
         let ticket =
             Ticket { connection, app, price, bulk: false, latest, by_caller: false, asked: false };
@@ -79,7 +79,7 @@ impl Quota {
         let slots = &self.pools.get(main)?.slots;
         let (calls, window) = (slots.limit(), slots.rest().window);
         let app = self.line_mut(connection)?.apps.get_mut(app.0 as usize)?;
-        app.hint = hint;
+        app.told = told;
         Some(Prospect {
             settings: app.settings.clone(),
             paused: app.paused,
@@ -133,8 +133,8 @@ impl Quota {
         })
     }
 
-    /// Time between two starts in a lane of a connection that its pace leaves in the long run; `None`
-    /// where slots alone decide.
+    /// Time between two starts in a lane of a connection that its pace leaves in the long run, bulk's
+    /// where interactive calls are to be expected; `None` where slots alone decide.
     #[must_use]
     pub fn pace(&self, connection: ConnectionNo, lane: Lane) -> Option<Duration> {
         let line = self.line(connection)?;
@@ -207,12 +207,15 @@ impl Line {
             return 0;
         }
         self.list(app, Lane::Interactive);
+        let called = self.set_called(app, true);
         // By way of trial it wants everything.
         let lane = &mut self.apps[app as usize].lanes[0];
         let held = lane.held;
         lane.held += 1;
         self.outlook(pools, now);
         self.apps[app as usize].lanes[0].held = held;
+        let unseen = self.forecast.unseen;
+        self.set_called(app, called);
         let Some(at) = self.listed[0].iter().position(|other| *other == app) else {
             return 0;
         };
@@ -220,11 +223,13 @@ impl Line {
         let slots = f64::from(limit.saturating_sub(self.held[Lane::Bulk.index()]));
         self.claims[at].held = f64::from(held);
         self.claims[at].waiting = slots;
-        super::shares::divide(slots, &mut self.claims);
+        super::shares::divide((slots - unseen).max(0.0), &mut self.claims);
         let others = self.claims.iter().enumerate().filter(|(other, _)| *other != at);
         let kept: f64 = others.map(|(_, claim)| claim.shortfall()).sum();
+        let kept = kept + unseen;
         let free = pools.get(self.main).map_or(0, |pool| pool.slots.free());
-        let below = self.claims[at].shortfall();
+        // Below its target it may go on, though by less than a whole slot.
+        let below = (self.claims[at].shortfall() - 1e-9).ceil();
         (0..=free)
             .rev()
             .find(|calls| f64::from(*calls) <= (f64::from(free) - kept).max(below) + 1e-9)

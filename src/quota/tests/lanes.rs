@@ -1,9 +1,12 @@
 //! Interactive before bulk, and bulk not forgotten.
 
-use super::super::ConnectionSettings;
+use super::super::{
+    AppNo, AppSettings, ConnectionSettings, Moment, PriceNo, PriceSettings, Quota, Settlement,
+    Ticket, Verdict,
+};
 use super::counters::TwoBuckets;
-use super::people::{App, CALM, Habit};
-use super::world::{World, patient};
+use super::people::{App, CALM, Habit, Tally};
+use super::world::{ONE, World, patient};
 use std::time::Duration;
 
 #[test]
@@ -25,6 +28,66 @@ fn interactive_calls_hardly_wait_while_bulk_uses_the_rest() {
         assert!(used >= 0.97, "{used}");
         assert!(cold <= 5.0, "{cold}");
     }
+}
+
+#[test]
+fn with_every_default_hardly_an_interactive_call_is_refused_beside_bulk() {
+    for (calls, most) in [(16.0, 0.7), (30.0, 1.0)] {
+        let (mut waits, mut refused, mut asked, mut used) = (Vec::new(), 0, 0, 1.0_f64);
+        for seed in 0..8 {
+            let apps = vec![App::new(Habit::Backlog(40)).bulk(), App::new(Habit::Poisson(calls))];
+            let settings = ConnectionSettings::of("connection", 100, Duration::from_secs(60));
+            let mut world = World::new(settings, apps, CALM, seed);
+            world.run(600.0);
+            let (all, lost) = world.tallies[1].refused_between(0.0, 600.0);
+            (asked, refused) = (asked + all, refused + lost);
+            waits.extend(world.tallies[1].waits.iter().copied());
+            used = used.min(world.used(65.0));
+        }
+        let refused = refused as f64 / asked as f64;
+        let p99 = Tally { waits, ..Tally::default() }.wait(990);
+        println!("{calls} a minute: p99 {p99:.3}, refused {refused:.4}, used {used:.4}");
+        assert!(p99 <= most, "{p99}");
+        assert!(refused <= 0.01, "{refused}");
+        assert!(used >= 0.97, "{used}");
+    }
+}
+
+/// Calls one after the other, each of which must start at once and is answered soon after.
+fn start_in_turn(quota: &mut Quota, app: u32, bulk: bool, calls: u32, mut now: Moment) -> Moment {
+    for call in 0..calls {
+        let (app, price, latest) = (AppNo(app), PriceNo(0), Moment::NEVER);
+        let ticket =
+            Ticket { connection: ONE, app, price, bulk, latest, by_caller: false, asked: false };
+        let Verdict::Start(grant) = quota.enter(now, &ticket) else { panic!("call {call} waits") };
+        now = now + Duration::from_millis(40);
+        quota.settle(grant, Settlement::FirstByteAt(now), now);
+    }
+    now
+}
+
+#[test]
+fn bulk_takes_what_is_idle_where_nobody_else_calls() {
+    let now = Moment::from(Duration::from_secs(1000));
+    let settings = ConnectionSettings::of("connection", 100, Duration::from_secs(60));
+    let prices = [PriceSettings { connection: 1, named: Vec::new() }];
+    let quota = |apps: usize| {
+        let settings = std::slice::from_ref(&settings);
+        let mut quota = Quota::new(&[], &prices, settings, now).unwrap();
+        for _ in 0..apps {
+            quota.add_app(ONE, AppSettings::default(), now).unwrap();
+        }
+        quota
+    };
+    // An app's own calls before its bulk calls, or none.
+    start_in_turn(&mut quota(1), 0, true, 100, now);
+    let mut alone = quota(1);
+    let after = start_in_turn(&mut alone, 0, false, 50, now);
+    start_in_turn(&mut alone, 0, true, 50, after);
+    // Another app that has not called for more than a window.
+    let mut after_others = quota(2);
+    start_in_turn(&mut after_others, 1, false, 10, now);
+    start_in_turn(&mut after_others, 0, true, 100, now + Duration::from_secs(121));
 }
 
 #[test]

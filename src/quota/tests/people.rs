@@ -27,8 +27,10 @@ pub(super) struct App {
     pub(super) prices: Vec<u16>,
     /// Seconds from arrival to the latest start of use; infinite if the caller doesn't say.
     pub(super) patience: (f64, f64),
-    /// A refused client comes back when it was told to.
+    /// A refused client comes back when it was told to …
     pub(super) comes_back: bool,
+    /// … or else tries again after so many seconds.
+    pub(super) tries_again: f64,
     /// Calls only between these seconds.
     pub(super) awake: (f64, f64),
 }
@@ -41,6 +43,7 @@ impl App {
             prices: vec![0],
             patience: (f64::INFINITY, f64::INFINITY),
             comes_back: false,
+            tries_again: 1.0,
             awake: (0.0, f64::INFINITY),
         }
     }
@@ -62,6 +65,8 @@ pub(super) struct Tally {
     /// (arrival, wait) in seconds of every call that started.
     pub(super) waits: Vec<(f64, f64)>,
     pub(super) arrived: u32,
+    /// Arrival of every call that was refused, at once or later, in seconds.
+    pub(super) turned_away: Vec<f64>,
     pub(super) refused: HashMap<Rule, u32>,
     pub(super) refused_on_arrival: u32,
     /// Of those, how many a slot would have been left for by their deadline.
@@ -88,6 +93,13 @@ impl Tally {
     pub(super) fn assert_started(&self) {
         let waiting = self.arrived as usize - self.waits.len();
         assert!(waiting <= 40, "{waiting} of {} never started", self.arrived);
+    }
+
+    /// Of the calls that arrived within these seconds: how many, and how many were refused.
+    pub(super) fn refused_between(&self, from: f64, to: f64) -> (usize, usize) {
+        let within = |at: &f64| (from..to).contains(at);
+        let refused = self.turned_away.iter().filter(|at| within(at)).count();
+        (self.waits.iter().filter(|wait| within(&wait.0)).count() + refused, refused)
     }
 
     /// Calls that arrived and started within these seconds.

@@ -169,9 +169,9 @@ proptest! {
     /// then no share binds, and the order of service is all there is.
     #[test]
     fn as_many_calls_are_served_before_it_as_stood_before_it(
-        arrivals in proptest::collection::vec(0..3_u32, 1..30),
+        arrivals in proptest::collection::vec(0..3_u32, 1..20),
     ) {
-        let calls = 30;
+        let calls = 20;
         let mut quota = quota(settings(calls), &interactive(4));
         for slot in 0..calls {
             done(&mut quota, 3, PLAIN, 1, at(u64::from(slot) * 100));

@@ -171,7 +171,7 @@ impl World {
                 Event::Refused { place, refusal, .. } => {
                     let call = self.queued.remove(&place).expect("it waited");
                     self.tallies[call.app].expired += 1;
-                    self.refused(call.app, refusal, call.back);
+                    self.refused(&call, refusal);
                 }
             }
         }
@@ -298,7 +298,7 @@ impl World {
                 let kept = self.limit() as usize / 25;
                 self.tallies[app].servable += u32::from(left > 0);
                 self.tallies[app].spared += u32::from(left > kept);
-                self.refused(app, refusal, back);
+                self.refused(&call, refusal);
             }
         }
         // The gateway polls after each call, and calls of one moment come one after the other.
@@ -417,7 +417,10 @@ impl World {
         }
     }
 
-    fn refused(&mut self, app: usize, refusal: Refusal, back: bool) {
+    fn refused(&mut self, call: &Queued, refusal: Refusal) {
+        let Queued { app, back, .. } = *call;
+        let arrived = call.arrived.since(at(1000.0)).as_secs_f64();
+        self.tallies[app].turned_away.push(arrived);
         *self.tallies[app].refused.entry(refusal.rule).or_default() += 1;
         assert!(refusal.seconds() >= 1);
         let told = self.now + Duration::from_secs(refusal.seconds());
@@ -426,7 +429,8 @@ impl World {
                 self.soon(told, Happens::Arrives { app, back: true });
             }
             Habit::Backlog(_) | Habit::Clients(..) => {
-                let later = self.now + Duration::from_secs(1);
+                let pause = Duration::from_secs_f64(self.apps[app].tries_again);
+                let later = self.now + pause;
                 self.soon(later, Happens::Arrives { app, back: false });
             }
             _ if self.apps[app].comes_back && !back => {

@@ -1,0 +1,68 @@
+//! What the bulk lane may take: everything that is idle, but for what interactive calls are likely to
+//! need soon.
+//!
+//! Where interactive calls are to be expected, bulk leaves them the slots that they are likely to want
+//! before others come back, and starts its calls one by one, so that the slots come back one by one.
+//! Where none are, it takes what is there.
+//!
+//! **Expected** are as many interactive calls as the last window saw. Calls that an app makes all at
+//! once and before its own bulk calls say nothing of what it will do next: of its own calls those count
+//! that came at several moments. While the line is new, apps that have not called yet are expected, too.
+
+use super::forecast::need;
+use super::line::Line;
+use super::moment::Moment;
+use super::outlook::Outlook;
+use super::pools::Pools;
+use super::queue::Lane;
+
+/// Slots that bulk leaves free for the next interactive calls; fewer in a small pool.
+const LEAVES: u32 = 2;
+/// More interactive calls than usual by so many deviations: two let a call wait for 7 s in the first
+/// window of one start in thirty, three for 5 s in none of two hundred.
+const DEVIATIONS: f64 = 3.0;
+/// An app that called at fewer moments in the last window only made some calls at once.
+const MOMENTS: f64 = 2.5;
+
+impl Line {
+    /// Slots that bulk calls of an app leave free for interactive calls to come; `None` if none are to
+    /// be expected.
+    pub(crate) fn kept_from_bulk(&self, pools: &Pools, number: u32) -> Option<f64> {
+        let app = &self.apps[number as usize];
+        let own = match app.told.moments.calls() < MOMENTS {
+            true => f64::from(app.lanes[0].held) + app.told.missed.calls(),
+            false => 0.0,
+        };
+        let calls = (self.forecast.interactive - own).max(0.0);
+        let others =
+            self.forecast.apps.saturating_sub(u32::from(app.settings.lane == Lane::Interactive));
+        if calls < 0.5 && others == 0 {
+            return None;
+        }
+        let back = |ahead| self.back_within(pools, ahead);
+        // The one beyond the deviations may wait.
+        let kept = need(calls, DEVIATIONS, back) - 1.0;
+        Some(kept.max(f64::from(self.bulk_leaves())))
+    }
+
+    /// Slots that bulk leaves free at the least where interactive calls are to be expected.
+    pub(crate) fn bulk_leaves(&self) -> u32 {
+        LEAVES.min(self.settings.pool.calls / 10)
+    }
+
+    /// Whether the bulk lane's own rules let a call of an app go that costs so much.
+    pub(crate) fn bulk_may(
+        &mut self,
+        pools: &Pools,
+        (app, cost): (u32, u32),
+        outlook: &Outlook,
+        now: Moment,
+    ) -> bool {
+        let left = f64::from(outlook.free) - f64::from(cost) - outlook.wanted;
+        match self.kept_from_bulk(pools, app) {
+            _ if cost == 0 => true,
+            None => left >= 0.0,
+            Some(kept) => left >= kept && self.bulk.as_mut().is_none_or(|b| b.ready(now).is_none()),
+        }
+    }
+}

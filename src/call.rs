@@ -107,6 +107,35 @@ impl fmt::Debug for Body {
     }
 }
 
+/// Which answers to a call are read whole before an octet of them is given: one that breaks off can
+/// still be asked for again.
+#[derive(Clone)]
+pub struct Collects {
+    /// Octets up to which an answer is read; a longer one streams.
+    pub limit: usize,
+    wanted: Arc<dyn Fn(&Reply) -> bool + Send + Sync>,
+}
+
+impl Collects {
+    /// Those that are `wanted` by their head.
+    #[must_use]
+    pub fn new(limit: usize, wanted: impl Fn(&Reply) -> bool + Send + Sync + 'static) -> Self {
+        Self { limit, wanted: Arc::new(wanted) }
+    }
+
+    /// True for an answer that is read whole.
+    #[must_use]
+    pub fn wants(&self, reply: &Reply) -> bool {
+        (self.wanted)(reply)
+    }
+}
+
+impl fmt::Debug for Collects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Collects({})", self.limit)
+    }
+}
+
 /// One call of one app on one operation.
 #[derive(Debug)]
 pub struct Call {
@@ -128,6 +157,8 @@ pub struct Call {
     pub own_deadline: bool,
     /// When the caller no longer wants to wait in the queue, if it said so (`Prefer: wait`).
     pub wait_until: Option<Instant>,
+    /// Which answers are read whole before they are given.
+    pub collects: Option<Collects>,
     /// Where marks are written.
     pub record: Arc<Record>,
 }
@@ -146,6 +177,7 @@ impl Call {
             deadline: self.deadline,
             own_deadline: self.own_deadline,
             wait_until: self.wait_until,
+            collects: self.collects.clone(),
             record: self.record.clone(),
         })
     }

@@ -5,14 +5,16 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// Fields of one hop (RFC 9110 section 7.6.1), and `Expect`, which the gateway answers itself.
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// Fields of one hop (RFC 9110 section 7.6.1), `Expect`, which the gateway answers itself, and
+/// `Trailer`, since trailers are dropped in both directions.
+const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
+    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     header::EXPECT,
@@ -57,7 +59,7 @@ const ANSWER_ONLY: [HeaderName; 14] = [
     header::SERVER,
     header::SET_COOKIE,
     HeaderName::from_static("set-cookie2"),
-    header::TRAILER,
+    header::REFRESH,
     HeaderName::from_static("accept-ch"),
     header::ALT_SVC,
     HeaderName::from_static("clear-site-data"),
@@ -223,6 +225,13 @@ mod tests {
             ("server", "s"),
             ("set-cookie", "a=b"),
             ("transfer-encoding", "chunked"),
+            ("trailer", "x-sum"),
+            ("alt-svc", "h3=\":443\""),
+            ("strict-transport-security", "max-age=1"),
+            ("clear-site-data", "*"),
+            ("nel", "{}"),
+            ("report-to", "{}"),
+            ("refresh", "0; url=https://vendor.example/"),
             ("content-type", "application/json"),
             ("etag", "\"1\""),
         ]);

@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use super::StreamBody;
-use crate::error::Cause;
+use crate::error::{Cause, Code, Error, Outcome};
 
 /// Octets up to which an answer is short.
 pub const SHORT: usize = 64 << 10;
@@ -17,10 +17,8 @@ pub const SHORT: usize = 64 << 10;
 pub enum Gathered {
     /// All of it.
     Whole(Bytes),
-    /// More than is short: the same body from its beginning, not yet at its end.
+    /// More than was to be read: the same body from its beginning, not yet at its end.
     Long(StreamBody),
-    /// It ended in an error.
-    Broken(Cause),
 }
 
 /// Octets that were read already, and the body that goes on behind them.
@@ -29,25 +27,35 @@ struct Resumed {
     rest: StreamBody,
 }
 
-/// Reads `body` to its end, unless it is longer than [`SHORT`].
-pub async fn gather(mut body: StreamBody) -> Gathered {
-    if body.size_hint().lower() > SHORT as u64 {
-        return Gathered::Long(body);
+/// Reads `body` to its end, unless it is longer than `limit` octets.
+///
+/// # Errors
+///
+/// It broke off. Nothing of it was given to anybody, so that the call may still have another end.
+pub async fn gather(mut body: StreamBody, limit: usize) -> Result<Gathered, Error> {
+    if body.size_hint().lower() > limit as u64 {
+        return Ok(Gathered::Long(body));
     }
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let piece = match frame {
-            Err(cause) => return Gathered::Broken(cause),
+            Err(cause) => return Err(broke_off(cause)),
             // Trailers belong to the hop, and the gateway announces none.
             Ok(frame) => frame.into_data().unwrap_or_default(),
         };
         read.extend_from_slice(&piece);
-        if read.len() > SHORT {
+        if read.len() > limit {
             let resumed = Resumed { read: read.freeze(), rest: body };
-            return Gathered::Long(resumed.boxed_unsync());
+            return Ok(Gathered::Long(resumed.boxed_unsync()));
         }
     }
-    Gathered::Whole(read.freeze())
+    Ok(Gathered::Whole(read.freeze()))
+}
+
+fn broke_off(cause: Cause) -> Error {
+    Error::refused(Code::VendorUnreachable, "Courier's answer broke off")
+        .with_outcome(Outcome::Unknown)
+        .caused_by(cause)
 }
 
 impl Body for Resumed {
@@ -89,15 +97,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_short_body_is_read_whole_and_a_long_one_loses_nothing() {
-        assert!(
-            matches!(gather(pieces(3, false)).await, Gathered::Whole(all) if all.len() == 3000)
-        );
-        assert!(matches!(gather(pieces(3, true)).await, Gathered::Broken(_)));
-        let Gathered::Long(body) = gather(pieces(70, false)).await else { panic!("not short") };
+        let gather = |body| gather(body, SHORT);
+        let Ok(Gathered::Whole(all)) = gather(pieces(3, false)).await else { panic!("short") };
+        assert_eq!(all.len(), 3000);
+        let broken = gather(pieces(3, true)).await.err().unwrap();
+        assert_eq!((broken.code, broken.outcome), (Code::VendorUnreachable, Outcome::Unknown));
+        let Ok(Gathered::Long(body)) = gather(pieces(70, false)).await else { panic!("long") };
         assert!(!body.is_end_stream() && body.size_hint().lower() > SHORT as u64);
         assert_eq!(body.collect().await.unwrap().to_bytes().len(), 70_000);
         let known = call::full(vec![1; SHORT + 1]);
-        assert!(matches!(gather(known).await, Gathered::Long(_)));
-        assert!(matches!(gather(call::empty()).await, Gathered::Whole(all) if all.is_empty()));
+        assert!(matches!(gather(known).await, Ok(Gathered::Long(_))));
+        let nothing = gather(call::empty()).await;
+        assert!(matches!(nothing, Ok(Gathered::Whole(all)) if all.is_empty()));
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use http_body::Body as _;
 use tower::{Layer, Service};
 
 use super::Opened;
@@ -78,7 +79,8 @@ where
                 Err(Error::refused(Code::Internal, "an unexpected condition was met; it is logged")
                     .with_outcome(record.outcome()))
             });
-            let mut reply = result.unwrap_or_else(|error| problem(error, &record));
+            let reply = result.unwrap_or_else(|error| problem(error, &record));
+            let mut reply = frame(reply, &record.read(|marks| marks.method.clone()));
             finish(&mut reply, &record);
             Ok(reply)
         })
@@ -210,6 +212,29 @@ fn may_do_it_twice(status: StatusCode, marks: &Marks) -> bool {
         None => status == StatusCode::TOO_MANY_REQUESTS,
     };
     changes && failed && !idle && marks.key_use != Some(KeyUse::Given)
+}
+
+/// One framing, told by what the answer holds: its exact length, or the server's own for a body that
+/// streams. The answer to a HEAD tells the length that a GET would have, and holds nothing.
+fn frame(reply: Reply, method: &Method) -> Reply {
+    let (mut head, body) = reply.into_parts();
+    let told = head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.remove(header::TRANSFER_ENCODING);
+    let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let empty = method == Method::HEAD && body.is_end_stream();
+    let length = match body.size_hint().exact() {
+        _ if bodiless => None,
+        _ if empty => told,
+        Some(held) => told
+            .filter(|told| told.to_str().is_ok_and(|told| told.parse() == Ok(held)))
+            .or_else(|| Some(HeaderValue::from(held))),
+        None if method == Method::HEAD => told,
+        None => None,
+    };
+    head.headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
+    // hyper leaves the body of an answer to HEAD out in HTTP/1.1 only.
+    let body = if method == Method::HEAD { call::empty() } else { body };
+    Reply::from_parts(head, body)
 }
 
 /// `Cache-Status` (RFC 9211), behind those of caches nearer to the vendor; `Age` on reuse.

@@ -72,6 +72,7 @@ impl RouteLayer {
             deadline,
             own_deadline: client.is_some(),
             wait_until,
+            collects: None,
             record,
         })
     }

@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 
 use blank::Blanked;
 
-use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, gather};
+use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
 use crate::error::Error;
 use crate::ids::ConnectionId;
 use crate::record::Record;
@@ -104,19 +104,18 @@ async fn look(
     vault: Arc<Vault>,
     connection: ConnectionId,
     record: &Record,
-) -> Reply {
+) -> Result {
     let (mut head, mut body) = reply.into_parts();
     blank::fields(&mut head.headers, &token);
     let plain = blank::is_plain(&head.headers);
     let mut rejected = head.status == StatusCode::UNAUTHORIZED;
     if head.status == StatusCode::FORBIDDEN && plain {
-        body = match gather(body).await {
+        body = match gather(body, SHORT).await? {
             Gathered::Whole(bytes) => {
                 rejected = is_about_us(&bytes);
                 call::full(bytes)
             }
             Gathered::Long(body) => body,
-            Gathered::Broken(cause) => broken(cause),
         };
     }
     if rejected {
@@ -129,12 +128,7 @@ async fn look(
     if is_error && plain && !body.is_end_stream() {
         body = Blanked::new(body, VendorToken::clone(&token)).boxed_unsync();
     }
-    Reply::from_parts(head, body)
-}
-
-fn broken(cause: crate::error::Cause) -> call::StreamBody {
-    let end = futures_util::stream::once(async { Err(cause) });
-    http_body_util::StreamBody::new(end).boxed_unsync()
+    Ok(Reply::from_parts(head, body))
 }
 
 /// Courier's way to say that a token is no good (seen live as 403); any other 403 is about what the
@@ -166,6 +160,6 @@ where
         call.headers.insert(header::AUTHORIZATION, token.authorization());
         let record = call.record.clone();
         let answer = self.inner.call(call);
-        Box::pin(async move { Ok(look(answer.await?, token, vault, connection, &record).await) })
+        Box::pin(async move { look(answer.await?, token, vault, connection, &record).await })
     }
 }

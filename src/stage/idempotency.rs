@@ -21,10 +21,10 @@ use tower::{Layer, Service};
 use made::Made;
 use memory::{Answer, Found, Id, Memory, id};
 
-use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, gather};
+use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
 use crate::catalog::{Idempotency as Honours, Shim};
 use crate::clock::Instant;
-use crate::error::{Code, Error, Outcome};
+use crate::error::{Code, Error};
 use crate::flight::{Crowd, Part};
 use crate::ids::{AppId, TenantId};
 use crate::record::{KeyUse, Record};
@@ -294,7 +294,7 @@ impl Claim {
             return Ok(reply);
         }
         let (head, body) = reply.into_parts();
-        match gather(body).await {
+        match gather(body, SHORT).await? {
             Gathered::Whole(body) => {
                 let headers = head.headers.clone();
                 let answer = Answer { status, headers, body: body.clone() };
@@ -304,11 +304,6 @@ impl Claim {
                 Ok(Reply::from_parts(head, call::full(body)))
             }
             Gathered::Long(body) => Ok(Reply::from_parts(head, body)),
-            Gathered::Broken(cause) => {
-                let detail = "Courier's answer broke off";
-                let error = Error::refused(Code::VendorUnreachable, detail).caused_by(cause);
-                Err(error.with_outcome(Outcome::Unknown))
-            }
         }
     }
 

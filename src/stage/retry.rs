@@ -18,7 +18,7 @@ pub use book::Book;
 use decide::{Course, Kind, Known, Verdict, decide, is_inconclusive};
 
 use crate::admission::Desk;
-use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, gather};
+use crate::call::{self, BoxFuture, Call, Collects, Gathered, Reply, Result, SHORT, gather};
 use crate::catalog::Idempotency;
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome};
@@ -91,7 +91,7 @@ where
         loop {
             let attempt = call.again().expect("intake has read the body");
             let result = self.inner.call(attempt).await;
-            let (known, result) = look(result, keyed).await;
+            let (known, result) = look(result, call.collects.as_ref(), keyed).await;
             let declined = declines(&result);
             if proves_idle(known) {
                 call.record.not_done();
@@ -116,7 +116,7 @@ where
 /// An answer that may be needed yet, without the socket that it came on: the next attempt may need
 /// that one.
 async fn set_aside(result: Result) -> Result {
-    whole(result?).await
+    whole(result?, Some(SHORT)).await
 }
 
 /// How `call` may be repeated.
@@ -148,18 +148,23 @@ fn honest(result: Result, call: &Call) -> Result {
     })
 }
 
-/// What an attempt taught. The answer to a call with a key is read whole before it counts: nothing
-/// of it has reached the caller, so one that is cut can still be asked for again.
-async fn look(result: Result, keyed: bool) -> (Known, Result) {
+/// What an attempt taught. The answer to a call with a key is read whole before it counts, and so is
+/// one that the call collects: nothing of it has reached the caller, so one that is cut can still be
+/// asked for again.
+async fn look(result: Result, collects: Option<&Collects>, keyed: bool) -> (Known, Result) {
+    let limit = |reply: &Reply| {
+        let collects = collects.filter(|collects| collects.wants(reply));
+        collects.map(|collects| collects.limit).or(keyed.then_some(SHORT))
+    };
+    let limit = result.as_ref().ok().and_then(limit);
     match result {
         Ok(reply) if reply.extensions().get::<Rejected>().is_some() => {
             (answered(&reply), Err(rejected()))
         }
-        Ok(reply) if keyed => match whole(reply).await {
+        Ok(reply) => match whole(reply, limit).await {
             Ok(reply) => (answered(&reply), Ok(reply)),
             Err(error) => (Known::NoAnswer, Err(error)),
         },
-        Ok(reply) => (answered(&reply), Ok(reply)),
         Err(error) => (failed(&error), Err(error)),
     }
 }
@@ -194,17 +199,15 @@ fn failed(error: &Error) -> Known {
     }
 }
 
-async fn whole(reply: Reply) -> Result {
+/// `reply`, read to its end if that is within `limit` octets.
+async fn whole(reply: Reply, limit: Option<usize>) -> Result {
+    let Some(limit) = limit else { return Ok(reply) };
     let (head, body) = reply.into_parts();
-    match gather(body).await {
-        Gathered::Whole(bytes) => Ok(Reply::from_parts(head, call::full(bytes))),
-        Gathered::Long(body) => Ok(Reply::from_parts(head, body)),
-        Gathered::Broken(cause) => {
-            Err(Error::refused(Code::VendorUnreachable, "Courier's answer broke off")
-                .with_outcome(Outcome::Unknown)
-                .caused_by(cause))
-        }
-    }
+    let body = match gather(body, limit).await? {
+        Gathered::Whole(bytes) => call::full(bytes),
+        Gathered::Long(body) => body,
+    };
+    Ok(Reply::from_parts(head, body))
 }
 
 impl<S> Service<Call> for Retry<S>

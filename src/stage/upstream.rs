@@ -7,6 +7,7 @@
 
 mod body;
 mod dial;
+mod framing;
 mod host;
 mod places;
 mod pool;
@@ -92,6 +93,7 @@ struct Outgoing {
     authority: Authority,
     headers: HeaderMap,
     body: Bytes,
+    interim: framing::Interim,
 }
 
 // === impl Upstream ===
@@ -166,6 +168,7 @@ impl Upstream {
             authority: host.authority().clone(),
             headers,
             body,
+            interim: framing::Interim::default(),
         })
     }
 }
@@ -185,7 +188,7 @@ impl Attempt<'_> {
             let refusal = match answer.map_err(|_| self.no_answer())? {
                 Ok(response) => {
                     self.record.mark(|marks| marks.first_byte_at = Some(Instant::now()));
-                    return self.reply(response, lease);
+                    return self.reply(response, &outgoing, lease);
                 }
                 Err(refusal) => refusal,
             };
@@ -204,7 +207,12 @@ impl Attempt<'_> {
         }
     }
 
-    fn reply(&self, response: http::Response<hyper::body::Incoming>, lease: Lease) -> Result {
+    fn reply(
+        &self,
+        response: http::Response<hyper::body::Incoming>,
+        asked: &Outgoing,
+        lease: Lease,
+    ) -> Result {
         let (mut head, incoming) = response.into_parts();
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let detail = "Courier answered with a change of protocol that nobody asked for";
@@ -212,11 +220,11 @@ impl Attempt<'_> {
                 .with_outcome(Outcome::Unknown)
                 .with_evidence(Evidence::Alive));
         }
+        asked.interim.check()?;
+        framing::check(&asked.method, head.status, &mut head.headers)?;
+        let bodiless = framing::is_bodiless(&asked.method, head.status);
         let cookie = head.headers.contains_key(header::SET_COOKIE);
         headers::strip_answer(&mut head.headers);
-        if head.status == StatusCode::NO_CONTENT {
-            head.headers.remove(header::CONTENT_LENGTH);
-        }
         let mut reply = http::Response::new(());
         *reply.status_mut() = head.status;
         *reply.headers_mut() = head.headers;
@@ -224,7 +232,7 @@ impl Attempt<'_> {
             reply.extensions_mut().insert(headers::HadCookie);
         }
         let (idle, total) = (self.limits.body_idle, self.limits.body_total);
-        let body = body::Answer::new(incoming, idle, total, lease);
+        let body = body::Answer::new(incoming, bodiless, (idle, total), lease);
         Ok(reply.map(|()| body.boxed_unsync()))
     }
 
@@ -270,7 +278,7 @@ impl Attempt<'_> {
 /// What is known when a message was written and no answer to it can be had.
 fn broken(refusal: Refusal) -> Error {
     let cause = refusal.cause;
-    let error = if cause.is_parse() {
+    let error = if socket::is_malformed(&cause) {
         Error::refused(Code::VendorMalformed, "Courier's answer could not be read")
             .with_evidence(Evidence::Alive)
     } else {
@@ -324,6 +332,7 @@ impl Outgoing {
             request
                 .headers_mut()
                 .insert(header::HOST, host.expect("an authority is visible ASCII"));
+            self.interim.watch(&mut request);
         }
         *request.uri_mut() =
             Uri::from_parts(uri).expect("scheme, authority and target are complete");

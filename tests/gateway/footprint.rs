@@ -62,6 +62,7 @@ fn read(stack: &Stack, setup: &Setup) -> Call {
         deadline: Instant::now() + std::time::Duration::from_secs(50),
         own_deadline: false,
         wait_until: None,
+        collects: None,
         record: Record::open(stack.state.telemetry().clone()),
     }
 }

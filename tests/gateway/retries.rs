@@ -203,7 +203,7 @@ async fn a_vendor_that_fails_every_call_gets_a_fifth_more_of_them_and_no_storm()
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_streams_to_the_caller_is_never_asked_for_again() {
-    let setup = Setup::new("");
+    let setup = Setup::new("[cache]\noff = [\"brands.list\"]\n");
     let stack = Stack::new(&setup);
     next(&stack, 1, cut(250, true));
     let reply = stack.pipeline.answer(request("GET", "/brands", &setup.acme, "")).await;

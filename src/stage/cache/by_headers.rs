@@ -9,7 +9,7 @@ use http::response::Parts;
 use http::{Extensions, Method, StatusCode};
 use tower::Service;
 
-use super::fetch::{Collected, Leads, NO_LIFE, collect, head};
+use super::fetch::{Leads, NO_LIFE, head};
 use super::read::{Read, Turn, mark_stored, not_cached, turn};
 use crate::cache::generations::Moment;
 use crate::cache::key::Key;
@@ -18,7 +18,7 @@ use crate::cache::store::Copy;
 use crate::cache::terms::Terms;
 use crate::cache::validate;
 use crate::cache::{Landed, Row, Shelf};
-use crate::call::{self, Body, BoxFuture, Call, Reply, Result};
+use crate::call::{self, Body, BoxFuture, Call, Collects, Gathered, Reply, Result, gather};
 use crate::error::Error;
 use crate::flight::Flight;
 use crate::headers::HadCookie;
@@ -31,8 +31,6 @@ struct Asking {
     /// The fields that the client sent.
     request: HeaderMap,
     wants: Wants,
-    /// The copy that the vendor is asked to confirm.
-    confirms: Option<Arc<Copy>>,
 }
 
 /// One vendor call for such a row.
@@ -40,7 +38,9 @@ struct Ask<S> {
     shelf: Arc<Shelf>,
     row: Arc<Row>,
     inner: S,
-    asking: Asking,
+    asking: Arc<Asking>,
+    /// The copy that the vendor is asked to confirm.
+    confirms: Option<Arc<Copy>>,
     connection: ConnectionId,
     moment: Moment,
     lead: Option<Leads>,
@@ -83,7 +83,7 @@ where
         call.headers = asks.unwrap_or(call.headers);
         // An answer to the client's own condition is of no use to others.
         let own = confirms.is_none() && validate::is_conditional(&request);
-        let asking = Asking { url, request, wants, confirms };
+        let asking = Asking { url, request, wants };
         let turn = if own || wants.demands() || wants.no_store {
             Turn::Alone
         } else {
@@ -100,18 +100,25 @@ where
                 None => None,
             },
         };
-        self.ask(call, asking, lead).await
+        self.ask(call, asking, confirms, lead).await
     }
 
     /// Asks the vendor, as a flight.
-    fn ask(self, call: Call, asking: Asking, lead: Option<Leads>) -> Flight {
+    fn ask(
+        self,
+        call: Call,
+        asking: Asking,
+        confirms: Option<Arc<Copy>>,
+        lead: Option<Leads>,
+    ) -> Flight {
         let Self { shelf, flights, row, inner } = self;
         let (connection, record) = (call.caller.connection.clone(), call.record.clone());
         let moment = match &lead {
             Some(lead) => lead.key().1,
             None => shelf.moment(&connection, &row),
         };
-        let ask = Ask { shelf, row, inner, asking, connection, moment, lead, record };
+        let asking = Arc::new(asking);
+        let ask = Ask { shelf, row, inner, asking, confirms, connection, moment, lead, record };
         let record = call.record.clone();
         Flight::new(Box::pin(ask.run(call)), record, flights)
     }
@@ -130,9 +137,14 @@ where
         result
     }
 
-    async fn answer(&mut self, call: Call) -> Result {
+    async fn answer(&mut self, mut call: Call) -> Result {
         let mut asked = self.shelf.wall();
-        let Some(copy) = self.asking.confirms.take() else {
+        let (asking, shelf) = (self.asking.clone(), self.shelf.clone());
+        call.collects = Some(Collects::new(self.shelf.largest(), move |reply| {
+            let now = shelf.wall();
+            asking.terms(&head(reply), reply.extensions(), (now, now)).is_some()
+        }));
+        let Some(copy) = self.confirms.take() else {
             let reply = self.inner.call(call).await?;
             return self.pass(reply, asked).await;
         };
@@ -154,11 +166,14 @@ where
     /// The vendor's answer, which is kept if its fields allow that.
     async fn pass(&mut self, reply: Reply, asked: SystemTime) -> Result {
         let answer = head(&reply);
-        let Some(terms) = self.terms(&answer, reply.extensions(), asked) else { return Ok(reply) };
+        let times = (asked, self.shelf.wall());
+        let Some(terms) = self.asking.terms(&answer, reply.extensions(), times) else {
+            return Ok(reply);
+        };
         let (parts, body) = reply.into_parts();
-        let body = match collect(body, self.shelf.largest()).await {
-            Collected::Passing(body) => return Ok(Reply::from_parts(parts, body)),
-            Collected::Whole(body) => body,
+        let body = match gather(body, self.shelf.largest()).await? {
+            Gathered::Long(body) => return Ok(Reply::from_parts(parts, body)),
+            Gathered::Whole(body) => body,
         };
         let age = terms.age(self.shelf.wall());
         let copy = self.keep(&answer, &body, terms).await;
@@ -176,29 +191,14 @@ where
         *answer.headers_mut() = validate::freshen(copy.headers(), &told.headers);
         self.record.cached(Cached::Revalidated);
         let request = self.asking.request.clone();
-        let Some(terms) = self.terms(&answer, &told.extensions, asked) else {
+        let times = (asked, self.shelf.wall());
+        let Some(terms) = self.asking.terms(&answer, &told.extensions, times) else {
             let once = Copy::new(&answer, copy.body(), NO_LIFE, self.moment.generation);
             return reuse(&once, &request, Duration::ZERO);
         };
         let age = terms.age(self.shelf.wall());
         let copy = self.keep(&answer, copy.body(), terms).await;
         reuse(&copy, &request, age)
-    }
-
-    /// Under what terms `answer` may be kept, which came with `came`.
-    fn terms(
-        &self,
-        answer: &http::Response<()>,
-        came: &Extensions,
-        asked: SystemTime,
-    ) -> Option<Terms> {
-        let cookie = came.get::<HadCookie>().is_some();
-        if cookie || self.asking.wants.no_store {
-            return None;
-        }
-        let now = self.shelf.wall();
-        let delay = now.duration_since(asked).unwrap_or_default();
-        Terms::of(&self.asking.url, &self.asking.request, answer, delay, now)
     }
 
     /// Keeps a copy and hands it to those who wait.
@@ -213,6 +213,24 @@ where
             lead.finish(Landed::Copy(copy.clone()));
         }
         copy
+    }
+}
+
+impl Asking {
+    /// Under what terms `answer` may be kept, which came with `came` and was asked for and received
+    /// at these times.
+    fn terms(
+        &self,
+        answer: &http::Response<()>,
+        came: &Extensions,
+        (asked, now): (SystemTime, SystemTime),
+    ) -> Option<Terms> {
+        let cookie = came.get::<HadCookie>().is_some();
+        if cookie || self.wants.no_store {
+            return None;
+        }
+        let delay = now.duration_since(asked).unwrap_or_default();
+        Terms::of(&self.url, &self.request, answer, delay, now)
     }
 }
 

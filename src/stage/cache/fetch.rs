@@ -3,12 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use futures_util::stream;
 use http::{HeaderMap, StatusCode};
-use http_body::{Body as _, Frame};
-use http_body_util::{BodyExt, BodyStream};
 use tower::Service;
 
 use super::read::mark_stored;
@@ -17,9 +12,9 @@ use crate::cache::key::Key;
 use crate::cache::policy::{self, Life};
 use crate::cache::store::Copy;
 use crate::cache::{Landed, Row, Shelf};
-use crate::call::{self, BoxFuture, Call, Reply, Result, StreamBody};
+use crate::call::{self, BoxFuture, Call, Collects, Gathered, Reply, Result, gather};
 use crate::clock;
-use crate::error::{Cause, Error};
+use crate::error::Error;
 use crate::flight::Lead;
 use crate::headers::HadCookie;
 
@@ -48,11 +43,12 @@ pub(super) struct Fetch<S> {
     pub(super) lead: Option<Leads>,
 }
 
-/// A body that was read as far as a copy may be long.
-pub(super) enum Collected {
-    Whole(Bytes),
-    /// It is longer, or broke: this is all of it again.
-    Passing(StreamBody),
+/// How the answer to one request is judged.
+struct Judge {
+    keep: Keep,
+    dice: u8,
+    stale: Duration,
+    request: HeaderMap,
 }
 
 /// A copy that is handed round and never kept.
@@ -64,24 +60,25 @@ where
     S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Send + 'static,
 {
     pub(super) async fn run(mut self, call: Call) -> Result {
+        let result = self.answer(call).await;
+        // Who still waits asks for himself: what came is for its caller alone.
+        self.land(Landed::Alone);
+        result
+    }
+
+    async fn answer(&mut self, mut call: Call) -> Result {
         let record = call.record.clone();
         let connection = call.caller.connection.clone();
-        let request = call.headers.clone();
-        let result = self.inner.call(call).await;
-        let life = result.as_ref().ok().and_then(|reply| self.life(&request, reply));
-        let (Ok(reply), Some(life)) = (&result, life) else {
-            self.land(Landed::Alone);
-            return result;
-        };
-        let head = head(reply);
-        let Ok(reply) = result else { return result };
+        let judge = Arc::new(self.judge(&call));
+        let (limit, judges) = (self.shelf.largest(), judge.clone());
+        call.collects = Some(Collects::new(limit, move |reply| judges.life(reply).is_some()));
+        let reply = self.inner.call(call).await?;
+        let Some(life) = judge.life(&reply) else { return Ok(reply) };
+        let head = head(&reply);
         let (parts, body) = reply.into_parts();
-        let body = match collect(body, self.shelf.largest()).await {
-            Collected::Passing(body) => {
-                self.land(Landed::Alone);
-                return Ok(Reply::from_parts(parts, body));
-            }
-            Collected::Whole(body) => body,
+        let body = match gather(body, limit).await? {
+            Gathered::Long(body) => return Ok(Reply::from_parts(parts, body)),
+            Gathered::Whole(body) => body,
         };
         let copy = Arc::new(Copy::new(&head, &body, life, self.moment.generation));
         if let Keep::For(_) = self.keep {
@@ -94,17 +91,12 @@ where
         Ok(Reply::from_parts(parts, call::full(body)))
     }
 
-    /// How long an answer lives; `None`: it is its caller's alone.
-    fn life(&self, request: &HeaderMap, reply: &Reply) -> Option<Life> {
-        let cookie = reply.extensions().get::<HadCookie>().is_some();
-        match self.keep {
-            Keep::For(seconds) if !cookie => {
-                let stale = self.shelf.stale_if_error();
-                let row = policy::Rule { seconds, dice: self.key.dice(), stale };
-                policy::life(row, request, &head(reply), clock::wall())
-            }
-            Keep::Share if !cookie && reply.status() == StatusCode::OK => Some(NO_LIFE),
-            Keep::For(_) | Keep::Share | Keep::Nothing => None,
+    fn judge(&self, call: &Call) -> Judge {
+        Judge {
+            keep: self.keep,
+            dice: self.key.dice(),
+            stale: self.shelf.stale_if_error(),
+            request: call.headers.clone(),
         }
     }
 
@@ -115,40 +107,25 @@ where
     }
 }
 
+impl Judge {
+    /// How long an answer lives; `None`: it is its caller's alone.
+    fn life(&self, reply: &Reply) -> Option<Life> {
+        let cookie = reply.extensions().get::<HadCookie>().is_some();
+        match self.keep {
+            Keep::For(seconds) if !cookie => {
+                let row = policy::Rule { seconds, dice: self.dice, stale: self.stale };
+                policy::life(row, &self.request, &head(reply), clock::wall())
+            }
+            Keep::Share if !cookie && reply.status() == StatusCode::OK => Some(NO_LIFE),
+            Keep::For(_) | Keep::Share | Keep::Nothing => None,
+        }
+    }
+}
+
 /// Status and fields of `reply`.
 pub(super) fn head(reply: &Reply) -> http::Response<()> {
     let mut head = http::Response::new(());
     *head.status_mut() = reply.status();
     head.headers_mut().clone_from(reply.headers());
     head
-}
-
-/// Reads `body` unless it is longer than `limit`.
-pub(super) async fn collect(mut body: StreamBody, limit: usize) -> Collected {
-    if body.size_hint().lower() > limit as u64 {
-        return Collected::Passing(body);
-    }
-    let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        match frame.map(Frame::into_data) {
-            Ok(Ok(piece)) => read.extend_from_slice(&piece),
-            Ok(Err(_)) => {}
-            Err(cause) => {
-                return Collected::Passing(behind(read, stream::once(async { Err(cause) })));
-            }
-        }
-        if read.len() > limit {
-            return Collected::Passing(behind(read, BodyStream::new(body)));
-        }
-    }
-    Collected::Whole(read.freeze())
-}
-
-/// What was read, and then the rest.
-fn behind(
-    read: BytesMut,
-    rest: impl stream::Stream<Item = std::result::Result<Frame<Bytes>, Cause>> + Send + 'static,
-) -> StreamBody {
-    let first = stream::once(async { Ok(Frame::data(read.freeze())) });
-    http_body_util::StreamBody::new(first.chain(rest)).boxed_unsync()
 }

@@ -254,6 +254,17 @@ impl Refusal {
     }
 }
 
+/// True when the vendor answered, and what came breaks the rules of HTTP: over HTTP/2 it is our own
+/// side that ends such a stream.
+pub(super) fn is_malformed(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let h2 = source.and_then(|cause| cause.downcast_ref::<h2::Error>());
+    error.is_parse()
+        || h2.is_some_and(|h2| {
+            h2.is_library() && h2.is_reset() && h2.reason() == Some(h2::Reason::PROTOCOL_ERROR)
+        })
+}
+
 /// HTTP/2's own proofs that a request was not processed (RFC 9113 sections 6.8 and 8.7): a stream
 /// reset with REFUSED_STREAM, or one above the last that a graceful GOAWAY names. With any other
 /// reason h2 gives the same error to streams that the vendor may have worked on.

@@ -241,7 +241,14 @@ impl Store {
         let clocks = self.clocks(base);
         let names: HashSet<String> = live.iter().map(|entry| entry.file.clone()).collect();
         index.left.retain(|entry| !known.contains(&entry.identity));
-        index.left.retain(|entry| names.contains(&entry.file) || self.rests(&entry.file, &clocks));
+        // All of a token's pools stay as long as one of them rests: one that is left out would count as
+        // never paid.
+        let rest = index
+            .left
+            .iter()
+            .filter(|entry| names.contains(&entry.file) || self.rests(&entry.file, &clocks));
+        let rest: HashSet<Identity> = rest.map(|entry| entry.identity).collect();
+        index.left.retain(|entry| rest.contains(&entry.identity));
         let entries = live.iter().chain(&index.left);
         let names: HashSet<&str> = entries.clone().map(|entry| entry.file.as_str()).collect();
         let text: String = std::iter::once(format!("{HEAD}\n"))

@@ -4,6 +4,7 @@
 mod admin;
 mod cache;
 mod callers;
+mod check;
 mod clients;
 mod copies;
 mod cors;
@@ -29,6 +30,7 @@ mod reload;
 mod restart;
 mod retries;
 mod rig;
+mod shifts;
 mod sockets;
 mod storm;
 mod support;

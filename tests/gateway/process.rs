@@ -74,6 +74,11 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
+    /// Puts `text` into its file.
+    pub(crate) fn rewrite(&self, text: &str) {
+        std::fs::write(&self.file, text).unwrap();
+    }
+
     /// The next line of the log whose message is `message`.
     pub(crate) fn line(&mut self, message: &str) -> Value {
         line_with(&mut self.output, message, &mut self.said)

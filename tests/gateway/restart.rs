@@ -170,3 +170,152 @@ async fn a_call_that_waits_during_a_reload_gets_its_turn() {
     assert_eq!(waiting.await.unwrap(), 200);
     assert_eq!(start.elapsed().as_millis(), 10_050);
 }
+
+/// `setup` with other text in place of `acme`'s connection and what follows it.
+fn with_connection(setup: &Setup, from: &str, to: &str) -> Setup {
+    assert!(setup.text.contains(from), "{from} is in {}", setup.text);
+    let text = setup.text.replacen(from, to, 1);
+    Setup { text, acme: setup.acme.clone(), umbrella: setup.umbrella.clone() }
+}
+
+const CONNECTION: &str = "[[tenant.connection]]\nid = \"acme-prod\"\n";
+
+#[tokio::test(start_paused = true)]
+async fn slots_are_found_again_after_a_restart_under_any_name() {
+    let long = "x".repeat(64);
+    let renamed =
+        format!("[[tenant.connection]]\nid = \"{long}\"\nworkspace = \"{}\"\n", "w".repeat(64));
+    for (from, to) in [
+        (CONNECTION, "[[tenant.connection]]\nid = \"acme-prod\"\nworkspace = \"w\"\n"),
+        (CONNECTION, "[[tenant.connection]]\nid = \"renamed\"\n"),
+        ("[[tenant]]\nid = \"acme\"\n", "[[tenant]]\nid = \"other\"\n"),
+        (CONNECTION, renamed.as_str()),
+    ] {
+        let dir = folder();
+        let before = setup(&dir);
+        let after = with_connection(&before, from, to);
+        for (first, second) in [(&before, &after), (&after, &before)] {
+            let stack = Stack::new(first);
+            assert_eq!(room(&stack, first).await, 3);
+            drop(stack);
+            let stack = Stack::new(second);
+            assert_eq!(room(&stack, second).await, 0, "{to}");
+            advance(Duration::from_secs(11)).await;
+            assert_eq!(room(&stack, second).await, 3, "{to}");
+            advance(Duration::from_secs(11)).await;
+        }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_replaced_before_a_restart_keeps_the_slots_of_its_connection() {
+    let dir = folder();
+    let setup = setup(&dir);
+    assert_eq!(room(&Stack::new(&setup), &setup).await, 3);
+    let file = setup.text.split("file = '").nth(1).unwrap().split('\'').next().unwrap();
+    std::fs::write(file, "token-next").unwrap();
+    assert_eq!(room(&Stack::new(&setup), &setup).await, 0);
+    // The one before is of the same connection.
+    std::fs::write(file, crate::support::token("acme")).unwrap();
+    let renamed = with_connection(&setup, CONNECTION, "[[tenant.connection]]\nid = \"renamed\"\n");
+    assert_eq!(room(&Stack::new(&renamed), &renamed).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_away_for_a_restart_comes_back_with_its_slots_and_leaves_no_file_later()
+ {
+    let dir = folder();
+    let setup = setup(&dir);
+    assert_eq!(room(&Stack::new(&setup), &setup).await, 3);
+    let at = setup.text.find("[[tenant]]\nid = \"umbrella\"").unwrap();
+    let begin = setup.text.find("[[tenant]]").unwrap();
+    let text = format!("{}{}", &setup.text[..begin], &setup.text[at..]);
+    let without = Setup { text, acme: String::new(), umbrella: setup.umbrella.clone() };
+    drop(Stack::new(&without));
+    let files = |dir: &Path| {
+        let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|e| e == "slots")).count()
+    };
+    let (each, index) = (5, dir.join("slots.index"));
+    assert!(std::fs::read_to_string(&index).unwrap().contains("acme-prod"));
+    let mut stack = Stack::new(&without);
+    stack.reload(&setup.text).unwrap();
+    assert_eq!(room(&stack, &setup).await, 0, "a reload finds them, too");
+    drop(stack);
+    assert_eq!(room(&Stack::new(&setup), &setup).await, 0);
+    drop(Stack::new(&without));
+    advance(Duration::from_secs(11)).await;
+    drop(Stack::new(&without));
+    let left = std::fs::read_to_string(&index).unwrap();
+    assert!(!left.contains("acme-prod"), "{left}");
+    assert_eq!(files(&dir), each, "a connection's own and those of four named pools");
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_of_the_version_before_are_read_once_and_what_they_do_not_tell_is_unknown() {
+    use tollgate::quota::Moment;
+    use tollgate::quota::slots::{Rest, SlotState};
+    use tollgate::quota::state_file::{Clocks, Header, record};
+    let dir = folder();
+    let setup = setup(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let boot: String = boot.chars().filter(char::is_ascii_hexdigit).collect();
+    let now = Moment::from(Duration::from_secs(100_000));
+    let clocks = Clocks {
+        boot: u128::from_str_radix(&boot, 16).unwrap().to_be_bytes(),
+        now,
+        boottime: tollgate::clock::boottime(),
+        wall: Duration::from_secs(1_800_000_000),
+    };
+    let name = "connection/acme-prod connection/acme-prod";
+    let rest = Rest::of(Duration::from_secs(10), Duration::from_secs(60));
+    let header = Header { name: name.into(), rest, slots: 2, closed: false };
+    let mut bytes = header.encode(&clocks).unwrap().to_vec();
+    for slot in 0..2 {
+        let until = now + Duration::from_secs(5);
+        bytes.extend_from_slice(&record(slot, SlotState::Resting(until), &clocks));
+    }
+    std::fs::write(dir.join("connection+acme-prod+connection+acme-prod.slots"), bytes).unwrap();
+    std::fs::write(dir.join("index"), format!("{name}\n")).unwrap();
+    let stack = Stack::new(&setup);
+    assert_eq!(room(&stack, &setup).await, 1, "two slots rest");
+    let other = stack.call(request("GET", "/messages", &setup.umbrella, "")).await;
+    assert_eq!(other.status.as_u16(), 429, "whose slots the folder does not tell");
+    assert!(!dir.join("index").exists());
+    advance(Duration::from_secs(71)).await;
+    let other = stack.call(request("GET", "/messages", &setup.umbrella, "")).await;
+    assert_eq!(other.status.as_u16(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_index_or_key_makes_no_fresh_slots() {
+    for lost in ["slots.index", "key"] {
+        let dir = folder();
+        let setup = setup(&dir);
+        assert_eq!(room(&Stack::new(&setup), &setup).await, 3);
+        std::fs::remove_file(dir.join(lost)).unwrap();
+        let renamed =
+            with_connection(&setup, CONNECTION, "[[tenant.connection]]\nid = \"renamed\"\n");
+        assert_eq!(room(&Stack::new(&renamed), &renamed).await, 0, "{lost}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_in_the_state_folder_tells_a_token() {
+    let dir = folder();
+    let setup = setup(&dir);
+    room(&Stack::new(&setup), &setup).await;
+    for entry in std::fs::read_dir(&dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            assert!(!text.contains("token-of"), "{}", path.display());
+        }
+    }
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(dir.join("key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}

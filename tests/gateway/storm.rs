@@ -10,22 +10,9 @@ use tollgate::config::Config;
 use tollgate::ids::RandomId;
 use tollgate::pipeline::Pipeline;
 
-use crate::support::{Setup, Stack, request, token};
+use crate::support::{Dice, Setup, Stack, request, token};
 
 const WINDOW: Duration = Duration::from_secs(10);
-
-/// Numbers that follow from a seed (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
 
 struct Storm {
     setup: Setup,

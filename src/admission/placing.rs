@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::identity::Identity;
-use super::plan::{ConnectionPlan, Plan};
+use super::plan::{ConnectionPlan, Plan, TenantPlan};
 use super::quotas::Quotas;
 use super::reshape::Seated;
 use crate::catalog::CONNECTION_POOL;
@@ -65,6 +65,11 @@ pub(super) fn place(
         }
     }
     let at = quotas_of(tenants, plan, &places)?;
+    for (place, (tenant, connection)) in places.iter().zip(plan.connections()) {
+        place.map_or(Ok(()), |known| {
+            has_room(&tenants[known.at].1, known.number, tenant, connection)
+        })?;
+    }
     let placed = at.into_iter().zip(places).zip(identities.iter().zip(plan.connections()));
     let placings = placed.map(|((at, place), (identity, (_, plan)))| {
         let kin = known.iter().filter(|other| {
@@ -130,6 +135,26 @@ fn quotas_of(
         at
     });
     Ok(at.collect())
+}
+
+/// Whether there are numbers for the apps that `connection` did not have before.
+fn has_room(
+    quotas: &Quotas,
+    number: ConnectionNo,
+    tenant: &TenantPlan,
+    connection: &ConnectionPlan,
+) -> Result<(), String> {
+    let apps = tenant.apps.iter().filter(|app| app.connection == connection.id);
+    quotas.look(|core, _| {
+        let new = apps.filter(|app| !core.members.apps.contains_key(&(number, app.app.clone())));
+        if new.count() <= core.quota.spare_apps(number) {
+            return Ok(());
+        }
+        Err(format!(
+            "connection '{}' had too many other apps of late: reload again when their calls are over",
+            connection.id
+        ))
+    })
 }
 
 impl Placing {

@@ -23,6 +23,10 @@ const FIRST_GUESS: Duration = Duration::from_secs(1);
 /// by two weighted buckets still refuses more than one call in a hundred.
 const PACED_BELOW: u32 = 50;
 
+/// Apps that have numbers at a time: those of a configuration, and those that earlier ones had and of
+/// which a call waits, runs or rests.
+const MOST_NUMBERS: usize = 4 * MOST_APPS as usize;
+
 /// One connection of a workspace.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -132,13 +136,19 @@ impl Line {
                 };
                 at
             }
-            None if self.apps.len() < MOST_APPS as usize => {
+            None if self.apps.len() < MOST_NUMBERS => {
                 self.apps.push(app);
                 self.apps.len() - 1
             }
             None => return None,
         };
         u32::try_from(at).ok().map(AppNo)
+    }
+
+    /// Apps that could be added now.
+    pub(crate) fn spare_apps(&self) -> usize {
+        let vacant = self.apps.iter().filter(|app| app.removed && app.is_idle()).count();
+        MOST_NUMBERS.saturating_sub(self.apps.len()) + vacant
     }
 
     pub(crate) fn app(&self, number: u32) -> Option<&App> {

@@ -72,6 +72,12 @@ impl Quota {
         }
     }
 
+    /// Apps that could be added to a connection now.
+    #[must_use]
+    pub fn spare_apps(&self, connection: ConnectionNo) -> usize {
+        self.line(connection).map_or(0, Line::spare_apps)
+    }
+
     /// Another name for a pool.
     pub fn rename(&mut self, pool: PoolId, name: &str) {
         if let Some(pool) = self.pools.get_mut(pool) {

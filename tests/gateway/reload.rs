@@ -309,3 +309,62 @@ async fn an_app_that_is_removed_has_its_waiting_calls_answered() {
     shop.app = String::new();
     all_good(waiting, "the app is another one").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_moves_to_another_tenant_keeps_its_slots_or_is_refused() {
+    let mut shop = Shop::new();
+    shop.connections[0].2 = "workspace = \"w\"\n".into();
+    let mut stack = shop.stack();
+    all_good(shop.calls(&stack, 10, "GET /messages"), "first").await;
+    let mut other =
+        Shop { key: NewKey::generate(&KeyId::try_from("k2".to_owned()).unwrap()), ..Shop::new() };
+    (other.head, other.tenant) = (String::new(), "other".into());
+    other.connections = vec![("theirs".into(), scratch("token-theirs"), String::new())];
+    let tenants = |shop: &Shop, other: &Shop| {
+        let second = other.text().replace("id = \"acme\", sha256", "id = \"k2\", sha256");
+        format!("{}{second}", shop.text())
+    };
+    stack.reload(&tenants(&shop, &other)).unwrap();
+    // Alone: its slots go with it.
+    let moved = shop.connections.remove(0);
+    shop.add("new", "");
+    other.connections.insert(0, moved);
+    stack.reload(&tenants(&shop, &other)).unwrap();
+    assert_eq!(other.room(&stack).await, 0);
+    // Into a workspace whose pools are counted elsewhere: nothing is changed.
+    other.connections[1].2 = "workspace = \"w\"\n".into();
+    let refused = stack.reload(&tenants(&shop, &other)).unwrap_err();
+    assert!(refused.contains("restart the gateway"), "{refused}");
+    assert_eq!(other.room(&stack).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn apps_come_and_go_by_the_thousands_and_each_has_its_number() {
+    let shop = Shop::new();
+    let mut stack = shop.stack();
+    let apps = |round: usize| -> String {
+        let app = |n| {
+            format!(
+                "[[tenant.app]]\nid = \"r{round}a{n}\"\nconnections = [\"main\"]\nkeys = [{{ id = \"r{round}a{n}\", sha256 = \"{}\" }}]\n",
+                "0".repeat(64)
+            )
+        };
+        (0..9_000).map(app).collect()
+    };
+    // A pipeline of each configuration lives on: none of their apps may lose its number.
+    let mut kept = vec![stack.pipeline.clone()];
+    let mut refused = 0;
+    for round in 0..6 {
+        match stack.reload(&format!("{}{}", shop.text(), apps(round))) {
+            Ok(()) => kept.push(stack.pipeline.clone()),
+            Err(reason) => {
+                assert!(reason.contains("too many other apps"), "{reason}");
+                refused += 1;
+            }
+        }
+        all_good(shop.calls(&stack, 1, "GET /messages"), "an app of all").await;
+    }
+    assert_eq!((kept.len(), refused), (5, 2));
+    kept.clear();
+    stack.reload(&format!("{}{}", shop.text(), apps(7))).unwrap();
+}

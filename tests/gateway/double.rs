@@ -2,7 +2,7 @@
 //! it. What it does with a call is in the last segment of the path.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tollgate::call::{self, BoxFuture};
 use tollgate::error::Cause;
@@ -53,7 +54,7 @@ pub(crate) struct Double {
     pub(crate) heads: Mutex<HashMap<String, u32>>,
     /// By path, how often a body came whole.
     pub(crate) whole: Mutex<HashMap<String, u32>>,
-    pub(crate) down: AtomicBool,
+    pub(crate) going_on: Notify,
 }
 
 impl Double {
@@ -71,11 +72,17 @@ impl Double {
         self.heads.lock().unwrap().clone()
     }
 
+    /// Nothing is held from now on, and what was held goes on.
+    pub(crate) fn go_on(&self) {
+        *self.hold.lock().unwrap() = None;
+        self.going_on.notify_waiters();
+    }
+
     async fn stages(&self) -> Option<Stage> {
         for stage in [Stage::Name, Stage::Tcp, Stage::Tls] {
             if *self.hold.lock().unwrap() == Some(stage) {
                 self.held.fetch_add(1, Ordering::SeqCst);
-                std::future::pending::<()>().await;
+                self.going_on.notified().await;
             }
             tokio::task::yield_now().await;
         }
@@ -125,17 +132,14 @@ impl Dial for Reach {
         let double = self.0.clone();
         Box::pin(async move {
             let hold = double.stages().await;
-            if double.down.load(Ordering::SeqCst) {
-                return Err("connection refused".into());
-            }
             double.opened.fetch_add(1, Ordering::SeqCst);
             let (ours, theirs) = tokio::io::duplex(64 << 10);
             let h2 = double.h2;
             if hold == Some(Stage::Silence) {
                 double.held.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
-                    let _open = theirs;
-                    std::future::pending::<()>().await;
+                    double.going_on.notified().await;
+                    serve(double.clone(), TokioIo::new(theirs)).await;
                 });
             } else {
                 tokio::spawn(serve(double, TokioIo::new(theirs)));
@@ -212,6 +216,14 @@ impl Front {
         let own =
             pools.filter(|pool| pool.owner.as_ref().is_some_and(|id| id.as_str() == connection));
         own.map(|pool| (pool.slots.in_use + pool.slots.resting) as usize).sum()
+    }
+
+    /// Calls of a connection that wait for their turn.
+    pub(crate) fn waiting(&self, connection: &str) -> usize {
+        let figures = self.state.admission().figures();
+        let lanes = figures.iter().flat_map(|workspace| &workspace.lanes);
+        let own = lanes.filter(|lane| lane.connection.as_str() == connection);
+        own.map(|lane| lane.waiting as usize).sum()
     }
 }
 

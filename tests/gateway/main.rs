@@ -18,6 +18,7 @@ mod fresh;
 mod headers;
 mod isolation;
 mod keys;
+mod leaving;
 mod load;
 mod metrics;
 mod operations;

@@ -100,7 +100,8 @@ impl Double {
         let path = call.uri().path().to_owned();
         *self.heads.lock().unwrap().entry(path.clone()).or_default() += 1;
         let word = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let word = word.split('-').next().unwrap_or_default();
+        let mut words = word.split('-');
+        let word = words.next().unwrap_or_default();
         if word == "unread" {
             // Keeps the body, and reads nothing of it.
             let _body = call.into_body();
@@ -116,6 +117,11 @@ impl Double {
                 Response::new(body.boxed_unsync())
             }
             "large" => Response::new(call::full(vec![b' '; 400_000])),
+            "slow" => {
+                let ms = words.next().and_then(|ms| ms.parse().ok()).unwrap_or_default();
+                sleep(Duration::from_millis(ms)).await;
+                Response::new(call::full("{}"))
+            }
             _ => {
                 sleep(Duration::from_millis(20)).await;
                 Response::new(call::full("{}"))

@@ -16,6 +16,7 @@ mod footprint;
 mod framing;
 mod fresh;
 mod headers;
+mod hostile;
 mod isolation;
 mod keys;
 mod leaving;

@@ -43,6 +43,8 @@ pub(crate) struct Double {
     pub(crate) h2: bool,
     /// Streams that it takes at a time on one HTTP/2 socket; 0 for hyper's own number.
     pub(crate) streams: u32,
+    /// How long it takes to say anything on a new line.
+    pub(crate) greets_after: Duration,
     pub(crate) hold: Mutex<Option<Stage>>,
     /// Lines whose opening has come to the stage that is held.
     pub(crate) held: AtomicUsize,
@@ -156,6 +158,7 @@ impl Dial for Reach {
 }
 
 async fn serve(double: Arc<Double>, io: TokioIo<tokio::io::DuplexStream>) {
+    sleep(double.greets_after).await;
     let (h2, streams) = (double.h2, double.streams);
     let service = service_fn(move |call| {
         let double = double.clone();

@@ -130,8 +130,12 @@ async fn an_answer_that_nobody_reads_stops_no_other_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_on_a_new_socket_stays_within_the_vendors_settings() {
+    let greets_after = Duration::from_millis(5);
     for streams in [1, 10, 100] {
-        let front = Front::new(Front::setup("", FREE), Double { streams, ..Double::new(true) });
+        let front = Front::new(
+            Front::setup("", FREE),
+            Double { streams, greets_after, ..Double::new(true) },
+        );
         for round in 0..4 {
             let names: Vec<_> = (0..60).map(|n| format!("ok-{round}-{n}")).collect();
             let calls = names.iter().map(|name| status(&front, &front.setup.acme, name));
@@ -153,8 +157,11 @@ async fn what_the_vendor_refuses_unseen_is_sent_again_and_shows_that_it_lives() 
     assert_eq!(status(&front, &front.setup.acme, "ok").await, 200);
     front.double.refuses.store(3, Ordering::SeqCst);
     let send = request("POST", "/bulk", &front.setup.acme, "{\"message\":{\"event\":\"e\"}}");
+    let start = Instant::now();
     assert_eq!(front.start(send).await.status().as_u16(), 200);
-    assert_eq!(front.lines.last()["attempts"], 1, "one attempt, and no further one");
+    assert_eq!(start.elapsed(), Duration::from_millis(20), "without a pause");
+    let budgets = front.state.retries().left(start);
+    assert_eq!(budgets[0].1, [3, 10], "and no further attempt");
     front.double.refuses.store(u32::MAX, Ordering::SeqCst);
     for n in 0..10 {
         let reply = front.get(&front.setup.acme, &format!("ok-{n}")).await;

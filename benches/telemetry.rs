@@ -266,7 +266,7 @@ async fn serve(text: &str, told: Told) -> SocketAddr {
         streams: 100,
     };
     let terms = Arc::new(ArcSwap::from_pointee(Terms { limits, tls: None }));
-    let bound = Bound::Waits { sockets: 100, per_peer: None };
+    let bound = Bound::ForMany { sockets: 100, per_peer: None };
     let port = Port(Arc::new(pipeline));
     tokio::spawn(server::serve(listener, bound, terms, port, Drain::default()));
     address

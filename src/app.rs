@@ -118,7 +118,7 @@ impl Gateway {
         let plain = Terms { limits: operators(limits(&config)), tls: None };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
         let clients =
-            Bound::Waits { sockets: config.sockets.clients, per_peer: fixed.sockets_per_peer };
+            Bound::ForMany { sockets: config.sockets.clients, per_peer: fixed.sockets_per_peer };
         let health = Ops::new(state.clone());
         let operators = Arc::new(ArcSwap::new(config.admin.clone()));
         let mut accepting = vec![
@@ -228,7 +228,7 @@ impl Gateway {
 }
 
 /// Idle strangers must not keep probes, scrapers and operators out.
-const OPERATORS: Bound = Bound::MakesRoom { sockets: descriptors::OPERATORS };
+const OPERATORS: Bound = Bound::ForFew { sockets: descriptors::OPERATORS };
 
 /// A panic in `build` is a refused reload, not the end of every call under way.
 fn unharmed<T>(build: impl FnOnce() -> Result<T, String>) -> Result<T, String> {

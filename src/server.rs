@@ -1,4 +1,4 @@
-//! Accepts client connections: a permit before the accept, a TLS handshake under a deadline,
+//! Accepts client connections: a place among the sockets, a TLS handshake under a deadline,
 //! HTTP/1.1 or HTTP/2, and a drain that lets calls finish.
 //!
 //! It knows no domain type: a request goes in, an answer comes out.
@@ -14,6 +14,7 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
+use activity::Activity;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use connection::{Client, Protocol};
@@ -111,11 +112,6 @@ pub async fn serve<A: Answer>(
     let places = Arc::new(Places::new(bound));
     let mut failures = Failures::default();
     loop {
-        // Before the accept: what finds no place waits in the kernel, not here.
-        let permit = tokio::select! {
-            permit = places.room() => permit,
-            () = drain.token.cancelled() => return,
-        };
         let (tcp, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -126,7 +122,12 @@ pub async fn serve<A: Answer>(
             },
             () = drain.token.cancelled() => return,
         };
-        let Some(place) = places.take(permit, peer.ip()) else {
+        // One connection waits here for its place, all others in the kernel.
+        let place = tokio::select! {
+            place = places.take(peer.ip()) => place,
+            () = drain.token.cancelled() => return,
+        };
+        let Some(place) = place else {
             answer.happened(Event::TurnedAway);
             continue;
         };
@@ -146,7 +147,7 @@ async fn held<A: Answer>(
     answer.happened(Event::Opened);
     let _closed = Closed(&answer);
     tokio::select! {
-        () = open(tcp, &terms, &answer, token) => {}
+        () = open(tcp, &terms, &answer, (token, &place)) => {}
         () = place.is_needed() => tracing::debug!("client connection closed: its place is needed"),
     }
 }
@@ -191,12 +192,22 @@ impl<A: Answer> Drop for Closed<'_, A> {
     }
 }
 
-async fn open<A: Answer>(tcp: TcpStream, terms: &Terms, answer: &A, token: CancellationToken) {
+async fn open<A: Answer>(
+    tcp: TcpStream,
+    terms: &Terms,
+    answer: &A,
+    (token, place): (CancellationToken, &Place),
+) {
+    let watched = || {
+        let activity = Arc::new(Activity::new(&terms.limits));
+        place.watch(activity.clone());
+        activity
+    };
     // Answers are written whole; waiting for more would only delay them.
     let _ = tcp.set_nodelay(true);
     let (socket, reset) = Socket::new(tcp);
     let Some(tls) = &terms.tls else {
-        let client = Client { io: socket, protocol: Protocol::Told, reset };
+        let client = Client { io: socket, protocol: Protocol::Told, reset, activity: watched() };
         return connection::serve(client, terms.limits, answer.clone(), token).await;
     };
     let handshake = TlsAcceptor::from(tls.clone()).accept(socket);
@@ -209,7 +220,7 @@ async fn open<A: Answer>(tcp: TcpStream, terms: &Terms, answer: &A, token: Cance
     match ended {
         Ok(Ok(io)) => {
             let protocol = Protocol::agreed(io.get_ref().1.alpn_protocol());
-            let client = Client { io, protocol, reset };
+            let client = Client { io, protocol, reset, activity: watched() };
             connection::serve(client, terms.limits, answer.clone(), token).await;
         }
         Ok(Err(error)) => tracing::debug!(cause = %error, "TLS handshake failed"),
@@ -218,8 +229,21 @@ async fn open<A: Answer>(tcp: TcpStream, terms: &Terms, answer: &A, token: Cance
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Limits as they are by default.
+    pub(crate) fn limits() -> Limits {
+        Limits {
+            handshake: Duration::from_secs(10),
+            head_size: 1 << 15,
+            head_fields: 100,
+            head_time: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(60),
+            stalled_reader: Duration::from_secs(30),
+            streams: 100,
+        }
+    }
 
     #[test]
     fn failed_accepts_are_said_once_a_second_with_their_number() {

@@ -67,7 +67,8 @@ pub struct Server {
     pub deadline: Span,
     /// Time that calls in flight have to finish at shutdown.
     pub grace: Span,
-    /// Client connections at a time. More wait in the kernel's queue. Where the process may not have
+    /// Client connections at a time. When more come, those that rest longest between two requests are
+    /// closed, of the address with the most of them; else the newcomers wait. Where the process may not have
     /// that many file descriptors there are fewer, which `tollgate check` and the log say.
     pub sockets: usize,
     /// Client connections at a time from one address (an IPv6 network of 64 bits counts as one); more

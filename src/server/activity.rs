@@ -93,6 +93,12 @@ impl Activity {
         })
     }
 
+    /// Since when no request is under way.
+    pub(super) fn resting_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.open == 0).then_some(state.idle_since)
+    }
+
     /// When to ask for a verdict next.
     pub(super) fn next_look(&self) -> Instant {
         let latest = Instant::now() + self.shortest;
@@ -169,15 +175,7 @@ mod tests {
     use tokio::time::advance;
 
     fn activity() -> Arc<Activity> {
-        Arc::new(Activity::new(&Limits {
-            handshake: Duration::from_secs(10),
-            head_size: 1 << 15,
-            head_fields: 100,
-            head_time: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(60),
-            stalled_reader: Duration::from_secs(30),
-            streams: 100,
-        }))
+        Arc::new(Activity::new(&super::super::tests::limits()))
     }
 
     #[tokio::test(start_paused = true)]

@@ -38,6 +38,8 @@ pub(super) struct Client<T> {
     pub(super) protocol: Protocol,
     /// Makes the end of its socket a reset.
     pub(super) reset: Reset,
+    /// Its watch.
+    pub(super) activity: Arc<Activity>,
 }
 
 /// What a client speaks.
@@ -70,8 +72,8 @@ pub(super) async fn serve<A: Answer>(
     answer: A,
     drain: CancellationToken,
 ) {
-    let Client { io, protocol, reset } = client;
-    let (activity, streams) = (Arc::new(Activity::new(&limits)), Streams::default());
+    let Client { io, protocol, reset, activity } = client;
+    let streams = Streams::default();
     let builder = builder(&limits, protocol, streams.clone());
     let (watched, observer) = (activity.clone(), answer.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {

@@ -46,16 +46,17 @@ async fn idle_clients_take_no_descriptor_from_operators_and_the_vendor() {
     let budget = process.said.iter().find(|line| line["message"] == "file descriptors").unwrap();
     assert_eq!((&budget["limit"], &budget["clients"]), (&128.into(), &24.into()), "{budget}");
 
-    let mut idle = crowd(process.data, 240).await;
     let request = format!("GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\n\r\n", setup.acme);
-    for client in &mut idle[..7] {
+    let mut idle = crowd(process.data, 7).await;
+    for client in &mut idle {
         client.write_all(request.as_bytes()).await.unwrap();
     }
-    for client in &mut idle[..7] {
+    for client in &mut idle {
         let mut answer = [0; 12];
         client.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 200", "there are descriptors for the vendor");
     }
+    idle.extend(crowd(process.data, 233).await);
     for path in ["/livez", "/readyz", "/metrics"].iter().cycle().take(60) {
         let answer = get(process.ops, path, SCRAPE).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
@@ -212,4 +213,27 @@ async fn a_reload_takes_no_descriptors_that_clients_may_use_already() {
         assert!(told, "{line}");
     }
     assert_eq!(status(process.data, "/messages", &setup.acme).await, 200);
+}
+
+#[tokio::test]
+async fn connections_that_rest_make_room_on_a_full_data_port_and_calls_under_way_are_not_cut() {
+    let rig = Rig::start("sockets = 4\n").await;
+    let data = rig.gateway.data;
+    let slow = format!(
+        "GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 5000\r\n\r\n",
+        rig.setup.acme
+    );
+    let mut served = TcpStream::connect(data).await.unwrap();
+    served.write_all(slow.as_bytes()).await.unwrap();
+    let mut strangers = crowd(data, 3).await;
+    assert!(is_served(&mut strangers[0]).await, "kept open behind one answer");
+    // Long before their own time is over.
+    let newcomer = async {
+        let mut newcomer = TcpStream::connect(data).await.unwrap();
+        is_served(&mut newcomer).await
+    };
+    assert!(timeout(Duration::from_secs(4), newcomer).await.expect("a place soon"));
+    let mut answer = [0; 12];
+    served.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
 }

@@ -46,7 +46,8 @@ fn limits() -> Limits {
 
 fn connect(protocol: Protocol, drain: CancellationToken) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let client = Client { io: theirs, protocol, reset: Reset::default() };
+    let activity = Arc::new(Activity::new(&limits()));
+    let client = Client { io: theirs, protocol, reset: Reset::default(), activity };
     tokio::spawn(serve(client, limits(), Paths, drain));
     ours
 }

@@ -365,3 +365,15 @@ impl Answer for Data {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_while_a_configuration_is_taken_over_is_a_refusal() {
+        let refused = unharmed::<()>(|| panic!("a fault"));
+        assert!(refused.is_err_and(|reason| reason.contains("Tollgate has a fault")));
+        assert_eq!(unharmed(|| Ok(1)), Ok(1));
+    }
+}

@@ -228,6 +228,19 @@ async fn a_token_that_is_replaced_keeps_the_slots_of_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn slots_follow_a_token_that_changed_between_reloads() {
+    let mut shop = Shop::new();
+    let mut stack = shop.stack();
+    all_good(shop.calls(&stack, 10, "GET /messages"), "first").await;
+    let next = tollgate::secret::VendorToken::parse("token-next").unwrap();
+    stack.state.admission().token_changed(&"main".parse().unwrap(), &next);
+    std::fs::write(&shop.connections[0].1, "token-next").unwrap();
+    shop.connections[0].0 = "renamed".into();
+    stack.reload(&shop.text()).unwrap();
+    assert_eq!(shop.room(&stack).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_connection_under_the_name_of_another_begins_with_its_rests() {
     let mut shop = Shop::new();
     let mut stack = shop.stack();

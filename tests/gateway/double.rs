@@ -119,6 +119,19 @@ impl Double {
                 Response::new(body.boxed_unsync())
             }
             "large" => Response::new(call::full(vec![b' '; 400_000])),
+            "busy" if self.heads.lock().unwrap()[&path] == 1 => {
+                let mut busy = Response::new(call::full("{}"));
+                *busy.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+                busy
+            }
+            "heady" => {
+                let mut answer = Response::new(call::full("{}"));
+                for n in 0..90 {
+                    let name = http::HeaderName::try_from(format!("x-long-{n}")).unwrap();
+                    answer.headers_mut().insert(name, "v".repeat(1_000).parse().unwrap());
+                }
+                answer
+            }
             "slow" => {
                 let ms = words.next().and_then(|ms| ms.parse().ok()).unwrap_or_default();
                 sleep(Duration::from_millis(ms)).await;

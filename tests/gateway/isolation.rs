@@ -14,7 +14,7 @@ use tokio::time::{Instant, advance, sleep, timeout};
 use crate::double::{Double, Front, settle};
 use crate::process::{Process, courier, setup};
 use crate::rig::{Certificate, Client, Rig};
-use crate::support::request;
+use crate::support::{Setup, request};
 
 const FREE: &str = "calls = 100000";
 
@@ -152,6 +152,29 @@ async fn a_burst_on_a_new_socket_stays_within_the_vendors_settings() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_further_attempt_takes_the_socket_of_the_one_before() {
+    for h2 in [false, true] {
+        let setup = Front::setup("sockets = 2", FREE);
+        let front = Front::new(setup, Double { streams: 1, ..Double::new(h2) });
+        let start = Instant::now();
+        assert_eq!(status(&front, &front.setup.acme, "busy").await, 200);
+        assert!(start.elapsed() < Duration::from_secs(1), "h2 {h2}: {:?}", start.elapsed());
+        assert_eq!(front.lines.last()["attempts"], 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answers_head_may_be_as_long_over_http_2_as_over_http_1() {
+    for h2 in [false, true] {
+        let front = Front::new(Front::setup("", FREE), Double::new(h2));
+        let reply = front.get(&front.setup.acme, "heady").await;
+        assert_eq!(reply.status().as_u16(), 200, "h2 {h2}");
+        let long = reply.headers().values().filter(|value| value.len() == 1_000);
+        assert_eq!(long.count(), 90, "h2 {h2}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_vendor_refuses_unseen_is_sent_again_and_shows_that_it_lives() {
     let front = Front::new(Front::setup("", FREE), Double::new(true));
     assert_eq!(status(&front, &front.setup.acme, "ok").await, 200);
@@ -210,8 +233,17 @@ fn files(pid: u32, soft: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_without_descriptors_says_so_and_does_not_take_the_vendor_for_dead() {
     let (_courier, vendor) = courier().await;
-    let setup = setup(vendor);
-    let process = Process::start(&setup);
+    let by_address = setup(vendor);
+    let named = format!("http://localhost:{}", vendor.port());
+    let mut by_name = setup(vendor);
+    by_name.text = by_name.text.replace(&format!("http://{vendor}"), &named);
+    for setup in [by_address, by_name] {
+        without_descriptors(&setup).await;
+    }
+}
+
+async fn without_descriptors(setup: &Setup) {
+    let process = Process::start(setup);
     let mut client = Client::h1(TcpStream::connect(process.data).await.unwrap()).await;
     let warm = client.send("GET", "/messages", &setup.acme, Vec::new()).await;
     assert_eq!(warm.status().as_u16(), 200);

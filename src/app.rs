@@ -24,6 +24,7 @@ use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::AccessLog;
 use crate::telemetry::metrics::{Counters, Labels, Metrics, Value};
+use crate::units::Span;
 
 /// A gateway that serves its ports.
 pub struct Gateway {
@@ -41,6 +42,7 @@ pub struct Gateway {
     /// Sockets of clients that the data port takes.
     clients: usize,
     grace: Duration,
+    drain_delay: Option<Duration>,
     drain: Drain,
     accepting: Vec<JoinHandle<()>>,
 }
@@ -146,6 +148,7 @@ impl Gateway {
             fixed,
             clients: config.sockets.clients,
             grace: config.settings.server.grace.get(),
+            drain_delay: config.settings.server.drain_delay.map(Span::get),
             drain,
             accepting,
         })
@@ -186,12 +189,21 @@ impl Gateway {
         self.terms.store(Arc::new(terms(config)));
         self.operators.store(config.admin.clone());
         self.grace = config.settings.server.grace.get();
+        self.drain_delay = config.settings.server.drain_delay.map(Span::get);
         Ok(())
     }
 
     /// Counts a reload that ended as `outcome`.
     pub fn reloaded(&self, outcome: &'static str) {
         self.state.metrics().reloaded(outcome);
+    }
+
+    /// From now on health checks fail; requests are still taken. Returns how long they shall be, if the
+    /// configuration says it.
+    #[must_use]
+    pub fn announce_drain(&self) -> Option<Duration> {
+        self.state.drain();
+        self.drain_delay
     }
 
     /// From now on health checks fail and no new request is taken.

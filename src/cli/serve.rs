@@ -1,12 +1,15 @@
 //! `tollgate serve`: starts a gateway and obeys its signals.
 //!
-//! SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reads the configuration
+//! SIGTERM and SIGINT make health checks fail, then drain and stop; a second one stops at once. SIGHUP reads the configuration
 //! again; a bad one changes nothing and says why.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 use super::{failed, refused, runtime};
 use crate::app::Gateway;
@@ -51,10 +54,14 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
             () = stop(&mut terminate, &mut interrupt) => break,
         }
     }
-    gateway.begin_drain();
-    tracing::info!("draining");
+    let delay = gateway.announce_drain().unwrap_or_else(usual_delay);
+    tracing::info!(delay_s = delay.as_secs_f64(), "draining");
+    let ending = async {
+        sleep(delay).await;
+        gateway.shut_down().await
+    };
     tokio::select! {
-        left = gateway.shut_down() => {
+        left = ending => {
             if left.connections + left.flights > 0 {
                 tracing::warn!(connections = left.connections, flights = left.flights, "grace is over");
                 return ExitCode::FAILURE;
@@ -67,6 +74,12 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Who sits before a terminal has no load balancer to tell.
+fn usual_delay() -> Duration {
+    let delay = if std::io::stdout().is_terminal() { 0 } else { 5 };
+    Duration::from_secs(delay)
 }
 
 async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {

@@ -65,7 +65,12 @@ pub struct Server {
     /// Time in which a caller has the head of an answer, unless it asked for less. Below the
     /// 60 s of Courier's SDKs, so that they never give up first.
     pub deadline: Span,
-    /// Time that calls in flight have to finish at shutdown.
+    /// Time from SIGTERM until no new request is taken. Health checks say no meanwhile, so that load
+    /// balancers go elsewhere before a connection is refused. Default: `"5s"`, and `"0s"` on a
+    /// terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_delay: Option<Span>,
+    /// Time that calls in flight have to finish at shutdown, from the end of `drain_delay` on.
     pub grace: Span,
     /// Client connections at a time. When more come, those that rest longest between two requests are
     /// closed, of the address with the most of them; else the newcomers wait. Where the process may not have
@@ -114,6 +119,7 @@ impl Default for Server {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             tls: None,
             deadline: Span::secs(55),
+            drain_delay: None,
             grace: Span::secs(30),
             sockets: 10_000,
             sockets_per_peer: None,

@@ -140,6 +140,7 @@ function configuration (vendor, at, entry) {
   return `\
 [server]
 listen = "127.0.0.1:0"
+drain_delay = "0s"
 
 [ops]
 listen = "127.0.0.1:0"

@@ -74,11 +74,6 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
-    /// Puts `text` into its file.
-    pub(crate) fn rewrite(&self, text: &str) {
-        std::fs::write(&self.file, text).unwrap();
-    }
-
     /// The next line of the log whose message is `message`.
     pub(crate) fn line(&mut self, message: &str) -> Value {
         line_with(&mut self.output, message, &mut self.said)
@@ -163,6 +158,20 @@ async fn sigterm_lets_calls_finish_and_exits_with_0() {
     assert_eq!(status.code(), Some(0), "{rest}");
     assert!(rest.contains("\"operation\":\"messages.list\"") && rest.contains("stopped"), "{rest}");
     drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_balancers_hear_of_the_end_before_a_connection_is_refused() {
+    let (_courier, vendor) = courier().await;
+    let mut setup = setup(vendor);
+    setup.text = setup.text.replace("drain_delay = \"0s\"", "drain_delay = \"2s\"");
+    let mut process = Process::start(&setup);
+    process.signal("TERM");
+    assert_eq!(process.line("draining")["delay_s"], 2.0);
+    assert!(ready(process.ops).await.starts_with("HTTP/1.1 503"));
+    assert_eq!(status(process.data, "/.tollgate/health", "").await, 503);
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 200, "still served");
+    assert_eq!(process.end().0.code(), Some(0));
 }
 
 async fn ready(ops: SocketAddr) -> String {

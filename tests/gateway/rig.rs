@@ -18,9 +18,9 @@ use tollgate::ids::RandomId;
 
 use crate::support::{Lines, Setup};
 
-/// Both ports are free ones.
+/// Both ports are free ones; the end is not put off.
 pub(crate) const PORTS: &str =
-    "[ops]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\n";
+    "[ops]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"127.0.0.1:0\"\ndrain_delay = \"0s\"\n";
 
 /// A simulator and a gateway before it, on sockets.
 pub(crate) struct Rig {

@@ -326,7 +326,7 @@ async fn a_hundred_kills_with_changes_in_between_make_no_second_quota() {
         let what = world.change();
         if kill % 3 == 0 {
             setup.text = world.text();
-            process.rewrite(&setup.text);
+            process.configure(&setup.text);
             process.signal("HUP");
             tokio::task::block_in_place(|| process.line("configuration reloaded"));
             sleep(Duration::from_millis(world.dice.below(300))).await;

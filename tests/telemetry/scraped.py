@@ -95,6 +95,7 @@ keys = [{{ id = "{name}", sha256 = "{digest[name]}", expires = "2099-01-01T00:00
         return f"""
 [server]
 listen = "127.0.0.1:0"
+drain_delay = "0s"
 head_time = "3s"
 tls = {{ cert = '{cert}', key = '{key}' }}
 [ops]

@@ -36,6 +36,7 @@ class Rig:
         return f"""
 [server]
 listen = "127.0.0.1:0"
+drain_delay = "0s"
 grace = "{self.grace}"
 [ops]
 listen = "127.0.0.1:0"

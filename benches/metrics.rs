@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use tollgate::catalog::{Lane, Operation};
-use tollgate::record::{Cached, Forward, Marks, Observer, Record};
+use tollgate::record::{Cached, Forward, Kept, Marks, Observer, Record};
 use tollgate::telemetry::metrics::Metrics;
 
 struct Nobody;
@@ -24,7 +24,7 @@ fn sent(record: &Record) {
     record.mark(|marks| {
         *marks = Marks {
             lane: Some(Lane::Interactive),
-            cached: Some(Cached::Missed { why: Forward::Miss, stored: true }),
+            cached: Some(Cached::Missed { why: Forward::Miss, kept: Kept::Stored }),
             bytes_in: 200,
             ..hit()
         };

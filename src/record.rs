@@ -21,7 +21,7 @@ use crate::clock::{self, Instant};
 use crate::error::{Code, Outcome};
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
-pub use cached::{Cached, Forward};
+pub use cached::{Cached, Forward, Kept, Unkept};
 pub use context::{Remote, Sampling, SpanIds, Trace, Trust};
 pub use shortage::Shortage;
 pub use timeline::{Stood, Timeline, Try, Wait};

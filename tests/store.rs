@@ -10,6 +10,7 @@ use http::{HeaderMap, Response};
 use tollgate::cache::key::{Key, Parts};
 use tollgate::cache::policy::Life;
 use tollgate::cache::store::{Copy, Store};
+use tollgate::cache::variant::Variant;
 
 fn random_key(random: &mut impl FnMut() -> u64) -> Key {
     let connection = "acme".parse().unwrap();
@@ -18,7 +19,7 @@ fn random_key(random: &mut impl FnMut() -> u64) -> Key {
     Key::listed(parts, &HeaderMap::new(), &[])
 }
 
-fn random_copy(random: &mut impl FnMut() -> u64, largest: usize) -> Copy {
+fn random_copy(url: &Key, random: &mut impl FnMut() -> u64, largest: usize) -> Copy {
     let seconds = std::time::Duration::from_secs;
     let life = Life { fresh: seconds(60), stale: seconds(600), age: seconds(0) };
     // Many short ones, some long ones.
@@ -31,7 +32,7 @@ fn random_copy(random: &mut impl FnMut() -> u64, largest: usize) -> Copy {
         let name: http::HeaderName = name.parse().unwrap();
         answer.headers_mut().append(name, value.parse().unwrap());
     }
-    Copy::new(&answer, &body, life, 0)
+    Copy::new(&answer, &body, life, 0, Variant::of(url, &HeaderMap::new(), Box::default()))
 }
 
 #[tokio::test]
@@ -51,10 +52,10 @@ async fn kept_answers_take_no_more_than_is_configured_and_a_tenth() {
     while offered < 3 * CAPACITY {
         let taken = measure(|| {
             for _ in 0..64 {
-                let copy = random_copy(&mut random, store.largest());
+                let url = random_key(&mut random);
+                let copy = random_copy(&url, &mut random, store.largest());
                 offered += copy.size();
-                let key = random_key(&mut random);
-                store.put(key, Arc::new(copy)).now_or_never().expect("nobody else writes");
+                store.put(Arc::new(copy)).now_or_never().expect("nobody else writes");
             }
         });
         live += taken.bytes_current;

@@ -3,15 +3,20 @@
 //! `http-cache-semantics` computes ages and lifetimes well, but reads directives in lower case only,
 //! splits them inside quoted strings, knows two of three date forms not, and takes
 //! `proxy-revalidate` for `max-age=0`. So it is given [`plain`]: the same answer, written so that
-//! nothing of it can be read in two ways. Where a field cannot be read for certain the answer is
-//! taken for stale, which costs a call and is never wrong (RFC 9111, section 4.2.1).
+//! nothing of it can be read in two ways. Where a time cannot be read for certain the answer is
+//! taken for stale, which costs a call and is never wrong (RFC 9111, section 4.2.1); an `Age` that
+//! is none is ignored (section 5.1).
 
 use std::time::{Duration, SystemTime};
 
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// More seconds than any answer lives (RFC 9111, section 1.2.2).
 const MOST: u64 = 1 << 31;
+
+/// The directives that say for how long an answer lives.
+const TIMES: [&str; 2] = ["max-age", "s-maxage"];
 
 /// The members of a list field with their values, quotes and all. A line that is no text has none.
 pub fn words<'a>(
@@ -92,7 +97,9 @@ pub fn vary(headers: &HeaderMap) -> Option<Box<[HeaderName]>> {
 pub fn plain(answer: &http::Response<()>, delay: Duration) -> http::Response<()> {
     let headers = answer.headers();
     let mut plain = http::Response::new(());
-    *plain.status_mut() = answer.status();
+    // What says for how long it lives need not be understood to be kept (RFC 9111, section 3).
+    let understood = names_time(headers) && !names(headers, "must-understand");
+    *plain.status_mut() = if understood { StatusCode::OK } else { answer.status() };
     let fields = plain.headers_mut();
     if let Some(text) = directives(headers) {
         fields.insert(header::CACHE_CONTROL, text);
@@ -106,23 +113,27 @@ pub fn plain(answer: &http::Response<()>, delay: Duration) -> http::Response<()>
     if let Some(date) = date(headers, &header::DATE) {
         fields.insert(header::DATE, text(httpdate::fmt_http_date(date)));
     }
-    let age = age(headers).map_or(MOST, |age| age + delay.as_secs());
+    let age = age(headers).unwrap_or(0) + delay.as_secs();
     fields.insert(header::AGE, HeaderValue::from(age));
     plain
 }
 
-/// How old an answer says it is; `None`: it says so in no way that can be read for certain.
+/// True when an answer says for how long it lives.
+#[must_use]
+pub fn names_time(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::EXPIRES) || TIMES.iter().any(|word| names(headers, word))
+}
+
+/// How old an answer says it is: the first member counts. `None`: that is no number of seconds.
 fn age(headers: &HeaderMap) -> Option<u64> {
-    if !headers.contains_key(header::AGE) {
-        return Some(0);
-    }
-    only(headers, &header::AGE).filter(|text| !text.starts_with('"')).and_then(seconds)
+    let line = headers.get(header::AGE)?.to_str().ok()?;
+    members(line).next().filter(|text| !text.starts_with('"')).and_then(seconds)
 }
 
 /// The directives of an answer that matter to a shared cache. Of two times the shorter counts.
 fn directives(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut flags: Vec<&str> = Vec::new();
-    let mut times: [(&str, Option<u64>); 2] = [("max-age", None), ("s-maxage", None)];
+    let mut times = TIMES.map(|name| (name, None::<u64>));
     for (name, value) in words(headers, &header::CACHE_CONTROL) {
         let name = name.to_ascii_lowercase();
         if let Some((_, time)) = times.iter_mut().find(|(known, _)| *known == name) {
@@ -206,14 +217,20 @@ mod tests {
     }
 
     #[test]
-    fn an_age_counts_and_one_that_is_unclear_counts_as_old() {
+    fn the_first_age_counts_and_one_that_is_no_number_of_seconds_is_ignored() {
         let aged = |age| lives(&[("cache-control", "max-age=60"), ("age", age)]);
-        assert_eq!(aged("20"), Some(40));
-        for unclear in ["x", "-1", "7.0", "0, 0", "0;a=1", "\"0\"", ""] {
-            assert_eq!(aged(unclear), Some(0), "{unclear}");
+        for (age, left) in
+            [("20", 40), ("20, 0", 40), ("0, 7200", 60), (" ,20", 40), ("060", 0), ("99", 0)]
+        {
+            assert_eq!(aged(age), Some(left), "{age}");
         }
-        let twice = [("cache-control", "max-age=60"), ("age", "0"), ("age", "0")];
-        assert_eq!(lives(&twice), Some(0));
+        for none in ["x", "-1", "7.0", "90;a=1", "\"90\"", "x, 90", "+90", "9 0", ""] {
+            assert_eq!(aged(none), Some(60), "{none}");
+        }
+        assert_eq!(aged("99999999999999999999"), Some(0));
+        let twice =
+            |one, two| lives(&[("cache-control", "max-age=60"), ("age", one), ("age", two)]);
+        assert_eq!((twice("20", "40"), twice("x", "40")), (Some(40), Some(60)));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What makes two reads the same. Pure.
 //!
-//! A key can't be built without a connection, and covers every header field that is sent: what is
-//! not in the key can't change an answer. Its parts are length-delimited and hashed (SHA-256), so
-//! that a key costs no allocation and can't be confused with another.
+//! A key can't be built without a connection. It covers the header fields that may change an answer:
+//! all that are sent, or those by which the answers of its URL are known to be told apart. Its parts
+//! are length-delimited and hashed (SHA-256), so that a key costs no allocation and can't be confused
+//! with another.
 
 use http::header::{HeaderMap, HeaderName};
 use http::uri::PathAndQuery;
@@ -31,7 +32,7 @@ pub struct Parts<'a> {
 struct Writer(Sha256);
 
 impl Key {
-    /// The key of a read that is sent with the fields `names` of `headers` only.
+    /// The key of a read, told apart from others by the fields `names` of `headers` only.
     #[must_use]
     pub fn listed(parts: Parts<'_>, headers: &HeaderMap, names: &[HeaderName]) -> Self {
         let mut writer = Writer::new(parts);
@@ -49,13 +50,25 @@ impl Key {
         writer.finish()
     }
 
-    /// The key of one among the answers of this one, which the fields `names` of `headers` select.
+    /// The key of one among the answers of this one, which the fields `names` of `headers` select:
+    /// this one itself if there are none.
     #[must_use]
     pub fn variant(&self, headers: &HeaderMap, names: &[HeaderName]) -> Self {
+        if names.is_empty() {
+            return *self;
+        }
         let mut writer = Writer(Sha256::new());
         writer.text(&self.0);
         names.iter().for_each(|name| writer.field(headers, name));
         writer.finish()
+    }
+
+    /// The key of the answer to this very request: all of `headers` tell it apart.
+    #[must_use]
+    pub fn whole_variant(&self, headers: &HeaderMap) -> Self {
+        let mut names: Vec<HeaderName> = headers.keys().cloned().collect();
+        names.sort_unstable_by(|one, two| one.as_str().cmp(two.as_str()));
+        self.variant(headers, &names)
     }
 
     /// Spreads what is done for many keys: 0 to 255.
@@ -111,8 +124,8 @@ impl Writer {
 
 /// The fields `names` of `headers`: all that a cacheable read sends.
 #[must_use]
-pub fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
-    let mut listed = HeaderMap::with_capacity(names.len());
+pub fn only<'a>(headers: &HeaderMap, names: impl IntoIterator<Item = &'a HeaderName>) -> HeaderMap {
+    let mut listed = HeaderMap::new();
     for name in names {
         for value in headers.get_all(name) {
             listed.append(name.clone(), value.clone());
@@ -188,11 +201,12 @@ mod tests {
     fn variants_differ_by_the_values_and_by_the_names_that_select_them() {
         let (url, mut headers) = (plain("/brands"), HeaderMap::new());
         let none = url.variant(&headers, &[]);
-        assert_ne!(none, url);
+        assert_eq!(none, url, "nothing is told apart");
         let absent = url.variant(&headers, &[ACCEPT]);
         headers.insert(ACCEPT, HeaderValue::from_static(""));
         assert_ne!(url.variant(&headers, &[ACCEPT]), absent, "empty is not absent");
         assert_ne!(url.variant(&headers, &[COOKIE]), absent);
+        assert_ne!(absent, url);
         assert_eq!(url.variant(&headers, &[]), none);
         assert_eq!(url.variant(&headers, &[COOKIE]), url.variant(&HeaderMap::new(), &[COOKIE]));
         assert_ne!(plain("/lists").variant(&headers, &[]), none);

@@ -11,6 +11,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http_cache_semantics::{CacheOptions, CachePolicy};
 
 use super::fields::{self, seconds, words};
+use crate::record::Unkept;
 
 /// How long a copy lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,31 +78,44 @@ pub struct Rule {
     pub stale: Duration,
 }
 
-/// How long a complete answer to `request` may be reused; `None`: it may not be kept.
-#[must_use]
-pub fn life(
-    rule: Rule,
-    request: &HeaderMap,
-    answer: &http::Response<()>,
-    now: SystemTime,
-) -> Option<Life> {
+/// How long a complete answer may be reused.
+///
+/// # Errors
+///
+/// Why it may not be kept.
+pub fn life(rule: Rule, answer: &http::Response<()>, now: SystemTime) -> Result<Life, Unkept> {
     let headers = answer.headers();
-    if answer.status() != StatusCode::OK || !vary_is_keyed(headers, request) {
-        return None;
+    if answer.status() != StatusCode::OK {
+        return Err(Unkept::Status);
+    }
+    if let Some(reason) = forbidden(headers) {
+        return Err(reason);
     }
     // What the client asks for is known already.
     let asked = http::Request::new(());
     let plain = fields::plain(answer, Duration::ZERO);
     let policy = CachePolicy::new_options(&asked, &plain, now, OPTIONS);
     let said = directives(headers);
-    if !policy.is_storable() || said.forbids {
-        return None;
-    }
     let age = policy.age(now);
     let row = spread(rule.seconds, rule.dice).saturating_sub(age);
     let fresh = if said.explicit { row.min(policy.time_to_live(now)) } else { row };
     let stale = if said.must_revalidate { Duration::ZERO } else { rule.stale };
-    (!fresh.is_zero()).then_some(Life { fresh, stale, age })
+    if fresh.is_zero() {
+        return Err(Unkept::Expired);
+    }
+    Ok(Life { fresh, stale, age })
+}
+
+/// By which of the fields in [`LISTED`] copies of an answer are told apart, on a row that sends no
+/// others. What is never sent is the same for all (RFC 9111, section 4.1); what a row sends of its
+/// own is in the key of its URLs.
+///
+/// # Errors
+///
+/// It depends on what cannot be compared.
+pub fn varies(answer: &HeaderMap) -> Result<Box<[HeaderName]>, Unkept> {
+    let named = fields::vary(answer).ok_or(Unkept::Vary)?;
+    Ok(named.iter().filter(|name| LISTED.contains(name)).cloned().collect())
 }
 
 /// `seconds` less or more by up to ten percent.
@@ -115,8 +129,6 @@ pub fn spread(seconds: Duration, dice: u8) -> Duration {
 struct Said {
     /// It names a time.
     explicit: bool,
-    /// It asks for validation before each use, which rows with seconds do not do.
-    forbids: bool,
     must_revalidate: bool,
 }
 
@@ -124,25 +136,27 @@ fn directives(headers: &HeaderMap) -> Said {
     let mut said = Said { explicit: headers.contains_key(header::EXPIRES), ..Said::default() };
     for (name, _) in words(headers, &header::CACHE_CONTROL) {
         said.explicit |= ["max-age", "s-maxage"].iter().any(|word| name.eq_ignore_ascii_case(word));
-        said.forbids |=
-            ["no-cache", "no-store", "private"].iter().any(|word| name.eq_ignore_ascii_case(word));
         said.must_revalidate |= ["must-revalidate", "proxy-revalidate"]
             .iter()
             .any(|word| name.eq_ignore_ascii_case(word));
     }
-    said.forbids |= words(headers, &header::PRAGMA).any(|(name, _)| {
-        name.eq_ignore_ascii_case("no-cache") && !headers.contains_key(header::CACHE_CONTROL)
-    });
     said
 }
 
-/// True when `Vary` names only fields that are in the key. A request that has none of the field
-/// varies on nothing only if the field is listed.
-fn vary_is_keyed(answer: &HeaderMap, request: &HeaderMap) -> bool {
-    words(answer, &header::VARY).all(|(name, _)| {
-        request.contains_key(name)
-            || LISTED.iter().any(|listed| name.eq_ignore_ascii_case(listed.as_str()))
-    })
+/// Why the vendor does not let an answer be kept on a row with seconds, which asks for no validation.
+fn forbidden(headers: &HeaderMap) -> Option<Unkept> {
+    let pragma = words(headers, &header::PRAGMA).any(|(name, _)| {
+        name.eq_ignore_ascii_case("no-cache") && !headers.contains_key(header::CACHE_CONTROL)
+    });
+    if fields::names(headers, "no-store") {
+        Some(Unkept::NoStore)
+    } else if fields::names(headers, "private") {
+        Some(Unkept::Private)
+    } else if fields::names(headers, "no-cache") || pragma {
+        Some(Unkept::NoCache)
+    } else {
+        None
+    }
 }
 
 /// What the client asks for.
@@ -193,39 +207,57 @@ mod tests {
         map
     }
 
-    fn of(status: u16, fields: &[(&'static str, &str)]) -> Option<Life> {
+    fn of(status: u16, fields: &[(&'static str, &str)]) -> Result<Life, Unkept> {
         let mut answer = http::Response::new(());
         *answer.status_mut() = StatusCode::from_u16(status).unwrap();
         *answer.headers_mut() = headers(fields);
         let rule = Rule { seconds: MINUTE, dice: EVEN, stale: 10 * MINUTE };
-        life(rule, &HeaderMap::new(), &answer, SystemTime::UNIX_EPOCH + 1000 * MINUTE)
+        life(rule, &answer, SystemTime::UNIX_EPOCH + 1000 * MINUTE)
     }
 
     #[test]
     fn only_a_200_is_kept() {
-        assert!(of(200, &[]).is_some());
+        assert!(of(200, &[]).is_ok());
         for status in [201, 203, 204, 206, 301, 304, 400, 401, 403, 404, 410, 429, 500, 503] {
-            assert_eq!(of(status, &[]), None, "{status}");
-            assert_eq!(of(status, &[("cache-control", "max-age=60")]), None, "{status}");
+            for fields in [&[][..], &[("cache-control", "max-age=60")]] {
+                assert_eq!(of(status, fields), Err(Unkept::Status), "{status}");
+            }
         }
     }
 
     #[test]
     fn the_vendor_can_forbid() {
-        for said in
-            ["no-store", "private", "no-cache", "max-age=0", "s-maxage=0", "No-Store", "max-age=x"]
-        {
-            assert_eq!(of(200, &[("cache-control", said)]), None, "{said}");
+        for (said, why) in [
+            ("no-store", Unkept::NoStore),
+            ("No-Store, private", Unkept::NoStore),
+            ("private=\"x\"", Unkept::Private),
+            ("no-cache", Unkept::NoCache),
+            ("max-age=0", Unkept::Expired),
+            ("s-maxage=0", Unkept::Expired),
+            ("max-age=x", Unkept::Expired),
+        ] {
+            assert_eq!(of(200, &[("cache-control", said)]), Err(why), "{said}");
         }
         assert_eq!(
             of(200, &[("cache-control", "max-age=60"), ("cache-control", "no-store")]),
-            None
+            Err(Unkept::NoStore)
         );
-        assert_eq!(of(200, &[("pragma", "no-cache")]), None);
-        assert_eq!(of(200, &[("expires", "0")]), None);
-        assert_eq!(of(200, &[("vary", "*")]), None);
-        assert_eq!(of(200, &[("vary", "accept, x-user")]), None);
-        assert!(of(200, &[("vary", "Accept-Encoding")]).is_some());
+        assert_eq!(of(200, &[("pragma", "no-cache")]), Err(Unkept::NoCache));
+        assert!(of(200, &[("pragma", "no-cache"), ("cache-control", "public")]).is_ok());
+        assert_eq!(of(200, &[("expires", "0")]), Err(Unkept::Expired));
+    }
+
+    #[test]
+    fn what_is_never_sent_tells_no_copies_apart() {
+        let of = |value| varies(&headers(&[("vary", value)]));
+        for none in ["Origin", "origin, X-User", "cookie, user-agent", ""] {
+            assert_eq!(of(none), Ok(Box::default()), "{none}");
+        }
+        let both: Box<[_]> = [header::ACCEPT, header::ACCEPT_LANGUAGE].into();
+        assert_eq!(of("Accept-Language,Origin, ACCEPT"), Ok(both));
+        for unclear in ["*", "Origin, *", "a b"] {
+            assert_eq!(of(unclear), Err(Unkept::Vary), "{unclear}");
+        }
     }
 
     #[test]
@@ -235,7 +267,7 @@ mod tests {
         assert_eq!(fresh("max-age=100, s-maxage=7"), 7);
         assert_eq!(fresh("public, max-age=9999"), 59);
         assert_eq!(of(200, &[("age", "20")]).unwrap().fresh.as_secs(), 39);
-        assert_eq!(of(200, &[("age", "80")]), None);
+        assert_eq!(of(200, &[("age", "80")]), Err(Unkept::Expired));
     }
 
     #[test]
@@ -279,7 +311,7 @@ mod tests {
             let row = Duration::from_secs(seconds);
             let now = SystemTime::UNIX_EPOCH + 1000 * MINUTE;
             let rule = Rule { seconds: row, dice, stale: MINUTE };
-            let life = life(rule, &HeaderMap::new(), &answer, now);
+            let life = life(rule, &answer, now);
             let fresh = life.map_or(Duration::ZERO, |life| life.fresh);
             let age = Duration::from_secs(age);
             prop_assert!(fresh + age <= row.mul_f64(1.1).max(age) + Duration::from_millis(1));

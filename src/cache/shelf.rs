@@ -15,6 +15,7 @@ use crate::call::{Call, Caller};
 use crate::catalog::{Access, Freshness, Operation};
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::record::{Kept, Unkept};
 use crate::tokens::Tokens;
 
 /// Stands for every collection of a workspace: what is changed by a path that the catalogue does
@@ -78,7 +79,8 @@ pub struct Row {
 
 /// What kind of call an operation is for the cache.
 pub enum Kind {
-    /// A read whose answers are kept for so long, and which is sent with these fields only.
+    /// A read whose answers are kept for so long. It is sent with the fields in [`LISTED`] and with
+    /// these of its own only, each value of which has its copies.
     Kept(Duration, Box<[HeaderName]>),
     /// A read that goes by the vendor's fields alone.
     Headers,
@@ -131,7 +133,7 @@ impl Row {
         }
         let kind = match row.cache {
             _ if row.freshness == Freshness::Headers && plan.on => Kind::Headers,
-            Some(rule) if plan.on => Kind::Kept(rule.ttl(), fields(row)),
+            Some(rule) if plan.on => Kind::Kept(rule.ttl(), own_fields(row)),
             _ if row.share => Kind::Shared,
             _ => return None,
         };
@@ -141,12 +143,12 @@ impl Row {
     }
 }
 
-/// The fields that a kept read is sent with.
-fn fields(row: &Operation) -> Box<[HeaderName]> {
+/// The fields that a kept read is sent with beside those in [`LISTED`].
+fn own_fields(row: &Operation) -> Box<[HeaderName]> {
     let own = row.headers.iter().map(|name| {
         HeaderName::from_bytes(name.as_bytes()).expect("the catalogue refuses other names")
     });
-    let mut names: Vec<_> = LISTED.into_iter().chain(own).collect();
+    let mut names: Vec<_> = own.filter(|name| !LISTED.contains(name)).collect();
     names.sort_unstable_by(|one, two| one.as_str().cmp(two.as_str()));
     names.dedup();
     names.into()
@@ -207,7 +209,7 @@ impl Shelf {
         wall + start.elapsed()
     }
 
-    /// The key of a read that is sent with `names` only, or with all of its fields.
+    /// The key of a read, told apart from others by the fields `names` only, or by all of its fields.
     #[must_use]
     pub fn key(&self, call: &Call, names: Option<&[HeaderName]>) -> Key {
         let connection = &call.caller.connection;
@@ -231,45 +233,38 @@ impl Shelf {
         self.cache.0.generations.moment(tags.chain([seat.place]), Instant::now())
     }
 
-    /// The copy of `key`, if nothing has been written since it was fetched.
-    pub async fn find(&self, key: &Key, connection: &ConnectionId, row: &Row) -> Option<Arc<Copy>> {
-        let copy = self.store.get(key).await?;
-        // After the wait: a write that ended during it counts.
-        (copy.generation() == self.moment(connection, row).generation).then_some(copy)
-    }
-
-    /// Keeps `copy`, which was fetched from `moment` on, unless something was written since or its
-    /// effects may still come. True: it is kept.
-    pub async fn keep(&self, key: Key, copy: Arc<Copy>, moment: Moment, now: Moment) -> bool {
-        let keeps = moment.settled && moment.generation == now.generation;
-        if keeps {
-            self.store.put(key, copy).await;
-        }
-        keeps
-    }
-
-    /// Where an answer to a request for `url` with the fields `headers` is kept, by what is known of
-    /// that URL.
-    pub async fn select(&self, url: &Key, headers: &HeaderMap) -> Key {
-        let names = self.store.varies(url).await.unwrap_or_default();
-        url.variant(headers, &names)
-    }
-
-    /// Like [`Shelf::keep`], under the terms of `copy`: beside what other requests for `url` got.
-    pub async fn keep_variant(
+    /// Where the answer to a request for `url` with the fields `request` is kept, by what is known of
+    /// that URL, and the copy that is there, if the client reads its codings and nothing has been
+    /// written since it was fetched.
+    pub async fn find(
         &self,
         url: Key,
-        copy: Arc<Copy>,
-        began: Moment,
-        now: Moment,
-    ) -> bool {
-        let Some(terms) = copy.terms() else { return false };
-        let known = self.store.varies(&url).await;
-        if known.is_none_or(|names| *names != *terms.varies()) {
-            self.store.vary(url, terms.varies()).await;
+        request: &HeaderMap,
+        connection: &ConnectionId,
+        row: &Row,
+    ) -> (Key, Option<Arc<Copy>>) {
+        let (key, copy) = self.store.find(url, request).await;
+        let copy = copy.filter(|copy| {
+            // After the wait: a write that ended during it counts.
+            copy.generation() == self.moment(connection, row).generation
+                && copy.variant().is_read(&url, request, copy.headers())
+        });
+        (key, copy)
+    }
+
+    /// Keeps `copy` among those of `url`, which was fetched from `began` on, unless something was
+    /// written since or its effects may still come.
+    pub async fn keep(&self, url: Key, copy: Arc<Copy>, began: Moment, now: Moment) -> Kept {
+        self.store.learn(url, copy.variant().varies()).await;
+        if began.generation != now.generation {
+            Kept::Not(Unkept::WrittenSince)
+        } else if !began.settled {
+            Kept::Not(Unkept::WriteUnderWay)
+        } else if self.store.put(copy).await {
+            Kept::Stored
+        } else {
+            Kept::Not(Unkept::TooLarge)
         }
-        let key = *terms.key();
-        self.keep(key, copy, began, now).await
     }
 
     /// Clears for a write that is about to be sent.

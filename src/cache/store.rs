@@ -11,6 +11,8 @@ use moka::future::Cache;
 use super::key::Key;
 use super::policy::Life;
 use super::terms::Terms;
+use super::validate;
+use super::variant::Variant;
 use crate::call::{self, Reply};
 use crate::clock::Instant;
 
@@ -26,6 +28,9 @@ const FIELD_OVERHEAD: usize = 160;
 /// What the terms of a copy take: three short fields, a few words, and their maps.
 const TERMS: usize = 1600;
 
+/// What a field takes that selects among copies, beside its octets.
+const NAME_OVERHEAD: usize = 40;
+
 /// One complete answer.
 pub struct Copy {
     status: StatusCode,
@@ -36,6 +41,8 @@ pub struct Copy {
     life: Life,
     /// The generation of its tags when it was fetched.
     generation: u64,
+    /// For whom it was made.
+    variant: Variant,
     /// What the vendor's fields allow, where the row goes by them alone.
     terms: Option<Box<Terms>>,
 }
@@ -57,9 +64,16 @@ enum Entry {
 // === impl Copy ===
 
 impl Copy {
-    /// A copy of an answer that came `now`. Its octets are its own: nothing larger stays alive by it.
+    /// A copy of an answer that came `now`, made for the requests that `variant` says. Its octets are
+    /// its own: nothing larger stays alive by it.
     #[must_use]
-    pub fn new(answer: &http::Response<()>, body: &[u8], life: Life, generation: u64) -> Self {
+    pub fn new(
+        answer: &http::Response<()>,
+        body: &[u8],
+        life: Life,
+        generation: u64,
+        variant: Variant,
+    ) -> Self {
         let mut headers = HeaderMap::with_capacity(answer.headers().len() + 1);
         for (name, value) in answer.headers() {
             let mut own = HeaderValue::from_bytes(value.as_bytes());
@@ -80,6 +94,7 @@ impl Copy {
             stored: Instant::now(),
             life,
             generation,
+            variant,
             terms: None,
         }
     }
@@ -95,6 +110,18 @@ impl Copy {
     #[must_use]
     pub fn terms(&self) -> Option<&Terms> {
         self.terms.as_deref()
+    }
+
+    /// For whom it was made.
+    #[must_use]
+    pub fn variant(&self) -> &Variant {
+        &self.variant
+    }
+
+    /// True when it answers requests for `url` with the fields `request`, too.
+    #[must_use]
+    pub fn fits(&self, url: &Key, request: &HeaderMap) -> bool {
+        self.variant.fits(url, request, &self.headers)
     }
 
     /// The generation that it was fetched under.
@@ -141,14 +168,20 @@ impl Copy {
         (since < self.life.stale).then_some(since)
     }
 
-    /// The answer to `method`; `HEAD` gets no octets.
+    /// The answer to `method` with the fields `request`: that the client has it, if its conditions
+    /// say so. `HEAD` gets no octets.
     #[must_use]
-    pub fn reply(&self, method: &Method) -> Reply {
-        let body =
-            if *method == Method::HEAD { call::empty() } else { call::full(self.body.clone()) };
+    pub fn reply(&self, method: &Method, request: &HeaderMap) -> Reply {
+        let known = validate::has_it(request, self.status, &self.headers);
+        let no_octets = known || *method == Method::HEAD;
+        let body = if no_octets { call::empty() } else { call::full(self.body.clone()) };
         let mut reply = Reply::new(body);
         *reply.status_mut() = self.status;
         *reply.headers_mut() = self.headers.clone();
+        if known {
+            *reply.status_mut() = StatusCode::NOT_MODIFIED;
+            validate::not_modified(reply.headers_mut());
+        }
         reply
     }
 
@@ -159,8 +192,14 @@ impl Copy {
             name.as_str().len() + value.len() + FIELD_OVERHEAD
         };
         let terms = if self.terms.is_some() { TERMS } else { 0 };
-        self.headers.iter().map(field).sum::<usize>() + self.body.len() + terms + OVERHEAD
+        let fields = self.headers.iter().map(field).sum::<usize>() + names(self.variant.varies());
+        fields + self.body.len() + terms + OVERHEAD
     }
+}
+
+/// What the names of fields take.
+fn names(names: &[HeaderName]) -> usize {
+    names.iter().map(|name| name.as_str().len() + NAME_OVERHEAD).sum()
 }
 
 /// A name that shares no octets with the head it came in.
@@ -197,36 +236,42 @@ impl Store {
         self.entries.weighted_size()
     }
 
-    /// The copy of `key`, whatever has become of it.
-    pub async fn get(&self, key: &Key) -> Option<Arc<Copy>> {
-        match self.entries.get(key).await? {
-            Entry::Copy(copy) => Some(copy),
-            Entry::Varies(_) => None,
-        }
-    }
-
-    /// Keeps `copy`, unless it is too large.
-    pub async fn put(&self, key: Key, copy: Arc<Copy>) {
-        self.insert(key, Entry::Copy(copy)).await;
-    }
-
-    /// The fields that select among the copies of `url`, as its latest answer named them.
-    pub async fn varies(&self, url: &Key) -> Option<Arc<[HeaderName]>> {
-        match self.entries.get(url).await? {
-            Entry::Varies(names) => Some(names),
-            Entry::Copy(_) => None,
+    /// Where the answer to a request for `url` with the fields `request` is kept, by what is known of
+    /// that URL, and the copy that is there, whatever has become of it. Its codings may be others.
+    pub async fn find(&self, url: Key, request: &HeaderMap) -> (Key, Option<Arc<Copy>>) {
+        match self.entries.get(&url).await {
+            Some(Entry::Copy(copy)) => (url, Some(copy)),
+            Some(Entry::Varies(names)) => {
+                let key = url.variant(request, &names);
+                let copy = self.entries.get(&key).await;
+                (key, copy.and_then(Entry::into_copy))
+            }
+            None => (url, None),
         }
     }
 
     /// From now on `names` select among the copies of `url`.
-    pub async fn vary(&self, url: Key, names: &[HeaderName]) {
-        self.insert(url, Entry::Varies(names.into())).await;
+    pub async fn learn(&self, url: Key, names: &[HeaderName]) {
+        let known = match self.entries.get(&url).await {
+            Some(Entry::Varies(known)) => *known == *names,
+            _ => names.is_empty(),
+        };
+        if !known {
+            self.insert(url, Entry::Varies(names.into())).await;
+        }
     }
 
-    async fn insert(&self, key: Key, entry: Entry) {
-        if entry.size() <= self.capacity / LARGEST {
+    /// Keeps `copy` among those of its URL. False: it is too large.
+    pub async fn put(&self, copy: Arc<Copy>) -> bool {
+        self.insert(*copy.variant.key(), Entry::Copy(copy)).await
+    }
+
+    async fn insert(&self, key: Key, entry: Entry) -> bool {
+        let fits = entry.size() <= self.capacity / LARGEST;
+        if fits {
             self.entries.insert(key, entry).await;
         }
+        fits
     }
 
     /// Does what moka has put off.
@@ -241,10 +286,14 @@ impl Entry {
     fn size(&self) -> usize {
         match self {
             Self::Copy(copy) => copy.size(),
-            Self::Varies(names) => {
-                names.iter().map(|name| name.as_str().len() + FIELD_OVERHEAD).sum::<usize>()
-                    + OVERHEAD
-            }
+            Self::Varies(names) => self::names(names) + OVERHEAD,
+        }
+    }
+
+    fn into_copy(self) -> Option<Arc<Copy>> {
+        match self {
+            Self::Copy(copy) => Some(copy),
+            Self::Varies(_) => None,
         }
     }
 }
@@ -252,6 +301,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::fields;
     use crate::cache::key::Parts;
 
     const LIFE: Life = Life {
@@ -267,8 +317,17 @@ mod tests {
         Key::whole(parts, &HeaderMap::new())
     }
 
+    /// The only one of `url`.
+    fn variant(url: &Key) -> Variant {
+        Variant::of(url, &HeaderMap::new(), Box::default())
+    }
+
+    fn copy_of(url: &Key, size: usize) -> Arc<Copy> {
+        Arc::new(Copy::new(&http::Response::new(()), &vec![b'x'; size], LIFE, 0, variant(url)))
+    }
+
     fn copy(size: usize) -> Arc<Copy> {
-        Arc::new(Copy::new(&http::Response::new(()), &vec![b'x'; size], LIFE, 0))
+        copy_of(&key(0), size)
     }
 
     #[tokio::test(start_paused = true)]
@@ -286,10 +345,11 @@ mod tests {
     async fn the_store_is_bounded_in_bytes_and_no_entry_takes_more_than_its_part() {
         let store = Store::new(1 << 20);
         assert!(store.largest() < (1 << 20) / 1000);
-        store.put(key(0), copy(1000)).await;
-        assert!(store.get(&key(0)).await.is_none(), "larger than a thousandth");
+        assert!(!store.put(copy(1000)).await);
+        let none = HeaderMap::new();
+        assert!(store.find(key(0), &none).await.1.is_none(), "larger than a thousandth");
         for n in 0..5000 {
-            store.put(key(n), copy(100)).await;
+            assert!(store.put(copy_of(&key(n), 100)).await);
         }
         store.tidy().await;
         assert!(store.bytes() > 1 << 19 && store.bytes() <= 1 << 20, "{}", store.bytes());
@@ -311,8 +371,10 @@ mod tests {
         let now = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let mut copy = None;
         let took = allocation_counter::measure(|| {
-            let terms = Terms::of(&url, &request, &answer, Duration::ZERO, now).unwrap();
-            copy = Some(Arc::new(Copy::new(&answer, &[b'x'; 100], LIFE, 0).with_terms(terms)));
+            let terms = Terms::of(&answer, Duration::ZERO, now).unwrap();
+            let variant = Variant::of(&url, &request, fields::vary(answer.headers()).unwrap());
+            let new = Copy::new(&answer, &[b'x'; 100], LIFE, 0, variant).with_terms(terms);
+            copy = Some(Arc::new(new));
         });
         let (size, took) = (copy.unwrap().size(), usize::try_from(took.bytes_current).unwrap());
         assert!(took > size / 2 && took <= size, "{took} of {size}");
@@ -320,8 +382,30 @@ mod tests {
 
     #[tokio::test]
     async fn head_gets_the_length_and_no_octets() {
-        let reply = copy(10).reply(&Method::HEAD);
+        let reply = copy(10).reply(&Method::HEAD, &HeaderMap::new());
         assert_eq!(reply.headers()[header::CONTENT_LENGTH], "10");
         assert!(http_body::Body::is_end_stream(reply.body()));
+    }
+
+    #[tokio::test]
+    async fn the_latest_answer_says_what_tells_the_copies_of_a_url_apart() {
+        let store = Store::new(1 << 20);
+        let names = [header::ACCEPT];
+        let one = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("a/b"))]);
+        let (url, other) = (key(0), HeaderMap::new());
+        store.learn(url, &[]).await;
+        store.put(copy(10)).await;
+        assert!(
+            store.find(url, &one).await.1.is_some() && store.find(url, &other).await.1.is_some()
+        );
+        store.learn(url, &names).await;
+        let made = Variant::of(&url, &one, names.clone().into());
+        store.put(Arc::new(Copy::new(&http::Response::new(()), b"", LIFE, 0, made))).await;
+        assert!(store.find(url, &one).await.1.is_some());
+        let (place, none) = store.find(url, &other).await;
+        assert!(place == url.variant(&other, &names) && none.is_none());
+        store.learn(url, &[]).await;
+        assert_eq!(store.find(url, &one).await.0, url);
+        assert!(store.find(url, &one).await.1.is_none());
     }
 }

@@ -1,87 +1,94 @@
-//! What an answer's own fields allow: for how long, and for which requests. Pure.
+//! What an answer's own fields allow, and for how long. Pure.
 
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header;
 use http_cache_semantics::CachePolicy;
 
 use super::fields;
-use super::key::Key;
 use super::policy::{OPTIONS, Wants};
+use crate::record::Unkept;
+
+/// Statuses that no copy may have, whatever the answer says: those of a part or of no change, which
+/// are complete in another sense; those that judge what one request asks or holds; and those that
+/// RFC 6585 wants to be stored nowhere.
+const ONCE: [StatusCode; 9] = [
+    StatusCode::PARTIAL_CONTENT,
+    StatusCode::NOT_MODIFIED,
+    StatusCode::PRECONDITION_FAILED,
+    StatusCode::RANGE_NOT_SATISFIABLE,
+    StatusCode::EXPECTATION_FAILED,
+    StatusCode::PRECONDITION_REQUIRED,
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    StatusCode::NETWORK_AUTHENTICATION_REQUIRED,
+];
 
 /// Under what terms an answer may be reused by a shared cache.
-pub struct Terms {
-    policy: CachePolicy,
-    varies: Box<[HeaderName]>,
-    key: Key,
-}
+pub struct Terms(CachePolicy);
 
 impl Terms {
-    /// Of a complete `answer` that came `now`, `delay` after a request for `url` with the fields
-    /// `request`; `None`: it may not be stored, or would be of no use.
-    #[must_use]
+    /// Of a complete `answer` that came `now`, `delay` after it was asked for.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not be stored, or would be of no use.
     pub fn of(
-        url: &Key,
-        request: &HeaderMap,
         answer: &http::Response<()>,
         delay: Duration,
         now: SystemTime,
-    ) -> Option<Self> {
-        // They are complete in another sense.
-        if [StatusCode::NOT_MODIFIED, StatusCode::PARTIAL_CONTENT].contains(&answer.status()) {
-            return None;
+    ) -> Result<Self, Unkept> {
+        let headers = answer.headers();
+        if ONCE.contains(&answer.status()) {
+            return Err(Unkept::Status);
         }
-        let varies = fields::vary(answer.headers())?;
-        // What the request asks for is known already; the key holds the rest of it.
+        // What the request asks for is known already.
         let asked = http::Request::new(());
         let policy = CachePolicy::new_options(&asked, &fields::plain(answer, delay), now, OPTIONS);
+        if !policy.is_storable() {
+            return Err(if fields::names(headers, "no-store") {
+                Unkept::NoStore
+            } else if fields::names(headers, "private") {
+                Unkept::Private
+            } else {
+                Unkept::Status
+            });
+        }
         let validators = [header::ETAG, header::LAST_MODIFIED];
-        let useful = !policy.is_stale(now)
-            || validators.iter().any(|name| answer.headers().contains_key(name));
-        (policy.is_storable() && useful).then(|| {
-            let key = url.variant(request, &varies);
-            Self { policy, varies, key }
-        })
-    }
-
-    /// The fields that select among the answers of its URL.
-    #[must_use]
-    pub fn varies(&self) -> &[HeaderName] {
-        &self.varies
-    }
-
-    /// Where it is kept: its URL and the values of those fields.
-    #[must_use]
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// True when it was made for requests to `url` with the fields `request`.
-    #[must_use]
-    pub fn fit(&self, url: &Key, request: &HeaderMap) -> bool {
-        url.variant(request, &self.varies) == self.key
+        let confirmed = !answer.status().is_server_error()
+            && validators.iter().any(|name| headers.contains_key(name));
+        if policy.is_stale(now) && !confirmed {
+            return Err(if fields::names(headers, "no-cache") {
+                Unkept::NoCache
+            } else if fields::names_time(headers) {
+                Unkept::Expired
+            } else {
+                Unkept::NoLifetime
+            });
+        }
+        Ok(Self(policy))
     }
 
     /// How old the answer is, and how long it stays fresh, if it may answer without a call to a
     /// client that `wants` this.
     #[must_use]
     pub fn allow(&self, wants: Wants, now: SystemTime) -> Option<(Duration, Duration)> {
-        let (age, left) = (self.age(now), self.policy.time_to_live(now));
-        (!self.policy.is_stale(now) && wants.takes(age, left)).then_some((age, left))
+        let (age, left) = (self.age(now), self.0.time_to_live(now));
+        (!self.0.is_stale(now) && wants.takes(age, left)).then_some((age, left))
     }
 
     /// How old the answer is.
     #[must_use]
     pub fn age(&self, now: SystemTime) -> Duration {
-        self.policy.age(now)
+        self.0.age(now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::key::Parts;
+    use http::header::{HeaderMap, HeaderName};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -93,53 +100,60 @@ mod tests {
         map
     }
 
-    fn url() -> Key {
-        let (connection, target) = ("acme".parse().unwrap(), "/brands".parse().unwrap());
-        let parts = Parts { connection: &connection, epoch: 0, operation: "b", target: &target };
-        Key::listed(parts, &HeaderMap::new(), &[])
-    }
-
     fn now() -> SystemTime {
         SystemTime::UNIX_EPOCH + 1_000_000 * SECOND
     }
 
-    fn of(status: u16, fields: &[(&'static str, &str)], request: &HeaderMap) -> Option<Terms> {
+    fn of(status: u16, fields: &[(&'static str, &str)]) -> Result<Terms, Unkept> {
         let mut answer = http::Response::new(());
         *answer.status_mut() = StatusCode::from_u16(status).unwrap();
         *answer.headers_mut() = headers(fields);
-        Terms::of(&url(), request, &answer, Duration::ZERO, now())
+        Terms::of(&answer, Duration::ZERO, now())
+    }
+
+    /// Why such an answer is not kept.
+    fn why(status: u16, fields: &[(&'static str, &str)]) -> Option<Unkept> {
+        of(status, fields).err()
     }
 
     #[test]
     fn what_is_stored_can_be_reused_or_at_least_confirmed() {
-        let none = HeaderMap::new();
-        let fresh = ("cache-control", "max-age=60");
-        for status in [200, 203, 204, 301, 302, 404, 410] {
-            assert!(of(status, &[fresh], &none).is_some(), "{status}");
-        }
-        for status in [206, 304, 429, 500, 503, 599] {
-            assert!(of(status, &[fresh], &none).is_none(), "{status}");
-        }
-        assert!(of(200, &[], &none).is_none(), "nobody guesses");
-        assert!(of(200, &[("etag", "\"a\"")], &none).is_some());
-        assert!(of(200, &[fresh, ("vary", "*")], &none).is_none());
-        assert!(of(200, &[("cache-control", "no-store"), ("etag", "\"a\"")], &none).is_none());
+        let tag = ("etag", "\"a\"");
+        assert_eq!(why(200, &[]), Some(Unkept::NoLifetime), "nobody guesses");
+        assert_eq!(why(200, &[tag]), None);
+        assert_eq!(why(200, &[("cache-control", "no-store"), tag]), Some(Unkept::NoStore));
+        assert_eq!(why(200, &[("cache-control", "private"), tag]), Some(Unkept::Private));
+        assert_eq!(why(200, &[("cache-control", "no-cache")]), Some(Unkept::NoCache));
+        assert_eq!(why(200, &[("cache-control", "no-cache"), tag]), None);
+        assert_eq!(why(200, &[("cache-control", "max-age=0")]), Some(Unkept::Expired));
+        assert_eq!(why(200, &[("expires", "0")]), Some(Unkept::Expired));
     }
 
     #[test]
-    fn they_fit_requests_with_the_same_values_of_the_nominated_fields() {
-        let request = headers(&[("x-a", "1"), ("x-b", "2")]);
-        let terms = of(200, &[("cache-control", "max-age=60"), ("vary", "X-A")], &request).unwrap();
-        assert!(terms.fit(&url(), &headers(&[("x-a", "1"), ("x-b", "3")])));
-        assert!(!terms.fit(&url(), &headers(&[("x-a", "2")])));
-        assert!(!terms.fit(&url(), &headers(&[("x-a", "1"), ("x-a", "1")])));
-        assert!(!terms.fit(&url(), &HeaderMap::new()));
-        assert!(!terms.fit(&terms.key, &request));
+    fn a_status_that_nobody_understands_is_kept_for_the_time_that_its_answer_names() {
+        let fresh = ("cache-control", "max-age=60");
+        for status in [200, 203, 204, 299, 301, 302, 400, 404, 410, 499, 500, 502, 503, 504, 599] {
+            assert_eq!(why(status, &[fresh]), None, "{status}");
+            let date = ("expires", "Tue, 13 Jan 1970 00:00:00 GMT");
+            assert_eq!(why(status, &[date]), None, "{status}");
+        }
+        for status in [206, 304, 412, 416, 417, 428, 429, 431, 511] {
+            assert_eq!(why(status, &[fresh]), Some(Unkept::Status), "{status}");
+        }
+        let understood = ("cache-control", "max-age=60, must-understand");
+        assert_eq!((why(200, &[understood]), why(404, &[understood])), (None, None));
+        assert_eq!(why(599, &[understood]), Some(Unkept::Status));
+        for fields in [&[][..], &[("etag", "\"a\"")], &[("cache-control", "public")]] {
+            assert_eq!(why(599, fields), Some(Unkept::Status), "{fields:?}");
+        }
+        // A failure of which the time is over says nothing that could be confirmed.
+        let over = [("cache-control", "max-age=0"), ("etag", "\"a\"")];
+        assert_eq!((why(200, &over), why(500, &over)), (None, Some(Unkept::Expired)));
     }
 
     #[test]
     fn they_allow_what_is_fresh_and_fresh_enough() {
-        let terms = of(200, &[("cache-control", "max-age=60")], &HeaderMap::new()).unwrap();
+        let terms = of(200, &[("cache-control", "max-age=60")]).unwrap();
         let (any, fussy) =
             (Wants::default(), Wants { max_age: Some(9 * SECOND), ..Wants::default() });
         let at = |seconds| now() + seconds * SECOND;

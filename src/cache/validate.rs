@@ -4,7 +4,7 @@
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::fields;
+use super::{fields, key};
 
 /// The fields by which a client asks for an answer only if it has changed.
 const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
@@ -32,6 +32,12 @@ const OF_THE_CONTENT: [HeaderName; 5] = [
 #[must_use]
 pub fn is_conditional(request: &HeaderMap) -> bool {
     CONDITIONS.iter().any(|name| request.contains_key(name))
+}
+
+/// The conditions of `request`.
+#[must_use]
+pub fn conditions(request: &HeaderMap) -> HeaderMap {
+    key::only(request, &CONDITIONS)
 }
 
 /// The fields of `request` with the validators of `copy` in place of the client's own conditions;

@@ -61,7 +61,8 @@ pub struct Operation {
     /// A fix for one known client.
     #[serde(default)]
     pub shim: Option<Shim>,
-    /// Request fields that reach the vendor on a cacheable read, beyond the default ones.
+    /// Request fields that reach the vendor on a cacheable read, beyond the default ones. Each of their
+    /// values has copies of its own.
     #[serde(default)]
     pub headers: Vec<String>,
 }

@@ -27,9 +27,53 @@ pub enum Cached {
     Missed {
         /// Why the call went on.
         why: Forward,
-        /// The answer was kept.
-        stored: bool,
+        /// What became of its answer.
+        kept: Kept,
     },
+}
+
+/// What became of a vendor's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// None came, or none that could be judged.
+    Undecided,
+    /// It was kept.
+    Stored,
+    /// It was not.
+    Not(Unkept),
+}
+
+/// Why an answer was not kept: `detail` of `Cache-Status` (RFC 9211, section 2.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unkept {
+    /// Such a method makes no copy.
+    Method,
+    /// A part of the whole was asked for.
+    Range,
+    /// The client asked for none.
+    ClientNoStore,
+    /// Its status is of no use to others.
+    Status,
+    /// It came with a cookie.
+    SetCookie,
+    /// It depends on what cannot be compared.
+    Vary,
+    /// The vendor forbids it.
+    NoStore,
+    /// The vendor wrote it for one user.
+    Private,
+    /// The vendor wants to be asked each time.
+    NoCache,
+    /// Its time was over when it came.
+    Expired,
+    /// The vendor names no time, and the row has none.
+    NoLifetime,
+    /// It is larger than a copy may be.
+    TooLarge,
+    /// A write is under way, or its effects may still come.
+    WriteUnderWay,
+    /// Something was written while it was fetched.
+    WrittenSince,
 }
 
 /// Why a call went on to the vendor: `fwd` of RFC 9211.
@@ -54,7 +98,7 @@ impl Cached {
             Self::Stale { .. } => "stale",
             Self::Shared => "shared",
             Self::Revalidated => "revalidated",
-            Self::Missed { stored: true, .. } => "stored",
+            Self::Missed { kept: Kept::Stored, .. } => "stored",
             Self::Missed { why: Forward::Bypass, .. } => "bypass",
             Self::Missed { .. } => "miss",
         }
@@ -88,10 +132,45 @@ impl Cached {
             }
             Self::Shared => "tollgate; fwd=uri-miss; collapsed".into(),
             Self::Revalidated => "tollgate; fwd=stale; fwd-status=304; stored".into(),
-            Self::Missed { why, stored } => {
-                let stored = if stored { "; stored" } else { "" };
-                format!("tollgate; fwd={}{stored}", why.as_str())
-            }
+            Self::Missed { why, kept } => match kept {
+                Kept::Undecided => format!("tollgate; fwd={}", why.as_str()),
+                Kept::Stored => format!("tollgate; fwd={}; stored", why.as_str()),
+                Kept::Not(reason) => {
+                    format!("tollgate; fwd={}; detail={}", why.as_str(), reason.as_str())
+                }
+            },
+        }
+    }
+
+    /// Why the vendor's answer was not kept.
+    #[must_use]
+    pub const fn unkept(self) -> Option<Unkept> {
+        match self {
+            Self::Missed { kept: Kept::Not(reason), .. } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl Unkept {
+    /// The word in `Cache-Status` and in access lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Range => "range",
+            Self::ClientNoStore => "client-no-store",
+            Self::Status => "status",
+            Self::SetCookie => "set-cookie",
+            Self::Vary => "vary",
+            Self::NoStore => "no-store",
+            Self::Private => "private",
+            Self::NoCache => "no-cache",
+            Self::Expired => "expired",
+            Self::NoLifetime => "no-lifetime",
+            Self::TooLarge => "too-large",
+            Self::WriteUnderWay => "write-under-way",
+            Self::WrittenSince => "written-since",
         }
     }
 }

@@ -53,7 +53,7 @@ async fn head_is_answered_from_a_copy_and_makes_none() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
     let head = || stack.call(request("HEAD", "/brands", &setup.acme, ""));
-    assert_eq!(said(&head().await), "fwd=uri-miss");
+    assert_eq!(said(&head().await), "fwd=uri-miss; detail=method");
     let whole = stack.call(get("/brands", &setup.acme)).await;
     assert_eq!((said(&whole), whole.body.is_empty()), ("fwd=uri-miss; stored", false));
     let answer = head().await;

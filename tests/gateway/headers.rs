@@ -53,7 +53,7 @@ async fn the_vendor_says_for_how_long_and_is_asked_with_its_validators() {
     let stack = Stack::new(&setup);
     stack.call(get("/brands", &setup.acme)).await;
     let second = stack.call(get("/brands", &setup.acme)).await;
-    assert_eq!(said(&second), "fwd=uri-miss", "no default time");
+    assert_eq!(said(&second), "fwd=uri-miss; detail=no-lifetime", "no default time");
 
     let stack = self::stack(&setup, "max-age=10");
     let read = || stack.call(get("/brands", &setup.acme));
@@ -98,8 +98,59 @@ async fn each_value_of_the_fields_that_vary_names_has_its_copy_and_a_write_ends_
     assert!(said(&stack.call(other).await).starts_with("hit"), "not named");
     stack.call(request("POST", "/brands", &setup.acme, "{\"name\":\"b\"}")).await;
     for own in ["1", "2", "3"] {
-        assert_eq!(said(&ask(own).await), "fwd=uri-miss");
+        assert_eq!(said(&ask(own).await), "fwd=uri-miss; detail=write-under-way");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_says_how_long_it_lasts_is_not_asked_for_again() {
+    let setup = setup();
+    for number in [400, 500, 503] {
+        let stack = stack(&setup, "no-store");
+        let mut failure = status(number);
+        failure.headers.insert("cache-control".into(), "max-age=30".into());
+        failure.headers.insert("x-should-retry".into(), "false".into());
+        inject(&stack, "brands.list", None, failure);
+        let read = || stack.call(get("/brands", &setup.acme));
+        assert_eq!(said(&read().await), "fwd=uri-miss; stored", "{number}");
+        advance(Duration::from_secs(29)).await;
+        let again = read().await;
+        assert!(said(&again).starts_with("hit") && again.status.as_u16() == number, "{number}");
+        assert_eq!(stack.arrived().len(), 1);
+        advance(Duration::from_secs(2)).await;
+        stack.courier.with(|simulator| simulator.faults().clear());
+        assert_eq!(read().await.status.as_u16(), 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_says_why_no_copy_of_it_is_kept() {
+    let setup = setup();
+    let why = async |cache_control: &str, effect: Effect, ask: (&'static str, &str)| {
+        let stack = stack(&setup, cache_control);
+        inject(&stack, "brands.list", None, effect);
+        let answer = stack.call(with(get("/brands", &setup.acme), ask.0, ask.1)).await;
+        said(&answer).rsplit_once("detail=").map(|(_, why)| why.to_owned()).unwrap_or_default()
+    };
+    let (plain, nothing) = (Effect::default(), ("x-own", "1"));
+    for (cache_control, reason) in [
+        ("no-store", "no-store"),
+        ("private", "private"),
+        // What has a tag can be confirmed.
+        ("no-cache", ""),
+        ("max-age=60", ""),
+    ] {
+        assert_eq!(why(cache_control, plain.clone(), nothing).await, reason, "{cache_control}");
+    }
+    for (effect, reason) in [
+        (fields(&[("vary", "*")]), "vary"),
+        (fields(&[("set-cookie", "a=b")]), "set-cookie"),
+        (status(429), "status"),
+    ] {
+        assert_eq!(why("max-age=60", effect, nothing).await, reason);
+    }
+    assert_eq!(why("max-age=60", plain.clone(), ("range", "bytes=0-1")).await, "range");
+    assert_eq!(why("max-age=60", plain, ("cache-control", "no-store")).await, "client-no-store");
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,7 +188,7 @@ async fn an_answer_is_handed_round_to_those_alone_whom_it_fits() {
         (collapsed(&answers), stack.arrived().len() - before)
     };
     inject(&stack, "brands.list", None, slow(fields(&[("vary", "x-own")])));
-    assert_eq!(round().await, (9, 11), "nobody knew of the field");
+    assert_eq!(round().await, (18, 2), "who can't be given the first answer waits for another");
     stack.state.cache().purge_connection(&"acme-prod".parse().unwrap());
     assert_eq!(round().await, (18, 2), "now it is known");
     // What a shared cache may not keep is for its caller alone.
@@ -281,7 +332,7 @@ async fn what_a_client_asks_not_to_keep_is_not_kept_unless_its_app_has_no_say() 
     setup.text.replace_range(at..at + ALL.len(), &has_no_say);
     let stack = stack(&setup, "max-age=600");
     let ask = |key: &str, wish: &str| stack.call(with(get("/brands", key), "cache-control", wish));
-    assert_eq!(said(&ask(&setup.acme, "No-Store").await), "fwd=request");
+    assert_eq!(said(&ask(&setup.acme, "No-Store").await), "fwd=request; detail=client-no-store");
     assert_eq!(ask(&setup.acme, "only-if-cached").await.code(), "not-cached");
     assert_eq!(said(&ask(&setup.acme, "max-age=5").await), "fwd=request; stored");
     assert!(said(&ask(&setup.acme, "min-fresh=600").await).starts_with("hit"));

@@ -1,6 +1,7 @@
 //! The gateway as a whole: the real stack, in process or on sockets, before the simulated Courier.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod accepts;
 mod admin;
 mod cache;
 mod callers;

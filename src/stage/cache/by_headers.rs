@@ -1,5 +1,6 @@
 //! A row with `freshness = "headers"`: what the vendor's fields say, and nothing else (RFC 9111, for
-//! a shared cache that guesses nothing). All end-to-end fields pass both ways.
+//! a shared cache that guesses nothing). All end-to-end fields pass both ways; what a client accepts
+//! is written in one way.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,20 +11,20 @@ use http::{Extensions, Method, StatusCode};
 use tower::Service;
 
 use super::fetch::{Leads, NO_LIFE, head};
-use super::read::{Read, Turn, mark_stored, not_cached, turn};
+use super::read::{Asked, Read, Turn, mark, not_cached, turn};
 use crate::cache::generations::Moment;
 use crate::cache::key::Key;
 use crate::cache::policy::Wants;
 use crate::cache::store::Copy;
 use crate::cache::terms::Terms;
-use crate::cache::validate;
-use crate::cache::{Landed, Row, Shelf};
+use crate::cache::variant::Variant;
+use crate::cache::{Landed, Row, Shelf, fields, validate};
 use crate::call::{self, Body, BoxFuture, Call, Collects, Gathered, Reply, Result, gather};
 use crate::error::Error;
 use crate::flight::Flight;
 use crate::headers::HadCookie;
 use crate::ids::ConnectionId;
-use crate::record::{Cached, Forward, Record};
+use crate::record::{Cached, Forward, Kept, Record, Unkept};
 
 /// A request on its way to the vendor, and what is known before it.
 struct Asking {
@@ -52,15 +53,15 @@ where
     S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
 {
     pub(super) async fn by_headers(self, mut call: Call) -> Result {
-        if call.method != Method::GET || call.headers.contains_key(header::RANGE) {
-            let why = Forward::Bypass;
-            call.record.cached(Cached::Missed { why, stored: false });
+        if let Some(reason) = passes_by(&call) {
+            let (why, kept) = (Forward::Bypass, Kept::Not(reason));
+            call.record.cached(Cached::Missed { why, kept });
             return self.alone(call).await;
         }
         let wants = self.shelf.wants(&call);
         let url = self.shelf.key(&call, Some(&[]));
-        let key = self.shelf.select(&url, &call.headers).await;
-        let copy = self.shelf.find(&key, &call.caller.connection, &self.row).await;
+        let connection = call.caller.connection.clone();
+        let (key, copy) = self.shelf.find(url, &call.headers, &connection, &self.row).await;
         if let Some(copy) = &copy
             && let Some((age, left)) = usable(copy, wants, self.shelf.wall())
         {
@@ -75,7 +76,7 @@ where
             Some(_) => Forward::Stale,
             None => Forward::Miss,
         };
-        call.record.cached(Cached::Missed { why, stored: false });
+        call.record.cached(Cached::Missed { why, kept: Kept::Undecided });
         call.body = Body::Empty;
         let request = call.headers.clone();
         let asks = copy.as_ref().and_then(|copy| validate::ask(&request, copy.headers()));
@@ -87,7 +88,8 @@ where
         let turn = if own || wants.demands() || wants.no_store {
             Turn::Alone
         } else {
-            turn(&self.shelf, &self.row, &call.caller.connection, key).await
+            let asked = Asked { url, key, conditions: HeaderMap::new() };
+            turn(&self.shelf, &self.row, &connection, &asked, &asking.request).await
         };
         let lead = match turn {
             Turn::Lead(lead) => Some(lead),
@@ -142,7 +144,7 @@ where
         let (asking, shelf) = (self.asking.clone(), self.shelf.clone());
         call.collects = Some(Collects::new(self.shelf.largest(), move |reply| {
             let now = shelf.wall();
-            asking.terms(&head(reply), reply.extensions(), (now, now)).is_some()
+            asking.terms(&head(reply), reply.extensions(), (now, now)).is_ok()
         }));
         let Some(copy) = self.confirms.take() else {
             let reply = self.inner.call(call).await?;
@@ -167,16 +169,24 @@ where
     async fn pass(&mut self, reply: Reply, asked: SystemTime) -> Result {
         let answer = head(&reply);
         let times = (asked, self.shelf.wall());
-        let Some(terms) = self.asking.terms(&answer, reply.extensions(), times) else {
-            return Ok(reply);
+        let (terms, variant) = match self.asking.terms(&answer, reply.extensions(), times) {
+            Ok(terms) => terms,
+            Err(reason) => {
+                mark(&self.record, Kept::Not(reason));
+                return Ok(reply);
+            }
         };
         let (parts, body) = reply.into_parts();
         let body = match gather(body, self.shelf.largest()).await? {
-            Gathered::Long(body) => return Ok(Reply::from_parts(parts, body)),
+            Gathered::Long(body) => {
+                mark(&self.record, Kept::Not(Unkept::TooLarge));
+                return Ok(Reply::from_parts(parts, body));
+            }
             Gathered::Whole(body) => body,
         };
         let age = terms.age(self.shelf.wall());
-        let copy = self.keep(&answer, &body, terms).await;
+        let copy = self.new_copy(&answer, &body, variant).with_terms(terms);
+        let copy = self.keep(copy).await;
         // The condition that was sent may have been the gateway's own.
         if validate::has_it(&self.asking.request, copy.status(), copy.headers()) {
             return Ok(reuse(&copy, &self.asking.request, age));
@@ -192,23 +202,27 @@ where
         self.record.cached(Cached::Revalidated);
         let request = self.asking.request.clone();
         let times = (asked, self.shelf.wall());
-        let Some(terms) = self.asking.terms(&answer, &told.extensions, times) else {
-            let once = Copy::new(&answer, copy.body(), NO_LIFE, self.moment.generation);
+        let Ok((terms, variant)) = self.asking.terms(&answer, &told.extensions, times) else {
+            let variant = Variant::of(&self.asking.url, &request, Box::default());
+            let once = self.new_copy(&answer, copy.body(), variant);
             return reuse(&once, &request, Duration::ZERO);
         };
         let age = terms.age(self.shelf.wall());
-        let copy = self.keep(&answer, copy.body(), terms).await;
+        let copy = self.new_copy(&answer, copy.body(), variant).with_terms(terms);
+        let copy = self.keep(copy).await;
         reuse(&copy, &request, age)
     }
 
+    fn new_copy(&self, answer: &http::Response<()>, body: &[u8], variant: Variant) -> Copy {
+        Copy::new(answer, body, NO_LIFE, self.moment.generation, variant)
+    }
+
     /// Keeps a copy and hands it to those who wait.
-    async fn keep(&mut self, answer: &http::Response<()>, body: &[u8], terms: Terms) -> Arc<Copy> {
-        let copy = Copy::new(answer, body, NO_LIFE, self.moment.generation).with_terms(terms);
+    async fn keep(&mut self, copy: Copy) -> Arc<Copy> {
         let copy = Arc::new(copy);
         let now = self.shelf.moment(&self.connection, &self.row);
-        if self.shelf.keep_variant(self.asking.url, copy.clone(), self.moment, now).await {
-            mark_stored(&self.record);
-        }
+        let kept = self.shelf.keep(self.asking.url, copy.clone(), self.moment, now).await;
+        mark(&self.record, kept);
         if let Some(lead) = self.lead.take() {
             lead.finish(Landed::Copy(copy.clone()));
         }
@@ -218,19 +232,23 @@ where
 
 impl Asking {
     /// Under what terms `answer` may be kept, which came with `came` and was asked for and received
-    /// at these times.
+    /// at these times, and for whom it was made; or why it may not.
     fn terms(
         &self,
         answer: &http::Response<()>,
         came: &Extensions,
         (asked, now): (SystemTime, SystemTime),
-    ) -> Option<Terms> {
-        let cookie = came.get::<HadCookie>().is_some();
-        if cookie || self.wants.no_store {
-            return None;
+    ) -> std::result::Result<(Terms, Variant), Unkept> {
+        if self.wants.no_store {
+            return Err(Unkept::ClientNoStore);
         }
+        if came.get::<HadCookie>().is_some() {
+            return Err(Unkept::SetCookie);
+        }
+        let varies = fields::vary(answer.headers()).ok_or(Unkept::Vary)?;
         let delay = now.duration_since(asked).unwrap_or_default();
-        Terms::of(&self.url, &self.request, answer, delay, now)
+        let terms = Terms::of(answer, delay, now)?;
+        Ok((terms, Variant::of(&self.url, &self.request, varies)))
     }
 }
 
@@ -241,18 +259,22 @@ fn usable(copy: &Copy, wants: Wants, now: SystemTime) -> Option<(Duration, Durat
 
 /// How old the answer of another is, if it may answer this request, too (RFC 9111, section 4).
 fn shared(copy: &Copy, asking: &Asking, now: SystemTime) -> Option<Duration> {
-    let terms = copy.terms().filter(|terms| terms.fit(&asking.url, &asking.request))?;
-    terms.allow(asking.wants, now).map(|(age, _)| age)
+    let fits = copy.fits(&asking.url, &asking.request);
+    usable(copy, asking.wants, now).filter(|_| fits).map(|(age, _)| age)
+}
+
+/// Why a call passes by the copies.
+fn passes_by(call: &Call) -> Option<Unkept> {
+    if call.method != Method::GET {
+        Some(Unkept::Method)
+    } else {
+        call.headers.contains_key(header::RANGE).then_some(Unkept::Range)
+    }
 }
 
 /// The answer from `copy`, or that the client has it.
 fn reuse(copy: &Copy, request: &HeaderMap, age: Duration) -> Reply {
-    let mut reply = copy.reply(&Method::GET);
-    if validate::has_it(request, copy.status(), copy.headers()) {
-        *reply.body_mut() = call::empty();
-        *reply.status_mut() = StatusCode::NOT_MODIFIED;
-        validate::not_modified(reply.headers_mut());
-    }
+    let mut reply = copy.reply(&Method::GET, request);
     reply.headers_mut().insert(header::AGE, HeaderValue::from(age.as_secs()));
     reply
 }

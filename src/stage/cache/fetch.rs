@@ -3,20 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tower::Service;
 
-use super::read::mark_stored;
+use super::read::mark;
 use crate::cache::generations::Moment;
 use crate::cache::key::Key;
 use crate::cache::policy::{self, Life};
 use crate::cache::store::Copy;
-use crate::cache::{Landed, Row, Shelf};
+use crate::cache::variant::Variant;
+use crate::cache::{Landed, Row, Shelf, validate};
 use crate::call::{self, BoxFuture, Call, Collects, Gathered, Reply, Result, gather};
 use crate::clock;
 use crate::error::Error;
 use crate::flight::Lead;
 use crate::headers::HadCookie;
+use crate::record::{Kept, Unkept};
 
 /// The duty to tell those who wait.
 pub(super) type Leads = Lead<(Key, Moment), Landed>;
@@ -29,7 +31,7 @@ pub(super) enum Keep {
     /// It is handed round, and not kept.
     Share,
     /// It is its caller's alone.
-    Nothing,
+    Nothing(Unkept),
 }
 
 /// One vendor call.
@@ -37,7 +39,10 @@ pub(super) struct Fetch<S> {
     pub(super) shelf: Arc<Shelf>,
     pub(super) row: Arc<Row>,
     pub(super) inner: S,
-    pub(super) key: Key,
+    /// What is asked for.
+    pub(super) url: Key,
+    /// The client's own conditions, which are judged here.
+    pub(super) conditions: HeaderMap,
     pub(super) moment: Moment,
     pub(super) keep: Keep,
     pub(super) lead: Option<Leads>,
@@ -46,7 +51,7 @@ pub(super) struct Fetch<S> {
 /// How the answer to one request is judged.
 struct Judge {
     keep: Keep,
-    dice: u8,
+    url: Key,
     stale: Duration,
     request: HeaderMap,
 }
@@ -71,30 +76,40 @@ where
         let connection = call.caller.connection.clone();
         let judge = Arc::new(self.judge(&call));
         let (limit, judges) = (self.shelf.largest(), judge.clone());
-        call.collects = Some(Collects::new(limit, move |reply| judges.life(reply).is_some()));
+        call.collects = Some(Collects::new(limit, move |reply| judges.terms(reply).is_ok()));
         let reply = self.inner.call(call).await?;
-        let Some(life) = judge.life(&reply) else { return Ok(reply) };
+        let (life, variant) = match judge.terms(&reply) {
+            Ok(terms) => terms,
+            Err(reason) => {
+                mark(&record, Kept::Not(reason));
+                return Ok(reply);
+            }
+        };
         let head = head(&reply);
         let (parts, body) = reply.into_parts();
         let body = match gather(body, limit).await? {
-            Gathered::Long(body) => return Ok(Reply::from_parts(parts, body)),
+            Gathered::Long(body) => {
+                mark(&record, Kept::Not(Unkept::TooLarge));
+                return Ok(Reply::from_parts(parts, body));
+            }
             Gathered::Whole(body) => body,
         };
-        let copy = Arc::new(Copy::new(&head, &body, life, self.moment.generation));
+        let copy = Arc::new(Copy::new(&head, &body, life, self.moment.generation, variant));
         if let Keep::For(_) = self.keep {
             let now = self.shelf.moment(&connection, &self.row);
-            if self.shelf.keep(self.key, copy.clone(), self.moment, now).await {
-                mark_stored(&record);
-            }
+            mark(&record, self.shelf.keep(self.url, copy.clone(), self.moment, now).await);
         }
-        self.land(Landed::Copy(copy));
+        self.land(Landed::Copy(copy.clone()));
+        if validate::has_it(&self.conditions, copy.status(), copy.headers()) {
+            return Ok(copy.reply(&Method::GET, &self.conditions));
+        }
         Ok(Reply::from_parts(parts, call::full(body)))
     }
 
     fn judge(&self, call: &Call) -> Judge {
         Judge {
             keep: self.keep,
-            dice: self.key.dice(),
+            url: self.url,
             stale: self.shelf.stale_if_error(),
             request: call.headers.clone(),
         }
@@ -108,17 +123,20 @@ where
 }
 
 impl Judge {
-    /// How long an answer lives; `None`: it is its caller's alone.
-    fn life(&self, reply: &Reply) -> Option<Life> {
-        let cookie = reply.extensions().get::<HadCookie>().is_some();
-        match self.keep {
-            Keep::For(seconds) if !cookie => {
-                let row = policy::Rule { seconds, dice: self.dice, stale: self.stale };
-                policy::life(row, &self.request, &head(reply), clock::wall())
-            }
-            Keep::Share if !cookie && reply.status() == StatusCode::OK => Some(NO_LIFE),
-            Keep::For(_) | Keep::Share | Keep::Nothing => None,
-        }
+    /// How long an answer lives, and for whom it was made; or why it is its caller's alone.
+    fn terms(&self, reply: &Reply) -> std::result::Result<(Life, Variant), Unkept> {
+        let variant = |varies| Variant::of(&self.url, &self.request, varies);
+        let seconds = match self.keep {
+            Keep::Nothing(reason) => return Err(reason),
+            _ if reply.extensions().get::<HadCookie>().is_some() => return Err(Unkept::SetCookie),
+            Keep::Share if reply.status() != StatusCode::OK => return Err(Unkept::Status),
+            Keep::Share => return Ok((NO_LIFE, variant(Box::default()))),
+            Keep::For(seconds) => seconds,
+        };
+        let varies = policy::varies(reply.headers())?;
+        let rule = policy::Rule { seconds, dice: self.url.dice(), stale: self.stale };
+        let life = policy::life(rule, &head(reply), clock::wall())?;
+        Ok((life, variant(varies)))
     }
 }
 

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method};
 use tokio::time::timeout_at;
 use tower::Service;
 
 use super::fetch::{Fetch, Keep, Leads};
 use crate::cache::key::{self, Key};
-use crate::cache::policy::Wants;
+use crate::cache::policy::{LISTED, Wants};
 use crate::cache::store::Copy;
-use crate::cache::{Kind, Landed, Row, Shelf};
+use crate::cache::{Kind, Landed, Row, Shelf, accept, validate};
 use crate::call::{Body, BoxFuture, Call, Reply, Result};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::flight::{Flight, Flights, Part};
 use crate::ids::ConnectionId;
-use crate::record::{Cached, Forward, Record};
+use crate::record::{Cached, Forward, Kept, Record, Unkept};
 
 /// A caller whose time ends gets a stale copy so long before.
 const BEFORE_DEADLINE: Duration = Duration::from_millis(100);
@@ -28,6 +28,15 @@ pub(super) struct Read<S> {
     pub(super) flights: Flights,
     pub(super) row: Arc<Row>,
     pub(super) inner: S,
+}
+
+/// What is asked for.
+pub(super) struct Asked {
+    pub(super) url: Key,
+    /// Where its answer would be kept, by what is known of that URL.
+    pub(super) key: Key,
+    /// The client's own conditions, where they are not sent.
+    pub(super) conditions: HeaderMap,
 }
 
 /// One's turn among those that ask for the same.
@@ -44,13 +53,15 @@ impl<S> Read<S>
 where
     S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
 {
-    pub(super) async fn answer(self, call: Call) -> Result {
+    pub(super) async fn answer(self, mut call: Call) -> Result {
+        accept::normalise(&mut call.headers);
         let row = self.row.clone();
         match &row.kind {
-            Kind::Kept(seconds, names) => self.kept(call, *seconds, names).await,
+            Kind::Kept(seconds, own) => self.kept(call, *seconds, own).await,
             Kind::Shared if call.method == Method::GET && matches!(call.body, Body::Empty) => {
-                let key = self.shelf.key(&call, None);
-                self.together(call, key, Keep::Share).await
+                let url = self.shelf.key(&call, None);
+                let asked = Asked { url, key: url, conditions: HeaderMap::new() };
+                self.together(call, asked, Keep::Share).await
             }
             Kind::Headers => self.by_headers(call).await,
             Kind::Shared | Kind::Write => self.alone(call).await,
@@ -62,18 +73,19 @@ where
         self.inner.call(call).await
     }
 
-    async fn kept(self, mut call: Call, seconds: Duration, names: &[HeaderName]) -> Result {
+    async fn kept(self, mut call: Call, seconds: Duration, own: &[HeaderName]) -> Result {
         let wants = self.shelf.wants(&call);
-        let key = self.shelf.key(&call, Some(names));
+        let url = self.shelf.key(&call, Some(own));
         let (connection, record) = (call.caller.connection.clone(), call.record.clone());
-        let copy = self.shelf.find(&key, &connection, &self.row).await;
+        let (key, copy) = self.shelf.find(url, &call.headers, &connection, &self.row).await;
         if let Some(reply) = copy.as_ref().and_then(|copy| hit(copy, wants, &call)) {
             return Ok(reply);
         }
         if wants.only_if_cached {
             return Err(not_cached());
         }
-        call.headers = key::only(&call.headers, names);
+        let conditions = validate::conditions(&call.headers);
+        call.headers = key::only(&call.headers, LISTED.iter().chain(own));
         call.body = Body::Empty;
         // What stands in for the vendor, if it comes to that.
         let stale = copy.filter(|_| !wants.demands());
@@ -84,17 +96,17 @@ where
         } else {
             Forward::Miss
         };
-        record.cached(Cached::Missed { why, stored: false });
+        record.cached(Cached::Missed { why, kept: Kept::Undecided });
+        let asked = Asked { url, key, conditions: conditions.clone() };
         let (method, deadline) = (call.method.clone(), call.deadline);
         let shelf = self.shelf.clone();
         let row = self.row.clone();
         let asking = async move {
-            if wants.demands() || wants.no_store || call.method == Method::HEAD {
-                let keeps = !wants.no_store && call.method == Method::GET;
-                let keep = if keeps { Keep::For(seconds) } else { Keep::Nothing };
-                self.fetch(call, key, keep, None).await
+            let keep = keep(&call.method, wants, seconds);
+            if wants.demands() || matches!(keep, Keep::Nothing(_)) {
+                self.fetch(call, asked, keep, None).await
             } else {
-                self.together(call, key, Keep::For(seconds)).await
+                self.together(call, asked, keep).await
             }
         };
         let Some(copy) = stale else { return asking.await };
@@ -108,7 +120,7 @@ where
             (Some(cached), _) => {
                 tracing::warn!(call_id = %record.call_id, "a stale copy stands in for Courier");
                 record.cached(cached);
-                Ok(copy.reply(&method))
+                Ok(copy.reply(&method, &conditions))
             }
             (None, Ok(result)) => result,
             (None, Err(_)) => {
@@ -119,34 +131,52 @@ where
     }
 
     /// Joins those that ask for the same, or asks for all of them.
-    async fn together(self, call: Call, key: Key, keep: Keep) -> Result {
-        match turn(&self.shelf, &self.row, &call.caller.connection, key).await {
-            Turn::Lead(lead) => self.fetch(call, key, keep, Some(lead)).await,
+    async fn together(self, call: Call, asked: Asked, keep: Keep) -> Result {
+        match turn(&self.shelf, &self.row, &call.caller.connection, &asked, &call.headers).await {
+            Turn::Lead(lead) => self.fetch(call, asked, keep, Some(lead)).await,
             Turn::Shares(copy) => {
                 call.record.cached(Cached::Shared);
-                Ok(copy.reply(&call.method))
+                Ok(copy.reply(&call.method, &asked.conditions))
             }
-            Turn::Alone => self.fetch(call, key, keep, None).await,
+            Turn::Alone => self.fetch(call, asked, keep, None).await,
         }
     }
 
     /// Asks the vendor, as a flight: what was sent is brought home for those who wait and for the
     /// store, whoever leaves.
-    fn fetch(self, call: Call, key: Key, keep: Keep, lead: Option<Leads>) -> Flight {
+    fn fetch(self, call: Call, asked: Asked, keep: Keep, lead: Option<Leads>) -> Flight {
         let record = call.record.clone();
         let moment = match &lead {
             Some(lead) => lead.key().1,
             None => self.shelf.moment(&call.caller.connection, &self.row),
         };
-        let flights = self.flights.clone();
-        let fetch =
-            Fetch { shelf: self.shelf, row: self.row, inner: self.inner, key, moment, keep, lead };
+        let Self { shelf, flights, row, inner } = self;
+        let Asked { url, conditions, .. } = asked;
+        let fetch = Fetch { shelf, row, inner, url, conditions, moment, keep, lead };
         Flight::new(Box::pin(fetch.run(call)), record, flights)
     }
 }
 
-/// Waits for those that ask for the same, or leads them.
-pub(super) async fn turn(shelf: &Shelf, row: &Row, connection: &ConnectionId, key: Key) -> Turn {
+/// Waits for those that ask for the same, or leads them. Until the first answer of a URL says what
+/// tells its copies apart, all who ask for it wait for one; who can't be given its copy waits once
+/// more, with those who sent the same.
+pub(super) async fn turn(
+    shelf: &Shelf,
+    row: &Row,
+    connection: &ConnectionId,
+    asked: &Asked,
+    request: &HeaderMap,
+) -> Turn {
+    match join(shelf, row, connection, asked.key).await {
+        Turn::Shares(copy) if !copy.fits(&asked.url, request) => {
+            join(shelf, row, connection, asked.url.whole_variant(request)).await
+        }
+        turn => turn,
+    }
+}
+
+/// Waits for those that ask for `key`, or leads them.
+async fn join(shelf: &Shelf, row: &Row, connection: &ConnectionId, key: Key) -> Turn {
     loop {
         let moment = shelf.moment(connection, row);
         let follow = match shelf.cache().reads().join((key, moment)) {
@@ -173,8 +203,19 @@ fn hit(copy: &Copy, wants: Wants, call: &Call) -> Option<Reply> {
     let (left, age) = (copy.fresh_for(now)?, copy.age(now));
     wants.takes(age, left).then(|| {
         call.record.cached(Cached::Hit { age, left });
-        copy.reply(&call.method)
+        copy.reply(&call.method, &call.headers)
     })
+}
+
+/// What becomes of the answer to a read of a row whose answers live for `seconds`.
+fn keep(method: &Method, wants: Wants, seconds: Duration) -> Keep {
+    if *method == Method::HEAD {
+        Keep::Nothing(Unkept::Method)
+    } else if wants.no_store {
+        Keep::Nothing(Unkept::ClientNoStore)
+    } else {
+        Keep::For(seconds)
+    }
 }
 
 /// What is said of a copy that may stand in: nothing was written since it was fetched.
@@ -206,11 +247,11 @@ pub(super) fn not_cached() -> Error {
     Error::refused(Code::NotCached, detail)
 }
 
-/// What is marked when an answer was kept.
-pub(super) fn mark_stored(record: &Record) {
+/// Marks what became of an answer.
+pub(super) fn mark(record: &Record, became: Kept) {
     record.mark(|marks| {
-        if let Some(Cached::Missed { stored, .. }) = &mut marks.cached {
-            *stored = true;
+        if let Some(Cached::Missed { kept, .. }) = &mut marks.cached {
+            *kept = became;
         }
     });
 }

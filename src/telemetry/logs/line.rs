@@ -9,7 +9,7 @@ use tracing::Level;
 use super::form::{self, Form};
 use crate::clock::Rfc3339;
 use crate::error::Code;
-use crate::record::{Cached, Marks, Record};
+use crate::record::{Cached, Marks, Record, Unkept};
 use crate::telemetry::{code, method};
 
 /// Longer than most lines.
@@ -85,6 +85,7 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
         total_ms: ms(taken),
         attempts: marks.attempts,
         cache: marks.cached.map(Cached::as_str),
+        cache_detail: marks.cached.and_then(Cached::unkept).map(Unkept::as_str),
         bytes_in: marks.bytes_in,
         bytes_out: marks.bytes_out,
         sdk: marks.sdk,

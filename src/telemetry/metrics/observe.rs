@@ -15,7 +15,7 @@ use crate::catalog::{CONNECTION_POOL, Operation};
 use crate::error::Code;
 use crate::ids::{AppId, ConnectionId, TenantId};
 use crate::quota::Would;
-use crate::record::{Cached, Forward, KeyUse, Marks, Record, Try};
+use crate::record::{Cached, Forward, Kept, KeyUse, Marks, Record, Try};
 use crate::telemetry::code;
 
 /// The label of what has no operation: refused before the route was known.
@@ -282,7 +282,7 @@ const fn outcome_number(cached: Cached) -> usize {
         Cached::Stale { .. } => 1,
         Cached::Shared => 2,
         Cached::Revalidated => 3,
-        Cached::Missed { stored: true, .. } => 4,
+        Cached::Missed { kept: Kept::Stored, .. } => 4,
         Cached::Missed { why: Forward::Bypass, .. } => 5,
         Cached::Missed { .. } => 6,
     }

@@ -39,6 +39,7 @@ mod moment;
 mod outlook;
 pub mod pace;
 pub mod pools;
+mod promises;
 pub mod queue;
 mod rest;
 pub mod settings;
@@ -152,11 +153,15 @@ impl Quota {
         match line.arrive(&self.pools, ticket, now) {
             Arrival::Refuse(refusal) => Verdict::Refused(refusal),
             Arrival::Wait(call, standing) => {
+                line.kept_its_promise(call.key, now);
                 let place = Place { connection: ticket.connection, place: line.push(call) };
                 Verdict::Wait(place, standing)
             }
             Arrival::Start(key, would) => match line.start(&mut self.pools, key, would, now) {
-                Some(grant) => Verdict::Start(grant),
+                Some(grant) => {
+                    line.kept_its_promise(key, now);
+                    Verdict::Start(grant)
+                }
                 None => {
                     let usage = line.usage(&self.pools, key.app);
                     Verdict::Refused(Refusal::new(Rule::QuotaExhausted, line.rest.window, usage))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::forecast::Count;
 use super::moment::Moment;
 use super::pace::Pace;
+use super::promises::Promises;
 use super::queue::Lane;
 
 /// The virtual time that one call of weight 1 takes.
@@ -69,6 +70,7 @@ pub(crate) struct App {
     /// Slots kept for its next calls.
     pub(crate) expects: f64,
     pub(crate) told: Told,
+    pub(crate) promises: Promises,
 }
 
 impl App {
@@ -82,6 +84,7 @@ impl App {
             pace: None,
             expects: 0.0,
             told: Told::default(),
+            promises: Promises::default(),
         };
         app.configure(settings, now);
         app

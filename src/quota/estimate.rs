@@ -40,12 +40,13 @@ impl Latest {
 }
 
 impl Line {
-    /// The earliest start of a call with `before` calls of its own line before it.
+    /// The earliest start of a call with `before` calls of its own line before it, and with `promised`
+    /// slots left to clients of its app that were told to come back.
     pub(crate) fn estimate(
         &mut self,
         pools: &Pools,
         key: LineKey,
-        before: u32,
+        (before, promised): (u32, u32),
         outlook: &Outlook,
         now: Moment,
     ) -> Estimate {
@@ -58,7 +59,9 @@ impl Line {
             opens = opens.max(closed);
             latest.or(closed, Bound::Vendor(id));
             let (ripe, bound) = match (id == self.main, key.lane) {
-                (true, Lane::Interactive) => self.by_shares(pools, key, before, outlook, now),
+                (true, Lane::Interactive) => {
+                    self.by_shares(pools, key, (before, promised), outlook, now)
+                }
                 (true, Lane::Bulk) => self.by_bulk_rules(pools, key, outlook, now),
                 (false, _) => {
                     let ahead = self.ahead(key, before, id);
@@ -85,12 +88,12 @@ impl Line {
         &self,
         pools: &Pools,
         key: LineKey,
-        before: u32,
+        (before, promised): (u32, u32),
         outlook: &Outlook,
         now: Moment,
     ) -> (Moment, Bound) {
         let cost = self.cost(key);
-        let ahead = self.ahead(key, before, self.main);
+        let ahead = self.ahead(key, before, self.main) + promised;
         let at = self.ripe(pools, self.main, ahead + cost - 1, now);
         let slot = (at, Bound::Slot(self.main));
         let place = self.listed[0].iter().position(|app| *app == key.app);
@@ -104,7 +107,7 @@ impl Line {
             return slot;
         }
         let rests = &self.apps[key.app as usize].rests;
-        let own = rests.get(whole(over.ceil()).saturating_sub(1) as usize);
+        let own = rests.get((whole(over.ceil()) + promised).saturating_sub(1) as usize);
         let own = own.copied().unwrap_or_else(|| self.beyond(now, 0));
         // Or sooner, with slots of others that they don't want again.
         let mine = ((before + 1) * cost).saturating_mul(LEFT_OVER);

@@ -4,6 +4,8 @@
 //! served before. It is exact for one app alone; with several, newcomers and shares move it, so an
 //! accepted call can still be refused at its deadline, but none starts late.
 
+use std::time::Duration;
+
 use super::line::Line;
 use super::moment::Moment;
 use super::outlook::Outlook;
@@ -43,7 +45,9 @@ impl Line {
         let mine = self.queue.line_len(key) == 1;
         let outlook = self.outlook(pools, now);
         let enforced = self.settings.mode == Mode::Enforce;
-        if enforced && mine && self.choose_by(pools, &outlook, now) == Some(key) {
+        self.apps[key.app as usize].promises.forget(self.rest.window, now);
+        let leaves = outlook.free >= self.cost(key) + self.promised(key, now, now);
+        if enforced && mine && leaves && self.choose_by(pools, &outlook, now) == Some(key) {
             self.queue.leave(place);
             self.left(key);
             return Arrival::Start(key, Would::Start);
@@ -66,6 +70,7 @@ impl Line {
         let price = usize::from(key.price);
         if !self.queue.is_empty()
             || key.lane == Lane::Bulk
+            || !self.apps[key.app as usize].promises.is_empty()
             || !pools.affords(&self.prices[price], now)
         {
             return false;
@@ -108,7 +113,8 @@ impl Line {
     ) -> Result<(Moment, Standing), Refusal> {
         let key = call.key;
         let before = self.queue.line_len(key) - 1;
-        let estimate = self.estimate(pools, key, before, outlook, now);
+        let promised = self.promised(key, call.latest, now);
+        let estimate = self.estimate(pools, key, (before, promised), outlook, now);
         let standing = self.standing(key, &estimate, now);
         let rule = if self.is_full(pools, key) {
             Rule::QueueFull
@@ -123,19 +129,43 @@ impl Line {
         } else {
             Rule::QuotaExhausted
         };
-        let hint = self.hint(key.app, estimate.at, now);
-        self.turned_away(pools, key, rule, estimate.bound, now);
+        let hint = self.hint(pools, key, before, outlook, now);
         let refusal = Refusal::new(rule, hint.since(now), self.usage(pools, key.app));
+        self.turned_away(pools, key, &refusal, estimate.bound, now);
         Err(Refusal { standing: Some(standing), ..refusal })
     }
 
-    /// Notes that a call is refused, if that is for want of a slot of the own pool: it is demand.
-    fn turned_away(&mut self, pools: &Pools, key: LineKey, rule: Rule, bound: Bound, now: Moment) {
-        let for_slots =
-            matches!(rule, Rule::QuotaExhausted | Rule::DeadlineTooNear | Rule::QueueFull)
-                && (bound == Bound::Slot(self.main) || bound == Bound::Share);
-        if for_slots && key.lane == Lane::Interactive {
+    /// Notes that a call is refused, if that is for want of a slot of the own pool: it is demand, and
+    /// its client is owed a slot.
+    fn turned_away(
+        &mut self,
+        pools: &Pools,
+        key: LineKey,
+        refusal: &Refusal,
+        bound: Bound,
+        now: Moment,
+    ) {
+        let lacks = [Rule::QuotaExhausted, Rule::DeadlineTooNear, Rule::QueueFull];
+        let for_slots = bound == Bound::Slot(self.main) || bound == Bound::Share;
+        if for_slots && lacks.contains(&refusal.rule) && key.lane == Lane::Interactive {
             self.miss(pools, key.app, now);
+            let promises = &mut self.apps[key.app as usize].promises;
+            promises.came(self.rest.window, now);
+            let whole = now + Duration::from_secs(refusal.seconds());
+            promises.promise(now + refusal.after, whole);
+        }
+    }
+
+    /// Slots that clients of the same app are owed until then, who came before and were refused.
+    fn promised(&self, key: LineKey, by: Moment, now: Moment) -> u32 {
+        let owed = || self.apps[key.app as usize].promises.others(by, self.rest.window, now);
+        if key.lane == Lane::Bulk || self.cost(key) == 0 { 0 } else { owed() }
+    }
+
+    /// A call is let in: it may be of a client that was told to come back now.
+    pub(crate) fn kept_its_promise(&mut self, key: LineKey, now: Moment) {
+        if key.lane == Lane::Interactive {
+            self.apps[key.app as usize].promises.came(self.rest.window, now);
         }
     }
 
@@ -155,7 +185,7 @@ impl Line {
     pub(crate) fn expired(&mut self, pools: &Pools, call: &Waiting, now: Moment) -> Refusal {
         let outlook = self.outlook(pools, now);
         let before = self.queue.line_len(call.key);
-        let estimate = self.estimate(pools, call.key, before, &outlook, now);
+        let estimate = self.estimate(pools, call.key, (before, 0), &outlook, now);
         let rule = if estimate.opens > now {
             Rule::VendorThrottled
         } else if call.by_caller {
@@ -163,9 +193,10 @@ impl Line {
         } else {
             Rule::QuotaExhausted
         };
-        self.turned_away(pools, call.key, rule, estimate.bound, now);
-        let hint = self.hint(call.key.app, estimate.at, now);
-        Refusal::new(rule, hint.since(now), self.usage(pools, call.key.app))
+        let hint = self.hint(pools, call.key, before, &outlook, now);
+        let refusal = Refusal::new(rule, hint.since(now), self.usage(pools, call.key.app));
+        self.turned_away(pools, call.key, &refusal, estimate.bound, now);
+        refusal
     }
 
     /// Whether the queue (with this call in it by way of trial) is longer than it may be.
@@ -196,11 +227,24 @@ impl Line {
 
     /// When a refused client shall come back: not before its slot, and not together with those of its
     /// app that were refused before it.
-    fn hint(&mut self, app: u32, at: Moment, now: Moment) -> Moment {
+    fn hint(
+        &mut self,
+        pools: &Pools,
+        key: LineKey,
+        before: u32,
+        outlook: &Outlook,
+        now: Moment,
+    ) -> Moment {
+        // Beside other apps it is not known well enough whose the slots will be.
+        let alone = self.claims.len() <= 1;
+        let promised = if alone { self.promised(key, Moment::NEVER, now) } else { 0 };
+        let at = self.estimate(pools, key, (before, promised), outlook, now).at;
         let weights: f64 = self.claims.iter().map(|claim| claim.weight).sum();
-        let app = &mut self.apps[app as usize];
+        let app = &mut self.apps[key.app as usize];
         let part = f64::from(app.settings.weight.max(1)) / weights.max(1.0);
         let rate = (f64::from(self.settings.pool.calls) * part.min(1.0)).max(1.0);
+        // Behind those that are waited for the slots are apart, if they don't come back together.
+        let rate = if promised > 0 { 8.0 * rate } else { rate };
         let next = app.told.hint + self.rest.window.div_f64(rate);
         let hint = if app.told.hint > now && next > at { next } else { at };
         // As many slots as it has come back within a window: then round the circle again.

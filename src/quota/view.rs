@@ -71,7 +71,8 @@ impl Quota {
     ) -> Option<Prospect> {
         let main = self.own_pool(connection)?;
         let room = self.room(connection, app, main, now)?;
-        let told = self.line(connection)?.app(app.0)?.told;
+        let books = self.line(connection)?.app(app.0)?;
+        let (told, promises) = (books.told, books.promises.clone());
         let latest = Moment::NEVER;
         let ticket =
             Ticket { connection, app, price, bulk: false, latest, by_caller: false, asked: false };
@@ -79,7 +80,7 @@ impl Quota {
         let slots = &self.pools.get(main)?.slots;
         let (calls, window) = (slots.limit(), slots.rest().window);
         let app = self.line_mut(connection)?.apps.get_mut(app.0 as usize)?;
-        app.told = told;
+        (app.told, app.promises) = (told, promises);
         Some(Prospect {
             settings: app.settings.clone(),
             paused: app.paused,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::ConnectionSettings;
+use super::super::{ConnectionSettings, Past};
 use super::people::{App, CALM, Habit, Tally};
-use super::world::World;
+use super::world::{World, at};
 
 fn defaults() -> ConnectionSettings {
     ConnectionSettings::of("connection", 100, Duration::from_secs(60))
@@ -154,5 +154,30 @@ fn of_twenty_that_contend_at_least_half_are_let_in() {
         println!("seed {seed}: twenty apps: {twenty_apps:.3} of {came}");
         assert!(one_app >= 0.5, "{one_app}");
         assert!(twenty_apps >= 0.5, "{twenty_apps}");
+    }
+}
+
+/// Slots that come back one by one, and clients without a pause: whoever was told a time finds a slot.
+#[test]
+fn of_a_crowd_of_one_app_most_are_let_in_when_they_come_back_as_told() {
+    for patience in [0.0, f64::INFINITY] {
+        for seed in 0..3 {
+            let mut crowd = App::new(Habit::Clients(20, 0.1));
+            crowd.comes_back = true;
+            crowd.patience = (patience, patience);
+            let mut settings = defaults();
+            let back = |slot| at(1000.0 + 0.6 * f64::from(slot));
+            settings.pool.past = Past::Resting((0..100).map(back).collect());
+            let mut world = World::new(settings, vec![crowd], CALM, seed);
+            world.run(3600.0);
+            let tally = &world.tallies[0];
+            let part = f64::from(tally.let_in) / f64::from(tally.came_back.max(1));
+            let (came, used) = (tally.came_back, world.used(65.0));
+            println!(
+                "patience {patience}, seed {seed}: {part:.3} of {came} let in, used {used:.4}"
+            );
+            assert!(part >= 0.7, "{part}");
+            assert!(used >= 0.97, "{used}");
+        }
     }
 }

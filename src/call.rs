@@ -136,6 +136,13 @@ impl fmt::Debug for Collects {
     }
 }
 
+/// Is told that a call is about to be handed to the vendor: it was let in, and from here on it may be
+/// acted on. Must not block for long.
+pub trait BeforeSend: Send + Sync + fmt::Debug {
+    /// Called before each attempt.
+    fn before_send(&self);
+}
+
 /// One call of one app on one operation.
 #[derive(Debug)]
 pub struct Call {
@@ -159,6 +166,8 @@ pub struct Call {
     pub wait_until: Option<Instant>,
     /// Which answers are read whole before they are given.
     pub collects: Option<Collects>,
+    /// What must be known of it before it is sent.
+    pub before_send: Option<Arc<dyn BeforeSend>>,
     /// Where marks are written.
     pub record: Arc<Record>,
 }
@@ -178,6 +187,7 @@ impl Call {
             own_deadline: self.own_deadline,
             wait_until: self.wait_until,
             collects: self.collects.clone(),
+            before_send: self.before_send.clone(),
             record: self.record.clone(),
         })
     }

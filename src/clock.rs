@@ -24,6 +24,15 @@ pub fn boottime() -> Duration {
     (boottime + ahead).saturating_sub(behind)
 }
 
+/// The kernel's boot id: two moments of [`boottime`] can be compared under one. Zeros where there is
+/// none, so that every start is another boot.
+#[must_use]
+pub fn boot_id() -> [u8; 16] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    u128::from_str_radix(&digits, 16).unwrap_or_default().to_be_bytes()
+}
+
 /// How far a test has moved [`Instant`] ahead of the real one, or held it back.
 #[expect(clippy::disallowed_types, reason = "compared with the one clock, which stands for it")]
 fn paused() -> (Duration, Duration) {

@@ -151,6 +151,18 @@ impl RandomId {
     pub const fn number(self) -> u128 {
         self.0
     }
+
+    /// Its octets, in the order in which its digits are written.
+    #[must_use]
+    pub const fn to_octets(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// The id of these octets.
+    #[must_use]
+    pub const fn from_octets(octets: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(octets))
+    }
 }
 
 impl std::str::FromStr for RandomId {
@@ -206,7 +218,9 @@ mod tests {
         let text = RandomId::new().to_string();
         assert_eq!(text.len(), 32);
         assert!(text.bytes().all(|b| b.is_ascii_hexdigit()));
-        assert_eq!(text.parse::<RandomId>().unwrap().to_string(), text);
+        let id: RandomId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(RandomId::from_octets(id.to_octets()), id);
         for bad in ["", "+", &text[1..], &format!("+{}", &text[1..])] {
             assert!(bad.parse::<RandomId>().is_err(), "{bad}");
         }

@@ -25,6 +25,7 @@ use crate::record::Observer;
 use crate::stage::admit::AdmitLayer;
 use crate::stage::breaker::{Breaker, BreakerLayer};
 use crate::stage::cache::CacheLayer;
+use crate::stage::commit::CommitLayer;
 use crate::stage::credentials::CredentialsLayer;
 use crate::stage::handover::HandoverLayer;
 use crate::stage::idempotency::{IdempotencyLayer, WithoutKeys};
@@ -70,6 +71,8 @@ impl Pipeline {
             .layer(BreakerLayer::new(breakers(config, state)))
             // its turn, and a slot of each pool that the operation pays
             .layer(AdmitLayer::new(desk))
+            // from here on it may be acted on: what it must be known by is written down first
+            .layer(CommitLayer)
             // the tenant's token, as late as possible
             .layer(CredentialsLayer::new(config.tokens.clone(), token_sources(config)))
             // pooled sockets, the attempt's own limits, a streaming answer

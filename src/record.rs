@@ -35,6 +35,12 @@ pub trait Observer: Send + Sync {
     fn finished(&self, record: &Record, marks: &Marks);
 }
 
+/// Is told that a good answer was handed over whole, perhaps more than once. Must not block.
+pub trait Acceptance: Send + Sync + std::fmt::Debug {
+    /// The client was given all of it.
+    fn accepted(&self);
+}
+
 /// One call, from the first look at its head until its last octet or the end of its flight.
 pub struct Record {
     /// The gateway's own name for the call.
@@ -132,8 +138,8 @@ pub struct Marks {
     pub key_use: Option<KeyUse>,
     /// The answer was given before, under the same key.
     pub replayed: bool,
-    /// Is set when a good answer was handed over whole.
-    pub accepted: Option<Arc<AtomicBool>>,
+    /// Who is told when a good answer was handed over whole.
+    pub acceptance: Option<Arc<dyn Acceptance>>,
     /// The answer's body was handed over to its end.
     pub complete: bool,
     /// When the record was let go.
@@ -265,8 +271,8 @@ impl Marks {
     pub fn completed(&mut self) {
         self.complete = true;
         let good = self.status.is_some_and(|status| status.is_success());
-        if let Some(accepted) = self.accepted.as_ref().filter(|_| good) {
-            accepted.store(true, Ordering::Release);
+        if let Some(acceptance) = self.acceptance.as_ref().filter(|_| good) {
+            acceptance.accepted();
         }
     }
 

@@ -4,6 +4,7 @@
 pub mod admit;
 pub mod breaker;
 pub mod cache;
+pub mod commit;
 pub mod credentials;
 pub mod handover;
 pub mod idempotency;

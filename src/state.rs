@@ -105,6 +105,8 @@ impl State {
         let open = |dir: std::path::PathBuf| Store::open(&dir, config.settings.state.assume);
         let store = config.state_dir().map(open).transpose()?;
         let admission = Admission::new(store);
+        // After the store: its lock keeps others out of the folder.
+        let keys = config.state_dir().map(|dir| Keys::open(&dir)).transpose()?.unwrap_or_default();
         let (telemetry, instance) = (Arc::new(telemetry), RandomId::new().to_string().into());
         telemetry.traces.reconfigure(traces::rules(config), traces::collector(config, &instance));
         let calls = Arc::new(Calls::default());
@@ -131,7 +133,7 @@ impl State {
             desk: ArcSwap::from_pointee(admission.desk(plan::plan(config))?),
             admission,
             retries: Arc::default(),
-            keys: Arc::default(),
+            keys: Arc::new(keys),
             cache: Cache::new(config.settings.cache.capacity.get()),
             owners: ArcSwap::from_pointee(owners),
             scrape: Mutex::default(),

@@ -108,7 +108,7 @@ impl Store {
         let strange = !whole || !files.iter().all(named) || (made && !left.is_empty());
         let folder = Folder {
             path: path.to_owned(),
-            boot: boot_id(),
+            boot: clock::boot_id(),
             assume,
             key,
             opened: Instant::now(),
@@ -361,11 +361,4 @@ fn slot_files(folder: &Path) -> std::io::Result<Vec<String>> {
 fn old_file(title: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '+' };
     title.chars().map(plain).collect()
-}
-
-/// The kernel's boot id; zeros where there is none, so that every start is another boot.
-fn boot_id() -> [u8; 16] {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    u128::from_str_radix(&digits, 16).unwrap_or_default().to_be_bytes()
 }

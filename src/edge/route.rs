@@ -73,6 +73,7 @@ impl RouteLayer {
             own_deadline: client.is_some(),
             wait_until,
             collects: None,
+            before_send: None,
             record,
         })
     }

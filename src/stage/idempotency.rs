@@ -4,52 +4,43 @@
 //! request is under way waits for it; who uses it later gets the first good answer again. A POST on
 //! a row where the vendor's SDKs expose a key, sent without one, gets one; an SDK's own retry is
 //! recognised and gets the same.
+//!
+//! What takes room is what was sent: a call that is refused leaves nothing, and one connection's
+//! sends push out no other's.
 
+mod journal;
+mod keyed;
+mod keys;
 mod made;
 mod memory;
+mod retention;
 mod shim;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
 use tower::{Layer, Service};
 
-use made::Made;
-use memory::{Answer, Found, Id, Memory, id};
+use keyed::{Accepted, Hold, Keyed, Single, Usage};
+pub use keys::Keys;
+use made::{Key, Ticket};
+use memory::{Purpose, id};
+use retention::Owner;
 
-use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
+use crate::call::{BoxFuture, Call, Reply, Result};
 use crate::catalog::{Idempotency as Honours, Shim};
-use crate::clock::Instant;
-use crate::error::{Code, Error};
-use crate::flight::{Crowd, Part};
-use crate::ids::{AppId, TenantId};
-use crate::record::{KeyUse, Record};
+use crate::error::Error;
+use crate::ids::{AppId, ConnectionId, RandomId, TenantId};
+use crate::record::KeyUse;
 
 /// The field that carries a key.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Marks an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// Octets and time of the memory of keys that clients gave.
-const GIVEN: (usize, Duration) = (32 << 20, Duration::from_secs(24 * 3600));
-
-/// The same for keys that the gateway made: as long as an SDK may come back.
-const MADE: (usize, Duration) = (8 << 20, Duration::from_secs(300));
-
-/// What is remembered of keys. It outlives a reload and not a restart.
-pub struct Keys {
-    /// std, not tokio: each section is a look-up or two and never awaits.
-    given: Mutex<Memory>,
-    answers: Mutex<Memory>,
-    made: Mutex<Made>,
-    /// Calls under way, by key.
-    running: Crowd<Id, ()>,
-}
 
 /// Apps for which no key is made.
 pub type WithoutKeys = HashSet<(TenantId, AppId)>;
@@ -66,55 +57,6 @@ pub struct IdempotencyLayer {
 pub struct Idempotency<S> {
     rules: IdempotencyLayer,
     inner: S,
-}
-
-/// A call under a key that is remembered.
-struct Keyed {
-    keys: Arc<Keys>,
-    given: bool,
-    id: Id,
-    print: Id,
-    app: AppId,
-    record: Arc<Record>,
-}
-
-/// A key while its call is under way. Whatever becomes of the call, the key is free again if
-/// nothing can have been done under it.
-struct Claim {
-    keyed: Keyed,
-    /// No earlier call may have been acted on.
-    fresh: bool,
-}
-
-// === impl Keys ===
-
-impl Keys {
-    /// Nothing is known yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            given: Mutex::new(Memory::new(GIVEN.0, GIVEN.1)),
-            answers: Mutex::new(Memory::new(MADE.0, MADE.1)),
-            made: Mutex::default(),
-            running: Crowd::default(),
-        }
-    }
-
-    fn memory(&self, given: bool) -> MutexGuard<'_, Memory> {
-        let memory = if given { &self.given } else { &self.answers };
-        memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn make(&self, print: Id, count: u32) -> made::Key {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.key(print, count, Instant::now())
-    }
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 // === impl IdempotencyLayer ===
@@ -138,7 +80,8 @@ impl IdempotencyLayer {
         }
         if let Some(key) = given(&mut call.headers)? {
             call.record.mark(|marks| marks.key_use = Some(KeyUse::Given));
-            return Ok(Some(self.keyed(call, true, key.as_bytes())));
+            let usage = self.usage(call, key.as_bytes(), None);
+            return Ok(Some(Keyed { usage, _hold: None }));
         }
         let caller = &call.caller;
         let makes = call.operation.idempotency == Honours::Make
@@ -150,42 +93,58 @@ impl IdempotencyLayer {
     fn make(&self, call: &mut Call) -> Option<Keyed> {
         let Some(count) = call.record.read(|marks| marks.sdk_retry) else {
             // Nobody could recognise a repetition of it: its key need not be remembered.
-            sign(call, made::Key::fresh());
+            sign(call, RandomId::new());
+            call.before_send = Some(Arc::new(Single(call.record.clone())));
             return None;
         };
+        let (caller, keys) = (&call.caller, &self.keys);
         let print = id(&[
-            call.caller.connection.as_str().as_bytes(),
-            call.caller.app.as_str().as_bytes(),
+            caller.connection.as_str().as_bytes(),
+            caller.app.as_str().as_bytes(),
             call.operation.id.as_bytes(),
             call.target.as_str().as_bytes(),
             call.body.bytes(),
         ]);
-        let key = sign(call, self.keys.make(print, count));
-        Some(self.keyed(call, false, key.as_bytes()))
+        let Key { key, recognised } = keys.make(print, count);
+        let ticket = Ticket { owner: owner(&caller.connection), print, key, count };
+        let hold = Hold { keys: keys.clone(), ticket, record: call.record.clone() };
+        call.record.mark(|marks| {
+            marks.key_use = recognised.then_some(KeyUse::Recognised);
+            marks.acceptance = Some(Arc::new(Accepted { keys: keys.clone(), ticket }));
+        });
+        let key = sign(call, key);
+        let usage = self.usage(call, key.as_bytes(), Some(ticket));
+        Some(Keyed { usage, _hold: Some(hold) })
     }
 
-    fn keyed(&self, call: &Call, given: bool, key: &[u8]) -> Keyed {
+    fn usage(&self, call: &Call, key: &[u8], made: Option<Ticket>) -> Arc<Usage> {
         let (connection, operation) = (&call.caller.connection, &call.operation.id);
-        Keyed {
-            keys: self.keys.clone(),
-            given,
-            id: id(&[connection.as_str().as_bytes(), operation.as_bytes(), key]),
-            print: id(&[call.target.as_str().as_bytes(), call.body.bytes()]),
+        let purpose = Purpose {
+            owner: owner(connection),
             app: call.caller.app.clone(),
+            print: id(&[call.target.as_str().as_bytes(), call.body.bytes()]),
+        };
+        Arc::new(Usage {
+            keys: self.keys.clone(),
+            id: id(&[connection.as_str().as_bytes(), operation.as_bytes(), key]),
+            purpose,
+            made,
             record: call.record.clone(),
-        }
+        })
     }
 }
 
+/// Stands for `connection` where room is shared.
+fn owner(connection: &ConnectionId) -> Owner {
+    let hash = id(&[connection.as_str().as_bytes()]);
+    hash.first_chunk().copied().expect("a hash has 32 octets")
+}
+
 /// Puts a made key in.
-fn sign(call: &mut Call, made: made::Key) -> HeaderValue {
-    let key = HeaderValue::from_str(&format!("tollgate-{}", made.key));
+fn sign(call: &mut Call, key: RandomId) -> HeaderValue {
+    let key = HeaderValue::from_str(&format!("tollgate-{key}"));
     let key = key.expect("hex digits are visible ASCII");
     call.headers.insert(KEY, key.clone());
-    call.record.mark(|marks| {
-        marks.key_use = Some(if made.recognised { KeyUse::Recognised } else { KeyUse::Made });
-        marks.accepted = Some(made.accepted);
-    });
     key
 }
 
@@ -208,118 +167,6 @@ impl<S> Layer<S> for IdempotencyLayer {
 
     fn layer(&self, inner: S) -> Idempotency<S> {
         Idempotency { rules: self.clone(), inner }
-    }
-}
-
-// === impl Keyed ===
-
-impl Keyed {
-    fn find(&self) -> Result<Found> {
-        let found =
-            self.keys.memory(self.given).find(&self.id, &self.app, &self.print, Instant::now());
-        match found {
-            Found::OtherRequest => {
-                let detail = "this Idempotency-Key stands for another path, query or body; a new request needs a new key";
-                Err(Error::refused(Code::KeyReused, detail))
-            }
-            Found::OtherApp => {
-                let detail = "another app uses this Idempotency-Key on the same connection";
-                Err(Error::refused(Code::KeyInUse, detail))
-            }
-            found => Ok(found),
-        }
-    }
-
-    /// Makes the call unless its answer is known or a twin is making it.
-    async fn run<S>(self, mut inner: S, call: Call) -> Result
-    where
-        S: Service<Call, Response = Reply, Error = Error>,
-    {
-        loop {
-            let lead = match self.keys.running.join(self.id) {
-                Part::Leads(lead) => lead,
-                Part::Follows(twin) => {
-                    self.find()?;
-                    // Until it is over, its fate is this call's.
-                    self.record.share(true);
-                    twin.outcome().await;
-                    self.record.share(false);
-                    continue;
-                }
-            };
-            let found = self.find()?;
-            if let Found::Answered(answer) = found {
-                self.record.mark(|marks| marks.replayed = true);
-                return Ok(again(&answer));
-            }
-            let claim = Claim::new(self, matches!(found, Found::Nothing));
-            let result = claim.settle(inner.call(call).await).await;
-            lead.finish(());
-            return result;
-        }
-    }
-}
-
-fn again(answer: &Answer) -> Reply {
-    let mut reply = Reply::new(call::full(answer.body.clone()));
-    *reply.status_mut() = answer.status;
-    *reply.headers_mut() = answer.headers.clone();
-    reply.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    reply
-}
-
-// === impl Claim ===
-
-impl Claim {
-    fn new(keyed: Keyed, fresh: bool) -> Self {
-        // An earlier call under this key may have been acted on: so may this one, as they are one.
-        keyed.record.share(!fresh);
-        if fresh {
-            let Keyed { keys, given, id, print, app, .. } = &keyed;
-            keys.memory(*given).claim(*id, app.clone(), *print, Instant::now());
-        }
-        Self { keyed, fresh }
-    }
-
-    /// What is remembered of a call that ended as `result`: its good answer, or that the vendor may
-    /// have acted, or nothing.
-    async fn settle(mut self, result: Result) -> Result {
-        let reply = result?;
-        let status = reply.status();
-        if status.is_client_error() && status != StatusCode::CONFLICT {
-            // Courier keeps no 4xx either: the request may be mended and sent under the same key.
-            self.free();
-        }
-        if !status.is_success() {
-            return Ok(reply);
-        }
-        let (head, body) = reply.into_parts();
-        match gather(body, SHORT).await? {
-            Gathered::Whole(body) => {
-                let headers = head.headers.clone();
-                let answer = Answer { status, headers, body: body.clone() };
-                let Keyed { keys, given, id, .. } = &self.keyed;
-                keys.memory(*given).keep(*id, answer, Instant::now());
-                self.fresh = false;
-                Ok(Reply::from_parts(head, call::full(body)))
-            }
-            Gathered::Long(body) => Ok(Reply::from_parts(head, body)),
-        }
-    }
-
-    /// Nothing was done under the key, now or before.
-    fn free(&mut self) {
-        if std::mem::take(&mut self.fresh) {
-            self.keyed.keys.memory(self.keyed.given).free(&self.keyed.id);
-        }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        if !self.keyed.record.was_sent() {
-            self.free();
-        }
     }
 }
 

@@ -63,6 +63,7 @@ fn read(stack: &Stack, setup: &Setup) -> Call {
         own_deadline: false,
         wait_until: None,
         collects: None,
+        before_send: None,
         record: Record::open(stack.state.telemetry().clone()),
     }
 }

@@ -17,7 +17,7 @@ fn body(text: &str) -> String {
 }
 
 /// A send of `text` with these fields.
-fn send(key: &str, text: &str, fields: &[(&'static str, &str)]) -> Request<StreamBody> {
+pub(crate) fn send(key: &str, text: &str, fields: &[(&'static str, &str)]) -> Request<StreamBody> {
     let mut call = request("POST", "/send", key, &body(text));
     for (name, value) in fields {
         call.headers_mut().append(*name, value.parse().unwrap());
@@ -25,16 +25,16 @@ fn send(key: &str, text: &str, fields: &[(&'static str, &str)]) -> Request<Strea
     call
 }
 
-fn given(setup: &Setup, text: &str, key: &str) -> Request<StreamBody> {
+pub(crate) fn given(setup: &Setup, text: &str, key: &str) -> Request<StreamBody> {
     send(&setup.acme, text, &[("idempotency-key", key)])
 }
 
 /// An SDK's `count`th retry.
-fn sdk(setup: &Setup, text: &str, count: u32) -> Request<StreamBody> {
+pub(crate) fn sdk(setup: &Setup, text: &str, count: u32) -> Request<StreamBody> {
     send(&setup.acme, text, &[("x-stainless-retry-count", &count.to_string())])
 }
 
-fn next(stack: &Stack, times: u64, effect: Effect) {
+pub(crate) fn next(stack: &Stack, times: u64, effect: Effect) {
     let when = When { times: Some(times), ..When::default() };
     stack.courier.with(|simulator| {
         simulator.faults().clear();
@@ -42,22 +42,22 @@ fn next(stack: &Stack, times: u64, effect: Effect) {
     });
 }
 
-fn lost() -> Effect {
+pub(crate) fn lost() -> Effect {
     Effect { wire: Some(Wire::Cut { after: 0 }), ..Effect::default() }
 }
 
-fn slow(ms: f64) -> Effect {
+pub(crate) fn slow(ms: f64) -> Effect {
     Effect { latency: Some(simulator::Latency::Fixed { ms }), ..Effect::default() }
 }
 
 /// The keys that arrived, oldest first.
-fn keys(stack: &Stack) -> Vec<String> {
+pub(crate) fn keys(stack: &Stack) -> Vec<String> {
     let arrived = stack.arrived();
     let key = |call: &simulator::Request| call.field("idempotency-key").unwrap_or("").to_owned();
     arrived.iter().map(key).collect()
 }
 
-fn committed(stack: &Stack) -> usize {
+pub(crate) fn committed(stack: &Stack) -> usize {
     stack.courier.with(|simulator| {
         simulator.journal().entries().filter(|entry| entry.committed.is_some()).count()
     })

@@ -74,6 +74,12 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
+    /// Ends it with `SIGKILL`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// The next line of the log whose message is `message`.
     pub(crate) fn line(&mut self, message: &str) -> Value {
         line_with(&mut self.output, message, &mut self.said)
@@ -346,7 +352,7 @@ async fn a_killed_gateway_remembers_the_calls_that_were_under_way() {
         dir.display()
     );
     let setup = Setup::with_quota(&head, "[quota]\ncalls = 3\n");
-    let mut first = Process::start(&setup);
+    let first = Process::start(&setup);
     let slow = format!(
         "GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 60000\r\n\r\n",
         setup.acme
@@ -357,8 +363,7 @@ async fn a_killed_gateway_remembers_the_calls_that_were_under_way() {
         tokio::task::yield_now().await;
     }
     assert_eq!(status(first.data, "/messages", &setup.acme).await, 200);
-    first.child.kill().unwrap();
-    first.child.wait().unwrap();
+    first.kill();
     assert_eq!(call.await.unwrap(), "");
     let second = Process::start(&setup);
     assert_eq!(status(second.data, "/messages", &setup.acme).await, 200);

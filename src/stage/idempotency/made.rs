@@ -1,26 +1,37 @@
 //! Keys that the gateway made, by what they were made for: an SDK's own retry gets the same one.
 //! Pure: time is an argument.
+//!
+//! A key is known while a call under it is under way, so that a retry finds the call that it repeats
+//! also while that one waits. It stays known when one of them was sent, and only then does it take
+//! room and a row of the journal.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::memory::Id;
+use super::retention::{Owner, Place, Retention};
 use crate::clock::Instant;
 use crate::ids::RandomId;
 
 /// How long after a request its retry may come.
-const TIME: Duration = Duration::from_secs(120);
+pub(super) const TIME: Duration = Duration::from_secs(120);
 
-/// Keys that are remembered; the oldest make room.
-const MOST: usize = 20_000;
+/// Octets of all that is known of keys: some 80,000, which is 700 sends a second.
+const CAPACITY: usize = 32 << 20;
+
+/// Octets that a key takes.
+const ENTRY: usize = 400;
+
+/// Rows that are in use at a time, at most: one is taken before another makes room.
+pub(super) const ROWS: usize = CAPACITY / ENTRY + 1;
 
 /// The keys of the last two minutes.
-#[derive(Default)]
 pub(super) struct Made {
-    known: HashMap<Id, Vec<Entry>>,
-    order: VecDeque<(Instant, Id)>,
+    /// By request, those of one request in the order in which they were last used.
+    known: BTreeMap<(Id, u64), Entry>,
+    next: u64,
+    retention: Retention<(Id, u64)>,
+    rows: Rows,
 }
 
 struct Entry {
@@ -28,125 +39,222 @@ struct Entry {
     /// `X-Stainless-Retry-Count` of its last request.
     count: u32,
     since: Instant,
-    accepted: Arc<AtomicBool>,
+    /// The good answer to its last request was handed over.
+    accepted: bool,
+    /// Calls under way under it.
+    calls: u32,
+    /// A call that is over was sent under it.
+    used: bool,
+    kept: Option<Kept>,
+}
+
+/// What a key has that was sent, or is being.
+#[derive(Clone, Copy)]
+struct Kept {
+    place: Place,
+    row: u32,
+    /// Its row is behind.
+    stale: bool,
+}
+
+/// The rows of the journal that are free.
+#[derive(Default)]
+struct Rows {
+    free: Vec<u32>,
+    next: u32,
 }
 
 /// A key for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) key: RandomId,
-    /// To be set when a good answer has reached the client.
-    pub(super) accepted: Arc<AtomicBool>,
     /// It was made for an earlier request, of which this is a retry.
     pub(super) recognised: bool,
 }
 
-impl Key {
-    /// A key that stands for one request alone.
-    pub(super) fn fresh() -> Self {
-        Self { key: RandomId::new(), accepted: Arc::default(), recognised: false }
-    }
+/// A call under a made key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    pub(super) owner: Owner,
+    pub(super) print: Id,
+    pub(super) key: RandomId,
+    /// How often its SDK has sent the request before.
+    pub(super) count: u32,
+}
+
+/// What must outlive the process to recognise a retry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Remembered {
+    pub(super) owner: Owner,
+    pub(super) print: Id,
+    pub(super) key: RandomId,
+    pub(super) count: u32,
+    pub(super) accepted: bool,
+    pub(super) since: Instant,
 }
 
 impl Made {
+    /// Nothing but what the rows of a journal hold. The later of two that have one key counts.
+    pub(super) fn new(mut rows: Vec<(u32, Remembered)>, now: Instant) -> Self {
+        let retention = Retention::new(CAPACITY, TIME);
+        let (known, mut taken) = (BTreeMap::new(), HashSet::new());
+        let mut made = Self { known, next: 0, retention, rows: Rows::default() };
+        rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.since));
+        let mut keys = HashSet::new();
+        rows.retain(|(_, row)| keys.insert(row.key));
+        for (row, known) in rows.into_iter().rev() {
+            taken.insert(row);
+            let Remembered { owner, print, key, count, accepted, since } = known;
+            let at = (print, made.number());
+            let place = made.retention.enter(owner, at, ENTRY, since);
+            let kept = Some(Kept { place, row, stale: false });
+            made.known
+                .insert(at, Entry { key, count, since, accepted, calls: 0, used: true, kept });
+        }
+        made.rows = Rows::without(&taken);
+        made.forget(now);
+        made
+    }
+
     /// The key for the request `print`, which its SDK sends for the `count`th time again. Of several
-    /// that fit, the oldest whose good answer never reached its client.
+    /// that fit, the oldest whose good answer never reached its client. It is to be released.
     pub(super) fn key(&mut self, print: Id, count: u32, now: Instant) -> Key {
         self.forget(now);
-        let known = self.known.entry(print).or_default();
         // One higher is the rule; more when a retry was lost on its way to the gateway.
         let next = |entry: &Entry| entry.count.checked_add(1) == Some(count);
         let later = |entry: &Entry| entry.count < count;
-        let waits = |entry: &Entry| !entry.accepted.load(Ordering::Acquire);
-        let first = |fits: &dyn Fn(&Entry) -> bool| known.iter().position(fits);
-        let at = first(&|entry| next(entry) && waits(entry))
+        let waits = |entry: &Entry| !entry.accepted;
+        let all = self.known.range((print, 0)..=(print, u64::MAX));
+        let first = |fits: &dyn Fn(&Entry) -> bool| {
+            all.clone().find(|(_, entry)| fits(entry)).map(|(at, _)| *at)
+        };
+        let found = first(&|entry| next(entry) && waits(entry))
             .or_else(|| first(&|entry| later(entry) && waits(entry)))
             .or_else(|| first(&next))
             .or_else(|| first(&later));
-        let accepted = Arc::new(AtomicBool::new(false));
-        let key = at.map_or_else(RandomId::new, |at| known.remove(at).key);
-        known.push(Entry { key, count, since: now, accepted: accepted.clone() });
-        self.order.push_back((now, print));
-        Key { key, accepted, recognised: at.is_some() }
+        let known = found.and_then(|at| self.known.remove(&at));
+        let recognised = known.is_some();
+        let fresh = || Entry {
+            key: RandomId::new(),
+            count,
+            since: now,
+            accepted: false,
+            calls: 0,
+            used: false,
+            kept: None,
+        };
+        let mut entry = known.unwrap_or_else(fresh);
+        (entry.count, entry.since, entry.accepted) = (count, now, false);
+        entry.calls += 1;
+        let (key, at) = (entry.key, (print, self.number()));
+        if let Some(kept) = &mut entry.kept {
+            self.retention.leave(kept.place);
+            kept.place = self.retention.enter(kept.place.owner(), at, ENTRY, now);
+            kept.stale = true;
+        }
+        self.known.insert(at, entry);
+        Key { key, recognised }
+    }
+
+    /// From now on the call counts as sent. What is to be written first, unless it stands there.
+    pub(super) fn sent(&mut self, ticket: &Ticket, now: Instant) -> Option<(u32, Remembered)> {
+        let found = self.find(ticket);
+        let at = found.unwrap_or_else(|| (ticket.print, self.number()));
+        // It may have made room for others while the call waited.
+        let entry = self.known.entry(at).or_insert_with(|| Entry {
+            key: ticket.key,
+            count: ticket.count,
+            since: now,
+            accepted: false,
+            calls: 1,
+            used: true,
+            kept: None,
+        });
+        let kept = entry.kept.get_or_insert_with(|| Kept {
+            place: self.retention.enter(ticket.owner, at, ENTRY, now),
+            row: self.rows.take(),
+            stale: true,
+        });
+        let row = std::mem::take(&mut kept.stale).then_some(kept.row);
+        let row = row.map(|row| (row, entry.remembered(ticket)));
+        self.forget(now);
+        row
+    }
+
+    /// A good answer to the call was handed over whole. What is to be written of it.
+    pub(super) fn accepted(&mut self, ticket: &Ticket) -> Option<(u32, Remembered)> {
+        let entry = self.known.get_mut(&self.find(ticket)?)?;
+        // To an earlier one: its client had given up before.
+        if entry.count != ticket.count || entry.accepted {
+            return None;
+        }
+        entry.accepted = true;
+        entry.kept.map(|kept| (kept.row, entry.remembered(ticket)))
+    }
+
+    /// The call is over; `sent` says whether the vendor may have acted on it.
+    pub(super) fn release(&mut self, ticket: &Ticket, sent: bool) {
+        let Some(at) = self.find(ticket) else { return };
+        let Some(entry) = self.known.get_mut(&at) else { return };
+        entry.calls = entry.calls.saturating_sub(1);
+        entry.used |= sent;
+        if entry.calls == 0 && !entry.used {
+            if let Some(kept) = entry.kept {
+                self.retention.leave(kept.place);
+            }
+            self.drop(at);
+        }
+    }
+
+    /// Octets of all that was sent.
+    pub(super) fn octets(&self) -> usize {
+        self.retention.octets()
+    }
+
+    fn find(&self, ticket: &Ticket) -> Option<(Id, u64)> {
+        let mut all = self.known.range((ticket.print, 0)..=(ticket.print, u64::MAX));
+        all.find(|(_, entry)| entry.key == ticket.key).map(|(at, _)| *at)
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
     }
 
     fn forget(&mut self, now: Instant) {
-        while let Some((since, print)) = self.order.front().copied() {
-            if now.saturating_duration_since(since) <= TIME && self.order.len() < MOST {
-                return;
-            }
-            self.order.pop_front();
-            // One whose retry came has moved on: then nothing is as old as this.
-            if let Some(known) = self.known.get_mut(&print) {
-                if let Some(at) = known.iter().position(|entry| entry.since == since) {
-                    known.remove(at);
-                }
-                if known.is_empty() {
-                    self.known.remove(&print);
-                }
-            }
+        while let Some(at) = self.retention.evict(now) {
+            self.drop(at);
         }
+    }
+
+    /// Forgets an entry that has left its place.
+    fn drop(&mut self, at: (Id, u64)) {
+        if let Some(kept) = self.known.remove(&at).and_then(|entry| entry.kept) {
+            self.rows.free.push(kept.row);
+        }
+    }
+}
+
+impl Entry {
+    fn remembered(&self, ticket: &Ticket) -> Remembered {
+        let Self { key, count, accepted, since, .. } = *self;
+        Remembered { owner: ticket.owner, print: ticket.print, key, count, accepted, since }
+    }
+}
+
+impl Rows {
+    fn without(taken: &HashSet<u32>) -> Self {
+        let next = taken.iter().max().map_or(0, |last| last + 1);
+        Self { free: (0..next).filter(|row| !taken.contains(row)).collect(), next }
+    }
+
+    fn take(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: Id = [1; 32];
-    const B: Id = [2; 32];
-
-    #[test]
-    fn a_retry_has_the_key_of_the_request_before_it() {
-        let (now, mut made) = (Instant::now(), Made::default());
-        let first = made.key(A, 0, now);
-        let later = now + Duration::from_secs(100);
-        let retry = made.key(A, 1, later);
-        assert_eq!((retry.key, retry.recognised), (first.key, true));
-        let third = made.key(A, 2, later + Duration::from_secs(100));
-        assert_eq!(third.key, first.key);
-        assert_eq!(made.known[&A].len(), 1);
-    }
-
-    #[test]
-    fn what_does_not_follow_is_no_retry() {
-        let (now, mut made) = (Instant::now(), Made::default());
-        let first = made.key(A, 0, now);
-        for (print, count, seconds) in [(A, 0, 0), (B, 1, 0), (A, 1, 121)] {
-            let other = made.key(print, count, now + Duration::from_secs(seconds));
-            assert!(!other.recognised && other.key != first.key, "{count} {seconds}");
-        }
-    }
-
-    #[test]
-    fn a_retry_that_was_lost_on_its_way_leaves_a_gap() {
-        let (now, mut made) = (Instant::now(), Made::default());
-        let [one, two] = [0; 2].map(|count| made.key(A, count, now));
-        assert_eq!(made.key(A, 1, now).key, one.key);
-        assert_eq!(made.key(A, 2, now).key, one.key, "one higher goes before a gap");
-        assert_eq!(made.key(A, 2, now).key, two.key);
-    }
-
-    #[test]
-    fn of_several_the_oldest_that_was_not_accepted() {
-        let (now, mut made) = (Instant::now(), Made::default());
-        let [one, two, three] = [0; 3].map(|count| made.key(A, count, now));
-        one.accepted.store(true, Ordering::Release);
-        assert_eq!(made.key(A, 1, now).key, two.key);
-        assert_eq!(made.key(A, 1, now).key, three.key);
-        // Its answer may have been lost on the client's own line.
-        assert_eq!(made.key(A, 1, now).key, one.key);
-    }
-
-    #[test]
-    fn keys_are_bounded_in_number_and_time() {
-        let (now, mut made) = (Instant::now(), Made::default());
-        for n in 0..50_000_u32 {
-            let mut print = A;
-            print[..4].copy_from_slice(&n.to_be_bytes());
-            made.key(print, 0, now);
-        }
-        assert!(made.known.len() <= MOST && made.order.len() <= MOST);
-        made.key(A, 0, now + Duration::from_secs(300));
-        assert_eq!((made.known.len(), made.order.len()), (1, 1));
-    }
-}
+mod tests;

@@ -1,7 +1,8 @@
 //! What is remembered of keys: whose they are, what they were used for, and the first good answer.
-//! Pure: time is an argument. Bounded in octets and time; the oldest make room.
+//! Pure: time is an argument. Bounded in octets and time, shared by connections; of a call that was
+//! not sent nothing stays.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,12 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 
+use super::retention::{Owner, Place, Retention};
 use crate::clock::Instant;
 use crate::ids::AppId;
 
 /// Octets that an entry takes beside its answer.
-const ENTRY: usize = 320;
+const ENTRY: usize = 400;
 
 /// A hash that stands for a key, or for what a request asks.
 pub(super) type Id = [u8; 32];
@@ -51,88 +53,88 @@ pub(super) enum Found {
     OtherApp,
 }
 
+/// Who uses a key, and for what.
+#[derive(Clone, Debug)]
+pub(super) struct Purpose {
+    pub(super) owner: Owner,
+    pub(super) app: AppId,
+    pub(super) print: Id,
+}
+
 /// The memory.
 pub(super) struct Memory {
     known: HashMap<Id, Entry>,
-    /// Oldest first; an entry that was renewed is here twice, and only its last time counts.
-    order: VecDeque<(Instant, Id)>,
-    octets: usize,
-    capacity: usize,
-    time: Duration,
+    retention: Retention<Id>,
 }
 
 struct Entry {
     app: AppId,
     print: Id,
     answer: Option<Arc<Answer>>,
-    since: Instant,
+    /// None while its call waits to be sent: it takes no room of what was sent.
+    place: Option<Place>,
 }
 
 impl Memory {
     /// Remembers for `time`, in about `capacity` octets.
     pub(super) fn new(capacity: usize, time: Duration) -> Self {
-        Self { known: HashMap::new(), order: VecDeque::new(), octets: 0, capacity, time }
+        Self { known: HashMap::new(), retention: Retention::new(capacity, time) }
     }
 
-    /// What is known of `key` when `app` uses it for the request `print`.
-    pub(super) fn find(&mut self, key: &Id, app: &AppId, print: &Id, now: Instant) -> Found {
+    /// What is known of `key` when it is used for `purpose`.
+    pub(super) fn find(&mut self, key: &Id, purpose: &Purpose, now: Instant) -> Found {
         self.forget(now);
         match self.known.get(key) {
             None => Found::Nothing,
-            Some(entry) if entry.app != *app => Found::OtherApp,
-            Some(entry) if entry.print != *print => Found::OtherRequest,
+            Some(entry) if entry.app != purpose.app => Found::OtherApp,
+            Some(entry) if entry.print != purpose.print => Found::OtherRequest,
             Some(Entry { answer: Some(answer), .. }) => Found::Answered(answer.clone()),
             Some(_) => Found::Claimed,
         }
     }
 
-    /// From now on `key` is `app`'s and stands for `print`.
-    pub(super) fn claim(&mut self, key: Id, app: AppId, print: Id, now: Instant) {
-        self.put(key, Entry { app, print, answer: None, since: now });
-        self.forget(now);
+    /// A call begins under `key`, of which nothing is known. It is to be freed or sent.
+    pub(super) fn claim(&mut self, key: Id, purpose: &Purpose) {
+        let (app, print) = (purpose.app.clone(), purpose.print);
+        self.known.entry(key).or_insert(Entry { app, print, answer: None, place: None });
     }
 
-    /// The first good answer under `key`, which was claimed.
+    /// From now on the call under `key` counts as sent.
+    pub(super) fn sent(&mut self, key: Id, purpose: &Purpose, now: Instant) {
+        self.claim(key, purpose);
+        let entry = self.known.get_mut(&key).filter(|entry| entry.place.is_none());
+        if let Some(entry) = entry {
+            entry.place = Some(self.retention.enter(purpose.owner, key, size(entry), now));
+            self.forget(now);
+        }
+    }
+
+    /// The first good answer under `key`, if its call is remembered.
     pub(super) fn keep(&mut self, key: Id, answer: Answer, now: Instant) {
-        let Some(mut entry) = self.release(&key) else { return };
+        let Some(entry) = self.known.get_mut(&key) else { return };
+        let Some(place) = entry.place else { return };
         entry.answer = Some(Arc::new(answer));
-        entry.since = now;
-        self.put(key, entry);
+        self.retention.leave(place);
+        entry.place = Some(self.retention.enter(place.owner(), key, size(entry), now));
         self.forget(now);
     }
 
     /// The call under `key` did nothing: it is free again.
     pub(super) fn free(&mut self, key: &Id) {
-        self.release(key);
+        if let Some(place) = self.known.remove(key).and_then(|entry| entry.place) {
+            self.retention.leave(place);
+        }
     }
 
-    fn put(&mut self, key: Id, entry: Entry) {
-        self.release(&key);
-        self.octets += size(&entry);
-        self.order.push_back((entry.since, key));
-        self.known.insert(key, entry);
-    }
-
-    fn release(&mut self, key: &Id) -> Option<Entry> {
-        let entry = self.known.remove(key)?;
-        self.octets -= size(&entry);
-        Some(entry)
+    /// Octets of all that was sent.
+    pub(super) fn octets(&self) -> usize {
+        self.retention.octets()
     }
 
     /// Forgets what is too old or too much.
     fn forget(&mut self, now: Instant) {
-        let much = |memory: &Self| {
-            memory.octets > memory.capacity || memory.order.len() > memory.capacity / ENTRY + 1
-        };
-        while let Some((since, key)) = self.order.front().copied() {
-            let old = now.saturating_duration_since(since) >= self.time;
-            if !old && !much(self) {
-                return;
-            }
-            self.order.pop_front();
-            if self.known.get(&key).is_some_and(|entry| entry.since == since) {
-                self.release(&key);
-            }
+        while let Some(key) = self.retention.evict(now) {
+            self.known.remove(&key);
         }
     }
 }
@@ -158,47 +160,99 @@ mod tests {
         Answer { status: StatusCode::ACCEPTED, headers: HeaderMap::new(), body }
     }
 
+    fn used_by(owner: u8, name: &str, print: Id) -> Purpose {
+        Purpose { owner: [owner; 16], app: app(name), print }
+    }
+
+    fn memory(capacity: usize) -> (Instant, Memory) {
+        (Instant::now(), Memory::new(capacity, Duration::from_secs(60)))
+    }
+
     #[test]
     fn a_key_belongs_to_one_app_and_one_request_until_its_time_is_over() {
-        let (now, mut memory) = (Instant::now(), Memory::new(1 << 20, Duration::from_secs(60)));
+        let (now, mut memory) = memory(1 << 20);
         let (key, print, other) = (id(&[b"k"]), id(&[b"p"]), id(&[b"q"]));
-        let (one, two) = (app("one"), app("two"));
-        assert!(matches!(memory.find(&key, &one, &print, now), Found::Nothing));
-        memory.claim(key, one.clone(), print, now);
-        assert!(matches!(memory.find(&key, &one, &print, now), Found::Claimed));
-        assert!(matches!(memory.find(&key, &one, &other, now), Found::OtherRequest));
-        assert!(matches!(memory.find(&key, &two, &print, now), Found::OtherApp));
+        let one = used_by(1, "one", print);
+        assert!(matches!(memory.find(&key, &one, now), Found::Nothing));
+        memory.claim(key, &one);
+        for _ in 0..2 {
+            assert!(matches!(memory.find(&key, &one, now), Found::Claimed));
+            let found = memory.find(&key, &used_by(1, "one", other), now);
+            assert!(matches!(found, Found::OtherRequest));
+            let found = memory.find(&key, &used_by(1, "two", print), now);
+            assert!(matches!(found, Found::OtherApp));
+            memory.sent(key, &one, now);
+        }
         let later = now + Duration::from_secs(50);
         memory.keep(key, answer(3), later);
         let end = later + Duration::from_secs(60);
         let last = end.checked_sub(Duration::from_millis(1)).unwrap();
-        assert!(matches!(memory.find(&key, &one, &print, last), Found::Answered(_)));
-        assert!(matches!(memory.find(&key, &two, &other, end), Found::Nothing));
-        assert_eq!((memory.octets, memory.known.len(), memory.order.len()), (0, 0, 0));
+        assert!(matches!(memory.find(&key, &one, last), Found::Answered(_)));
+        assert!(matches!(memory.find(&key, &used_by(1, "two", other), end), Found::Nothing));
+        assert_eq!((memory.octets(), memory.known.len()), (0, 0));
     }
 
     #[test]
     fn octets_are_bounded_and_the_oldest_make_room() {
-        let (now, mut memory) = (Instant::now(), Memory::new(10_000, Duration::from_secs(60)));
+        let (now, mut memory) = memory(10_000);
+        let use_of = |n: u32| (id(&[&n.to_be_bytes()]), used_by(1, "one", id(&[&n.to_be_bytes()])));
         for n in 0..1000_u32 {
-            let key = id(&[&n.to_be_bytes()]);
-            memory.claim(key, app("one"), key, now);
+            let (key, purpose) = use_of(n);
+            memory.claim(key, &purpose);
+            memory.sent(key, &purpose, now);
             memory.keep(key, answer(1_000), now);
-            assert!(memory.octets <= 10_000 && memory.order.len() <= 32, "{n}");
+            assert!(memory.octets() <= 10_000 && memory.known.len() <= 25, "{n}");
         }
-        let last = id(&[&999_u32.to_be_bytes()]);
-        assert!(matches!(memory.find(&last, &app("one"), &last, now), Found::Answered(_)));
-        let first = id(&[&0_u32.to_be_bytes()]);
-        assert!(matches!(memory.find(&first, &app("one"), &first, now), Found::Nothing));
+        let (last, purpose) = use_of(999);
+        assert!(matches!(memory.find(&last, &purpose, now), Found::Answered(_)));
+        let (first, purpose) = use_of(0);
+        assert!(matches!(memory.find(&first, &purpose, now), Found::Nothing));
+    }
+
+    #[test]
+    fn calls_that_are_refused_push_out_nothing_and_leave_nothing() {
+        let (now, mut memory) = memory(10_000);
+        let (key, honest) = (id(&[b"k"]), used_by(1, "one", id(&[b"p"])));
+        memory.claim(key, &honest);
+        memory.sent(key, &honest, now);
+        let octets = memory.octets();
+        let (other, flood) = (id(&[b"f"]), used_by(2, "two", id(&[b"f"])));
+        for _ in 0..110_000 {
+            memory.claim(other, &flood);
+            memory.free(&other);
+        }
+        assert_eq!((memory.octets(), memory.known.len()), (octets, 1));
+        assert!(matches!(memory.find(&key, &honest, now), Found::Claimed));
+    }
+
+    #[test]
+    fn sends_of_one_connection_push_out_its_own() {
+        let (now, mut memory) = memory(10_000);
+        let (key, honest) = (id(&[b"k"]), used_by(1, "one", id(&[b"p"])));
+        memory.sent(key, &honest, now);
+        memory.keep(key, answer(4_000), now);
+        for n in 0..1_000_u32 {
+            let key = id(&[&n.to_be_bytes()]);
+            memory.sent(key, &used_by(2, "two", key), now);
+        }
+        assert!(memory.octets() <= 10_000);
+        assert!(matches!(memory.find(&key, &honest, now), Found::Answered(_)));
     }
 
     #[test]
     fn a_key_that_is_freed_can_be_used_for_something_else() {
-        let (now, mut memory) = (Instant::now(), Memory::new(10_000, Duration::from_secs(60)));
+        let (now, mut memory) = memory(10_000);
         let (key, print) = (id(&[b"k"]), id(&[b"p"]));
-        memory.claim(key, app("one"), print, now);
-        memory.free(&key);
-        assert!(matches!(memory.find(&key, &app("two"), &key, now), Found::Nothing));
+        for sent in [false, true] {
+            let purpose = used_by(1, "one", print);
+            memory.claim(key, &purpose);
+            if sent {
+                memory.sent(key, &purpose, now);
+            }
+            memory.free(&key);
+            assert!(matches!(memory.find(&key, &used_by(1, "two", key), now), Found::Nothing));
+            assert_eq!(memory.octets(), 0);
+        }
     }
 
     #[test]

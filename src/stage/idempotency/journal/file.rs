@@ -1,0 +1,78 @@
+//! The file of the journal, in the state folder. The page cache outlives a killed process, so a row is
+//! one write and is not synced.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Read as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use super::super::made::{ROWS, Remembered, TIME};
+use super::{Clocks, ROW, decode, header, offset, row};
+use crate::clock::{self, Instant};
+
+/// Its name.
+const NAME: &str = "made-keys";
+
+/// A made key can be sent again by whoever reads it.
+const MODE: u32 = 0o600;
+
+/// The open file. It is ours alone: whoever opens it holds the lock of its folder.
+pub(in super::super) struct Journal {
+    file: File,
+    boot: [u8; 16],
+    /// The last write failed.
+    fails: bool,
+}
+
+impl Journal {
+    /// Opens the file in `folder`; gives what it holds.
+    ///
+    /// # Errors
+    /// That it can't be read or written, and why.
+    pub(in super::super) fn open(folder: &Path) -> Result<(Self, Vec<(u32, Remembered)>), String> {
+        let path = folder.join(NAME);
+        Self::read(&path).map_err(|error| format!("made keys '{}': {error}", path.display()))
+    }
+
+    fn read(path: &Path) -> std::io::Result<(Self, Vec<(u32, Remembered)>)> {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).read(true).write(true).mode(MODE);
+        let mut file = options.open(path)?;
+        file.set_permissions(Permissions::from_mode(MODE))?;
+        let mut bytes = Vec::new();
+        (&mut file).take((ROW * (ROWS + 1)) as u64).read_to_end(&mut bytes)?;
+        let journal = Self { file, boot: clock::boot_id(), fails: false };
+        match decode(&bytes, TIME, &journal.clocks()) {
+            Some(found) => {
+                if found.damaged > 0 {
+                    let rows = found.damaged;
+                    tracing::warn!(rows, "made keys are damaged: their retries are new sends");
+                }
+                Ok((journal, found.rows))
+            }
+            None => {
+                // Emptied first: rows of another boot must not stand under this one's name.
+                journal.file.set_len(0)?;
+                journal.file.write_all_at(&header(journal.boot), 0)?;
+                Ok((journal, Vec::new()))
+            }
+        }
+    }
+
+    /// Writes a row. An error is said and changes nothing: the next write may go through.
+    pub(in super::super) fn write(&mut self, number: u32, known: &Remembered) {
+        let bytes = row(number, known, &self.clocks());
+        match self.file.write_all_at(&bytes, offset(number)) {
+            Ok(()) => self.fails = false,
+            Err(_) if self.fails => {}
+            Err(error) => {
+                self.fails = true;
+                tracing::error!(cause = %error, "made keys can't be written: after a restart their retries are new sends");
+            }
+        }
+    }
+
+    fn clocks(&self) -> Clocks {
+        Clocks { boot: self.boot, now: Instant::now(), boottime: clock::boottime() }
+    }
+}

@@ -1,0 +1,199 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const A: Id = [1; 32];
+const B: Id = [2; 32];
+
+fn nothing() -> (Instant, Made) {
+    let now = Instant::now();
+    (now, Made::new(Vec::new(), now))
+}
+
+fn ticket(owner: u8, print: Id, key: Key, count: u32) -> Ticket {
+    Ticket { owner: [owner; 16], print, key: key.key, count }
+}
+
+/// A call that is sent and over.
+fn send(made: &mut Made, print: Id, count: u32, now: Instant) -> (Key, Ticket) {
+    let key = made.key(print, count, now);
+    let ticket = ticket(1, print, key, count);
+    made.sent(&ticket, now);
+    made.release(&ticket, true);
+    (key, ticket)
+}
+
+#[test]
+fn a_retry_has_the_key_of_the_request_before_it() {
+    let (now, mut made) = nothing();
+    let (first, _) = send(&mut made, A, 0, now);
+    let later = now + Duration::from_secs(100);
+    let (retry, _) = send(&mut made, A, 1, later);
+    assert_eq!((retry.key, retry.recognised), (first.key, true));
+    let (third, _) = send(&mut made, A, 2, later + Duration::from_secs(100));
+    assert_eq!((third.key, made.known.len()), (first.key, 1));
+}
+
+#[test]
+fn what_does_not_follow_is_no_retry() {
+    let (now, mut made) = nothing();
+    let (first, _) = send(&mut made, A, 0, now);
+    for (print, count, seconds) in [(A, 0, 0), (B, 1, 0), (A, 1, 121)] {
+        let (other, _) = send(&mut made, print, count, now + Duration::from_secs(seconds));
+        assert!(!other.recognised && other.key != first.key, "{count} {seconds}");
+    }
+}
+
+#[test]
+fn a_retry_that_was_lost_on_its_way_leaves_a_gap() {
+    let (now, mut made) = nothing();
+    let [one, two] = [0; 2].map(|count| send(&mut made, A, count, now).0);
+    assert_eq!(made.key(A, 1, now).key, one.key);
+    assert_eq!(made.key(A, 2, now).key, one.key, "one higher goes before a gap");
+    assert_eq!(made.key(A, 2, now).key, two.key);
+}
+
+#[test]
+fn of_several_the_oldest_that_was_not_accepted() {
+    let (now, mut made) = nothing();
+    let [one, two, three] = [0; 3].map(|count| send(&mut made, A, count, now));
+    made.accepted(&one.1);
+    assert_eq!(made.key(A, 1, now).key, two.0.key);
+    assert_eq!(made.key(A, 1, now).key, three.0.key);
+    // Its answer may have been lost on the client's own line.
+    assert_eq!(made.key(A, 1, now).key, one.0.key);
+    // The answer to the request that its client gave up comes late: the retry still waits for its own.
+    assert_eq!(made.accepted(&one.1), None);
+}
+
+#[test]
+fn a_retry_finds_the_call_that_still_waits() {
+    let (now, mut made) = nothing();
+    let first = made.key(A, 0, now);
+    let retry = made.key(A, 1, now);
+    assert_eq!((retry.key, retry.recognised), (first.key, true));
+    // The first client has left the queue; the retry goes on.
+    made.release(&ticket(1, A, first, 0), false);
+    assert_eq!(made.key(A, 2, now).key, first.key);
+}
+
+#[test]
+fn of_calls_that_were_not_sent_nothing_stays() {
+    let (now, mut made) = nothing();
+    let (kept, _) = send(&mut made, B, 0, now);
+    let octets = made.octets();
+    for n in 0..30_000 {
+        let key = made.key(A, 0, now);
+        let ticket = ticket(2, A, key, 0);
+        if n % 2 == 0 {
+            // Its slot was there, its socket was not.
+            made.sent(&ticket, now);
+        }
+        made.release(&ticket, false);
+    }
+    assert_eq!((made.known.len(), made.octets(), made.rows.next), (1, octets, 2));
+    assert_eq!(made.key(B, 1, now).key, kept.key);
+}
+
+#[test]
+fn two_hundred_sends_a_second_are_known_for_two_minutes_beside_a_flood() {
+    let (now, mut made) = nothing();
+    let print = |owner: u8, n: u32| {
+        let mut print = [owner; 32];
+        print[..4].copy_from_slice(&n.to_be_bytes());
+        print
+    };
+    let all = |made: &mut Made, owner: u8, sends: u32| {
+        let mut first = None;
+        for n in 0..sends {
+            let key = made.key(print(owner, n), 0, now);
+            let ticket = ticket(owner, print(owner, n), key, 0);
+            assert!(made.sent(&ticket, now).is_some());
+            made.release(&ticket, true);
+            first = first.or(Some(key));
+        }
+        first.unwrap()
+    };
+    let first = all(&mut made, 1, 200 * 120);
+    all(&mut made, 2, 150_000);
+    let last = now + TIME.checked_sub(Duration::from_millis(1)).unwrap();
+    assert_eq!(made.key(print(1, 0), 1, last).key, first.key);
+    assert!(made.octets() <= CAPACITY);
+    assert!(made.rows.next as usize <= ROWS, "rows are used again");
+    made.key(A, 0, now + TIME);
+    assert_eq!((made.known.len(), made.octets()), (2, ENTRY), "the retry's, and one that waits");
+}
+
+#[test]
+fn each_change_is_written_once() {
+    let (now, mut made) = nothing();
+    let key = made.key(A, 0, now);
+    let first = ticket(1, A, key, 0);
+    let (row, written) = made.sent(&first, now).unwrap();
+    assert_eq!((row, written.key, written.count, written.accepted), (0, key.key, 0, false));
+    assert_eq!(made.sent(&first, now), None, "a further attempt of the same call");
+    made.release(&first, true);
+    let retry = ticket(1, A, made.key(A, 1, now), 1);
+    let (row, written) = made.sent(&retry, now).unwrap();
+    assert_eq!((row, written.key, written.count), (0, key.key, 1));
+    let (row, written) = made.accepted(&retry).unwrap();
+    assert_eq!((row, written.accepted), (0, true));
+}
+
+/// What a client does with one of three requests.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Send { print: u8, count: u32, accepted: bool },
+    Refuse { print: u8, count: u32 },
+    Wait { seconds: u64 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (0..3_u8, 0..3_u32, any::<bool>()).prop_map(|(print, count, accepted)| Step::Send {
+            print,
+            count,
+            accepted
+        }),
+        (0..3_u8, 0..3_u32).prop_map(|(print, count)| Step::Refuse { print, count }),
+        (0..70_u64).prop_map(|seconds| Step::Wait { seconds }),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+proptest! {
+    /// Whoever reads the rows knows what the process knew that wrote them.
+    #[test]
+    fn a_restart_changes_no_key(steps in steps(), print in 0..3_u8, count in 0..4_u32) {
+        let (mut now, mut made) = nothing();
+        let mut rows = std::collections::BTreeMap::new();
+        for step in steps {
+            now += Duration::from_micros(1);
+            match step {
+                Step::Wait { seconds } => now += Duration::from_secs(seconds),
+                Step::Refuse { print, count } => {
+                    let key = made.key([print; 32], count, now);
+                    let ticket = ticket(1, [print; 32], key, count);
+                    // A refused retry moves its key on, which is written when one is sent.
+                    if key.recognised {
+                        rows.extend(made.sent(&ticket, now));
+                    }
+                    made.release(&ticket, false);
+                }
+                Step::Send { print, count, accepted } => {
+                    let key = made.key([print; 32], count, now);
+                    let ticket = ticket(1, [print; 32], key, count);
+                    rows.extend(made.sent(&ticket, now));
+                    if accepted {
+                        rows.extend(made.accepted(&ticket));
+                    }
+                    made.release(&ticket, true);
+                }
+            }
+        }
+        let mut read = Made::new(rows.into_iter().collect(), now);
+        let (known, after) = (made.key([print; 32], count, now), read.key([print; 32], count, now));
+        prop_assert_eq!(known.recognised, after.recognised);
+        prop_assert!(!known.recognised || known.key == after.key);
+    }
+}

@@ -168,6 +168,8 @@ pub struct Call {
     pub collects: Option<Collects>,
     /// What must be known of it before it is sent.
     pub before_send: Option<Arc<dyn BeforeSend>>,
+    /// When it first came to its line, if the vendor refused it and it goes back there.
+    pub back_since: Option<Instant>,
     /// Where marks are written.
     pub record: Arc<Record>,
 }
@@ -188,6 +190,7 @@ impl Call {
             wait_until: self.wait_until,
             collects: self.collects.clone(),
             before_send: self.before_send.clone(),
+            back_since: self.back_since,
             record: self.record.clone(),
         })
     }

@@ -36,6 +36,7 @@ mod forecast;
 mod judge;
 mod line;
 mod moment;
+mod opening;
 mod outlook;
 pub mod pace;
 pub mod pools;
@@ -146,11 +147,18 @@ impl Quota {
 
     /// Lets a call start, wait, or not.
     pub fn enter(&mut self, now: Moment, ticket: &Ticket) -> Verdict {
+        self.enter_again(now, ticket, now)
+    }
+
+    /// The same for a call that came first at `since`, was sent, and was refused by the vendor: it goes
+    /// to the place in its line that it would have by then, and its longest wait counts from then.
+    pub fn enter_again(&mut self, now: Moment, ticket: &Ticket, since: Moment) -> Verdict {
         let now = self.ripen(now);
+        let since = since.min(now);
         let Some(line) = self.lines.get_mut(usize::from(ticket.connection.0)) else {
             return Verdict::Refused(Refusal::paused(Usage::default()));
         };
-        match line.arrive(&self.pools, ticket, now) {
+        match line.arrive(&self.pools, ticket, since, now) {
             Arrival::Refuse(refusal) => Verdict::Refused(refusal),
             Arrival::Wait(call, standing) => {
                 line.kept_its_promise(call.key, now);
@@ -176,11 +184,25 @@ impl Quota {
     /// # Errors
     /// The refusal, if it would be.
     pub fn ask(&mut self, now: Moment, ticket: &Ticket) -> Result<Option<Standing>, Refusal> {
+        self.ask_again(now, ticket, now)
+    }
+
+    /// The same for a call that would go back to its line; see [`Quota::enter_again`].
+    ///
+    /// # Errors
+    /// The refusal, if it would be.
+    pub fn ask_again(
+        &mut self,
+        now: Moment,
+        ticket: &Ticket,
+        since: Moment,
+    ) -> Result<Option<Standing>, Refusal> {
         let now = self.ripen(now);
+        let since = since.min(now);
         let Some(line) = self.lines.get_mut(usize::from(ticket.connection.0)) else {
             return Err(Refusal::paused(Usage::default()));
         };
-        match line.arrive(&self.pools, ticket, now) {
+        match line.arrive(&self.pools, ticket, since, now) {
             Arrival::Refuse(refusal) => Err(refusal),
             Arrival::Start(..) => Ok(None),
             Arrival::Wait(_, standing) => Ok(Some(standing)),
@@ -220,12 +242,12 @@ impl Quota {
 
     /// Ends a call. Returns when the last of its slots is free again.
     pub fn settle(&mut self, grant: Grant, how: Settlement, now: Moment) -> Option<Moment> {
-        let Grant { connection, key, paid, taken, .. } = grant;
+        let Grant { connection, key, paid, taken, refused, .. } = grant;
         let now = self.now.max(now);
         let line = self.lines.get_mut(usize::from(connection.0))?;
         line.answered(taken, how);
         let mut free_at = None;
-        self.pools.settle(paid, how, now, |pool, until| {
+        self.pools.settle(paid, (how, refused), now, |pool, until| {
             free_at = free_at.max(Some(until));
             if pool == line.main {
                 line.settled(key, until);
@@ -251,14 +273,18 @@ impl Quota {
     /// narrowest pool that it paid. Returns which, and until when.
     ///
     /// `asked` is what [`feedback::retry_after`] read; `None` closes for a second, doubling up to the
-    /// window with each refusal in a row.
+    /// window with each refusal in a row. Its app is charged nothing for its turn: whoever is first in
+    /// its line goes next.
     pub fn vendor_refused(
         &mut self,
-        grant: &Grant,
+        grant: &mut Grant,
         asked: Option<Duration>,
         now: Moment,
     ) -> Option<(PoolId, Moment)> {
-        let line = self.lines.get(usize::from(grant.connection.0))?;
+        let line = self.lines.get_mut(usize::from(grant.connection.0))?;
+        if !std::mem::replace(&mut grant.refused, true) {
+            line.refused(grant.key);
+        }
         let price = line.prices.get(usize::from(grant.key.price))?;
         let pool = self.pools.narrowest(price)?;
         let until = self.pools.close(pool, asked, grant.taken, now)?;

@@ -126,7 +126,7 @@ impl Desk {
     /// The refusal, if it would be.
     pub fn ask(&self, call: &Call) -> std::result::Result<(), Refusal> {
         let (seat, ticket) = self.ticket(call);
-        seat.quotas.ask(&ticket).map(drop)
+        seat.quotas.ask(&ticket, call.back_since).map(drop)
     }
 
     /// Lets `call` in, now or when its turn comes.
@@ -135,7 +135,7 @@ impl Desk {
     /// The refusal, if it can't start in time.
     pub fn enter(&self, call: &Call) -> std::result::Result<Turn, Refusal> {
         let (seat, ticket) = self.ticket(call);
-        seat.quotas.enter(&ticket).map(Turn)
+        seat.quotas.enter(&ticket, call.back_since).map(Turn)
     }
 
     /// Where a call that can't start at once stands, with the name of the pool that it waits for.

@@ -28,6 +28,9 @@ pub struct Throttled {
     pub pool: String,
     /// For how long.
     pub pause: Duration,
+    /// Calls are held back until then: the refused one may go back to its line. False where the quota
+    /// only watches.
+    pub held: bool,
 }
 
 impl Pass {
@@ -62,9 +65,9 @@ impl Pass {
 
     /// The vendor refused the call for its own quota: the narrowest pool that it paid is closed.
     #[must_use]
-    pub fn vendor_refused(&self, asked: Option<Duration>) -> Option<Throttled> {
-        let (pool, pause) = self.edition.vendor_refused(self.grant(), asked)?;
-        Some(Throttled { pool, pause })
+    pub fn vendor_refused(&mut self, asked: Option<Duration>) -> Option<Throttled> {
+        let grant = self.grant.as_mut()?;
+        self.edition.vendor_refused(grant, asked)
     }
 
     fn grant(&self) -> &Grant {

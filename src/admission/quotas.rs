@@ -11,13 +11,13 @@ use tokio::time::sleep_until;
 
 use super::journal::Journal;
 use super::members::Members;
-use super::pass::Pass;
+use super::pass::{Pass, Throttled};
 use super::store::Store;
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
-    AppNo, ConnectionNo, Event, Grant, Moment, Place, PoolId, PriceNo, Prospect, Quota, Refusal,
-    Room, Settlement, Standing, Ticket, Verdict,
+    AppNo, ConnectionNo, Event, Grant, Mode, Moment, Place, PoolId, PriceNo, Prospect, Quota,
+    Refusal, Room, Settlement, Standing, Ticket, Verdict,
 };
 
 /// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
@@ -68,9 +68,14 @@ impl Edition {
         Arc::new(Self(quotas.clone()))
     }
 
-    /// Lets a call in, or into the queue.
-    pub(super) fn enter(self: &Arc<Self>, ticket: &Ticket) -> Result<Entry, Refusal> {
-        self.with(|core, now| match core.quota.enter(now, ticket) {
+    /// Lets a call in, or into the queue; one that goes back to its line came there first at `since`.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        ticket: &Ticket,
+        since: Option<Instant>,
+    ) -> Result<Entry, Refusal> {
+        let since = since.map(|since| self.moment_of(since));
+        self.with(|core, now| match core.quota.enter_again(now, ticket, since.unwrap_or(now)) {
             Verdict::Start(grant) => {
                 core.write(&grant);
                 Ok(Entry::Let(Pass::new(self.clone(), grant)))
@@ -116,25 +121,32 @@ impl Quotas {
         })
     }
 
-    /// Whether a call would be refused now, and where it would stand if it had to wait.
-    pub(super) fn ask(&self, ticket: &Ticket) -> Result<Option<Standing>, Refusal> {
-        self.with(|core, now| core.quota.ask(now, ticket))
+    /// Whether a call would be refused now, and where it would stand if it had to wait; `since` as in
+    /// [`Edition::enter`].
+    pub(super) fn ask(
+        &self,
+        ticket: &Ticket,
+        since: Option<Instant>,
+    ) -> Result<Option<Standing>, Refusal> {
+        let since = since.map(|since| self.moment_of(since));
+        self.with(|core, now| core.quota.ask_again(now, ticket, since.unwrap_or(now)))
     }
 
     pub(super) fn settle(&self, grant: Grant, how: Option<Settlement>) {
         self.with(|core, now| core.settle(grant, how.unwrap_or(Settlement::FirstByteAt(now)), now));
     }
 
-    /// The vendor refused the call of `grant`: which pool is closed, and for how long.
+    /// The vendor refused the call of `grant`: what that did.
     pub(super) fn vendor_refused(
         &self,
-        grant: &Grant,
+        grant: &mut Grant,
         asked: Option<Duration>,
-    ) -> Option<(String, Duration)> {
+    ) -> Option<Throttled> {
         self.with(|core, now| {
             let (pool, until) = core.quota.vendor_refused(grant, asked, now)?;
             let name = core.quota.pools().get(pool)?.name.to_string();
-            Some((name, until.since(now)))
+            let held = core.quota.mode(grant.connection()) == Mode::Enforce;
+            Some(Throttled { pool: name, pause: until.since(now), held })
         })
     }
 

@@ -74,6 +74,7 @@ impl RouteLayer {
             wait_until,
             collects: None,
             before_send: None,
+            back_since: None,
             record,
         })
     }

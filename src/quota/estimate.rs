@@ -55,7 +55,10 @@ impl Line {
         // Whoever may go now and is not served waits for what is kept for others.
         let mut latest = Latest(now, Bound::Share);
         for (id, cost) in price.parts() {
-            let closed = pools.get(id).map_or(Moment::ZERO, super::pools::Pool::closed_until);
+            let closed = pools.get(id).map_or(Moment::ZERO, |pool| match pool.opening(now) {
+                Some(opening) => opening.estimate(self.ahead(key, before, id) / cost),
+                None => pool.closed_until(),
+            });
             opens = opens.max(closed);
             latest.or(closed, Bound::Vendor(id));
             let (ripe, bound) = match (id == self.main, key.lane) {

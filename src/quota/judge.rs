@@ -28,8 +28,14 @@ pub(crate) enum Arrival {
 }
 
 impl Line {
-    /// Judges a call; changes nothing that another call could notice.
-    pub(crate) fn arrive(&mut self, pools: &Pools, ticket: &Ticket, now: Moment) -> Arrival {
+    /// Judges a call that came first at `since`; changes nothing that another call could notice.
+    pub(crate) fn arrive(
+        &mut self,
+        pools: &Pools,
+        ticket: &Ticket,
+        since: Moment,
+        now: Moment,
+    ) -> Arrival {
         let Some(key) = self.key_of(ticket) else {
             return Arrival::Refuse(Refusal::paused(self.usage(pools, ticket.app.0)));
         };
@@ -40,7 +46,7 @@ impl Line {
         if self.starts_easily(pools, key, now) {
             return Arrival::Start(key, Would::Start);
         }
-        let call = self.waiting(key, ticket, now);
+        let call = self.waiting(key, ticket, since);
         let place = self.push(call);
         let mine = self.queue.line_len(key) == 1;
         let outlook = self.outlook(pools, now);
@@ -52,7 +58,8 @@ impl Line {
             self.left(key);
             return Arrival::Start(key, Would::Start);
         }
-        let verdict = self.judge(pools, &call, &outlook, now);
+        let before = self.queue.before(place);
+        let verdict = self.judge(pools, &call, before, &outlook, now);
         self.queue.leave(place);
         self.left(key);
         match verdict {
@@ -85,8 +92,8 @@ impl Line {
             && self.app_may(key.app, now)
     }
 
-    fn waiting(&self, key: LineKey, ticket: &Ticket, now: Moment) -> Waiting {
-        let longest = now
+    fn waiting(&self, key: LineKey, ticket: &Ticket, since: Moment) -> Waiting {
+        let longest = since
             + match key.lane {
                 Lane::Interactive if ticket.asked => {
                     self.settings.max_wait.max(self.settings.max_wait_bulk)
@@ -96,27 +103,27 @@ impl Line {
             };
         Waiting {
             key,
-            since: now,
+            since,
             latest: ticket.latest.min(longest),
             by_caller: ticket.by_caller && ticket.latest < longest,
         }
     }
 
-    /// Whether a call that stands in the queue by way of trial may stay, when it could start, and
-    /// where it stands.
+    /// Whether a call that stands in the queue by way of trial, with `before` others of its line before
+    /// it, may stay, when it could start, and where it stands. One that comes back had its place.
     fn judge(
         &mut self,
         pools: &Pools,
         call: &Waiting,
+        before: u32,
         outlook: &Outlook,
         now: Moment,
     ) -> Result<(Moment, Standing), Refusal> {
         let key = call.key;
-        let before = self.queue.line_len(key) - 1;
         let promised = self.promised(key, call.latest, now);
         let estimate = self.estimate(pools, key, (before, promised), outlook, now);
         let standing = self.standing(key, &estimate, now);
-        let rule = if self.is_full(pools, key) {
+        let rule = if call.since == now && self.is_full(pools, key) {
             Rule::QueueFull
         } else if estimate.at <= call.latest {
             return Ok((estimate.at, standing));

@@ -237,7 +237,17 @@ impl Line {
                 self.floor.spend(now);
             }
         }
-        Some(Grant { connection: self.number, key, paid, taken: now, would })
+        Some(Grant { connection: self.number, key, paid, taken: now, would, refused: false })
+    }
+
+    /// The vendor refused a call that was sent: its app has its turn back.
+    pub(crate) fn refused(&mut self, key: LineKey) {
+        let cost = self.cost(key);
+        let app = &mut self.apps[key.app as usize];
+        let stretch = app.stretch(cost);
+        let lane = &mut app.lanes[key.lane.index()];
+        lane.start = lane.start.saturating_sub(stretch);
+        lane.finish = lane.finish.saturating_sub(stretch);
     }
 
     /// Slots of the own pool were settled.

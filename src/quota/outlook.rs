@@ -83,7 +83,7 @@ fn room_beside(pools: &Pools, main: PoolId, price: &Price, now: Moment) -> u32 {
     for (id, cost) in price.parts().filter(|(id, _)| *id != main) {
         let calls = pools
             .get(id)
-            .filter(|pool| pool.closed_until() <= now)
+            .filter(|pool| pool.opens_at(now) <= now)
             .map_or(0, |pool| pool.slots.free() / cost);
         room = room.min(calls);
     }

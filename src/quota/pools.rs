@@ -3,11 +3,12 @@
 //! A call pays a [`Price`]: some slots of the connection's own pool and, for a few operations, of
 //! named pools of the workspace ("lists.put"). Nothing is taken from one pool while another is short,
 //! so a call that waits for a narrow pool holds nothing of the wide one. A vendor 429 closes a pool
-//! for a time; its slots go on resting meanwhile.
+//! for a time; its slots go on resting meanwhile, and it opens again step by step (`opening`).
 
 use std::time::Duration;
 
 use super::moment::Moment;
+use super::opening::Opening;
 use super::slots::{Held, NOBODY, Settlement, Slots};
 
 /// Pools that one call can pay at most.
@@ -85,20 +86,54 @@ pub struct Pool {
     /// The policy's name in the `RateLimit` fields.
     pub name: Box<str>,
     closed_until: Moment,
+    /// Refusals in a row, without a good answer to a call that was taken after a pause.
     strikes: u32,
+    opening: Option<Opening>,
 }
 
 impl Pool {
     /// An open pool.
     #[must_use]
     pub fn new(name: &str, slots: Slots) -> Self {
-        Self { slots, name: name.into(), closed_until: Moment::ZERO, strikes: 0 }
+        Self { slots, name: name.into(), closed_until: Moment::ZERO, strikes: 0, opening: None }
     }
 
     /// When the vendor's last 429 lets go of it.
     #[must_use]
     pub const fn closed_until(&self) -> Moment {
         self.closed_until
+    }
+
+    /// How it opens after a pause, while that holds calls back or will.
+    pub(crate) fn opening(&self, now: Moment) -> Option<&Opening> {
+        let (limit, window) = (self.slots.limit(), self.slots.rest().window);
+        self.opening.as_ref().filter(|opening| !opening.is_over(limit, window, now))
+    }
+
+    /// When the vendor's refusals next let a call start; in the past if they hold none back.
+    #[must_use]
+    pub fn opens_at(&self, now: Moment) -> Moment {
+        self.opening(now).map_or(self.closed_until, |opening| opening.lets_at())
+    }
+
+    /// A call starts.
+    fn starts(&mut self, now: Moment) {
+        if let Some(opening) = &mut self.opening {
+            opening.starts(now);
+        }
+    }
+
+    /// A call that was taken at `taken` is over; `good` if it was answered and not refused.
+    fn ends(&mut self, taken: Moment, good: bool, now: Moment) {
+        if good && taken >= self.closed_until {
+            self.strikes = 0;
+        }
+        if let Some(opening) = &mut self.opening {
+            opening.ends(taken, good, now);
+        }
+        if self.opening(now).is_none() {
+            self.opening = None;
+        }
     }
 
     /// The rate of the pool in calls per second: the smaller, the narrower.
@@ -163,7 +198,7 @@ impl Pools {
     #[must_use]
     pub fn affords(&self, price: &Price, now: Moment) -> bool {
         price.parts().all(|(id, cost)| {
-            self.get(id).is_some_and(|p| p.slots.free() >= cost && p.closed_until <= now)
+            self.get(id).is_some_and(|p| p.slots.free() >= cost && p.opens_at(now) <= now)
         })
     }
 
@@ -174,8 +209,9 @@ impl Pools {
         }
         let mut paid = Paid::default();
         for (part, (id, cost)) in paid.parts.iter_mut().zip(price.parts()) {
-            let held = self.get_mut(id)?.slots.take(cost, owner, now);
-            *part = held.map(|held| (id, held));
+            let pool = self.get_mut(id)?;
+            pool.starts(now);
+            *part = pool.slots.take(cost, owner, now).map(|held| (id, held));
         }
         Some(paid)
     }
@@ -184,24 +220,27 @@ impl Pools {
     pub fn force(&mut self, price: &Price, owner: u32, now: Moment) -> Paid {
         let mut paid = Paid::default();
         for (part, (id, cost)) in paid.parts.iter_mut().zip(price.parts()) {
-            let held = self.get_mut(id).and_then(|pool| pool.slots.force(cost, owner, now));
-            *part = held.map(|held| (id, held));
+            let Some(pool) = self.get_mut(id) else { continue };
+            pool.starts(now);
+            *part = pool.slots.force(cost, owner, now).map(|held| (id, held));
         }
         paid
     }
 
-    /// Settles every slot of a call; `rested` hears each pool and when its slots are free again.
+    /// Settles every slot of a call, which the vendor `refused` or not; `rested` hears each pool and
+    /// when its slots are free again.
     pub fn settle(
         &mut self,
         paid: Paid,
-        how: Settlement,
+        (how, refused): (Settlement, bool),
         now: Moment,
         mut rested: impl FnMut(PoolId, Moment),
     ) {
+        let good = matches!(how, Settlement::FirstByteAt(_)) && !refused;
         for (id, held) in paid.parts.into_iter().flatten() {
-            if let Some(pool) = self.get_mut(id)
-                && let Some(until) = pool.slots.settle(held, how, now)
-            {
+            let Some(pool) = self.get_mut(id) else { continue };
+            pool.ends(held.taken(), good, now);
+            if let Some(until) = pool.slots.settle(held, how, now) {
                 rested(id, until);
             }
         }
@@ -215,7 +254,7 @@ impl Pools {
         for (id, cost) in price.parts() {
             let pool = self.get(id)?;
             let ripe = pool.slots.nth_free(cost as usize - 1, now)?;
-            at = at.max(ripe).max(pool.closed_until);
+            at = at.max(ripe).max(pool.opens_at(now));
         }
         Some(at)
     }
@@ -227,7 +266,7 @@ impl Pools {
             .parts()
             .filter_map(|(id, _)| self.get(id))
             .flat_map(|pool| {
-                let opens = (pool.closed_until > now).then_some(pool.closed_until);
+                let opens = Some(pool.opens_at(now)).filter(|opens| *opens > now);
                 [pool.slots.next_ripe(), opens]
             })
             .flatten()
@@ -247,8 +286,9 @@ impl Pools {
     /// Closes a pool after a vendor 429 to a call that was taken at `taken`, for `asked` or, if the
     /// vendor gave no readable time, for 1 s, doubling up to the window. Returns until when.
     ///
-    /// The 429s of calls that were under way together count as one; after a window without any the
-    /// doubling starts again.
+    /// The 429s of calls that were under way together count as one; after a good answer to a call that
+    /// was taken later, or a window without any 429, the doubling starts again. What opens then opens
+    /// step by step.
     pub fn close(
         &mut self,
         id: PoolId,
@@ -267,7 +307,13 @@ impl Pools {
         let doubling = Duration::from_secs(1)
             .saturating_mul(1_u32.checked_shl(pool.strikes - 1).unwrap_or(u32::MAX));
         let length = asked.unwrap_or(doubling.min(window));
-        pool.closed_until = pool.closed_until.max(now + length);
-        Some(pool.closed_until)
+        let until = pool.closed_until.max(now + length);
+        pool.opening = Some(match pool.opening(now) {
+            None => Opening::first(until),
+            Some(opening) if opening.owns(taken) => opening.again(until),
+            Some(opening) => opening.later(until),
+        });
+        pool.closed_until = until;
+        Some(until)
     }
 }

@@ -5,6 +5,8 @@
 //! table with a serial number: a place that was left or served means nothing any more. No timers: the
 //! earliest deadline of all is known at any time.
 //!
+//! A call that comes back, since the vendor refused it, stands where it stood: by when it came first.
+//!
 //! Cost: joining, leaving and serving O(log n) for the deadline, O(1) for the rest.
 
 use std::collections::BTreeSet;
@@ -133,24 +135,40 @@ impl Queue {
         self.lines.get(self.at(key)).map_or(0, |line| line.len)
     }
 
-    /// Joins the end of a line.
+    /// Joins a line: at its end, but before those that came later.
     pub fn push(&mut self, call: Waiting) -> Place {
         let at = self.at(call.key);
         if at >= self.lines.len() {
             self.lines.resize(at + 1, EMPTY);
         }
-        let tail = self.lines[at].tail;
-        let index = self.store(call, tail);
-        match tail {
+        let (before, behind) = self.neighbours(at, call.since);
+        let index = self.store(call, before, behind);
+        match before {
             NIL => self.lines[at].head = index,
-            _ => self.nodes[tail as usize].behind = index,
+            _ => self.nodes[before as usize].behind = index,
         }
-        self.lines[at].tail = index;
+        match behind {
+            NIL => self.lines[at].tail = index,
+            _ => self.nodes[behind as usize].before = index,
+        }
         self.lines[at].len += 1;
         self.lanes[call.key.lane.index()] += 1;
         self.by_price[usize::from(call.key.price)] += 1;
         self.deadlines.insert((call.latest, index));
         Place { index, serial: self.nodes[index as usize].serial }
+    }
+
+    /// Calls of its own line that stand before a call.
+    #[must_use]
+    pub fn before(&self, place: Place) -> u32 {
+        let key = self.nodes[place.index as usize].call.key;
+        let line = self.lines[self.at(key)];
+        if line.tail == place.index {
+            return line.len - 1;
+        }
+        // A call that came back to its place: few stand before it.
+        let steps = self.walk(line.head).take_while(|index| *index != place.index).count();
+        u32::try_from(steps).unwrap_or(u32::MAX)
     }
 
     /// The call at the head of a line.
@@ -188,8 +206,25 @@ impl Queue {
         (key.app as usize * 2 + key.lane.index()) * self.prices + usize::from(key.price)
     }
 
-    fn store(&mut self, call: Waiting, before: u32) -> u32 {
-        let behind = NIL;
+    /// The node after which, and the one before which a call stands that came at `since`.
+    fn neighbours(&self, line: usize, since: Moment) -> (u32, u32) {
+        let Line { head, tail, .. } = self.lines[line];
+        let came = |index: u32| self.nodes.get(index as usize).map(|node| node.call.since);
+        if came(tail).is_none_or(|last| last <= since) {
+            return (tail, NIL);
+        }
+        let behind = self.walk(head).find(|index| came(*index) > Some(since)).unwrap_or(NIL);
+        (self.nodes.get(behind as usize).map_or(tail, |node| node.before), behind)
+    }
+
+    /// The nodes from one on to the end of its line.
+    fn walk(&self, from: u32) -> impl Iterator<Item = u32> {
+        std::iter::successors((from != NIL).then_some(from), |index| {
+            Some(self.nodes[*index as usize].behind).filter(|behind| *behind != NIL)
+        })
+    }
+
+    fn store(&mut self, call: Waiting, before: u32, behind: u32) -> u32 {
         if let Some(index) = self.vacant.pop() {
             let node = &mut self.nodes[index as usize];
             (node.call, node.before, node.behind) = (call, before, behind);

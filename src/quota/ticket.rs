@@ -145,6 +145,8 @@ pub struct Grant {
     pub(crate) paid: Paid,
     pub(crate) taken: Moment,
     pub(crate) would: Would,
+    /// The vendor refused its call.
+    pub(crate) refused: bool,
 }
 
 impl Grant {
@@ -152,6 +154,12 @@ impl Grant {
     #[must_use]
     pub const fn taken(&self) -> Moment {
         self.taken
+    }
+
+    /// The connection that it is for.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionNo {
+        self.connection
     }
 
     /// The lane it went through.

@@ -188,7 +188,7 @@ impl Quota {
         let now = self.ripen(now);
         let line = self.lines.get_mut(usize::from(connection.0))?;
         let slots = &self.pools.get(pool)?.slots;
-        let opens = self.pools.get(pool)?.closed_until();
+        let opens = self.pools.get(pool)?.opens_at(now);
         let mut calls = slots.free();
         if pool == line.main {
             calls = calls.min(line.room(&self.pools, app.0, now));

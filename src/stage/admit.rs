@@ -51,9 +51,9 @@ impl<S> Layer<S> for AdmitLayer {
 
 /// Accounts for the slots of a call that ended as `result`. Without an answer the pass knows whether
 /// its attempt was sent.
-fn settle(pass: Pass, result: Result, call: &Marker) -> Result {
+fn settle(mut pass: Pass, result: Result, call: &Marker) -> Result {
     let mut reply = result?;
-    throttle(&pass, &mut reply, call);
+    throttle(&mut pass, &mut reply, call);
     pass.answered();
     Ok(reply)
 }
@@ -110,8 +110,8 @@ struct Marker {
 }
 
 /// A vendor's 429, or 503 with a time to come back, closes the pool that the call paid; the caller
-/// gets the time within its bounds.
-fn throttle(pass: &Pass, reply: &mut Reply, call: &Marker) {
+/// gets the time within its bounds. The mark on the answer tells `retry` so.
+fn throttle(pass: &mut Pass, reply: &mut Reply, call: &Marker) {
     let status = reply.status();
     let told = reply.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes);
     let refused = status == StatusCode::TOO_MANY_REQUESTS
@@ -122,6 +122,7 @@ fn throttle(pass: &Pass, reply: &mut Reply, call: &Marker) {
     let wall = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let asked = feedback::retry_after(told, wall);
     let Some(closed) = pass.vendor_refused(asked) else { return };
+    reply.extensions_mut().insert(closed.clone());
     let seconds = whole_seconds(closed.pause);
     tracing::warn!(
         call_id = %call.record.call_id,

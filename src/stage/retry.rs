@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 pub use book::Book;
 use decide::{Course, Kind, Known, Verdict, decide, is_inconclusive};
 
-use crate::admission::Desk;
+use crate::admission::{Desk, Throttled};
 use crate::call::{self, BoxFuture, Call, Collects, Gathered, Reply, Result, SHORT, gather};
 use crate::catalog::Idempotency;
 use crate::clock::Instant;
@@ -47,23 +47,27 @@ pub struct Retry<S> {
 // === impl RetryLayer ===
 
 impl RetryLayer {
-    /// `book` has the budgets; `desk` is asked whether a pool that the vendor closed is worth waiting
-    /// for.
+    /// `book` has the budgets; `desk` is asked whether a call that the vendor refused has time to wait
+    /// in its line again.
     #[must_use]
     pub fn new(book: Arc<Book>, desk: Arc<Desk>) -> Self {
         Self { book, desk }
     }
 
     /// The pause before one more attempt of `call`, if there may be one: paid from the budget.
-    fn grant(&self, call: &Call, known: Known, nth: u32, time: Duration) -> Option<Duration> {
+    fn grant(&self, call: &Call, nth: u32, time: Duration) -> Option<Duration> {
         let keyed = kind(call) == Kind::Keyed;
-        let throttled = proves_idle(known);
         let pause = time.max(self.book.pause(nth));
         let now = Instant::now();
-        let fits = now + pause < call.deadline
-            && !(throttled && self.desk.ask(call).is_err())
-            && self.book.take(&call.caller.connection, keyed, now);
+        let fits =
+            now + pause < call.deadline && self.book.take(&call.caller.connection, keyed, now);
         fits.then_some(pause)
+    }
+
+    /// Whether `call` goes back to its line. Where only our token was at fault it does, and hears there
+    /// if its time does not suffice.
+    fn goes_back(&self, call: &Call, known: Known) -> bool {
+        known != Known::Throttled || self.desk.ask(call).is_ok()
     }
 }
 
@@ -81,7 +85,8 @@ impl<S> Retry<S>
 where
     S: Service<Call, Response = Reply, Error = Error>,
 {
-    async fn attempts(mut self, call: Call) -> Result {
+    async fn attempts(mut self, mut call: Call) -> Result {
+        let since = Instant::now();
         let kind = kind(&call);
         let keyed = kind == Kind::Keyed;
         self.rules.book.call(&call.caller.connection, keyed, Instant::now());
@@ -100,15 +105,29 @@ where
                 Some(earlier) if is_inconclusive(known, course) => earlier,
                 _ => result,
             };
-            let again = match decide(kind, known, course) {
-                Verdict::Again(_) if declined => None,
-                Verdict::Again(time) => self.rules.grant(&call, known, course.attempts + 1, time),
-                Verdict::Done => None,
+            let verdict = match decide(kind, known, course) {
+                _ if declined => Verdict::Done,
+                verdict => verdict,
             };
-            let Some(pause) = again else { return honest(last, &call) };
-            earlier = Some(set_aside(last).await);
+            match verdict {
+                Verdict::Done => return honest(last, &call),
+                Verdict::Again(time) => {
+                    let pause = self.rules.grant(&call, course.attempts + 1, time);
+                    let Some(pause) = pause else { return honest(last, &call) };
+                    earlier = Some(set_aside(last).await);
+                    call.back_since = None;
+                    sleep(pause).await;
+                }
+                Verdict::Back => {
+                    call.back_since = Some(since);
+                    if !self.rules.goes_back(&call, known) {
+                        return honest(last, &call);
+                    }
+                    let last = set_aside(last).await;
+                    earlier = course.open.then_some(last);
+                }
+            }
             course = course.then(known);
-            sleep(pause).await;
         }
     }
 }
@@ -129,7 +148,7 @@ fn kind(call: &Call) -> Kind {
 fn proves_idle(known: Known) -> bool {
     match known {
         Known::Answered(status, _) => status == http::StatusCode::TOO_MANY_REQUESTS,
-        Known::Rejected { .. } => true,
+        Known::Throttled | Known::Rejected { .. } => true,
         Known::NotSent | Known::NoAnswer | Known::Refused => false,
     }
 }
@@ -180,11 +199,16 @@ fn answered(reply: &Reply) -> Known {
     if let Some(Rejected { changed }) = reply.extensions().get() {
         return Known::Rejected { changed: *changed };
     }
+    let throttled = reply.status() == http::StatusCode::TOO_MANY_REQUESTS;
+    let closed = reply.extensions().get::<Throttled>();
+    if throttled && closed.is_some_and(|closed| closed.held) {
+        return Known::Throttled;
+    }
     let seconds = reply.headers().get(RETRY_AFTER).and_then(seconds);
     Known::Answered(reply.status(), seconds)
 }
 
-/// Admission has put the vendor's time into seconds.
+/// A time in seconds: admission has put the vendor's into them where it closed a pool.
 fn seconds(value: &HeaderValue) -> Option<Duration> {
     value.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }

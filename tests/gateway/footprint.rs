@@ -64,6 +64,7 @@ fn read(stack: &Stack, setup: &Setup) -> Call {
         wait_until: None,
         collects: None,
         before_send: None,
+        back_since: None,
         record: Record::open(stack.state.telemetry().clone()),
     }
 }

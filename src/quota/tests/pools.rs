@@ -70,7 +70,40 @@ fn refusals_without_a_time_double_up_to_the_window_once_a_round() {
     assert_eq!(until.since(now).as_secs(), 1, "after a calm window it starts again");
 }
 
+/// Takes one slot of a pool as soon as that opens and settles it as answered. Gives the moment.
+fn call(pools: &mut Pools, refused: bool, now: Moment) -> Moment {
+    let now = now.max(pools.get(PoolId(0)).unwrap().opens_at(now));
+    let price = price(&[(0, 1)]);
+    let paid = pools.pay(&price, 0, now).unwrap();
+    if refused {
+        pools.close(PoolId(0), None, now, now);
+    }
+    pools.settle(paid, (Settlement::FirstByteAt(now), refused), now, |_, _| {});
+    now
+}
+
 proptest! {
+    /// Refusals without a time in a row double the pause; a good answer to a call that was taken after
+    /// the pause makes the next row begin with 1 s.
+    #[test]
+    fn a_success_ends_a_row_of_refusals(
+        rounds in proptest::collection::vec((0..4_u32, 1..4_u32), 1..8)
+    ) {
+        let mut pools = pools(&[100]);
+        let mut now = at(0);
+        for (refusals, successes) in rounds {
+            for nth in 0..refusals {
+                now = call(&mut pools, true, now);
+                let until = pools.get(PoolId(0)).unwrap().closed_until();
+                prop_assert_eq!(until.since(now).as_secs(), 1 << nth);
+                now = until;
+            }
+            for _ in 0..successes {
+                now = call(&mut pools, false, now);
+            }
+        }
+    }
+
     /// A call holds exactly what its price says or nothing at all, and a child that is full costs the
     /// parent nothing.
     #[test]
@@ -104,7 +137,7 @@ proptest! {
             if settles && !open.is_empty() {
                 let (paid, costs) = open.swap_remove(0);
                 let mut heard = 0;
-                pools.settle(paid, Settlement::FirstByteAt(now), now, |_, _| heard += 1);
+                pools.settle(paid, (Settlement::FirstByteAt(now), false), now, |_, _| heard += 1);
                 // Calls older than the hard limit and the window were reclaimed.
                 prop_assert!(heard == costs.iter().filter(|cost| **cost > 0).count() || heard == 0);
             }

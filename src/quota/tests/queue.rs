@@ -8,8 +8,9 @@ use super::*;
 
 const KEY: LineKey = LineKey { app: 0, lane: Lane::Interactive, price: 0 };
 
-fn call(key: LineKey, latest: u64) -> Waiting {
-    Waiting { key, since: Moment::ZERO, latest: Moment::from_nanos(latest), by_caller: false }
+fn call(key: LineKey, since: u64, latest: u64) -> Waiting {
+    let (since, latest) = (Moment::from_nanos(since), Moment::from_nanos(latest));
+    Waiting { key, since, latest, by_caller: false }
 }
 
 #[test]
@@ -21,9 +22,9 @@ fn a_node_is_small() {
 #[test]
 fn a_place_means_nothing_once_left() {
     let mut queue = Queue::new(1);
-    let first = queue.push(call(KEY, 5));
+    let first = queue.push(call(KEY, 0, 5));
     assert!(queue.leave(first).is_some());
-    let second = queue.push(call(KEY, 6));
+    let second = queue.push(call(KEY, 0, 6));
     assert!(queue.leave(first).is_none());
     assert_eq!(queue.len(), 1);
     assert_eq!(queue.pop(KEY).map(|(place, _)| place), Some(second));
@@ -32,7 +33,7 @@ fn a_place_means_nothing_once_left() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Push(u32, u16, u64),
+    Push(u32, u16, u64, u64),
     Pop(u32, u16),
     Leave(usize),
     Expire(u64),
@@ -40,7 +41,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        3 => (0..3u32, 0..2u16, 0..50u64).prop_map(|(a, p, d)| Step::Push(a, p, d)),
+        3 => (0..3u32, 0..2u16, 0..9u64, 0..50u64).prop_map(|(a, p, s, d)| Step::Push(a, p, s, d)),
         1 => (0..3u32, 0..2u16).prop_map(|(a, p)| Step::Pop(a, p)),
         1 => (0..20usize).prop_map(Step::Leave),
         1 => (0..50u64).prop_map(Step::Expire),
@@ -49,21 +50,26 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Against plain lists: nobody is lost, doubled or overtaken within a line.
+    /// Against plain lists: nobody is lost, doubled or overtaken within a line by who came later; who
+    /// comes back stands where it stood.
     #[test]
     fn behaves_like_plain_lists(steps in steps()) {
         let mut queue = Queue::new(2);
-        let mut model: VecDeque<(Place, LineKey, u64)> = VecDeque::new();
+        let mut model: VecDeque<(Place, LineKey, u64, u64)> = VecDeque::new();
         for step in steps {
             match step {
-                Step::Push(app, price, latest) => {
+                Step::Push(app, price, since, latest) => {
                     let key = LineKey { app, price, lane: Lane::ALL[(app % 2) as usize] };
-                    let place = queue.push(call(key, latest));
-                    model.push_back((place, key, latest));
+                    let place = queue.push(call(key, since, latest));
+                    let behind = model.iter().position(|(_, k, s, _)| *k == key && *s > since);
+                    let at = behind.unwrap_or(model.len());
+                    model.insert(at, (place, key, since, latest));
+                    let before = model.iter().take(at).filter(|(_, k, ..)| *k == key).count();
+                    prop_assert_eq!(queue.before(place) as usize, before);
                 }
                 Step::Pop(app, price) => {
                     let key = LineKey { app, price, lane: Lane::ALL[(app % 2) as usize] };
-                    let at = model.iter().position(|(_, k, _)| *k == key);
+                    let at = model.iter().position(|(_, k, ..)| *k == key);
                     let expected = at.and_then(|at| model.remove(at)).map(|(place, ..)| place);
                     prop_assert_eq!(queue.pop(key).map(|(place, _)| place), expected);
                 }
@@ -73,7 +79,7 @@ proptest! {
                     }
                 }
                 Step::Expire(now) => {
-                    let due = model.iter().filter(|(_, _, d)| *d < now).count();
+                    let due = model.iter().filter(|(.., d)| *d < now).count();
                     let mut gone = 0;
                     while let Some((place, call)) = queue.expired(Moment::from_nanos(now)) {
                         prop_assert!(call.latest < Moment::from_nanos(now));
@@ -84,7 +90,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(queue.len() as usize, model.len());
-            let first = model.iter().map(|(_, _, d)| Moment::from_nanos(*d)).min();
+            let first = model.iter().map(|(.., d)| Moment::from_nanos(*d)).min();
             prop_assert_eq!(queue.first_deadline(), first);
         }
     }

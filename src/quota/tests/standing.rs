@@ -124,8 +124,8 @@ fn a_bulk_call_stands_behind_every_interactive_one() {
 #[test]
 fn each_rule_is_named_where_it_keeps_a_call_longest() {
     let mut throttled = quota(settings(4), &interactive(1));
-    let Verdict::Start(grant) = throttled.enter(at(0), &ticket(0, PLAIN)) else { panic!() };
-    throttled.vendor_refused(&grant, Some(Duration::from_secs(20)), at(0));
+    let Verdict::Start(mut grant) = throttled.enter(at(0), &ticket(0, PLAIN)) else { panic!() };
+    throttled.vendor_refused(&mut grant, Some(Duration::from_secs(20)), at(0));
     throttled.settle(grant, Settlement::FirstByteAt(at(0)), at(0));
     let (_, vendor) = waits(&mut throttled, ticket(0, PLAIN), at(1000));
     assert_eq!((vendor.bound, vendor.expected), (Bound::Vendor(OWN), Duration::from_secs(19)));

@@ -258,8 +258,8 @@ fn a_vendors_429_holds_its_pool_and_no_other() {
     let mut quota = Quota::new(&[named], &prices, &[settings(100)], at(0)).unwrap();
     quota.add_app(ONE, AppSettings::default(), at(0)).unwrap();
     let lists = Ticket { price: PriceNo(1), ..ticket(0) };
-    let Verdict::Start(grant) = quota.enter(at(0), &lists) else { panic!() };
-    let closed = quota.vendor_refused(&grant, Some(Duration::from_secs(20)), at(100));
+    let Verdict::Start(mut grant) = quota.enter(at(0), &lists) else { panic!() };
+    let closed = quota.vendor_refused(&mut grant, Some(Duration::from_secs(20)), at(100));
     assert_eq!(closed, Some((PoolId(0), at(20_100))));
     quota.settle(grant, Settlement::FirstByteAt(at(100)), at(100));
     assert_eq!(rule(quota.enter(at(100), &lists)), (Rule::VendorThrottled, 20));

@@ -140,7 +140,12 @@ impl Run {
     }
 
     fn enters(&mut self, ticket: &Ticket) -> Result<(), TestCaseError> {
-        match self.quota.enter(self.now, ticket) {
+        self.comes(ticket, self.now)
+    }
+
+    /// A call comes that came first at `since`.
+    fn comes(&mut self, ticket: &Ticket, since: Moment) -> Result<(), TestCaseError> {
+        match self.quota.enter_again(self.now, ticket, since) {
             Verdict::Start(grant) => self.running.push(grant),
             Verdict::Wait(place, standing) => {
                 self.stands(Some(standing))?;
@@ -278,8 +283,15 @@ impl Run {
                 self.quota.settle(grant, how, self.now);
             }
             Step::Throttled(at, asked) if at < self.running.len() => {
-                let asked = asked.map(Duration::from_millis);
-                self.quota.vendor_refused(&self.running[at], asked, self.now);
+                let pause = asked.map(Duration::from_millis);
+                let mut grant = self.running.swap_remove(at);
+                self.quota.vendor_refused(&mut grant, pause, self.now);
+                let (connection, key, since) = (grant.connection().0, grant.key, grant.taken());
+                self.quota.settle(grant, Settlement::FirstByteAt(self.now), self.now);
+                if pause.is_some() {
+                    let ticket = self.ticket(connection, key.app, key.price, None);
+                    self.comes(&Ticket { bulk: key.lane == Lane::Bulk, ..ticket }, since)?;
+                }
             }
             Step::Forget(at) if at < self.running.len() => drop(self.running.swap_remove(at)),
             Step::Passes(ms) => self.now = self.now + Duration::from_millis(ms),

@@ -398,9 +398,9 @@ impl World {
     }
 
     fn answered(&mut self, serial: u64) {
-        if let Some(call) = self.running.remove(&serial) {
+        if let Some(mut call) = self.running.remove(&serial) {
             if self.throttled.remove(&serial) {
-                self.quota.vendor_refused(&call.grant, None, self.now);
+                self.quota.vendor_refused(&mut call.grant, None, self.now);
             }
             let slots: Vec<_> = self.quota.slots_of(&call.grant).collect();
             self.quota.settle(call.grant, call.how, self.now);

@@ -3,15 +3,22 @@
 //! | what is known | any method | GET HEAD PUT DELETE | POST with a key that Courier honours | other POST, PATCH |
 //! | --- | --- | --- | --- | --- |
 //! | nothing was sent | again | | | |
-//! | 429 | again after its time | | | |
+//! | 429 | back to its line | | | |
 //! | no answer came, or none that can be read | | again | again, same key | never |
 //! | 502, 503, 504 | | again | once, same key | never |
 //! | 500 | | GET and HEAD only | never: Courier replays it | never |
 //! | 409 to our own further attempt | | | wait, again: the first still runs | |
-//! | the token is refused | once, if its source has another one by now | | | |
+//! | the token is refused | back to its line, once, if its source has another one by now | | | |
 //! | the gateway's own refusal, any other answer | never | | | |
 //!
 //! An answer with `x-should-retry: false` ends a call, whatever its status.
+//!
+//! A call that goes back to its line was not done, and not for a fault of its own: it takes the place
+//! that it would have there by now, and no budget of attempts is charged. Its longest wait counts from
+//! when it first came, and the vendor's pause of at least 1 s lies before it each time: so it goes back
+//! at most once a second of that wait, and [`RETURNS`] times in any case. Where nothing holds calls back
+//! (the quota only watches, or the row pays nothing) a 429 is tried again after its time, out of the
+//! budget.
 
 use std::time::Duration;
 
@@ -23,7 +30,10 @@ const ATTEMPTS_KEYED: u32 = 8;
 /// Attempts of any other call.
 const ATTEMPTS: u32 = 4;
 
-/// The longest that a 429's own time is waited for; beyond it the caller is told.
+/// How often a call goes back to its line.
+const RETURNS: u32 = 60;
+
+/// The longest that a 429's own time is waited for outside of a line; beyond it the caller is told.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a call may be repeated.
@@ -48,6 +58,8 @@ pub(super) enum Known {
     NoAnswer,
     /// The vendor answered; with 429, the time that it asked for.
     Answered(StatusCode, Option<Duration>),
+    /// The vendor refused the call for its own quota, and a pool is closed for that.
+    Throttled,
     /// The vendor refused our token.
     Rejected {
         /// Its source has another one by now.
@@ -60,8 +72,10 @@ pub(super) enum Known {
 /// What earlier attempts of the call came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Course {
-    /// Attempts so far.
+    /// Attempts so far, without those that went back to their line.
     pub(super) attempts: u32,
+    /// How often it went back.
+    pub(super) returns: u32,
     /// One of them may have been acted on.
     pub(super) open: bool,
     /// A 502, 503 or 504 was tried again.
@@ -77,6 +91,8 @@ pub(super) enum Verdict {
     Done,
     /// One more attempt, at the earliest after this time, if deadline and budget allow.
     Again(Duration),
+    /// Back to its place in the line.
+    Back,
 }
 
 impl Kind {
@@ -101,8 +117,10 @@ impl Course {
     #[must_use]
     pub(super) fn then(self, known: Known) -> Self {
         let unavailable = matches!(known, Known::Answered(status, _) if is_unavailable(status));
+        let back = matches!(known, Known::Throttled | Known::Rejected { .. });
         Self {
-            attempts: self.attempts + 1,
+            attempts: self.attempts + u32::from(!back),
+            returns: self.returns + u32::from(back),
             open: self.open || unavailable || known == Known::NoAnswer,
             unavailable: self.unavailable || unavailable,
             token: self.token || matches!(known, Known::Rejected { .. }),
@@ -113,14 +131,22 @@ impl Course {
 /// The table. `course` is what came before the attempt that taught `known`.
 #[must_use]
 pub(super) fn decide(kind: Kind, known: Known, course: Course) -> Verdict {
+    match known {
+        Known::Throttled | Known::Rejected { .. } if course.returns >= RETURNS => {
+            return Verdict::Done;
+        }
+        Known::Throttled => return Verdict::Back,
+        Known::Rejected { changed } if changed && !course.token => return Verdict::Back,
+        Known::Rejected { .. } => return Verdict::Done,
+        _ => {}
+    }
     if course.attempts + 1 >= kind.attempts() {
         return Verdict::Done;
     }
     let again = match known {
         Known::NotSent => true,
         Known::NoAnswer => kind != Kind::Other,
-        Known::Refused => false,
-        Known::Rejected { changed } => changed && !course.token,
+        Known::Refused | Known::Throttled | Known::Rejected { .. } => false,
         Known::Answered(StatusCode::TOO_MANY_REQUESTS, time) => {
             let time = time.unwrap_or_default();
             return if time <= PATIENCE { Verdict::Again(time) } else { Verdict::Done };
@@ -142,8 +168,9 @@ pub(super) fn decide(kind: Kind, known: Known, course: Course) -> Verdict {
 pub(super) fn is_inconclusive(known: Known, course: Course) -> bool {
     match known {
         Known::Refused => course.attempts > 0,
+        Known::Throttled | Known::Rejected { .. } => course.open,
         Known::Answered(StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS, _) => course.open,
-        Known::Answered(..) | Known::NotSent | Known::NoAnswer | Known::Rejected { .. } => false,
+        Known::Answered(..) | Known::NotSent | Known::NoAnswer => false,
     }
 }
 

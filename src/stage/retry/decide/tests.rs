@@ -20,6 +20,7 @@ fn the_table() {
     let rows = [
         (Known::NotSent, [true, true, true, true]),
         (status(429), [true, true, true, true]),
+        (Known::Throttled, [true, true, true, true]),
         (Known::NoAnswer, [true, true, true, false]),
         (status(502), [true, true, true, false]),
         (status(503), [true, true, true, false]),
@@ -82,9 +83,25 @@ fn a_429_is_waited_for_as_long_as_it_asks_but_not_for_ever() {
 }
 
 #[test]
+fn a_call_goes_back_to_its_line_for_every_429_and_once_for_another_token() {
+    let mut course = Course::default();
+    for returns in 0..RETURNS {
+        assert_eq!(course.returns, returns);
+        assert_eq!(decide(Kind::Other, Known::Throttled, course), Verdict::Back);
+        course = course.then(Known::Throttled);
+    }
+    assert_eq!(decide(Kind::Other, Known::Throttled, course), Verdict::Done);
+    assert_eq!(course.attempts, 0, "they are no attempts of its own");
+    let changed = Known::Rejected { changed: true };
+    assert_eq!(decide(Kind::Other, changed, Course::default()), Verdict::Back);
+    assert_eq!(decide(Kind::Other, changed, Course::default().then(changed)), Verdict::Done);
+}
+
+#[test]
 fn what_a_later_refusal_says_does_not_hide_what_an_earlier_attempt_may_have_done() {
     let open = Course::default().then(Known::NoAnswer);
-    for known in [status(409), status(429), Known::Refused] {
+    let rejected = Known::Rejected { changed: false };
+    for known in [status(409), status(429), Known::Refused, Known::Throttled, rejected] {
         assert!(is_inconclusive(known, open), "{known:?}");
         assert!(!is_inconclusive(known, Course::default()), "{known:?}");
     }
@@ -100,6 +117,7 @@ fn any_known() -> impl Strategy<Value = Known> {
         Just(Known::NotSent),
         Just(Known::NoAnswer),
         Just(Known::Refused),
+        Just(Known::Throttled),
         any::<bool>().prop_map(|changed| Known::Rejected { changed }),
         prop_oneof![200_u16..600, Just(409), Just(429), Just(500), Just(503)].prop_map(status),
     ]
@@ -116,6 +134,7 @@ proptest! {
                 break;
             }
             course = course.then(known);
+            prop_assert!(course.returns <= RETURNS);
             prop_assert!(course.attempts < 8 && (kind == Kind::Keyed || course.attempts < 4));
             prop_assert!(!course.open || kind != Kind::Other);
         }

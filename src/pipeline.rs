@@ -74,7 +74,11 @@ impl Pipeline {
             // from here on it may be acted on: what it must be known by is written down first
             .layer(CommitLayer)
             // the tenant's token, as late as possible
-            .layer(CredentialsLayer::new(config.tokens.clone(), token_sources(config)))
+            .layer(CredentialsLayer::new(
+                config.tokens.clone(),
+                token_sources(config),
+                state.cache().clone(),
+            ))
             // pooled sockets, the attempt's own limits, a streaming answer
             .service(upstream(config, state));
         let seam = Stage::new(stages);

@@ -121,8 +121,8 @@ pub struct Marks {
     pub throttled: bool,
     /// What the gateway had too little of to open a socket to the vendor, in the last attempt.
     pub shortage: Option<Shortage>,
-    /// The vendor refused the connection's token in the last attempt; true when another one was found
-    /// at its source.
+    /// The vendor refused the connection's token, and its source has no other; true when this call found
+    /// another one there.
     pub token_refused: Option<bool>,
     /// What the cache did for it, on a row that is cached or shared.
     pub cached: Option<Cached>,

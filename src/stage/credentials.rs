@@ -5,17 +5,21 @@ mod blank;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use http::{StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use tokio::sync::Mutex;
 use tower::{Layer, Service};
 
 use blank::Blanked;
 
+use crate::cache::Cache;
 use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
+use crate::clock::Instant;
 use crate::error::Error;
 use crate::ids::ConnectionId;
 use crate::record::Record;
@@ -36,24 +40,59 @@ pub struct Credentials<S> {
 }
 
 /// The tokens of one configuration, and where newer ones would be.
-struct Vault(HashMap<ConnectionId, Place>);
+struct Vault {
+    places: HashMap<ConnectionId, Place>,
+    cache: Cache,
+}
 
 struct Place {
     source: TokenSource,
     token: ArcSwap<VendorToken>,
+    /// The vendor refused `token`, and that was said.
+    refused: AtomicBool,
+    /// tokio: held while the source is read, so that calls that are refused together read it once.
+    reading: Mutex<Option<Look>>,
+}
+
+/// A look at the source of a token.
+#[derive(Clone, Copy)]
+struct Look {
+    began: Instant,
+    found: bool,
+}
+
+/// What became of a token that the vendor refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Its source has no other.
+    Stands,
+    /// Another call has found its successor.
+    Replaced,
+    /// This call has found its successor.
+    Found,
 }
 
 // === impl CredentialsLayer ===
 
 impl CredentialsLayer {
-    /// `sources` has one for every connection of `tokens`.
+    /// `sources` has one for every connection of `tokens`; `cache` forgets what it keeps for a
+    /// connection whose token changes.
     #[must_use]
-    pub fn new(tokens: Tokens, mut sources: HashMap<ConnectionId, TokenSource>) -> Self {
+    pub fn new(
+        tokens: Tokens,
+        mut sources: HashMap<ConnectionId, TokenSource>,
+        cache: Cache,
+    ) -> Self {
         let places = tokens.into_iter().filter_map(|(connection, token)| {
-            let source = sources.remove(&connection)?;
-            Some((connection, Place { source, token: ArcSwap::from_pointee(token) }))
+            let place = Place {
+                source: sources.remove(&connection)?,
+                token: ArcSwap::from_pointee(token),
+                refused: AtomicBool::new(false),
+                reading: Mutex::default(),
+            };
+            Some((connection, place))
         });
-        Self { vault: Arc::new(Vault(places.collect())) }
+        Self { vault: Arc::new(Vault { places: places.collect(), cache }) }
     }
 }
 
@@ -68,32 +107,65 @@ impl<S> Layer<S> for CredentialsLayer {
 // === impl Vault ===
 
 impl Vault {
-    fn token(&self, connection: &ConnectionId) -> Arc<VendorToken> {
-        let place = self.0.get(connection);
-        let place = place.expect("keys and tokens come from one configuration, which has them all");
-        place.token.load_full()
+    fn place(&self, connection: &ConnectionId) -> &Place {
+        let place = self.places.get(connection);
+        place.expect("keys and tokens come from one configuration, which has them all")
     }
 
-    /// Looks whether there is another token than `refused` by now, and takes it over.
-    async fn look_again(self: Arc<Self>, connection: ConnectionId, refused: &VendorToken) -> bool {
-        if !self.token(&connection).same_as(refused) {
-            return true;
+    fn token(&self, connection: &ConnectionId) -> Arc<VendorToken> {
+        self.place(connection).token.load_full()
+    }
+
+    /// Says once that the vendor refuses the connection's token; looks whether there is another by
+    /// now, and takes it over.
+    async fn refused(self: Arc<Self>, connection: &ConnectionId, token: &VendorToken) -> Fate {
+        let asked = Instant::now();
+        let place = self.place(connection);
+        let mut last = place.reading.lock().await;
+        if !place.token.load().same_as(token) {
+            return Fate::Replaced;
         }
-        let read = {
-            let (vault, connection) = (self.clone(), connection.clone());
-            // A file, on whatever it lies.
-            tokio::task::spawn_blocking(move || vault.0.get(&connection)?.source.read().ok()).await
-        };
-        let Some(new) = read.ok().flatten().filter(|new| !new.same_as(refused)) else {
-            return false;
-        };
+        if let Some(look) = *last
+            && look.began >= asked
+            && !look.found
+        {
+            return Fate::Stands;
+        }
+        if !place.refused.swap(true, Ordering::Relaxed) {
+            tracing::error!(%connection, "Courier refuses the token of the connection");
+        }
+        let began = Instant::now();
+        let new = self.clone().read(connection.clone(), token).await;
+        *last = Some(Look { began, found: new.is_some() });
+        let Some(new) = new else { return Fate::Stands };
+        place.token.store(Arc::new(new));
+        place.refused.store(false, Ordering::Relaxed);
+        self.cache.purge_connection(connection);
+        tracing::info!(%connection, "the token's source has another one: it is used from now on");
+        Fate::Found
+    }
+
+    /// The token that the connection's source has in place of `old`.
+    async fn read(
+        self: Arc<Self>,
+        connection: ConnectionId,
+        old: &VendorToken,
+    ) -> Option<VendorToken> {
+        let vault = self.clone();
+        // A file, on whatever it lies.
+        let read = tokio::task::spawn_blocking(move || vault.place(&connection).source.read().ok());
+        let new = read.await.ok().flatten().filter(|new| !new.same_as(old))?;
         // One token serves one connection; a file that was mixed up is no new token.
-        let taken = self.0.values().any(|place| place.token.load().same_as(&new));
-        if let Some(place) = self.0.get(&connection).filter(|_| !taken) {
-            place.token.store(Arc::new(new));
-            tracing::info!(%connection, "the token's source has another one: it is used from now on");
+        let taken = self.places.values().any(|place| place.token.load().same_as(&new));
+        (!taken).then_some(new)
+    }
+
+    /// The vendor took `token`.
+    fn taken(&self, connection: &ConnectionId, token: &VendorToken) {
+        let place = self.place(connection);
+        if place.refused.load(Ordering::Relaxed) && place.token.load().same_as(token) {
+            place.refused.store(false, Ordering::Relaxed);
         }
-        !taken
     }
 }
 
@@ -119,10 +191,14 @@ async fn look(
         };
     }
     if rejected {
-        let changed = vault.look_again(connection.clone(), &token).await;
-        tracing::error!(%connection, changed, "Courier refuses the token of the connection");
-        record.mark(|marks| marks.token_refused = Some(changed));
-        head.extensions.insert(Rejected { changed });
+        let fate = vault.refused(&connection, &token).await;
+        // One replacement is one, whoever else was refused with the old token.
+        if fate != Fate::Replaced {
+            record.mark(|marks| marks.token_refused = Some(fate == Fate::Found));
+        }
+        head.extensions.insert(Rejected { changed: fate != Fate::Stands });
+    } else {
+        vault.taken(&connection, &token);
     }
     let is_error = head.status.is_client_error() || head.status.is_server_error();
     if is_error && plain && !body.is_end_stream() {

@@ -27,6 +27,7 @@ mod made_keys;
 mod metrics;
 mod operations;
 mod outages;
+mod pauses;
 mod process;
 mod quota;
 mod raw;

@@ -34,8 +34,9 @@ pub struct Operation {
     /// What an `Idempotency-Key` does.
     #[serde(default)]
     pub idempotency: Idempotency,
-    /// What a call pays: pool name to cost. `connection` is the connection's own quota.
-    #[serde(default)]
+    /// What a call pays: pool name to cost. `connection` is the connection's own quota, of which a row
+    /// that says nothing pays one slot; an empty table is a call that costs nothing.
+    #[serde(default = "one_slot")]
     pub pools: BTreeMap<String, u32>,
     /// How long an answer may be reused.
     #[serde(default)]
@@ -216,6 +217,11 @@ pub struct Pool {
     pub window: crate::units::Span,
 }
 
+/// What a vendor counts unless it says otherwise.
+fn one_slot() -> BTreeMap<String, u32> {
+    BTreeMap::from([(CONNECTION_POOL.into(), 1)])
+}
+
 impl Operation {
     /// The row that stands for paths which the catalogue does not know: never cached, paid from
     /// the connection's quota.
@@ -228,7 +234,7 @@ impl Operation {
             path: "/{*rest}".into(),
             access: Access::Write,
             idempotency: Idempotency::None,
-            pools: BTreeMap::from([("connection".into(), 1)]),
+            pools: one_slot(),
             cache: None,
             freshness: Freshness::Table,
             reads: Vec::new(),

@@ -14,17 +14,24 @@ pub const LONGEST: Duration = Duration::from_secs(300);
 /// How long the vendor asks us to wait, between [`SHORTEST`] and [`LONGEST`].
 ///
 /// Reads `Retry-After` (delta-seconds or HTTP-date, RFC 9110 section 10.2.3); a decimal fraction of
-/// seconds is accepted and rounded up. `wall` is our wall clock as time since 1970, only used for a
-/// date; a past date is the shortest pause. `None`: absent or unreadable (negative numbers are).
+/// seconds is accepted and rounded up. `sent` is when the answer was made, as time since 1970 on the
+/// clock that made it ([`date`] of its field `Date`, else ours); only a date is counted from it. A past
+/// date is the shortest pause. `None`: absent or unreadable (negative numbers are).
 #[must_use]
-pub fn retry_after(value: Option<&[u8]>, wall: Duration) -> Option<Duration> {
-    let text = std::str::from_utf8(value?).ok()?.trim_matches([' ', '\t']);
-    let asked = seconds(text).or_else(|| {
-        let date = httpdate::parse_http_date(text).ok()?;
-        let since_1970 = date.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Some(since_1970.saturating_sub(wall))
-    })?;
+pub fn retry_after(value: Option<&[u8]>, sent: Duration) -> Option<Duration> {
+    let asked = seconds(text(value)?).or_else(|| Some(date(value)?.saturating_sub(sent)))?;
     Some(asked.clamp(SHORTEST, LONGEST))
+}
+
+/// An HTTP-date (RFC 9110 section 5.6.7) as time since 1970; one before that is 1970.
+#[must_use]
+pub fn date(value: Option<&[u8]>) -> Option<Duration> {
+    let date = httpdate::parse_http_date(text(value)?).ok()?;
+    Some(date.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn text(value: Option<&[u8]>) -> Option<&str> {
+    Some(std::str::from_utf8(value?).ok()?.trim_matches([' ', '\t']))
 }
 
 /// Digits, with a fraction if there is a dot; as many digits as they like.
@@ -71,6 +78,15 @@ mod tests {
         assert_eq!(read("Sun Nov  6 08:49:57 1994"), Some(20));
         assert_eq!(read("Sun, 06 Nov 1994 07:00:00 GMT"), Some(1));
         assert_eq!(read("Sat, 06 Nov 2094 07:00:00 GMT"), Some(300));
+    }
+
+    #[test]
+    fn a_date_counts_from_the_answers_own() {
+        let asked = Some(&b"Sun, 06 Nov 1994 08:49:40 GMT"[..]);
+        let sent = date(Some(b"Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(sent, Some(WALL));
+        assert_eq!(retry_after(asked, sent.unwrap()), Some(Duration::from_secs(3)));
+        assert_eq!(date(Some(b"yesterday")), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use http::header::{HeaderValue, RETRY_AFTER};
+use http::header::{DATE, HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 use tower::{Layer, Service};
 
@@ -119,8 +119,10 @@ fn throttle(pass: &mut Pass, reply: &mut Reply, call: &Marker) {
     if !refused {
         return;
     }
-    let wall = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let asked = feedback::retry_after(told, wall);
+    // A date counts on the clock that wrote it (RFC 9110 section 10.2.3): ours may be an hour off.
+    let sent = feedback::date(reply.headers().get(DATE).map(HeaderValue::as_bytes));
+    let ours = || clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let asked = feedback::retry_after(told, sent.unwrap_or_else(ours));
     let Some(closed) = pass.vendor_refused(asked) else { return };
     reply.extensions_mut().insert(closed.clone());
     let seconds = whole_seconds(closed.pause);

@@ -212,6 +212,29 @@ async fn a_static_share_is_this_process_part_of_the_quota() {
     assert_eq!(answer.header("ratelimit-policy"), "\"connection\";q=4;w=60");
 }
 
+/// A row of one's own that forgets what it costs must not run past the quota.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_says_nothing_of_its_price_pays_a_slot_and_an_empty_price_is_free() {
+    let row = |id: &str, price: &str| {
+        let path = format!("id = \"{id}\"\ngroup = \"own\"\nmethod = \"GET\"\npath = \"/{id}\"\n");
+        format!("[[operation]]\n{path}access = \"read\"\n{price}\n")
+    };
+    let rows = format!("extends = \"courier\"\n{}{}", row("paid", ""), row("free", "pools = {}"));
+    let file =
+        std::env::temp_dir().join(format!("tollgate-{}.toml", tollgate::ids::RandomId::new()));
+    std::fs::write(&file, rows).unwrap();
+    let head = format!("[vendor]\ncatalog = '{}'\n", file.display());
+    let setup = Setup::with_quota(&head, "[quota]\ncalls = 5\nmax_wait = \"1s\"\n");
+    let stack = Stack::new(&setup);
+    std::fs::remove_file(&file).unwrap();
+    let codes = async |path: &str| {
+        let calls = (0..8).map(|_| stack.call(request("GET", path, &setup.acme, "")));
+        let answers = join_all(calls).await;
+        answers.iter().filter(|answer| answer.code() == "quota-exhausted").count()
+    };
+    assert_eq!((codes("/free").await, codes("/paid").await), (0, 3));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_app_can_have_a_limit_of_its_own() {
     let mut setup = quota("calls = 100");

@@ -78,6 +78,7 @@ impl Pipeline {
                 config.tokens.clone(),
                 token_sources(config),
                 state.cache().clone(),
+                state.admission().clone(),
             ))
             // pooled sockets, the attempt's own limits, a streaming answer
             .service(upstream(config, state));

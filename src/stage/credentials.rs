@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 
 use blank::Blanked;
 
+use crate::admission::Admission;
 use crate::cache::Cache;
 use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
 use crate::clock::Instant;
@@ -43,6 +44,7 @@ pub struct Credentials<S> {
 struct Vault {
     places: HashMap<ConnectionId, Place>,
     cache: Cache,
+    admission: Admission,
 }
 
 struct Place {
@@ -75,13 +77,14 @@ enum Fate {
 // === impl CredentialsLayer ===
 
 impl CredentialsLayer {
-    /// `sources` has one for every connection of `tokens`; `cache` forgets what it keeps for a
-    /// connection whose token changes.
+    /// `sources` has one for every connection of `tokens`. When a token changes, `cache` forgets what
+    /// it keeps for its connection, and `admission` hears whose slots the new one's are.
     #[must_use]
     pub fn new(
         tokens: Tokens,
         mut sources: HashMap<ConnectionId, TokenSource>,
         cache: Cache,
+        admission: Admission,
     ) -> Self {
         let places = tokens.into_iter().filter_map(|(connection, token)| {
             let place = Place {
@@ -92,7 +95,7 @@ impl CredentialsLayer {
             };
             Some((connection, place))
         });
-        Self { vault: Arc::new(Vault { places: places.collect(), cache }) }
+        Self { vault: Arc::new(Vault { places: places.collect(), cache, admission }) }
     }
 }
 
@@ -138,11 +141,21 @@ impl Vault {
         let new = self.clone().read(connection.clone(), token).await;
         *last = Some(Look { began, found: new.is_some() });
         let Some(new) = new else { return Fate::Stands };
-        place.token.store(Arc::new(new));
-        place.refused.store(false, Ordering::Relaxed);
-        self.cache.purge_connection(connection);
+        self.take_over(connection, Arc::new(new)).await;
         tracing::info!(%connection, "the token's source has another one: it is used from now on");
         Fate::Found
+    }
+
+    /// From now on `new` is the connection's token.
+    async fn take_over(&self, connection: &ConnectionId, new: Arc<VendorToken>) {
+        let place = self.place(connection);
+        place.token.store(new.clone());
+        place.refused.store(false, Ordering::Relaxed);
+        self.cache.purge_connection(connection);
+        let (admission, connection) = (self.admission.clone(), connection.clone());
+        // A small file, on whatever it lies. A panic in it is in the log, and the token is good.
+        let told = move || admission.token_changed(&connection, &new);
+        let _ = tokio::task::spawn_blocking(told).await;
     }
 
     /// The token that the connection's source has in place of `old`.

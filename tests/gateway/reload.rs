@@ -231,10 +231,15 @@ async fn a_token_that_is_replaced_keeps_the_slots_of_its_connection() {
 async fn slots_follow_a_token_that_changed_between_reloads() {
     let mut shop = Shop::new();
     let mut stack = shop.stack();
-    all_good(shop.calls(&stack, 10, "GET /messages"), "first").await;
-    let next = tollgate::secret::VendorToken::parse("token-next").unwrap();
-    stack.state.admission().token_changed(&"main".parse().unwrap(), &next);
+    all_good(shop.calls(&stack, 8, "GET /messages"), "first").await;
     std::fs::write(&shop.connections[0].1, "token-next").unwrap();
+    let answer = Some(simulator::Answer::Credential { status: 401 });
+    let effect = simulator::Effect { answer, ..Default::default() };
+    let when = simulator::When { times: Some(1), ..Default::default() };
+    let fault = simulator::Fault { id: None, when, effect };
+    stack.courier.with(|simulator| simulator.faults().add(fault));
+    // Refused with the old token, good with the new one: two slots.
+    all_good(shop.calls(&stack, 1, "GET /messages"), "after the change").await;
     shop.connections[0].0 = "renamed".into();
     stack.reload(&shop.text()).unwrap();
     assert_eq!(shop.room(&stack).await, 0);

@@ -8,6 +8,7 @@ mod honest;
 mod lanes;
 mod measure;
 mod neighbours;
+mod pausing;
 mod people;
 mod pools;
 mod random;

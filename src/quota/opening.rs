@@ -23,6 +23,9 @@ const SLOW: u32 = 32;
 /// Of the average gap between the calls that the vendor let through, as a part: it is measured with the
 /// pause in it, so the vendor has a little more room than that.
 const OF_AVERAGE: (u32, u32) = (9, 10);
+/// The longest gap. The average says how much was asked for, too: on a quiet connection it is long
+/// though the vendor has room. A vendor with less than a call a second is found out by its pauses.
+const LONGEST_GAP: Duration = Duration::from_secs(1);
 /// Without an answer for so long, one more call goes.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -65,7 +68,7 @@ impl Opening {
     pub(crate) fn again(self, since: Moment) -> Self {
         let (times, of) = OF_AVERAGE;
         let gap = since.since(self.since) / self.passed.max(1) * times / of;
-        Self { gap, part: SLOW, ..Self::first(since) }
+        Self { gap: gap.min(LONGEST_GAP), part: SLOW, ..Self::first(since) }
     }
 
     /// The same when an older call was refused: the pause ends at `since`, and nothing new is known.

@@ -86,7 +86,7 @@ where
     S: Service<Call, Response = Reply, Error = Error>,
 {
     async fn attempts(mut self, mut call: Call) -> Result {
-        let since = Instant::now();
+        let mut since = Instant::now();
         let kind = kind(&call);
         let keyed = kind == Kind::Keyed;
         self.rules.book.call(&call.caller.connection, keyed, Instant::now());
@@ -117,6 +117,8 @@ where
                     earlier = Some(set_aside(last).await);
                     call.back_since = None;
                     sleep(pause).await;
+                    // What Courier took over the attempt before was no waiting for a turn.
+                    since = Instant::now();
                 }
                 Verdict::Back => {
                     call.back_since = Some(since);

@@ -59,6 +59,19 @@ fn one_call_that_hangs_does_not_keep_the_others() {
     assert!(opening.is_over(100, WINDOW, at(60_000)));
 }
 
+/// A call each ten seconds is all that was asked for, not all that there was room for.
+#[test]
+fn on_a_quiet_connection_a_further_refusal_keeps_nobody_longer_than_a_second() {
+    let mut opening = Opening::first(at(0));
+    opening.starts(at(10_000));
+    opening.ends(at(10_000), true, at(10_100));
+    opening.starts(at(20_000));
+    opening.ends(at(20_000), false, at(20_100));
+    let mut opening = opening.again(at(21_100));
+    opening.starts(at(21_100));
+    assert!(opening.lets_at() <= at(22_100), "{opening:?}");
+}
+
 #[test]
 fn a_further_refusal_makes_the_gap_what_the_vendor_let_through() {
     let mut opening = Opening::first(at(0));

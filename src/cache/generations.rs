@@ -81,6 +81,14 @@ impl Name {
         text.hash(&mut hasher);
         Self(hasher.finish())
     }
+
+    /// A number that stands for all of `names`, in this order.
+    #[must_use]
+    pub fn all(names: &[Self]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        names.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 impl Place {

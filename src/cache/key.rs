@@ -24,6 +24,9 @@ pub struct Parts<'a> {
     pub epoch: u64,
     /// The id of the row.
     pub operation: &'a str,
+    /// Stands for the collections that the row's answers are built from: copies of a row that had
+    /// others in an earlier configuration are told apart, since their generations are other sums.
+    pub reads: u64,
     /// Path and query as sent.
     pub target: &'a PathAndQuery,
 }
@@ -84,6 +87,7 @@ impl Writer {
         writer.text(parts.connection.as_str().as_bytes());
         writer.number(parts.epoch);
         writer.text(parts.operation.as_bytes());
+        writer.number(parts.reads);
         writer.text(parts.target.path().as_bytes());
         writer.query(parts.target.query());
         writer
@@ -147,8 +151,13 @@ mod tests {
 
     fn key(owner: &str, target: &str, headers: &HeaderMap) -> Key {
         let (connection, target) = (connection(owner), target.parse().unwrap());
-        let parts =
-            Parts { connection: &connection, epoch: 0, operation: "brands.list", target: &target };
+        let parts = Parts {
+            connection: &connection,
+            epoch: 0,
+            operation: "brands.list",
+            reads: 0,
+            target: &target,
+        };
         Key::listed(parts, headers, &[ACCEPT, ACCEPT_LANGUAGE])
     }
 
@@ -180,7 +189,8 @@ mod tests {
     fn a_changed_credential_is_another_key() {
         let (connection, target) = (connection("acme"), "/brands".parse().unwrap());
         let of = |epoch| {
-            let parts = Parts { connection: &connection, epoch, operation: "b", target: &target };
+            let parts =
+                Parts { connection: &connection, epoch, operation: "b", reads: 0, target: &target };
             Key::whole(parts, &HeaderMap::new())
         };
         assert_ne!(of(0), of(1));

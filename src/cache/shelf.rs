@@ -75,6 +75,8 @@ pub struct Row {
     /// What kind of call it is for the cache.
     pub kind: Kind,
     tags: Box<[Name]>,
+    /// Stands for all of `tags`.
+    reads: u64,
 }
 
 /// What kind of call an operation is for the cache.
@@ -129,7 +131,7 @@ impl Row {
         if row.access == Access::Write {
             let listed = row.group != "unlisted";
             let tags = if listed { names(&row.clears) } else { vec![Name::of(EVERYTHING)] };
-            return (!tags.is_empty()).then(|| Self { kind: Kind::Write, tags: tags.into() });
+            return (!tags.is_empty()).then(|| Self::new(Kind::Write, tags));
         }
         let kind = match row.cache {
             _ if row.freshness == Freshness::Headers && plan.on => Kind::Headers,
@@ -139,7 +141,12 @@ impl Row {
         };
         let mut tags = names(&row.reads);
         tags.push(Name::of(EVERYTHING));
-        Some(Self { kind, tags: tags.into() })
+        Some(Self::new(kind, tags))
+    }
+
+    fn new(kind: Kind, tags: Vec<Name>) -> Self {
+        let reads = Name::all(&tags);
+        Self { kind, tags: tags.into(), reads }
     }
 }
 
@@ -211,12 +218,13 @@ impl Shelf {
 
     /// The key of a read, told apart from others by the fields `names` only, or by all of its fields.
     #[must_use]
-    pub fn key(&self, call: &Call, names: Option<&[HeaderName]>) -> Key {
+    pub fn key(&self, call: &Call, row: &Row, names: Option<&[HeaderName]>) -> Key {
         let connection = &call.caller.connection;
         let parts = Parts {
             connection,
             epoch: self.seat(connection).epoch,
             operation: &call.operation.id,
+            reads: row.reads,
             target: &call.target,
         };
         match names {

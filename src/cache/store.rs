@@ -313,7 +313,8 @@ mod tests {
     fn key(n: usize) -> Key {
         let connection = "acme".parse().unwrap();
         let target = format!("/brands?n={n}").parse().unwrap();
-        let parts = Parts { connection: &connection, epoch: 0, operation: "b", target: &target };
+        let parts =
+            Parts { connection: &connection, epoch: 0, operation: "b", reads: 0, target: &target };
         Key::whole(parts, &HeaderMap::new())
     }
 

@@ -67,7 +67,8 @@ mod tests {
 
     fn url() -> Key {
         let (connection, target) = ("acme".parse().unwrap(), "/brands".parse().unwrap());
-        let parts = Parts { connection: &connection, epoch: 0, operation: "b", target: &target };
+        let parts =
+            Parts { connection: &connection, epoch: 0, operation: "b", reads: 0, target: &target };
         Key::listed(parts, &HeaderMap::new(), &[])
     }
 

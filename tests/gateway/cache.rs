@@ -51,6 +51,26 @@ fn put_list(key: &str) -> Request<StreamBody> {
     request("PUT", "/lists/a", key, "{\"name\":\"a\"}")
 }
 
+/// Another catalogue counts other collections, and their counters may stand where those of a copy stood.
+#[tokio::test(start_paused = true)]
+async fn what_a_write_ended_is_not_back_after_a_reload_that_changes_what_its_row_reads() {
+    let setup = Setup::new("");
+    let mut stack = Stack::new(&setup);
+    assert_eq!(said(&stack.call(get("/brands", &setup.acme)).await), "fwd=uri-miss; stored");
+    let brand = "{\"name\":\"new\",\"settings\":{}}";
+    let made = stack.call(request("POST", "/brands", &setup.acme, brand)).await;
+    assert!(made.status.is_success(), "{}", made.status);
+    let file =
+        std::env::temp_dir().join(format!("tollgate-{}.toml", tollgate::ids::RandomId::new()));
+    let row = "id = \"brands.list\"\ngroup = \"brands\"\nmethod = \"GET\"\npath = \"/brands\"\naccess = \"read\"\ncache = { ttl = 120, on = true }\nreads = [\"others\"]\n";
+    std::fs::write(&file, format!("extends = \"courier\"\n[[operation]]\n{row}")).unwrap();
+    let text = format!("[vendor]\ncatalog = '{}'\n{}", file.display(), setup.text);
+    stack.reload(&text).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let answer = stack.call(get("/brands", &setup.acme)).await;
+    assert!(said(&answer).starts_with("fwd=uri-miss"), "{}", said(&answer));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_copy_answers_for_its_time_and_costs_no_vendor_call() {
     let setup = Setup::new("");

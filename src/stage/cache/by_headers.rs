@@ -59,7 +59,7 @@ where
             return self.alone(call).await;
         }
         let wants = self.shelf.wants(&call);
-        let url = self.shelf.key(&call, Some(&[]));
+        let url = self.shelf.key(&call, &self.row, Some(&[]));
         let connection = call.caller.connection.clone();
         let (key, copy) = self.shelf.find(url, &call.headers, &connection, &self.row).await;
         if let Some(copy) = &copy

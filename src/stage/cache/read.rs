@@ -59,7 +59,7 @@ where
         match &row.kind {
             Kind::Kept(seconds, own) => self.kept(call, *seconds, own).await,
             Kind::Shared if call.method == Method::GET && matches!(call.body, Body::Empty) => {
-                let url = self.shelf.key(&call, None);
+                let url = self.shelf.key(&call, &row, None);
                 let asked = Asked { url, key: url, conditions: HeaderMap::new() };
                 self.together(call, asked, Keep::Share).await
             }
@@ -75,7 +75,7 @@ where
 
     async fn kept(self, mut call: Call, seconds: Duration, own: &[HeaderName]) -> Result {
         let wants = self.shelf.wants(&call);
-        let url = self.shelf.key(&call, Some(own));
+        let url = self.shelf.key(&call, &self.row, Some(own));
         let (connection, record) = (call.caller.connection.clone(), call.record.clone());
         let (key, copy) = self.shelf.find(url, &call.headers, &connection, &self.row).await;
         if let Some(reply) = copy.as_ref().and_then(|copy| hit(copy, wants, &call)) {

@@ -15,7 +15,8 @@ use tollgate::cache::variant::Variant;
 fn random_key(random: &mut impl FnMut() -> u64) -> Key {
     let connection = "acme".parse().unwrap();
     let target = format!("/brands/{:x}{:x}", random(), random()).parse().unwrap();
-    let parts = Parts { connection: &connection, epoch: 0, operation: "b", reads: 0, target: &target };
+    let parts =
+        Parts { connection: &connection, epoch: 0, operation: "b", reads: 0, target: &target };
     Key::listed(parts, &HeaderMap::new(), &[])
 }
 

@@ -96,6 +96,9 @@ impl Default for Calls {
     }
 }
 
+/// Ids that are compared under one lock: some microseconds.
+const PIECE: usize = 4096;
+
 impl Calls {
     fn keep(&self, record: &Record, marks: &Marks) {
         let Some((entry, kind)) = Entry::of(record, marks, marks.ended()) else { return };
@@ -113,8 +116,22 @@ impl Calls {
     /// The call of that id, if it is kept.
     #[must_use]
     pub fn find(&self, id: RandomId) -> Option<Entry> {
+        let rings: [fn(&Kept) -> &Ring; 2] = [|kept| &kept.eventful, |kept| &kept.quiet];
+        for ring in rings {
+            // However many are kept, a call that ends waits for one piece of the search at most.
+            for from in (0..).step_by(PIECE) {
+                let kept = self.kept();
+                let ring = ring(&kept);
+                if from >= ring.len() {
+                    break;
+                }
+                if let Some(entry) = ring.find(id, from..from + PIECE) {
+                    return Some(entry.clone());
+                }
+            }
+        }
         let kept = self.kept();
-        kept.rings().find_map(|ring| ring.find(id)).cloned()
+        kept.refused.values().find_map(|ring| ring.find(id, 0..REFUSED)).cloned()
     }
 
     /// The calls that are wanted.

@@ -1,5 +1,7 @@
 //! The last calls of one kind: a fixed number of places, the oldest gives way.
 
+use std::ops::Range;
+
 use super::Entry;
 use crate::ids::RandomId;
 
@@ -44,9 +46,12 @@ impl Ring {
         Some(std::mem::replace(&mut self.entries[at], entry))
     }
 
-    pub(super) fn find(&self, id: RandomId) -> Option<&Entry> {
-        let at = self.ids.iter().position(|known| *known == id)?;
-        self.entries.get(at)
+    /// The call of that id, if it is in one of `places`.
+    pub(super) fn find(&self, id: RandomId, places: Range<usize>) -> Option<&Entry> {
+        let Range { start, end } = places;
+        let ids = self.ids.get(start..end.min(self.ids.len()))?;
+        let at = ids.iter().position(|known| *known == id)?;
+        self.entries.get(start + at)
     }
 
     /// All of them, in no order.

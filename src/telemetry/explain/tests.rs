@@ -265,6 +265,27 @@ fn calls_of_one_kind_push_out_those_of_their_own_kind_only() {
     assert!(calls.find(waited.call_id).is_none(), "ten came after it");
 }
 
+/// A search holds the lock that each ending call needs for no more than a piece of what is kept.
+#[test]
+fn a_search_looks_at_a_piece_of_what_is_kept_at_a_time_and_at_all_of_it() {
+    let calls = Calls::default();
+    calls.resize(3 * PIECE);
+    let (record, marks) = call("billing");
+    let (entry, _) = Entry::of(&record, &marks, marks.ended()).unwrap();
+    let kept: Vec<RandomId> = (0..2 * PIECE + 2).map(|_| RandomId::new()).collect();
+    for call_id in &kept {
+        calls.kept().quiet.push(Entry { call_id: *call_id, ..entry.clone() });
+    }
+    for at in [0, PIECE - 1, PIECE, 2 * PIECE, 2 * PIECE + 1] {
+        let id = kept[at];
+        assert!(calls.find(id).is_some(), "{at}");
+        let ring = &calls.kept().quiet;
+        let pieces = (0..3).filter(|n| ring.find(id, n * PIECE..(n + 1) * PIECE).is_some());
+        assert_eq!(pieces.collect::<Vec<_>>(), [at / PIECE], "{at}");
+    }
+    assert!(calls.find(RandomId::new()).is_none());
+}
+
 #[test]
 fn strangers_and_questions_are_not_kept() {
     let calls = Calls::default();

@@ -170,12 +170,15 @@ pub struct Call {
     pub before_send: Option<Arc<dyn BeforeSend>>,
     /// When it first came to its line, if the vendor refused it and it goes back there.
     pub back_since: Option<Instant>,
+    /// When the slots of its attempt were taken, once it was let in: the hard limit counts from here.
+    pub taken: Option<Instant>,
     /// Where marks are written.
     pub record: Arc<Record>,
 }
 
 impl Call {
-    /// The same call for one more attempt, once its body was read: its octets are shared.
+    /// The same call for one more attempt, once its body was read: its octets are shared. It takes
+    /// slots of its own.
     #[must_use]
     pub fn again(&self) -> Option<Self> {
         Some(Self {
@@ -191,6 +194,7 @@ impl Call {
             collects: self.collects.clone(),
             before_send: self.before_send.clone(),
             back_since: self.back_since,
+            taken: None,
             record: self.record.clone(),
         })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::quotas::Edition;
+use crate::clock::Instant;
 use crate::quota::{Grant, Lane, Settlement, Would};
 use crate::record::Record;
 
@@ -50,6 +51,13 @@ impl Pass {
     #[must_use]
     pub fn lane(&self) -> Lane {
         self.grant().lane()
+    }
+
+    /// When the slots were taken. Its caller may hear of it later.
+    #[must_use]
+    pub fn taken(&self) -> Instant {
+        let taken = self.edition.instant_of(self.grant().taken());
+        taken.expect("slots are taken at a moment that the clock has shown")
     }
 
     /// In shadow mode: what would have happened.

@@ -184,6 +184,12 @@ impl Quotas {
         moment(self.base, instant)
     }
 
+    /// `moment` on the clock of the process; `None` if that does not reach so far.
+    pub(super) fn instant_of(&self, moment: Moment) -> Option<Instant> {
+        let since_base = Duration::from_nanos(moment.as_nanos()).saturating_sub(BEFORE);
+        self.base.checked_add(since_base)
+    }
+
     pub(super) fn close(&self) {
         if let Some(journal) = &mut self.core().journal {
             journal.close();
@@ -212,9 +218,9 @@ impl Quotas {
 
     /// When the clock task shall look.
     fn next_look(&self) -> Instant {
-        let planned = Duration::from_nanos(self.core().planned.as_nanos()).saturating_sub(BEFORE);
+        let planned = self.core().planned;
         let latest = Instant::now() + NOTHING_TO_DO;
-        self.base.checked_add(planned).map_or(latest, |at| at.min(latest))
+        self.instant_of(planned).map_or(latest, |at| at.min(latest))
     }
 }
 

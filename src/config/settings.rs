@@ -163,7 +163,8 @@ pub struct Vendor {
     pub connect: Span,
     /// Time from the end of the request to the head of the answer.
     pub first_byte: Span,
-    /// Time for one attempt, from its start to the head of the answer, whoever still waits for it.
+    /// Time for one attempt, from the take of its slot to the head of the answer, whoever still waits
+    /// for it. The wait for a connection is part of it.
     pub hard_limit: Span,
     /// Time that an unused connection is kept; below the vendor's own, so that it never closes first.
     pub idle: Span,

@@ -75,6 +75,7 @@ impl RouteLayer {
             collects: None,
             before_send: None,
             back_since: None,
+            taken: None,
             record,
         })
     }

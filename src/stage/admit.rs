@@ -156,7 +156,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> BoxFuture {
+    fn call(&mut self, mut call: Call) -> BoxFuture {
         let (desk, mut inner) = (self.desk.clone(), self.inner.clone());
         Box::pin(async move {
             let record = call.record.clone();
@@ -172,6 +172,7 @@ where
                 marks.lane = Some(pass.lane());
                 marks.would = Some(pass.would());
             });
+            call.taken = Some(pass.taken());
             let (caller, operation) = (call.caller.clone(), call.operation.clone());
             let marker = Marker { connection: caller.connection.clone(), record };
             let result = inner.call(call).await;

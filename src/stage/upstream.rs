@@ -24,7 +24,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tower::Service;
 
 pub use dial::{Dial, Dialer, Io, Line};
@@ -48,7 +48,7 @@ const REFUSALS: u32 = 3;
 pub struct Limits {
     /// From the send to the head of the answer.
     pub first_byte: Duration,
-    /// From the start of the attempt to the head of the answer.
+    /// From the take of the attempt's slots to the head of the answer.
     pub hard_limit: Duration,
     /// Between two pieces of the answer's body.
     pub body_idle: Duration,
@@ -83,6 +83,8 @@ struct Attempt<'a> {
     earlier: u32,
     /// A socket that is not there by then is of no use.
     socket_until: Instant,
+    /// Nothing is under way from then on: the attempt's slots rest as if it were so.
+    end: Instant,
 }
 
 /// A request that can be written to either kind of socket.
@@ -126,15 +128,17 @@ impl Upstream {
         if let Some(traces) = self.traces {
             record.pass_on(traces, &mut outgoing.headers);
         }
+        let end = call.taken.unwrap_or(start) + self.limits.hard_limit;
         let attempt = Attempt {
             limits: self.limits,
             pool: &destination.pool,
             earlier: record.maybe_done(),
             record: &record,
-            socket_until: call.deadline.min(start + self.limits.hard_limit),
+            socket_until: call.deadline.min(end),
+            end,
         };
         // The permit of a buffered body is held until the answer's head: `call` lives that long.
-        let answered = timeout(self.limits.hard_limit, attempt.send(outgoing)).await;
+        let answered = timeout_at(end, attempt.send(outgoing)).await;
         drop(call);
         let result = answered.unwrap_or_else(|_| Err(attempt.no_answer()));
         let end = result.as_ref().map(Reply::status).map_err(|error| error.code);
@@ -181,6 +185,10 @@ impl Attempt<'_> {
         loop {
             let lease = self.pool.socket(self.socket_until).await;
             let mut lease = lease.map_err(|reason| self.no_socket(reason))?;
+            // A time-out looks at what it bounds first: a call that comes here too late would be sent.
+            if Instant::now() >= self.end {
+                return Err(self.no_answer());
+            }
             let socket = lease.socket();
             let request = outgoing.request(socket.is_h2());
             self.record.sending();
@@ -266,11 +274,13 @@ impl Attempt<'_> {
     }
 
     fn no_answer(&self) -> Error {
-        let error = Error::refused(Code::VendorTimeout, "Courier did not answer in time");
+        let timeout = |detail| Error::refused(Code::VendorTimeout, detail);
         if self.record.maybe_done() > self.earlier {
-            error.with_outcome(Outcome::Unknown).with_evidence(Evidence::Silent)
+            timeout("Courier did not answer in time")
+                .with_outcome(Outcome::Unknown)
+                .with_evidence(Evidence::Silent)
         } else {
-            error
+            timeout("the attempt's time was over before the call could be sent")
         }
     }
 }

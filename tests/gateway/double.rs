@@ -14,7 +14,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tollgate::call::{self, BoxFuture};
 use tollgate::error::Cause;
 use tollgate::pipeline::Pipeline;
@@ -56,6 +56,8 @@ pub(crate) struct Double {
     pub(crate) heads: Mutex<HashMap<String, u32>>,
     /// By path, how often a body came whole.
     pub(crate) whole: Mutex<HashMap<String, u32>>,
+    /// When it counted each call: as it came, or when the gateway gave up on it.
+    pub(crate) counted_at: Mutex<Vec<Instant>>,
     pub(crate) going_on: Notify,
 }
 
@@ -104,6 +106,8 @@ impl Double {
         let word = path.rsplit('/').next().unwrap_or_default().to_owned();
         let mut words = word.split('-');
         let word = words.next().unwrap_or_default();
+        // Any other is counted here, where its guard ends.
+        let _late = (word == "late").then_some(Counting(self));
         if word == "unread" {
             // Keeps the body, and reads nothing of it.
             let _body = call.into_body();
@@ -112,7 +116,7 @@ impl Double {
         call.into_body().collect().await.map_err(|_| h2::Reason::CANCEL)?;
         *self.whole.lock().unwrap().entry(path.clone()).or_default() += 1;
         Ok(match word {
-            "hang" => std::future::pending().await,
+            "hang" | "late" => std::future::pending().await,
             "drip" => {
                 let first = futures_util::stream::iter([Ok(Frame::data(Bytes::from("[")))]);
                 let body = StreamBody::new(first.chain(futures_util::stream::pending()));
@@ -142,6 +146,15 @@ impl Double {
                 Response::new(call::full("{}"))
             }
         })
+    }
+}
+
+/// A call that is counted as late as it can be: when nothing of it is under way any more.
+struct Counting<'a>(&'a Double);
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        self.0.counted_at.lock().unwrap().push(Instant::now());
     }
 }
 

@@ -65,6 +65,7 @@ fn read(stack: &Stack, setup: &Setup) -> Call {
         collects: None,
         before_send: None,
         back_since: None,
+        taken: None,
         record: Record::open(stack.state.telemetry().clone()),
     }
 }

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http::Request;
 use http_body_util::BodyExt;
 use simulator::{Answer as Faulty, Effect, Fault, When};
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 use tollgate::call::StreamBody;
 
+use crate::double::{Double, Front, Stage};
 use crate::support::{ALL, Setup, Stack, request, token};
 
 fn quota(text: &str) -> Setup {
@@ -303,7 +305,7 @@ async fn saturate(seed: u64, calls: u32, windows: u32) -> (simulator::Report, us
                 let answer = stack.call(get(key)).await;
                 if answer.status.as_u16() == 429 {
                     let pause = answer.header("retry-after-ms").parse().unwrap_or(1000);
-                    tokio::time::sleep(Duration::from_millis(pause + u64::from(n))).await;
+                    sleep(Duration::from_millis(pause + u64::from(n))).await;
                 }
             }
         }
@@ -335,4 +337,47 @@ async fn a_hundred_thousand_calls_through_the_stack_never_break_the_quota() {
         all += calls;
     }
     assert!(all >= 100_000, "{all}");
+}
+
+/// When the vendor counts three calls of a quota of one in 10 s. The second one, which is told late
+/// by `word`, has its slot after 10.05 s; its caller looks `picked_up` after the start, and a new
+/// socket takes `dial` from then on.
+async fn counted(word: &str, picked_up: Duration, dial: Duration) -> Vec<Instant> {
+    let vendor = "hard_limit = \"10s\"\nidle = \"1s\"\n[server]\ndeadline = \"600s\"";
+    let quota = "calls = 1\nwindow = \"10s\"\nmax_wait = \"500s\"\ndepth = 9\napp_depth = 9";
+    let front = Front::new(Front::setup(vendor, quota), Double::new(false));
+    let key = &front.setup.acme;
+    assert_eq!(front.get(key, "first").await.status().as_u16(), 200);
+    let patch = request("PATCH", &format!("/profiles/{word}"), key, "{}");
+    let mut second = Box::pin(front.start(patch));
+    assert!(second.as_mut().now_or_never().is_none());
+    let third = tokio::spawn(front.get(key, "third"));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(front.waiting("acme-prod"), 2);
+    sleep(picked_up - Duration::from_secs(1)).await;
+    *front.double.hold.lock().unwrap() = Some(Stage::Tcp).filter(|_| !dial.is_zero());
+    let second = tokio::spawn(second);
+    sleep(dial).await;
+    front.double.go_on();
+    second.await.unwrap();
+    assert_eq!(third.await.unwrap().status().as_u16(), 200);
+    let counted = front.double.counted_at.lock().unwrap().clone();
+    assert_eq!(counted.len(), 3);
+    counted
+}
+
+fn all_a_window_apart(counted: &[Instant]) -> bool {
+    counted.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(10))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_sent_late_is_not_counted_after_its_slot_assumes() {
+    let counted = counted("late", Duration::from_secs(14), Duration::from_secs(4)).await;
+    assert!(all_a_window_apart(&counted), "{counted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_slot_was_taken_too_long_ago_is_sent_on_another() {
+    let counted = counted("good", Duration::from_secs(31), Duration::ZERO).await;
+    assert!(all_a_window_apart(&counted), "{counted:?}");
 }

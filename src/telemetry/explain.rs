@@ -118,7 +118,7 @@ impl Calls {
     pub fn find(&self, id: RandomId) -> Option<Entry> {
         let rings: [fn(&Kept) -> &Ring; 2] = [|kept| &kept.eventful, |kept| &kept.quiet];
         for ring in rings {
-            // However many are kept, a call that ends waits for one piece of the search at most.
+            // However many are kept, the lock that every ending call needs is let go between pieces.
             for from in (0..).step_by(PIECE) {
                 let kept = self.kept();
                 let ring = ring(&kept);
@@ -130,6 +130,7 @@ impl Calls {
                 }
             }
         }
+        // These are few, whatever is configured: 32 of each of a thousand apps.
         let kept = self.kept();
         kept.refused.values().find_map(|ring| ring.find(id, 0..REFUSED)).cloned()
     }

@@ -52,6 +52,9 @@ class Received:
         """In the form of a transcript's line, for the same comparison."""
         body = {"size": self.size, "hash": self.digest, "start": repr(self.body[:200])}
         headers = {name: self.header(name) for name in KEPT}
+        # Kept reads are sent with these sets in one form.
+        for name in ("accept", "accept-encoding"):
+            headers[name] = [", ".join(sorted(re.split(r"\s*,\s*", value))) for value in headers[name]]
         # A key of the gateway's own, where the SDK sent none.
         headers["idempotency-key"] = [key for key in headers["idempotency-key"] if not key.startswith("tollgate-")]
         return {"step": self.line, "method": self.method, "target": self.target, "headers": headers, "body": body}

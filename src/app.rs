@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::admin::{Api, Door, Ops};
+use crate::admission::Assume;
 use crate::call::StreamBody;
 use crate::clock::Instant;
 use crate::config::Config;
@@ -48,13 +50,14 @@ pub struct Gateway {
 }
 
 /// What can't change while the gateway runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Fixed {
     data: SocketAddr,
     ops: SocketAddr,
     admin: SocketAddr,
     sockets: usize,
     sockets_per_peer: Option<usize>,
+    state: (Option<PathBuf>, Option<Assume>),
 }
 
 /// Why a gateway did not start.
@@ -167,7 +170,7 @@ impl Gateway {
     /// old one stays.
     pub fn reload(&mut self, config: &Config) -> Result<(), String> {
         if Fixed::of(config) != self.fixed {
-            return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen and admin.listen can't change in a running gateway: restart it".into());
+            return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen, admin.listen and [state] can't change in a running gateway: restart it".into());
         }
         if self.admin.is_none() && !config.admin.is_empty() {
             return Err(
@@ -343,6 +346,7 @@ impl Fixed {
             admin: settings.admin.listen,
             sockets: settings.server.sockets,
             sockets_per_peer: settings.server.sockets_per_peer,
+            state: (config.state_dir(), settings.state.assume),
         }
     }
 }

@@ -28,6 +28,12 @@ impl Rest {
         Self { window, guard, hard_limit }
     }
 
+    /// How much longer an answered call's slot rests than under `other`.
+    #[must_use]
+    pub fn longer_than(&self, other: &Self) -> Duration {
+        (self.window + self.guard).saturating_sub(other.window + other.guard)
+    }
+
     /// When a slot is free again whose call was answered at `answered`.
     #[must_use]
     pub fn after_answer(&self, answered: Moment) -> Moment {

@@ -287,10 +287,20 @@ impl Slots {
         self.grow(now);
     }
 
-    /// Changes the window for calls that are answered from now on. The hard limit is the longer of the
-    /// old and the new one, since running calls were given the old one.
-    pub fn set_window(&mut self, window: Duration, hard_limit: Duration) {
-        self.rest = Rest::of(window, self.rest.hard_limit.max(hard_limit));
+    /// Changes the window for calls that are answered from now on, and lets those that rest do so for as
+    /// much longer as it is. A shorter one shortens no rest. The hard limit is the longer of the old and
+    /// the new one, since running calls were given the old one. Returns how much longer slots rest.
+    pub fn set_window(&mut self, window: Duration, hard_limit: Duration) -> Duration {
+        let rest = Rest::of(window, self.rest.hard_limit.max(hard_limit));
+        let longer = rest.longer_than(&self.rest);
+        self.rest = rest;
+        if longer > Duration::ZERO {
+            for (until, id) in &mut self.resting {
+                *until = *until + longer;
+                self.slots[*id as usize].state = SlotState::Resting(*until);
+            }
+        }
+        longer
     }
 
     /// Adds one slot that is free at `until`: what an owner of some slots does with a granted one.

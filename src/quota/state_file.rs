@@ -182,10 +182,7 @@ pub fn decode(
             0 => continue,
             1 if moment > clocks.now && same_boot => return Err(Unreadable::Implausible),
             1 => rest.after_silence(moment).max(head.rest.after_silence(moment)),
-            2 => {
-                let (old, new) = (head.rest.window + head.rest.guard, rest.window + rest.guard);
-                moment + new.saturating_sub(old)
-            }
+            2 => moment + rest.longer_than(&head.rest),
             _ => return Err(Unreadable::Damaged),
         };
         if free > never && same_boot {

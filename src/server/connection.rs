@@ -116,19 +116,26 @@ pub(super) async fn serve<A: Answer>(
                 Verdict::Idle => return,
                 Verdict::Slow(limit) => {
                     observer.happened(Event::TooSlow(limit));
-                    if limit == TooSlow::AnswerUnread {
-                        if activity.end_unread() {
-                            tracing::debug!("a stream whose answer is not read was reset");
-                            continue;
-                        }
-                        reset.tell();
+                    if ends_for(limit, &activity, &reset) {
+                        return;
                     }
-                    tracing::debug!(limit = limit.as_str(), "client connection closed");
-                    return;
                 }
             },
         }
     }
+}
+
+/// Whether the connection ends for a limit that its client broke: one stream may do.
+fn ends_for(limit: TooSlow, activity: &Activity, reset: &Reset) -> bool {
+    if limit == TooSlow::AnswerUnread {
+        if activity.end_unread() {
+            tracing::debug!("a stream whose answer is not read was reset");
+            return false;
+        }
+        reset.tell();
+    }
+    tracing::debug!(limit = limit.as_str(), "client connection closed");
+    true
 }
 
 /// A head that hyper answered by itself has no record: this is all that is said of it. The cause is

@@ -225,6 +225,11 @@ async fn sighup_swaps_a_good_configuration_and_a_bad_one_changes_nothing() {
     let line = process.line("configuration not reloaded; the old one stays");
     assert!(line["reason"].as_str().unwrap().contains("restart it"), "{line}");
 
+    std::fs::write(&process.file, format!("[state]\ndir = '/elsewhere'\n{}", setup.text)).unwrap();
+    process.signal("HUP");
+    let line = process.line("configuration not reloaded; the old one stays");
+    assert!(line["reason"].as_str().unwrap().contains("[state] can't change"), "{line}");
+
     std::fs::write(
         &process.file,
         setup.text.replace(crate::support::ALL, "scopes = [\"lists\"]\n"),

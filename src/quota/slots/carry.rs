@@ -17,7 +17,7 @@ impl Slots {
     /// came.
     #[must_use]
     pub fn rests_under(&self, rest: &Rest) -> Vec<Moment> {
-        let longer = (rest.window + rest.guard).saturating_sub(self.rest.window + self.rest.guard);
+        let longer = rest.longer_than(&self.rest);
         let until = |state| match state {
             SlotState::InUse(taken) => {
                 Some(rest.after_silence(taken).max(self.rest.after_silence(taken)))

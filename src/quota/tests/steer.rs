@@ -359,3 +359,18 @@ fn a_removed_apps_number_is_given_again_once_it_holds_nothing() {
     assert_eq!(quota.add_app(ONE, AppSettings::default(), at(61_000)), Some(AppNo(0)));
     let _ = start(&mut quota, 0, at(61_000));
 }
+
+/// Calls that were answered under the old window are in the new one all the same.
+#[test]
+fn a_longer_window_lets_what_rests_rest_for_longer_and_a_shorter_one_no_less() {
+    let mut quota = quota(settings(10), 1);
+    take_all(&mut quota, 10, at(0));
+    let own = quota.own_pool(ONE).unwrap();
+    let hard = Duration::from_secs(60);
+    quota.set_window(own, Duration::from_secs(80), hard, at(10_000));
+    // 80 s and the guard of 80 ms after the answers.
+    assert_eq!(rule(quota.enter(at(61_000), &ticket(0))), (Rule::QuotaExhausted, 20));
+    quota.set_window(own, Duration::from_secs(20), hard, at(61_000));
+    assert_eq!(rule(quota.enter(at(70_000), &ticket(0))).0, Rule::QuotaExhausted);
+    take_all(&mut quota, 8, at(80_080));
+}

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::server::tests::limits;
 
 /// Answers `/` at once, `/slow` after seven seconds, `/large` with 1 MiB, and reads `POST /read`.
 #[derive(Clone)]
@@ -29,18 +30,6 @@ impl Answer for Paths {
         }
         let size = if path == "/large" { 1 << 20 } else { 2 };
         Response::new(Full::from(vec![b'x'; size]))
-    }
-}
-
-fn limits() -> Limits {
-    Limits {
-        handshake: Duration::from_secs(10),
-        head_size: 1 << 15,
-        head_fields: 100,
-        head_time: Duration::from_secs(10),
-        keep_alive: Duration::from_secs(60),
-        stalled_reader: Duration::from_secs(30),
-        streams: 100,
     }
 }
 

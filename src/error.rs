@@ -90,7 +90,7 @@ codes! {
         "Come back after `Retry-After`; the operator gave the app a limit of its own.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "proxy_internal_error", "The gateway failed",
         "Tell the operator the `call_id`; send again only what may be done twice.";
-    VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "Courier could not be reached",
+    VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "The connection to Courier failed",
         "Send again when `outcome` is `not-sent`; when it is `unknown`, only what may be done twice.";
     VendorMalformed = "vendor-malformed", BAD_GATEWAY, "http_protocol_error", "Courier's answer was unusable",
         "Courier may have acted: send again only what may be done twice.";

@@ -164,10 +164,16 @@ impl Vault {
         connection: ConnectionId,
         old: &VendorToken,
     ) -> Option<VendorToken> {
-        let vault = self.clone();
+        let (vault, name) = (self.clone(), connection.clone());
         // A file, on whatever it lies.
-        let read = tokio::task::spawn_blocking(move || vault.place(&connection).source.read().ok());
-        let new = read.await.ok().flatten().filter(|new| !new.same_as(old))?;
+        let read = tokio::task::spawn_blocking(move || vault.place(&name).source.read());
+        let new = match read.await.ok()? {
+            Ok(new) => Some(new).filter(|new| !new.same_as(old))?,
+            Err(reason) => {
+                tracing::warn!(%connection, reason, "no other token could be looked for");
+                return None;
+            }
+        };
         // One token serves one connection; a file that was mixed up is no new token.
         let taken = self.places.values().any(|place| place.token.load().same_as(&new));
         (!taken).then_some(new)

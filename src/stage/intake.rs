@@ -55,13 +55,19 @@ impl IntakeLayer {
         Self { limits, uploads, desk }
     }
 
+    /// A body that announces too much is refused before the quota is asked: waiting does not help it.
+    fn may_be_read(&self, body: &Body) -> Result<()> {
+        match body {
+            Body::Unread(body) if body.size_hint().lower() > self.limits.size as u64 => {
+                Err(self.too_large())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads `body`. What is announced must fit at this moment; what is held is what has arrived.
     async fn read(self, body: StreamBody, connection: &ConnectionId) -> Result<(Bytes, Held)> {
-        let announced = body.size_hint().lower();
-        if announced > self.limits.size as u64 {
-            return Err(self.too_large());
-        }
-        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if !self.uploads.fits(connection, announced) {
             return Err(no_room());
         }
@@ -146,6 +152,7 @@ where
         let (rules, mut inner) = (self.rules.clone(), self.inner.clone());
         Box::pin(async move {
             rules.desk.show(&call.caller, &call.operation, &call.record);
+            rules.may_be_read(&call.body)?;
             rules.desk.ask(&call).map_err(|refusal| rules.refused(&call, refusal))?;
             if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
                 let (bytes, held) = rules.read(body, &call.caller.connection).await?;

@@ -72,6 +72,18 @@ async fn a_429_of_a_named_quota_says_which() {
     assert!(detail.contains("the quota 'lists.put' of this operation has no room"), "{detail}");
 }
 
+/// Waiting would not make it fit.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_announces_too_much_hears_so_also_when_the_quota_is_used_up() {
+    let limits = "[server]\nbody_size = \"1KiB\"\n";
+    let setup = Setup::with_quota(limits, "[quota]\ncalls = 1\nmax_wait = \"1s\"\n");
+    let stack = Stack::new(&setup);
+    let put = |body: &str| stack.call(request("PUT", "/lists/a", &setup.acme, body));
+    assert_eq!(put("{\"name\":\"a\"}").await.status.as_u16(), 204);
+    assert_eq!(put("{\"name\":\"a\"}").await.status.as_u16(), 429);
+    assert_eq!(put(&"x".repeat(1025)).await.status.as_u16(), 413);
+}
+
 /// Code and whether a time to come back is told, for a call when the quota of one is used up.
 async fn refusal(app: &str, target: &str, fields: &[(&'static str, &str)]) -> (String, Answer) {
     let mut setup = quota("calls = 1\nwindow = \"40s\"");

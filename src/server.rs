@@ -113,26 +113,31 @@ pub async fn serve<A: Answer>(
     let mut failures = Failures::default();
     loop {
         let (tcp, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if places.may_come() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     failures.happened(&error).await;
                     continue;
                 }
             },
+            () = places.look(), if places.somebody_waits() => continue,
             () = drain.token.cancelled() => return,
         };
-        // One connection waits here for its place, all others in the kernel.
-        let place = tokio::select! {
-            place = places.take(peer.ip()) => place,
-            () = drain.token.cancelled() => return,
-        };
-        let Some(place) = place else {
+        let Some(ticket) = places.take(peer.ip()) else {
             answer.happened(Event::TurnedAway);
             continue;
         };
         let (terms, answer, token) = (terms.load_full(), answer.clone(), drain.token.clone());
-        drain.connections.spawn(held(place, tcp, terms, answer, token));
+        drain.connections.spawn(async move {
+            let place = tokio::select! {
+                place = ticket.place(terms.limits.head_time) => place,
+                () = token.cancelled() => return,
+            };
+            match place {
+                Some(place) => held(place, tcp, terms, answer, token).await,
+                None => answer.happened(Event::TurnedAway),
+            }
+        });
     }
 }
 

@@ -72,9 +72,11 @@ pub struct Server {
     pub drain_delay: Option<Span>,
     /// Time that calls in flight have to finish at shutdown, from the end of `drain_delay` on.
     pub grace: Span,
-    /// Client connections at a time. When more come, those that rest longest between two requests are
-    /// closed, of the address with the most of them; else the newcomers wait. Where the process may not have
-    /// that many file descriptors there are fewer, which `tollgate check` and the log say.
+    /// Client connections at a time. One in ten of them waits for up to `head_time` while the others are
+    /// served; more are closed. Room is made by those that rest longest between two requests, of the
+    /// address with the most; then, for an address that holds fewer, by requests that do not arrive
+    /// whole. Calls under way are not cut. Where the process may not have that many file
+    /// descriptors there are fewer, which `tollgate check` and the log say.
     pub sockets: usize,
     /// Client connections at a time from one address (an IPv6 network of 64 bits counts as one); more
     /// are closed as they come. Off by default, since behind a load balancer all clients have its

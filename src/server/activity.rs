@@ -29,8 +29,12 @@ struct State {
     requests: u64,
     /// Requests without a whole answer.
     open: usize,
+    /// Requests of which a part of the body has not come.
+    arriving: usize,
     /// When `open` last became 0, or the connection was opened.
     idle_since: Instant,
+    /// From when on every request of the connection was still arriving.
+    arriving_since: Instant,
     /// Answers of which a piece was given to the connection that it has not asked past yet.
     owed: HashMap<u64, Instant>,
     /// What ends the stream of a request, in HTTP/2.
@@ -43,6 +47,20 @@ struct State {
 pub(super) struct Answering {
     activity: Arc<Activity>,
     name: u64,
+}
+
+/// A request whose body is still on its way, until this is dropped.
+pub(super) struct Arriving(Arc<Activity>);
+
+/// What a connection is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// No request is under way since then.
+    Rests(Instant),
+    /// Since then no request of it has arrived whole: nothing was done for it.
+    Arrives(Instant),
+    /// A call is under way.
+    Served,
 }
 
 /// What the watch says.
@@ -63,7 +81,9 @@ impl Activity {
         let state = State {
             requests: 0,
             open: 0,
+            arriving: 0,
             idle_since: Instant::now(),
+            arriving_since: Instant::now(),
             owed: HashMap::new(),
             streams: HashMap::new(),
             last: None,
@@ -93,10 +113,14 @@ impl Activity {
         })
     }
 
-    /// Since when no request is under way.
-    pub(super) fn resting_since(&self) -> Option<Instant> {
+    /// What the connection is about.
+    pub(super) fn doing(&self) -> Doing {
         let state = self.state();
-        (state.open == 0).then_some(state.idle_since)
+        match state.open {
+            0 => Doing::Rests(state.idle_since),
+            open if open == state.arriving => Doing::Arrives(state.arriving_since),
+            _ => Doing::Served,
+        }
     }
 
     /// When to ask for a verdict next.
@@ -137,6 +161,9 @@ impl Answering {
     pub(super) fn begin(activity: Arc<Activity>, stream: Option<CancellationToken>) -> Self {
         let name = {
             let mut state = activity.state();
+            if state.open == 0 {
+                state.arriving_since = Instant::now();
+            }
             state.requests += 1;
             state.open += 1;
             let name = state.requests;
@@ -144,6 +171,12 @@ impl Answering {
             name
         };
         Self { activity, name }
+    }
+
+    /// A part of the request is still on its way.
+    pub(super) fn arriving(&self) -> Arriving {
+        self.activity.state().arriving += 1;
+        Arriving(self.activity.clone())
     }
 
     /// The connection asks for the next piece: it has room again.
@@ -163,9 +196,16 @@ impl Drop for Answering {
         state.owed.remove(&self.name);
         state.streams.remove(&self.name);
         state.open -= 1;
+        state.arriving_since = Instant::now();
         if state.open == 0 {
             state.idle_since = Instant::now();
         }
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.0.state().arriving -= 1;
     }
 }
 
@@ -200,6 +240,27 @@ mod tests {
         assert_eq!(activity.verdict(), Verdict::Fine);
         advance(Duration::from_secs(1)).await;
         assert_eq!(activity.verdict(), Verdict::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_served_from_the_last_octet_of_a_request_on() {
+        let activity = activity();
+        let opened = Instant::now();
+        assert_eq!(activity.doing(), Doing::Rests(opened));
+        advance(Duration::from_secs(1)).await;
+        let begun = Instant::now();
+        let first = Answering::begin(activity.clone(), None);
+        let body = first.arriving();
+        assert_eq!(activity.doing(), Doing::Arrives(begun));
+        let second = Answering::begin(activity.clone(), None);
+        assert_eq!(activity.doing(), Doing::Served, "the second has no body");
+        advance(Duration::from_secs(1)).await;
+        drop(second);
+        assert_eq!(activity.doing(), Doing::Arrives(Instant::now()), "and is answered");
+        drop(body);
+        assert_eq!(activity.doing(), Doing::Served);
+        drop(first);
+        assert_eq!(activity.doing(), Doing::Rests(Instant::now()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -83,7 +83,7 @@ pub(super) async fn serve<A: Answer>(
         async move {
             let (head, body) = request.into_parts();
             let request = http::Request::from_parts(head, ());
-            let (body, rest) = RequestBody::of(&request, body);
+            let (body, rest) = RequestBody::of(&request, body, &answering);
             let mut response = answer.answer(request.map(|()| body)).await;
             rest.answered(&mut response);
             Ok::<_, Infallible>(response.map(|inner| Watched::new(inner, answering, version)))

@@ -7,7 +7,7 @@ pub enum Event {
     Opened,
     /// It is over.
     Closed,
-    /// It was closed as it came: its address has its part of the places.
+    /// It was closed unserved: all places are taken, or its address has its part of them.
     TurnedAway,
     /// Its TLS handshake ended.
     Handshake(Handshake),

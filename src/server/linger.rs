@@ -8,7 +8,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
+
+use super::activity::{Answering, Arriving};
 
 /// Octets that are thrown away at most: ten times what Courier itself would take.
 const MOST: u64 = 64 << 20;
@@ -30,6 +32,8 @@ pub struct RequestBody {
     /// `None` only while it is dropped.
     inner: Option<Incoming>,
     rest: Rest,
+    /// Until its last octet is here.
+    arriving: Option<Arriving>,
 }
 
 /// What becomes of the rest of a body, once it was dropped and its request answered.
@@ -48,7 +52,11 @@ struct Left {
 
 impl RequestBody {
     /// The body of `request`, and its rest when it is dropped unread.
-    pub(super) fn of<T>(request: &http::Request<T>, inner: Incoming) -> (Self, Rest) {
+    pub(super) fn of<T>(
+        request: &http::Request<T>,
+        inner: Incoming,
+        answering: &Answering,
+    ) -> (Self, Rest) {
         let left = Left {
             version: request.version(),
             waits: request.headers().contains_key(header::EXPECT),
@@ -56,7 +64,8 @@ impl RequestBody {
             body: None,
         };
         let rest = Rest(Arc::new(Mutex::new(left)));
-        (Self { inner: Some(inner), rest: rest.clone() }, rest)
+        let arriving = (!inner.is_end_stream()).then(|| answering.arriving());
+        (Self { inner: Some(inner), rest: rest.clone(), arriving }, rest)
     }
 }
 
@@ -68,10 +77,12 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.inner {
-            Some(inner) => Pin::new(inner).poll_frame(cx),
-            None => Poll::Ready(None),
+        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(&mut *inner).poll_frame(cx));
+        if frame.is_none() || inner.is_end_stream() {
+            self.arriving = None;
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

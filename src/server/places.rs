@@ -1,33 +1,32 @@
 //! The places of a port: how many connections at a time, how many from one address, and who makes room.
 //!
-//! A connection that rests between two requests costs its client little, and a port that is full of
-//! them is closed to everybody. So when all places are taken and somebody waits, those that rest
-//! longest are closed, of the address that has the most of them.
+//! A connection that comes while all places are taken waits beside the others, so that it keeps
+//! nobody in the kernel's queue. Its place comes from whoever leaves or, after a look at all of them,
+//! from whoever can be sent away with the least harm (`book.rs`).
 
-use std::collections::{BTreeMap, HashMap};
+mod book;
+
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
+use self::book::{Book, Entry, Guest};
 use super::activity::Activity;
 use crate::clock::Instant;
 
-/// Until a full port looks again for connections that came to rest.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// A connection of a port for many that rested less is not closed: its request may be on its way.
-const REST: Duration = Duration::from_secs(1);
+/// Between two looks at all connections of a full port.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Who may hold how many connections of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// For many: while calls are under way on all connections, newcomers wait.
+    /// For many: calls under way are not cut, and newcomers wait for them.
     ForMany {
-        /// Connections at a time.
+        /// Connections at a time; one in ten of them waits for a place when the others have theirs.
         sockets: usize,
         /// Connections at a time from one address; more are closed as they come.
         per_peer: Option<usize>,
@@ -42,26 +41,17 @@ pub enum Bound {
 /// The places of one port.
 pub(super) struct Places {
     bound: Bound,
-    permits: Arc<Semaphore>,
     /// std, not tokio: each section is short and never awaits.
     held: Mutex<Held>,
+    /// Somebody left.
+    left: Notify,
 }
 
-#[derive(Default)]
 struct Held {
-    next: u64,
-    /// Where connections of one address are bounded: how many it has.
-    by_peer: HashMap<IpAddr, usize>,
-    /// Who is there, oldest first.
-    guests: BTreeMap<u64, Arc<Guest>>,
-}
-
-struct Guest {
-    peer: IpAddr,
-    since: Instant,
-    /// From the first octet of HTTP on.
-    activity: OnceLock<Arc<Activity>>,
-    end: CancellationToken,
+    book: Book,
+    /// To whom a place that comes free is given, by number.
+    waiting: HashMap<u64, oneshot::Sender<Place>>,
+    looked: Option<Instant>,
 }
 
 /// One connection's place; it is free again when this is dropped.
@@ -69,48 +59,83 @@ pub(super) struct Place {
     places: Arc<Places>,
     number: u64,
     guest: Arc<Guest>,
-    _permit: OwnedSemaphorePermit,
+}
+
+/// A place, now or later.
+pub(super) enum Ticket {
+    Seated(Place),
+    Waits(Waiting),
+}
+
+/// Somebody who waits for a place, and no longer when this is dropped.
+pub(super) struct Waiting {
+    places: Arc<Places>,
+    number: u64,
+    place: oneshot::Receiver<Place>,
 }
 
 // === impl Places ===
 
 impl Places {
     pub(super) fn new(bound: Bound) -> Self {
-        // A semaphore counts no further.
-        let permits = Arc::new(Semaphore::new(bound.sockets().min(Semaphore::MAX_PERMITS)));
-        Self { bound, permits, held: Mutex::default() }
+        let held = Held { book: Book::new(bound), waiting: HashMap::new(), looked: None };
+        Self { bound, held: Mutex::new(held), left: Notify::new() }
     }
 
-    /// A place for a connection from `peer`, as soon as there is one; none if its address has its part.
-    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let peer = network(peer);
-        if !self.held().counts(peer, self.bound) {
-            return None;
-        }
-        let permit = loop {
-            if self.permits.available_permits() == 0 {
-                self.make_room();
-            }
-            if let Ok(permit) = timeout(LOOK, self.permits.clone().acquire_owned()).await {
-                break permit.expect("the semaphore is never closed");
-            }
-        };
-        let (activity, end) = (OnceLock::new(), CancellationToken::new());
-        let guest = Arc::new(Guest { peer, since: Instant::now(), activity, end });
+    /// A place for a connection from `peer`, if it may have one or wait for one.
+    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Ticket> {
+        let now = Instant::now();
         let mut held = self.held();
-        held.next += 1;
-        let number = held.next;
-        held.guests.insert(number, guest.clone());
-        drop(held);
-        Some(Place { places: self.clone(), number, guest, _permit: permit })
+        let ticket = match held.book.enter(network(peer), now) {
+            Entry::Seated(number, guest) => {
+                Some(Ticket::Seated(Place { places: self.clone(), number, guest }))
+            }
+            Entry::Waits { number, gone } => {
+                // Who is dropped here hears that there is no place for it.
+                gone.iter().for_each(|gone| drop(held.waiting.remove(gone)));
+                let (give, place) = oneshot::channel();
+                held.waiting.insert(number, give);
+                Some(Ticket::Waits(Waiting { places: self.clone(), number, place }))
+            }
+            Entry::TurnedAway => None,
+        };
+        held.make_room(self.bound, now);
+        ticket
     }
 
-    fn make_room(&self) {
-        self.held().who_makes_room(self.bound).iter().for_each(|guest| guest.end.cancel());
+    /// Whether the next connection should be accepted: on a port for few, places come soon.
+    pub(super) fn may_come(&self) -> bool {
+        matches!(self.bound, Bound::ForMany { .. })
+            || self.held().waiting.len() < self.bound.waiting()
+    }
+
+    /// Whether somebody waits for a place.
+    pub(super) fn somebody_waits(&self) -> bool {
+        self.held().book.somebody_waits()
+    }
+
+    /// Looks who can make room, when somebody has left or it is time to look again.
+    pub(super) async fn look(&self) {
+        let _ = timeout(LOOK, self.left.notified()).await;
+        self.held().make_room(self.bound, Instant::now());
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of `number` is free: the next one has it.
+    fn left(self: &Arc<Self>, number: u64) {
+        let mut held = self.held();
+        held.book.leaves(number);
+        let next = held.book.seat_next(Instant::now());
+        let give = next.as_ref().and_then(|(number, _)| held.waiting.remove(number));
+        drop(held);
+        self.left.notify_one();
+        if let (Some((number, guest)), Some(give)) = (next, give) {
+            // Who does not wait any more drops it, and with that the next one has it.
+            let _ = give.send(Place { places: self.clone(), number, guest });
+        }
     }
 }
 
@@ -119,48 +144,35 @@ impl Bound {
         let (Self::ForMany { sockets, .. } | Self::ForFew { sockets }) = self;
         sockets
     }
+
+    /// Connections that are served at a time.
+    fn places(self) -> usize {
+        self.sockets() - self.sockets() / 10
+    }
+
+    /// Connections that wait at a time.
+    fn waiting(self) -> usize {
+        (self.sockets() / 10).max(1)
+    }
+
+    /// Connections that one look sends away.
+    fn at_once(self) -> usize {
+        match self {
+            Self::ForMany { sockets, .. } => (sockets / 64).max(1),
+            Self::ForFew { sockets } => sockets,
+        }
+    }
 }
 
 impl Held {
-    /// Counts one more of `peer`, where addresses are bounded; false if it has its part.
-    fn counts(&mut self, peer: IpAddr, bound: Bound) -> bool {
-        let Bound::ForMany { per_peer: Some(most), .. } = bound else { return true };
-        let count = self.by_peer.entry(peer).or_default();
-        let has_room = *count < most;
-        *count += usize::from(has_room);
-        has_room
-    }
-
-    /// Those that rest longest, of the address with the most of them. Several at once on a large port,
-    /// since each look goes over all.
-    fn who_makes_room(&self, bound: Bound) -> Vec<Arc<Guest>> {
-        let now = Instant::now();
-        let rest = if matches!(bound, Bound::ForMany { .. }) { REST } else { Duration::ZERO };
-        let here = || self.guests.values().filter(|guest| !guest.end.is_cancelled());
-        let rested = |guest: &Arc<Guest>| {
-            let since = guest.resting_since().filter(|since| *since + rest <= now)?;
-            Some((since, guest.clone()))
-        };
-        let mut able: Vec<_> = here().filter_map(rested).collect();
-        if able.is_empty() && matches!(bound, Bound::ForFew { .. }) {
-            able = here().map(|guest| (guest.since, guest.clone())).collect();
+    /// On a port for many no sooner than `LOOK` after the last time: it goes over all connections.
+    fn make_room(&mut self, bound: Bound, now: Instant) {
+        let many = matches!(bound, Bound::ForMany { .. });
+        let soon = self.looked.is_some_and(|looked| now < looked + LOOK);
+        if self.book.somebody_waits() && !(many && soon) {
+            self.looked = Some(now);
+            self.book.who_makes_room(now).iter().for_each(|guest| guest.end.cancel());
         }
-        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-        able.iter().for_each(|(_, guest)| *counts.entry(guest.peer).or_default() += 1);
-        let Some(most) = counts.into_iter().max_by_key(|(_, count)| *count) else {
-            return Vec::new();
-        };
-        able.retain(|(_, guest)| guest.peer == most.0);
-        able.sort_by_key(|(since, _)| *since);
-        able.truncate((bound.sockets() / 64).max(1));
-        able.into_iter().map(|(_, guest)| guest).collect()
-    }
-}
-
-impl Guest {
-    /// Since when no request is under way; a TLS handshake is no request.
-    fn resting_since(&self) -> Option<Instant> {
-        self.activity.get().map_or(Some(self.since), |activity| activity.resting_since())
     }
 }
 
@@ -169,6 +181,28 @@ fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    /// The place, if there is one within `time` and nobody who has fewer needs it more.
+    pub(super) async fn place(self, time: Duration) -> Option<Place> {
+        match self {
+            Self::Seated(place) => Some(place),
+            Self::Waits(mut waiting) => timeout(time, &mut waiting.place).await.ok()?.ok(),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut held = self.places.held();
+        held.book.gives_up(self.number);
+        let unused = held.waiting.remove(&self.number);
+        drop(held);
+        drop(unused);
     }
 }
 
@@ -188,132 +222,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let (mut held, peer) = (self.places.held(), self.guest.peer);
-        held.guests.remove(&self.number);
-        if let Some(count) = held.by_peer.get_mut(&peer) {
-            *count -= 1;
-            if *count == 0 {
-                held.by_peer.remove(&peer);
-            }
-        }
+        self.places.left(self.number);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::activity::Answering;
-    use super::super::tests::limits;
-    use super::*;
-    use futures_util::FutureExt;
-    use proptest::prelude::*;
-    use tokio::time::advance;
-
-    fn peer(host: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, host])
-    }
-
-    /// A place, if there is one at once.
-    fn enter(places: &Arc<Places>, host: u8) -> Option<Place> {
-        places.take(peer(host)).now_or_never().flatten()
-    }
-
-    /// A place on which a call is under way until the second is dropped.
-    fn busy(places: &Arc<Places>, host: u8) -> (Place, Answering) {
-        let place = enter(places, host).unwrap();
-        let activity = Arc::new(Activity::new(&limits()));
-        place.watch(activity.clone());
-        (place, Answering::begin(activity, None))
-    }
-
-    fn for_many(sockets: usize, per_peer: Option<usize>) -> Arc<Places> {
-        Arc::new(Places::new(Bound::ForMany { sockets, per_peer }))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_address_that_has_its_part_gets_no_more_until_it_gives_one_back() {
-        let places = for_many(10, Some(2));
-        let first = enter(&places, 1).unwrap();
-        let _second = enter(&places, 1).unwrap();
-        assert!(enter(&places, 1).is_none());
-        let _other = enter(&places, 2).unwrap();
-        drop(first);
-        assert!(enter(&places, 1).is_some());
-        assert_eq!(places.permits.available_permits(), 8, "what was refused holds nothing");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whoever_rests_makes_room_and_whoever_is_served_does_not() {
-        let places = for_many(3, None);
-        let (served, call) = busy(&places, 1);
-        let resting = enter(&places, 1).unwrap();
-        advance(REST / 2).await;
-        let younger = enter(&places, 1).unwrap();
-        advance(REST / 2).await;
-        assert!(enter(&places, 2).is_none());
-        let needed = [&served, &resting, &younger].map(|place| place.guest.end.is_cancelled());
-        assert_eq!(needed, [false, true, false], "the one that rests longest");
-        drop(resting);
-        let _third = enter(&places, 2).unwrap();
-        drop(call);
-        let newcomer = tokio::spawn({
-            let places = places.clone();
-            async move { places.take(peer(3)).await }
-        });
-        younger.is_needed().await;
-        drop(younger);
-        assert!(newcomer.await.unwrap().is_some(), "who waits has the place that is given back");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn while_all_are_served_a_port_for_many_lets_wait_and_one_for_few_cuts_the_oldest() {
-        for (bound, cut) in [
-            (Bound::ForMany { sockets: 2, per_peer: None }, false),
-            (Bound::ForFew { sockets: 2 }, true),
-        ] {
-            let places = Arc::new(Places::new(bound));
-            let (calls, _more) = (busy(&places, 1), busy(&places, 2));
-            advance(REST * 60).await;
-            assert!(enter(&places, 3).is_none());
-            let counts = places.held().guests.values().filter(|g| g.end.is_cancelled()).count();
-            assert_eq!(counts, usize::from(cut));
-            drop(calls);
-        }
-    }
-
-    #[test]
-    fn addresses_of_one_network_are_one_peer() {
-        let same = |a: &str, b: &str| network(a.parse().unwrap()) == network(b.parse().unwrap());
-        assert!(same("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"));
-        assert!(!same("2001:db8:0:1::1", "2001:db8:0:2::1"));
-        assert!(same("::ffff:192.0.2.1", "192.0.2.1"));
-        assert!(!same("192.0.2.1", "192.0.2.2"));
-    }
-
-    proptest! {
-        /// Each newcomer finds a place, and who has fewer than another is never sent away.
-        #[test]
-        fn the_newest_finds_room_and_the_address_with_the_most_makes_it(
-            peers in prop::collection::vec(0_u8..6, 1..120),
-        ) {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_time().start_paused(true).build().unwrap();
-            let _inside = runtime.enter();
-            let places = Arc::new(Places::new(Bound::ForFew { sockets: 12 }));
-            let mut here: Vec<Place> = Vec::new();
-            for host in peers {
-                let place = enter(&places, host).or_else(|| {
-                    let count = |peer| here.iter().filter(|p| p.guest.peer == peer).count();
-                    let most = here.iter().map(|place| count(place.guest.peer)).max();
-                    let at = here.iter().position(|place| place.guest.end.is_cancelled())?;
-                    assert_eq!(Some(count(here[at].guest.peer)), most);
-                    here.remove(at);
-                    enter(&places, host)
-                });
-                here.push(place.expect("a place"));
-                prop_assert!(here.len() <= 12 && here.len() == places.held().guests.len());
-            }
-            drop(here);
-            prop_assert_eq!(places.permits.available_permits(), 12);
-        }
-    }
-}
+#[path = "places/tests.rs"]
+mod tests;

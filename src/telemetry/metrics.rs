@@ -175,7 +175,7 @@ instruments! {
     sockets: Gauge = Gauge::default(), "gauge" "tollgate_client_sockets" [];
     /// Client connections that were accepted.
     accepted: Counter = Counter::default(), "counter" "tollgate_client_sockets_accepted" [];
-    /// Client connections that were closed as they came, since their address had its part (`server.sockets_per_peer`).
+    /// Client connections that were closed unserved, since all places are taken (`server.sockets`) or their address has its part (`server.sockets_per_peer`).
     turned_away: Counter = Counter::default(), "counter" "tollgate_client_sockets_turned_away" [];
     /// TLS handshakes of clients: done, failed, slow (given up after the time limit).
     handshakes: Counters<1> = Counters::default(), "counter" "tollgate_tls_handshakes" ["outcome"];

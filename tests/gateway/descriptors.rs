@@ -237,3 +237,33 @@ async fn connections_that_rest_make_room_on_a_full_data_port_and_calls_under_way
     served.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
 }
+
+/// A body of which a part never comes, or a socket on which nothing comes.
+async fn wasted(address: &str, data: SocketAddr, key: &str, half_sent: bool) -> TcpStream {
+    let mut client = from(address, data).await;
+    if half_sent {
+        let head = format!("POST /send HTTP/1.1\r\nHost: a\r\nx-api-key: {key}\r\n");
+        let _ = client.write_all(format!("{head}Content-Length: 100\r\n\r\n{{").as_bytes()).await;
+    }
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_wastes_its_places_keeps_no_other_address_out() {
+    let rig = Rig::start("sockets = 50\n").await;
+    let (data, key) = (rig.gateway.data, &rig.setup.acme);
+    let mut crowd = Vec::new();
+    for n in 0..200 {
+        crowd.push(wasted("127.0.0.2", data, key, n % 3 > 0).await);
+    }
+    let get = format!("GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {key}\r\n\r\n");
+    for _ in 0..3 {
+        let mut honest = from("127.0.0.1", data).await;
+        honest.write_all(get.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        // Long before the limits of head and body would make room.
+        let served = timeout(Duration::from_secs(5), honest.read_exact(&mut answer)).await;
+        served.expect("a place soon").unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+}

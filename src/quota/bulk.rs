@@ -2,8 +2,8 @@
 //! need soon.
 //!
 //! Where interactive calls are to be expected, bulk leaves them the slots that they are likely to want
-//! before others come back, and starts its calls one by one, so that the slots come back one by one.
-//! Where none are, it takes what is there.
+//! before others come back. When what is free comes near that, it starts its calls one by one, so that
+//! the slots come back one by one. Where no interactive calls are expected, it takes what is there.
 //!
 //! **Expected** are as many interactive calls as the last window saw. Calls that an app makes all at
 //! once and before its own bulk calls say nothing of what it will do next: of its own calls those count
@@ -21,13 +21,25 @@ const LEAVES: u32 = 2;
 /// More interactive calls than usual by so many deviations: two let a call wait for 7 s in the first
 /// window of one start in thirty, three for 5 s in none of two hundred.
 const DEVIATIONS: f64 = 3.0;
+/// Bulk calls are paced while no more is free than so many times what is kept: with twice as much, one
+/// cold start in ten lets an interactive call wait for over 5 s.
+const NEAR: f64 = 3.0;
 /// An app that called at fewer moments in the last window only made some calls at once.
 const MOMENTS: f64 = 2.5;
 
+/// Slots that bulk calls of an app leave free for interactive calls to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    /// So many always.
+    pub(crate) slots: f64,
+    /// While no more than so many are free, bulk calls start one by one.
+    pub(crate) paced: f64,
+}
+
 impl Line {
-    /// Slots that bulk calls of an app leave free for interactive calls to come; `None` if none are to
-    /// be expected.
-    pub(crate) fn kept_from_bulk(&self, pools: &Pools, number: u32) -> Option<f64> {
+    /// What bulk calls of an app leave free for interactive calls to come; `None` if none are to be
+    /// expected.
+    pub(crate) fn kept_from_bulk(&self, pools: &Pools, number: u32) -> Option<Kept> {
         let app = &self.apps[number as usize];
         let own = match app.told.moments.calls() < MOMENTS {
             true => f64::from(app.lanes[0].held) + app.told.missed.calls(),
@@ -42,7 +54,11 @@ impl Line {
         let back = |ahead| self.back_within(pools, ahead);
         // The one beyond the deviations may wait.
         let kept = need(calls, DEVIATIONS, back) - 1.0;
-        Some(kept.max(f64::from(self.bulk_leaves())))
+        let slots = kept.max(f64::from(self.bulk_leaves()));
+        // What apps want that have not called yet is not known: then all are paced.
+        let all = f64::from(self.settings.pool.calls);
+        let paced = if others == 0 { NEAR * slots } else { all };
+        Some(Kept { slots, paced })
     }
 
     /// Slots that bulk leaves free at the least where interactive calls are to be expected.
@@ -62,7 +78,10 @@ impl Line {
         match self.kept_from_bulk(pools, app) {
             _ if cost == 0 => true,
             None => left >= 0.0,
-            Some(kept) => left >= kept && self.bulk.as_mut().is_none_or(|b| b.ready(now).is_none()),
+            Some(kept) if left >= kept.paced => true,
+            Some(kept) => {
+                left >= kept.slots && self.bulk.as_mut().is_none_or(|b| b.ready(now).is_none())
+            }
         }
     }
 }

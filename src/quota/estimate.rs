@@ -141,11 +141,18 @@ impl Line {
         let first = before + self.cost(key) - 1;
         let wanted = whole(outlook.wanted.ceil());
         let kept = self.kept_from_bulk(pools, key.app);
-        let paced = match &mut self.bulk {
-            Some(pace) if kept.is_some() => pace.estimate(before, now),
+        let paced = match (&mut self.bulk, kept) {
+            (Some(pace), Some(kept)) => {
+                let paced = wanted.saturating_add(whole(kept.paced.ceil()));
+                let at_once = outlook.free.saturating_sub(paced);
+                match before.checked_sub(at_once) {
+                    Some(before) => pace.estimate(before, now),
+                    None => now,
+                }
+            }
             _ => now,
         };
-        let leaves = whole(kept.unwrap_or(0.0).ceil());
+        let leaves = kept.map_or(0, |kept| whole(kept.slots.ceil()));
         let beside = self.ripe(pools, self.main, first + wanted + leaves, now);
         let slot = self.ripe(pools, self.main, first, now);
         let by_pace = if paced > beside {

@@ -1,8 +1,8 @@
 //! Interactive before bulk, and bulk not forgotten.
 
 use super::super::{
-    AppNo, AppSettings, ConnectionSettings, Moment, PriceNo, PriceSettings, Quota, Settlement,
-    Ticket, Verdict,
+    AppNo, AppSettings, ConnectionSettings, Event, Moment, PriceNo, PriceSettings, Quota,
+    Settlement, Ticket, Verdict,
 };
 use super::counters::TwoBuckets;
 use super::people::{App, CALM, Habit, Tally};
@@ -88,6 +88,63 @@ fn bulk_takes_what_is_idle_where_nobody_else_calls() {
     let mut after_others = quota(2);
     start_in_turn(&mut after_others, 1, false, 10, now);
     start_in_turn(&mut after_others, 0, true, 100, now + Duration::from_secs(121));
+}
+
+/// How long each of 50 bulk calls in turn waits beside an app that called so often in the last window.
+fn beside(calls: u32, started: Duration) -> Vec<f64> {
+    let began = Moment::from(Duration::from_secs(1000));
+    let settings = ConnectionSettings::of("connection", 100, Duration::from_secs(60));
+    let prices = [PriceSettings { connection: 1, named: Vec::new() }];
+    let mut quota = Quota::new(&[], &prices, std::slice::from_ref(&settings), began).unwrap();
+    for _ in 0..2 {
+        quota.add_app(ONE, AppSettings::default(), began).unwrap();
+    }
+    let mut now = began;
+    for call in 0..calls {
+        now = began + started * call / calls.max(1);
+        start_in_turn(&mut quota, 1, false, 1, now);
+    }
+    now = began + started;
+    let mut waits = Vec::new();
+    for _ in 0..50 {
+        let asked = now;
+        let (app, price, latest) = (AppNo(0), PriceNo(0), Moment::NEVER);
+        let ticket = Ticket {
+            connection: ONE,
+            app,
+            price,
+            bulk: true,
+            latest,
+            by_caller: false,
+            asked: false,
+        };
+        let grant = match quota.enter(now, &ticket) {
+            Verdict::Start(grant) => grant,
+            Verdict::Wait(..) => loop {
+                match quota.poll(now) {
+                    Some(Event::Start { grant, .. }) => break grant,
+                    Some(Event::Refused { .. }) => panic!("refused"),
+                    None => now = quota.next_wake(now).expect("it starts some time"),
+                }
+            },
+            Verdict::Refused(refusal) => panic!("{refusal:?}"),
+        };
+        waits.push(now.since(asked).as_secs_f64());
+        now = now + Duration::from_millis(10);
+        quota.settle(grant, Settlement::FirstByteAt(now), now);
+    }
+    waits
+}
+
+#[test]
+fn bulk_beside_a_nearly_idle_app_uses_what_is_idle() {
+    for calls in [0, 1, 6] {
+        let waits = beside(calls, Duration::from_secs(61));
+        assert_eq!(waits.iter().sum::<f64>(), 0.0, "{waits:?}");
+    }
+    // In the first window nothing is known of the other app: one by one, and no slower.
+    let waits = beside(0, Duration::ZERO);
+    assert!((25.0..30.0).contains(&waits.iter().sum()), "{waits:?}");
 }
 
 #[test]

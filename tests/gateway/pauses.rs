@@ -31,13 +31,14 @@ fn statuses(answers: &[(Answer, Duration)]) -> Vec<u16> {
 
 #[tokio::test(start_paused = true)]
 async fn thirty_callers_behind_a_pause_are_all_answered_with_at_most_five_more_429s() {
-    for latency in [1.0, 150.0] {
+    let cases = [Some("2"), None].map(|told| [1.0, 20.0, 150.0].map(|latency| (told, latency)));
+    for (told, latency) in cases.concat() {
         let setup = setup("max_wait = \"20s\"");
         let room = LimitRule::global(3, 1000);
         let latency = Some(Latency::Fixed { ms: latency });
         let stack =
             Stack::with(&setup, Options { limits: vec![room], latency, ..Options::default() });
-        let pause = Faulty::RateLimited { retry_after: Some("2".into()) };
+        let pause = Faulty::RateLimited { retry_after: told.map(Into::into) };
         let when = When { times: Some(1), ..When::default() };
         let effect = Effect { answer: Some(pause), ..Effect::default() };
         stack.courier.with(|courier| courier.faults().add(Fault { id: None, when, effect }));
@@ -53,6 +54,24 @@ async fn thirty_callers_behind_a_pause_are_all_answered_with_at_most_five_more_4
         // The first was refused once.
         let further = stack.arrived().len() - 31;
         assert!(further <= 5, "{further}");
+    }
+}
+
+/// Nothing was known of its room, and its refusals name no time.
+#[tokio::test(start_paused = true)]
+async fn thirty_callers_at_once_are_all_answered_by_a_vendor_with_room_for_three_a_second() {
+    for latency in [1.0, 20.0, 150.0] {
+        let setup = setup("max_wait = \"20s\"");
+        let limits = vec![LimitRule::global(3, 1000)];
+        let latency = Some(Latency::Fixed { ms: latency });
+        let stack = Stack::with(&setup, Options { limits, latency, ..Options::default() });
+        let answers = at_once(&stack, &setup, 30).await;
+        let last = answers.iter().map(|(_, took)| *took).max().unwrap();
+        let arrived = stack.arrived().len();
+        println!("{latency:?}: {last:?}, {arrived}");
+        assert_eq!(statuses(&answers), [200]);
+        assert!(last <= Duration::from_secs(20), "{last:?}");
+        assert!(arrived <= 62, "27 of the first thirty, and five: {arrived}");
     }
 }
 

@@ -99,12 +99,10 @@ fn beside(calls: u32, started: Duration) -> Vec<f64> {
     for _ in 0..2 {
         quota.add_app(ONE, AppSettings::default(), began).unwrap();
     }
-    let mut now = began;
     for call in 0..calls {
-        now = began + started * call / calls.max(1);
-        start_in_turn(&mut quota, 1, false, 1, now);
+        start_in_turn(&mut quota, 1, false, 1, began + started * call / calls);
     }
-    now = began + started;
+    let mut now = began + started;
     let mut waits = Vec::new();
     for _ in 0..50 {
         let asked = now;

@@ -37,4 +37,7 @@ pub struct Authenticated {
     pub app: Arc<App>,
     /// The key that proved it.
     pub key: KeyId,
+    /// It came in `x-api-key`, which clients take along when they follow a redirect to another host;
+    /// `Authorization` they leave behind.
+    pub key_travels: bool,
 }

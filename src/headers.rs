@@ -3,6 +3,8 @@
 //! The order is the point: fields that belong to one hop go first, with all that `Connection`
 //! names, so that nothing which is added later can be named away.
 
+pub mod references;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Fields of one hop (RFC 9110 section 7.6.1), `Expect`, which the gateway answers itself, and

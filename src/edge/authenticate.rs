@@ -68,10 +68,11 @@ impl<S> Authenticate<S> {
             marks.key = Some(key.clone());
             marks.trust = Some(app.trust);
         });
+        let key_travels = request.headers().contains_key("x-api-key");
         // Hop by hop first: a client can't name away what is added later.
         headers::strip_hop_by_hop(request.headers_mut());
         headers::strip_credentials(request.headers_mut());
-        Ok(Authenticated { request, record, app, key })
+        Ok(Authenticated { request, record, app, key, key_travels })
     }
 }
 

@@ -1,7 +1,9 @@
 //! Raw path and method become an operation; connection, scope and deadline are settled; from here
-//! on the request is a [`Call`].
+//! on the request is a [`Call`]. On the way back, what an answer refers to is written as its caller can
+//! follow it.
 
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,13 +12,14 @@ use futures_util::future::Either;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Authenticated;
 use crate::call::{Body, Call, Caller, Reply};
 use crate::catalog::{Catalog, Match, MethodPattern, Operation};
-use crate::error::{Code, Error};
-use crate::headers;
+use crate::error::{Code, Error, Outcome};
+use crate::headers::{self, references};
 use crate::identity::App;
 use crate::ids::ConnectionId;
 
@@ -37,6 +40,24 @@ pub struct Route<S> {
     inner: S,
 }
 
+pin_project! {
+    /// An answer on its way to the caller.
+    pub struct Back<F> {
+        #[pin]
+        answer: F,
+        way: Way,
+    }
+}
+
+/// How a caller came.
+struct Way {
+    connection: ConnectionId,
+    /// By `/c/<connection>`.
+    named: bool,
+    safe: bool,
+    key_travels: bool,
+}
+
 // === impl RouteLayer ===
 
 impl RouteLayer {
@@ -46,11 +67,14 @@ impl RouteLayer {
         Self { catalog, deadline }
     }
 
-    fn route(&self, authenticated: Authenticated) -> Result<Call, Error> {
-        let Authenticated { request, record, app, key } = authenticated;
+    fn route(&self, authenticated: Authenticated) -> Result<(Call, Way), Error> {
+        let Authenticated { request, record, app, key, key_travels } = authenticated;
         let (mut head, body) = request.into_parts();
-        let target = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-        let (connection, target) = connection(&app, target)?;
+        let asked = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        let named = asked.as_str().starts_with("/c/");
+        let (connection, target) = connection(&app, asked)?;
+        let safe = head.method.is_safe();
+        let way = Way { connection: connection.clone(), named, safe, key_travels };
         record.mark(|marks| marks.connection = Some(connection.clone()));
         let operation = self.operation(&app, &head.method, target.path())?;
         record.mark(|marks| marks.operation = Some(operation.clone()));
@@ -62,7 +86,7 @@ impl RouteLayer {
         let body =
             if http_body::Body::is_end_stream(&body) { Body::Empty } else { Body::Unread(body) };
         let caller = Caller { tenant: app.tenant.clone(), app: app.id.clone(), key, connection };
-        Ok(Call {
+        let call = Call {
             caller,
             operation,
             method: head.method,
@@ -77,7 +101,8 @@ impl RouteLayer {
             back_since: None,
             taken: None,
             record,
-        })
+        };
+        Ok((call, way))
     }
 
     /// The row of a path, if `app` may call it. Empty segments match no row, also not `unlisted`.
@@ -180,7 +205,7 @@ where
 {
     type Response = Reply;
     type Error = Error;
-    type Future = Either<S::Future, Ready<Result<Reply, Error>>>;
+    type Future = Either<Back<S::Future>, Ready<Result<Reply, Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -188,8 +213,41 @@ where
 
     fn call(&mut self, authenticated: Authenticated) -> Self::Future {
         match self.rules.route(authenticated) {
-            Ok(call) => Either::Left(self.inner.call(call)),
+            Ok((call, way)) => Either::Left(Back { answer: self.inner.call(call), way }),
             Err(error) => Either::Right(ready(Err(error))),
         }
+    }
+}
+
+// === impl Back ===
+
+impl<F: Future<Output = Result<Reply, Error>>> Future for Back<F> {
+    type Output = Result<Reply, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.answer.poll(cx).map(|reply| this.way.back(reply?))
+    }
+}
+
+impl Way {
+    /// The answer with references that lead back through the gateway. A redirect that would take a send
+    /// or the gateway's key to another host is not handed on.
+    fn back(&self, mut reply: Reply) -> Result<Reply, Error> {
+        let elsewhere =
+            reply.status().is_redirection() && references::leads_elsewhere(reply.headers());
+        if elsewhere && (!self.safe || self.key_travels) {
+            let detail = match self.safe {
+                true => {
+                    "Courier redirects to another host, to which clients take 'x-api-key' along: send the key as 'Authorization: Bearer'"
+                }
+                false => "Courier redirects a write to another host",
+            };
+            return Err(
+                Error::refused(Code::VendorMalformed, detail).with_outcome(Outcome::Unknown)
+            );
+        }
+        references::outward(reply.headers_mut(), self.connection.as_str(), self.named);
+        Ok(reply)
     }
 }

@@ -34,7 +34,7 @@ pub use pool::Pool;
 use crate::call::{Body, BoxFuture, Call, Reply, Result};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Evidence, Outcome};
-use crate::headers;
+use crate::headers::{self, references};
 use crate::ids::ConnectionId;
 use crate::record::{Record, Sampling, Shortage};
 use pool::{Lease, NoSocket};
@@ -98,6 +98,17 @@ struct Outgoing {
     interim: framing::Interim,
 }
 
+// === impl Destination ===
+
+impl Destination {
+    /// What the references of an answer are read against.
+    fn base<'a>(&'a self, target: &'a str) -> references::Base<'a> {
+        let host = self.pool.host();
+        let (scheme, authority) = (host.scheme(), host.authority());
+        references::Base { scheme, authority, prefix: &self.prefix, target }
+    }
+}
+
 // === impl Upstream ===
 
 impl Upstream {
@@ -121,7 +132,7 @@ impl Upstream {
         let destination = self.destinations.get(&call.caller.connection);
         let destination =
             destination.expect("every connection of the configuration has a destination");
-        let record = call.record.clone();
+        let (record, target) = (call.record.clone(), call.target.clone());
         let mut outgoing = self.outgoing(&mut call, destination)?;
         let start = Instant::now();
         record.mark(|marks| marks.timeline.try_begins(start));
@@ -140,7 +151,10 @@ impl Upstream {
         // The permit of a buffered body is held until the answer's head: `call` lives that long.
         let answered = timeout_at(end, attempt.send(outgoing)).await;
         drop(call);
-        let result = answered.unwrap_or_else(|_| Err(attempt.no_answer()));
+        let mut result = answered.unwrap_or_else(|_| Err(attempt.no_answer()));
+        if let Ok(reply) = &mut result {
+            references::neutral(reply.headers_mut(), destination.base(target.as_str()));
+        }
         let end = result.as_ref().map(Reply::status).map_err(|error| error.code);
         record.mark(|marks| marks.timeline.try_ends(Instant::now(), end));
         result

@@ -31,6 +31,7 @@ mod pauses;
 mod process;
 mod quota;
 mod raw;
+mod references;
 mod refusals;
 mod reload;
 mod restart;

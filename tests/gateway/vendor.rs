@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{Setup, Stack, request};
 use http_body_util::BodyExt;
-use simulator::{Answer as Faulty, Effect, Fault, Wire};
+use simulator::{Effect, Fault, Wire};
 use tokio::time::{Instant, advance};
 use tollgate::call::StreamBody;
 
@@ -275,20 +275,6 @@ async fn what_belongs_to_the_vendors_hop_stays_there() {
         assert_eq!(answer.header(gone), "", "{gone}");
     }
     assert_eq!((answer.header("etag"), answer.header("location")), ("\"1\"", "/x"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_redirect_passes_and_is_not_followed() {
-    let setup = Setup::new("");
-    let stack = Stack::new(&setup);
-    let redirect = Faulty::Redirect { status: 307, location: "https://elsewhere.example/".into() };
-    inject(&stack, faulty(Effect { answer: Some(redirect), ..Effect::default() }));
-    let answer = stack.call(send(&setup)).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.header("location")),
-        (307, "https://elsewhere.example/")
-    );
-    assert_eq!(stack.arrived().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

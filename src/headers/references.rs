@@ -1,0 +1,208 @@
+//! Where `Location`, `Content-Location` and `Link` of an answer lead.
+//!
+//! A client follows them against the address that it asked, which is the gateway's. So what leads to
+//! the vendor's base becomes a path, on the way in; the way out puts the caller's `/c/<connection>`
+//! before it. What leads elsewhere is a whole URI, so that the two can't be mixed up. In between, in
+//! copies and remembered answers, a reference is neither the vendor's nor a caller's.
+//!
+//! RFC 3986 sections 4 and 5 (references), RFC 9110 sections 8.7 and 10.2.2, RFC 8288 section 3.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::{Authority, Scheme};
+
+/// The fields that hold one reference.
+const SINGLE: [HeaderName; 2] = [header::LOCATION, header::CONTENT_LOCATION];
+
+/// Where the vendor's API is, and what was asked of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Base<'a> {
+    /// `http` or `https`.
+    pub scheme: &'a Scheme,
+    /// Host and port.
+    pub authority: &'a Authority,
+    /// What stands before every path; empty or `/…` without a `/` at its end.
+    pub prefix: &'a str,
+    /// Path and query of the call, without the prefix.
+    pub target: &'a str,
+}
+
+/// Writes the references of an answer without the vendor's address. What can't be read is dropped.
+pub fn neutral(headers: &mut HeaderMap, base: Base) {
+    for name in &SINGLE {
+        change(headers, name, |text| base.resolve(text.trim()));
+    }
+    change(headers, &header::LINK, |text| links(text, |target| base.resolve(target)));
+}
+
+/// Writes the references of an answer as its caller can follow them: below `/c/<connection>` if it
+/// asked there, or where a path would be taken for something else of the gateway's.
+pub fn outward(headers: &mut HeaderMap, connection: &str, asked_there: bool) {
+    let below = |path: &str| {
+        let ours = ["/c/", "/.tollgate"].iter().any(|own| path.starts_with(own));
+        match path.starts_with('/') && (asked_there || ours) {
+            true => format!("/c/{connection}{path}"),
+            false => path.to_owned(),
+        }
+    };
+    for name in &SINGLE {
+        change(headers, name, |text| Some(below(text)));
+    }
+    change(headers, &header::LINK, |text| links(text, |target| Some(below(target))));
+}
+
+/// Whether the `Location` of an answer that went through [`neutral`] leads to another host.
+#[must_use]
+pub fn leads_elsewhere(headers: &HeaderMap) -> bool {
+    headers.get(header::LOCATION).is_some_and(|value| !value.as_bytes().starts_with(b"/"))
+}
+
+/// Changes each value of a field; one that can't be changed goes.
+fn change(headers: &mut HeaderMap, name: &HeaderName, to: impl Fn(&str) -> Option<String>) {
+    if !headers.contains_key(name) {
+        return;
+    }
+    let changed: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| HeaderValue::try_from(to(value.to_str().ok()?)?).ok())
+        .collect();
+    headers.remove(name);
+    for value in changed {
+        headers.append(name.clone(), value);
+    }
+}
+
+// === impl Base ===
+
+impl Base<'_> {
+    /// A reference as a path below the prefix, or as a whole URI; `None` if clients could read it in
+    /// two ways.
+    fn resolve(&self, reference: &str) -> Option<String> {
+        if !reference.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>".contains(&b)) {
+            return None;
+        }
+        if let Some((scheme, rest)) = scheme(reference) {
+            if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+                return Some(reference.to_owned());
+            }
+            // Without slashes browsers take it for a relative one, others for a whole one.
+            return self.of_host(scheme, rest.strip_prefix("//")?);
+        }
+        if let Some(rest) = reference.strip_prefix("//") {
+            return self.of_host(self.scheme.as_str(), rest);
+        }
+        let asked = self.target.split(['?', '#']).next().unwrap_or("/");
+        let whole = match reference.bytes().next() {
+            Some(b'/') => reference.to_owned(),
+            None | Some(b'#') => format!("{}{}{reference}", self.prefix, self.target),
+            Some(b'?') => format!("{}{asked}{reference}", self.prefix),
+            Some(_) => {
+                let folder = asked.rfind('/').map_or("/", |end| &asked[..=end]);
+                format!("{}{folder}{reference}", self.prefix)
+            }
+        };
+        Some(self.of_path(&whole))
+    }
+
+    /// What stands behind `//`: an authority, and a path.
+    fn of_host(&self, scheme: &str, rest: &str) -> Option<String> {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        if !self.is_here(scheme, authority) {
+            return (!authority.is_empty()).then(|| format!("{scheme}://{rest}"));
+        }
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        Some(self.of_path(&format!("{slash}{path}")))
+    }
+
+    /// Whether `authority` is the vendor's; a password in it is somebody else's business.
+    fn is_here(&self, scheme: &str, authority: &str) -> bool {
+        let Ok(there) = authority.parse::<Authority>() else { return false };
+        if authority.contains('@') || !there.host().eq_ignore_ascii_case(self.authority.host()) {
+            return false;
+        }
+        let default = |scheme: &str| if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 };
+        let ours = self.authority.port_u16();
+        let port = there.port_u16().unwrap_or_else(|| default(scheme));
+        // The vendor's other scheme, too: a redirect to `https` is one to the base.
+        port == ours.unwrap_or_else(|| default(self.scheme.as_str()))
+            || (ours.is_none() && there.port().is_none())
+    }
+
+    /// A path of the vendor's host: below the prefix it is a path of the gateway's.
+    fn of_path(&self, whole: &str) -> String {
+        let (path, rest) = whole.split_at(whole.find(['?', '#']).unwrap_or(whole.len()));
+        let path = without_dots(path);
+        match path.strip_prefix(self.prefix) {
+            // Two slashes at its start would be a host.
+            Some(below) if below.starts_with('/') && !below.starts_with("//") => {
+                format!("{below}{rest}")
+            }
+            Some("") => format!("/{rest}"),
+            _ => format!("{}://{}{path}{rest}", self.scheme, self.authority),
+        }
+    }
+}
+
+/// The scheme of a reference that has one, and what follows its colon.
+fn scheme(reference: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = reference.split_once(':')?;
+    let mut octets = scheme.bytes();
+    let starts = octets.next().is_some_and(|b| b.is_ascii_alphabetic());
+    let goes_on = octets.all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    (starts && goes_on).then_some((scheme, rest))
+}
+
+/// An absolute path without `.` and `..` (RFC 3986 section 5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if last {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+/// A list of links with each target changed; `None` if it is no such list or a target can't be.
+fn links(list: &str, to: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut changed = String::new();
+    let mut rest = list.trim_start_matches([' ', '\t', ',']);
+    while !rest.is_empty() {
+        let (target, more) = rest.strip_prefix('<')?.split_once('>')?;
+        let end = end_of_parameters(more)?;
+        let separator = if changed.is_empty() { "" } else { ", " };
+        changed.push_str(&format!("{separator}<{}>{}", to(target.trim())?, more[..end].trim_end()));
+        rest = more[end..].trim_start_matches([' ', '\t', ',']);
+    }
+    Some(changed)
+}
+
+/// Where the parameters of a link end: at a comma outside of quotes. `None` if a quote stays open.
+fn end_of_parameters(text: &str) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, octet) in text.bytes().enumerate() {
+        match octet {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    (!quoted).then_some(text.len())
+}
+
+#[cfg(test)]
+#[path = "references/tests.rs"]
+mod tests;

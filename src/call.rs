@@ -137,10 +137,11 @@ impl fmt::Debug for Collects {
 }
 
 /// Is told that a call is about to be handed to the vendor: it was let in, and from here on it may be
-/// acted on. Must not block for long.
+/// acted on. Must not block.
 pub trait BeforeSend: Send + Sync + fmt::Debug {
-    /// Called before each attempt.
-    fn before_send(&self);
+    /// Called before each attempt. What it gives is awaited before anything is sent, and nothing is
+    /// sent if that fails.
+    fn before_send(self: Arc<Self>) -> Option<BoxFuture<Result<()>>>;
 }
 
 /// One call of one app on one operation.

@@ -119,7 +119,7 @@ pub struct Marks {
     pub would: Option<Would>,
     /// The vendor refused the call for its own quota.
     pub throttled: bool,
-    /// What the gateway had too little of to open a socket to the vendor, in the last attempt.
+    /// What the gateway had too little of to send the call, in the last attempt.
     pub shortage: Option<Shortage>,
     /// The vendor refused the connection's token, and its source has no other; true when this call found
     /// another one there.

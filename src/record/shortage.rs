@@ -4,7 +4,7 @@ use std::error::Error;
 
 use rustix::io::Errno;
 
-/// Why no socket to the vendor could be opened, though the vendor did nothing to prevent it.
+/// Why a call could not be sent, though the vendor did nothing to prevent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortage {
     /// All places among the sockets were taken (`vendor.sockets`).
@@ -15,6 +15,8 @@ pub enum Shortage {
     Ports,
     /// The system has no memory left for a socket.
     Memory,
+    /// The state folder stalls: what must survive a crash can't be written before the send.
+    Storage,
 }
 
 impl Shortage {
@@ -26,6 +28,7 @@ impl Shortage {
             Self::Descriptors => "descriptors",
             Self::Ports => "ports",
             Self::Memory => "memory",
+            Self::Storage => "storage",
         }
     }
 

@@ -4,9 +4,10 @@
 
 use std::task::{Context, Poll};
 
+use futures_util::future::Either;
 use tower::{Layer, Service};
 
-use crate::call::{Call, Reply, Result};
+use crate::call::{BoxFuture, Call, Reply, Result};
 use crate::error::Error;
 
 /// Tells.
@@ -29,20 +30,24 @@ impl<S> Layer<S> for CommitLayer {
 
 impl<S> Service<Call> for Commit<S>
 where
-    S: Service<Call, Response = Reply, Error = Error>,
+    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
+    S::Future: Send,
 {
     type Response = Reply;
     type Error = Error;
-    type Future = S::Future;
+    type Future = Either<S::Future, BoxFuture>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> S::Future {
-        if let Some(before_send) = &call.before_send {
-            before_send.before_send();
-        }
-        self.inner.call(call)
+    fn call(&mut self, call: Call) -> Self::Future {
+        let told = call.before_send.clone().and_then(|told| told.before_send());
+        let Some(written) = told else { return Either::Left(self.inner.call(call)) };
+        let mut inner = self.inner.clone();
+        Either::Right(Box::pin(async move {
+            written.await?;
+            inner.call(call).await
+        }))
     }
 }

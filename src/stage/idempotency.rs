@@ -15,6 +15,7 @@ mod made;
 mod memory;
 mod retention;
 mod shim;
+mod writing;
 
 use std::collections::HashSet;
 use std::sync::Arc;

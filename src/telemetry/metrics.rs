@@ -159,7 +159,7 @@ instruments! {
     host_down: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_host_down" ["host"];
     /// Sockets to a host of Courier, used or resting.
     vendor_sockets: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_sockets" ["host"];
-    /// Calls for which the gateway itself could open no socket to Courier, by what there was too little of: places (vendor.sockets), descriptors, ports, memory.
+    /// Calls that the gateway itself could not send, by what there was too little of: places (vendor.sockets), descriptors, ports, memory, storage (the state folder stalls: a made key could not be written in time).
     shortages: Counters<2> = Counters::default(), "counter" "tollgate_local_shortages" ["connection", "reason"];
 
     /// Calls on cached or shared rows, by what the cache did for them.

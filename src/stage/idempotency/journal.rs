@@ -20,15 +20,19 @@
 //! | | | 77..120 | zero |
 //! | | | 120..128 | check with the row's number |
 //!
-//! Reading and writing files is not done here but in `file`.
+//! Reading and writing files is not done here but in `file`, by the thread of `writer`, which takes
+//! rows from `lines`.
 
 mod file;
+mod lines;
+mod writer;
 
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 pub(super) use file::Journal;
+pub(super) use writer::{Outcome, Rows, STALL, Writer};
 
 use super::made::Remembered;
 use super::retention::Owner;

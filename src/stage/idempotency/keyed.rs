@@ -11,7 +11,7 @@ use super::REPLAYED;
 use super::keys::Keys;
 use super::made::Ticket;
 use super::memory::{Answer, Found, Id, Purpose};
-use crate::call::{self, BeforeSend, Call, Gathered, Reply, Result, SHORT, gather};
+use crate::call::{self, BeforeSend, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::flight::Part;
@@ -124,21 +124,34 @@ impl Usage {
     fn given(&self) -> bool {
         self.made.is_none()
     }
-}
 
-impl BeforeSend for Usage {
-    fn before_send(&self) {
-        if let Some(ticket) = &self.made {
+    fn goes_out(&self) {
+        if self.made.is_some() {
             was_made(&self.record);
-            self.keys.sent(ticket);
         }
         self.keys.memory(self.given()).sent(self.id, &self.purpose, Instant::now());
     }
 }
 
+impl BeforeSend for Usage {
+    fn before_send(self: Arc<Self>) -> Option<BoxFuture<Result<()>>> {
+        let writing = self.made.as_ref().and_then(|ticket| self.keys.sent(ticket));
+        let Some(writing) = writing else {
+            self.goes_out();
+            return None;
+        };
+        Some(Box::pin(async move {
+            writing.over(&self.record).await?;
+            self.goes_out();
+            Ok(())
+        }))
+    }
+}
+
 impl BeforeSend for Single {
-    fn before_send(&self) {
+    fn before_send(self: Arc<Self>) -> Option<BoxFuture<Result<()>>> {
         was_made(&self.0);
+        None
     }
 }
 

@@ -2,12 +2,13 @@
 //! recognises an SDK's retry outlives a restart, too.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::journal::Journal;
+use super::journal::{Journal, Outcome, Writer};
 use super::made::{Key, Made, Remembered, Ticket};
 use super::memory::{Id, Memory};
+use super::writing::Writing;
 use crate::clock::Instant;
 use crate::flight::Crowd;
 
@@ -19,18 +20,14 @@ const MADE: (usize, Duration) = (8 << 20, Duration::from_secs(300));
 
 /// What is remembered of keys.
 pub struct Keys {
-    /// std, not tokio: each section is a few look-ups, and one write of a row; none awaits.
+    /// std, not tokio: each section is a few look-ups; none awaits, none waits for the disk.
     given: Mutex<Memory>,
     answers: Mutex<Memory>,
-    made: Mutex<Kept>,
+    made: Mutex<Made>,
+    /// Where made keys are written.
+    journal: Option<Writer>,
     /// Calls under way, by key.
     pub(super) running: Crowd<Id, ()>,
-}
-
-/// Made keys, and where they are written.
-struct Kept {
-    made: Made,
-    journal: Option<Journal>,
 }
 
 impl Keys {
@@ -41,20 +38,21 @@ impl Keys {
     }
 
     /// Knows the made keys of the last two minutes from the state folder, and writes them there.
-    /// The caller holds the folder's lock.
+    /// The caller holds the folder's lock. Must be called inside the runtime.
     ///
     /// # Errors
     /// What is wrong with the file.
     pub fn open(folder: &Path) -> Result<Self, String> {
         let (journal, rows) = Journal::open(folder)?;
-        Ok(Self::with(Some(journal), rows))
+        Ok(Self::with(Some(Writer::new(Box::new(journal))), rows))
     }
 
-    fn with(journal: Option<Journal>, rows: Vec<(u32, Remembered)>) -> Self {
+    pub(super) fn with(journal: Option<Writer>, rows: Vec<(u32, Remembered)>) -> Self {
         Self {
             given: Mutex::new(Memory::new(GIVEN.0, GIVEN.1)),
             answers: Mutex::new(Memory::new(MADE.0, MADE.1)),
-            made: Mutex::new(Kept { made: Made::new(rows, Instant::now()), journal }),
+            made: Mutex::new(Made::new(rows, Instant::now())),
+            journal,
             running: Crowd::default(),
         }
     }
@@ -62,7 +60,7 @@ impl Keys {
     /// Octets of all that is remembered, over all connections.
     #[must_use]
     pub fn octets(&self) -> usize {
-        self.memory(true).octets() + self.memory(false).octets() + self.kept().made.octets()
+        self.memory(true).octets() + self.memory(false).octets() + self.made().octets()
     }
 
     /// What is remembered of keys that were `given`, or made.
@@ -73,38 +71,49 @@ impl Keys {
 
     /// See [`Made::key`].
     pub(super) fn make(&self, print: Id, count: u32) -> Key {
-        self.kept().made.key(print, count, Instant::now())
+        self.made().key(print, count, Instant::now())
     }
 
-    /// See [`Made::sent`]: it is written when this returns.
-    pub(super) fn sent(&self, ticket: &Ticket) {
-        let mut kept = self.kept();
-        let row = kept.made.sent(ticket, Instant::now());
-        kept.write(row);
+    /// See [`Made::sent`]: nothing is to be sent before what this gives is over, if it gives something.
+    pub(super) fn sent(self: &Arc<Self>, ticket: &Ticket) -> Option<Writing> {
+        let outcome = self.write(|made| made.sent(ticket, Instant::now()))?;
+        Some(Writing::new(self.clone(), *ticket, outcome))
     }
 
-    /// See [`Made::accepted`].
+    /// See [`Made::accepted`]. Nobody waits until it is written.
     pub(super) fn accepted(&self, ticket: &Ticket) {
-        let mut kept = self.kept();
-        let row = kept.made.accepted(ticket);
-        kept.write(row);
+        if let Some(None) = self.write(|made| made.accepted(ticket)) {
+            self.unwritten(ticket);
+        }
+    }
+
+    /// See [`Made::unwritten`].
+    pub(super) fn unwritten(&self, ticket: &Ticket) {
+        self.made().unwritten(ticket);
+    }
+
+    /// Has the row written that `change` gives; `None` if there is none, or no journal.
+    fn write(
+        &self,
+        change: impl FnOnce(&mut Made) -> Option<(u32, Remembered)>,
+    ) -> Option<Option<Outcome>> {
+        let mut made = self.made();
+        let row = change(&mut made);
+        let (journal, (number, known)) = self.journal.as_ref().zip(row)?;
+        // Under the lock: of two that have one row after each other, the later is written later.
+        let outcome = journal.push(number, known);
+        drop(made);
+        journal.run();
+        Some(outcome)
     }
 
     /// See [`Made::release`].
     pub(super) fn release(&self, ticket: &Ticket, sent: bool) {
-        self.kept().made.release(ticket, sent);
+        self.made().release(ticket, sent);
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn made(&self) -> MutexGuard<'_, Made> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    fn write(&mut self, row: Option<(u32, Remembered)>) {
-        if let (Some((number, known)), Some(journal)) = (row, &mut self.journal) {
-            journal.write(number, &known);
-        }
     }
 }
 
@@ -119,3 +128,6 @@ impl std::fmt::Debug for Keys {
         f.write_str("Keys")
     }
 }
+
+#[cfg(test)]
+mod tests;

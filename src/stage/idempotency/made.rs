@@ -181,6 +181,14 @@ impl Made {
         row
     }
 
+    /// What [`sent`](Self::sent) gave was not written: whoever comes next writes it.
+    pub(super) fn unwritten(&mut self, ticket: &Ticket) {
+        let entry = self.find(ticket).and_then(|at| self.known.get_mut(&at));
+        if let Some(kept) = entry.and_then(|entry| entry.kept.as_mut()) {
+            kept.stale = true;
+        }
+    }
+
     /// A good answer to the call was handed over whole. What is to be written of it.
     pub(super) fn accepted(&mut self, ticket: &Ticket) -> Option<(u32, Remembered)> {
         let entry = self.known.get_mut(&self.find(ticket)?)?;

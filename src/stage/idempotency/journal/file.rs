@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::super::made::{ROWS, Remembered, TIME};
-use super::{Clocks, ROW, decode, header, offset, row};
+use super::{Clocks, ROW, Rows, decode, header, offset, row};
 use crate::clock::{self, Instant};
 
 /// Its name.
@@ -59,20 +59,20 @@ impl Journal {
         }
     }
 
-    /// Writes a row. An error is said and changes nothing: the next write may go through.
-    pub(in super::super) fn write(&mut self, number: u32, known: &Remembered) {
-        let bytes = row(number, known, &self.clocks());
-        match self.file.write_all_at(&bytes, offset(number)) {
-            Ok(()) => self.fails = false,
-            Err(_) if self.fails => {}
-            Err(error) => {
-                self.fails = true;
-                tracing::error!(cause = %error, "made keys can't be written: after a restart their retries are new sends");
-            }
-        }
-    }
-
     fn clocks(&self) -> Clocks {
         Clocks { boot: self.boot, now: Instant::now(), boottime: clock::boottime() }
+    }
+}
+
+impl Rows for Journal {
+    /// An error is said and changes nothing: the next write may go through.
+    fn write(&mut self, number: u32, known: &Remembered) -> bool {
+        let bytes = row(number, known, &self.clocks());
+        let written = self.file.write_all_at(&bytes, offset(number));
+        let failed_before = std::mem::replace(&mut self.fails, written.is_err());
+        if let (Err(error), false) = (&written, failed_before) {
+            tracing::error!(cause = %error, "made keys can't be written: after a restart their retries are new sends");
+        }
+        written.is_ok()
     }
 }

@@ -1,0 +1,131 @@
+//! Rows are written aside, on a thread that may block: a folder that stalls holds up no thread and no
+//! lock that calls need. There is such a thread only while rows wait, and never a second one.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::super::made::Remembered;
+use super::lines::{Lines, Row};
+use crate::clock::Instant;
+
+/// A write that takes longer stalls: nobody waits longer for one, and none begins behind it.
+pub(in super::super) const STALL: Duration = Duration::from_secs(1);
+
+/// Where rows go.
+pub(in super::super) trait Rows: Send + 'static {
+    /// Writes a row; false if that failed. May block.
+    fn write(&mut self, number: u32, known: &Remembered) -> bool;
+}
+
+/// What became of a row: whether its write went well. Nothing comes of one that was not tried.
+pub(in super::super) type Outcome = oneshot::Receiver<bool>;
+
+/// Writes rows in the order in which they came, those of each connection in turn.
+pub(in super::super) struct Writer {
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+struct Shared {
+    /// std, not tokio: a few map operations each.
+    queue: Mutex<Queue>,
+    idle: Condvar,
+    /// std, not tokio: only the thread that writes has it.
+    rows: Mutex<Box<dyn Rows>>,
+}
+
+struct Queue {
+    lines: Lines<oneshot::Sender<bool>>,
+    /// Since when the thread that writes is at the same row, if there is one.
+    busy: Option<Instant>,
+}
+
+/// The thread that writes. Whatever ends it, another may begin.
+struct Drain {
+    shared: Arc<Shared>,
+    over: bool,
+}
+
+impl Writer {
+    /// Must be called inside the runtime.
+    pub(in super::super) fn new(rows: Box<dyn Rows>) -> Self {
+        let queue = Queue { lines: Lines::new(), busy: None };
+        let shared =
+            Shared { queue: Mutex::new(queue), idle: Condvar::new(), rows: Mutex::new(rows) };
+        Self { shared: Arc::new(shared), runtime: Handle::current() }
+    }
+
+    /// Has a row written. Never blocks; `None` while the writing stalls and when too many rows of
+    /// the connection wait. [`run`](Self::run) comes next.
+    pub(in super::super) fn push(&self, number: u32, known: Remembered) -> Option<Outcome> {
+        let mut queue = self.shared.queue();
+        if queue.busy.is_some_and(|since| since.elapsed() >= STALL) {
+            return None;
+        }
+        let (waiter, outcome) = oneshot::channel();
+        queue.lines.push(Row { number, known, waiter }).then_some(outcome)
+    }
+
+    /// Sees to it that somebody writes what waits: apart from [`push`](Self::push), whose caller
+    /// holds a lock.
+    pub(in super::super) fn run(&self) {
+        let mut queue = self.shared.queue();
+        if queue.busy.is_none() {
+            queue.busy = Some(Instant::now());
+            drop(queue);
+            let drain = Drain { shared: self.shared.clone(), over: false };
+            self.runtime.spawn_blocking(move || drain.run());
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// What waits is written, unless that stalls.
+    fn drop(&mut self) {
+        let queue = self.shared.queue();
+        let busy = |queue: &mut Queue| queue.busy.is_some();
+        drop(self.shared.idle.wait_timeout_while(queue, STALL, busy));
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drain {
+    fn run(mut self) {
+        let shared = self.shared.clone();
+        let mut rows = shared.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(Row { number, known, waiter }) = self.next() {
+            let went_well = rows.write(number, &known);
+            // Its call may have left.
+            let _ = waiter.send(went_well);
+        }
+    }
+
+    fn next(&mut self) -> Option<Row<oneshot::Sender<bool>>> {
+        let mut queue = self.shared.queue();
+        let row = queue.lines.pop();
+        queue.busy = row.is_some().then(Instant::now);
+        if row.is_none() {
+            self.over = true;
+            self.shared.idle.notify_all();
+        }
+        row
+    }
+}
+
+impl Drop for Drain {
+    /// Ended early: the runtime ends, or a row made it panic.
+    fn drop(&mut self) {
+        if !self.over {
+            self.shared.queue().busy = None;
+            self.shared.idle.notify_all();
+        }
+    }
+}

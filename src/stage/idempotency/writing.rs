@@ -1,0 +1,63 @@
+//! A made key on its way to the disk, and the send that waits for it.
+//!
+//! Three things can happen. It is written: the send goes out. The folder says that it can't be
+//! written, as a full disk does: that is said in the log, and the send goes out, since it may be so for
+//! days. Or the folder says nothing, and nobody can tell what of it will be found after a crash: then
+//! the send is refused, which its client can repeat without harm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::journal::{Outcome, STALL};
+use super::keys::Keys;
+use super::made::Ticket;
+use crate::call::Result;
+use crate::error::{Code, Error};
+use crate::record::{Record, Shortage};
+
+/// When to come back to a folder that stalls.
+const AFTER: Duration = Duration::from_secs(2);
+
+/// See the module text. If it is dropped before its row was written, the next call writes it.
+pub(super) struct Writing {
+    keys: Arc<Keys>,
+    ticket: Ticket,
+    /// None: it was not even begun.
+    outcome: Option<Outcome>,
+    written: bool,
+}
+
+impl Writing {
+    pub(super) fn new(keys: Arc<Keys>, ticket: Ticket, outcome: Option<Outcome>) -> Self {
+        Self { keys, ticket, outcome, written: false }
+    }
+
+    /// Waits until the send of the call of `record` may go out, for [`STALL`] at most.
+    ///
+    /// # Errors
+    /// That it must not.
+    pub(super) async fn over(mut self, record: &Record) -> Result<()> {
+        let told = match &mut self.outcome {
+            Some(outcome) => timeout(STALL, outcome).await.ok().and_then(std::result::Result::ok),
+            None => None,
+        };
+        self.written = told == Some(true);
+        if told.is_some() {
+            return Ok(());
+        }
+        record.mark(|marks| marks.shortage = Some(Shortage::Storage));
+        let detail =
+            "the state folder does not take the key of this send in time; nothing was sent";
+        Err(Error::refused(Code::Overloaded, detail).with_retry_after(AFTER))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if !self.written {
+            self.keys.unwritten(&self.ticket);
+        }
+    }
+}

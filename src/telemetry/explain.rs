@@ -15,6 +15,7 @@ mod document;
 mod entry;
 mod parts;
 mod ring;
+mod search;
 mod sentence;
 
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ pub use document::{Document, Event, Refused, Share};
 pub use entry::Entry;
 
 use crate::clock;
-use crate::ids::{AppId, RandomId, TenantId};
+use crate::ids::{AppId, TenantId};
 use crate::record::{Marks, Observer, Record};
 use entry::Kind;
 use ring::Ring;
@@ -46,7 +47,9 @@ pub struct Calls(
 struct Kept {
     eventful: Ring,
     quiet: Ring,
-    refused: HashMap<(TenantId, AppId), Ring>,
+    refused: Vec<Ring>,
+    /// Which of those is whose.
+    whose: HashMap<(TenantId, AppId), usize>,
 }
 
 /// Which calls are wanted; `None` is any.
@@ -92,12 +95,10 @@ impl std::fmt::Display for Reach {
 impl Default for Calls {
     fn default() -> Self {
         let ring = || Ring::new(PLACES, PLACES);
-        Self(Mutex::new(Kept { eventful: ring(), quiet: ring(), refused: HashMap::new() }))
+        let (eventful, quiet) = (ring(), ring());
+        Self(Mutex::new(Kept { eventful, quiet, refused: Vec::new(), whose: HashMap::new() }))
     }
 }
-
-/// Ids that are compared under one lock: some microseconds.
-const PIECE: usize = 4096;
 
 impl Calls {
     fn keep(&self, record: &Record, marks: &Marks) {
@@ -113,62 +114,15 @@ impl Calls {
         drop(gone);
     }
 
-    /// The call of that id, if it is kept.
-    #[must_use]
-    pub fn find(&self, id: RandomId) -> Option<Entry> {
-        let rings: [fn(&Kept) -> &Ring; 2] = [|kept| &kept.eventful, |kept| &kept.quiet];
-        for ring in rings {
-            // However many are kept, the lock that every ending call needs is let go between pieces.
-            for from in (0..).step_by(PIECE) {
-                let kept = self.kept();
-                let ring = ring(&kept);
-                if from >= ring.len() {
-                    break;
-                }
-                if let Some(entry) = ring.find(id, from..from + PIECE) {
-                    return Some(entry.clone());
-                }
-            }
-        }
-        // These are few, whatever is configured: 32 of each of a thousand apps.
-        let kept = self.kept();
-        kept.refused.values().find_map(|ring| ring.find(id, 0..REFUSED)).cloned()
-    }
-
-    /// The calls that are wanted.
-    #[must_use]
-    pub fn list(&self, wanted: &Wanted) -> Vec<Entry> {
-        let kept = self.kept();
-        let mut found: Vec<&Entry> = kept
-            .rings()
-            .flat_map(Ring::entries)
-            .filter(|entry| wanted.tenant.as_ref().is_none_or(|tenant| *tenant == entry.tenant))
-            .filter(|entry| wanted.app.as_ref().is_none_or(|app| *app == entry.app))
-            .collect();
-        if wanted.slowest {
-            found.sort_by_key(|entry| std::cmp::Reverse(entry.total()));
-        } else {
-            found.sort_by_key(|entry| std::cmp::Reverse(entry.ended));
-        }
-        found.into_iter().take(wanted.limit).cloned().collect()
-    }
-
     /// The refused calls of an app, the last one first.
     #[must_use]
     pub fn refused(&self, tenant: &TenantId, app: &AppId) -> Vec<Entry> {
         let kept = self.kept();
-        let ring = kept.refused.get(&(tenant.clone(), app.clone()));
+        let ring = kept.whose.get(&(tenant.clone(), app.clone()));
+        let ring = ring.and_then(|at| kept.refused.get(*at));
         let mut found: Vec<Entry> = ring.into_iter().flat_map(Ring::entries).cloned().collect();
         found.sort_by_key(|entry| std::cmp::Reverse(entry.ended));
         found
-    }
-
-    /// How far back it reaches.
-    #[must_use]
-    pub fn reach(&self) -> Reach {
-        let kept = self.kept();
-        let of = |ring: &Ring| (ring.len(), ring.entries().map(|entry| entry.started_at).min());
-        Reach { eventful: of(&kept.eventful), quiet: of(&kept.quiet) }
     }
 
     /// Gives each kind so many places; the last calls stay.
@@ -178,6 +132,7 @@ impl Calls {
         kept.quiet.resize(places);
         if places == 0 {
             kept.refused.clear();
+            kept.whose.clear();
         }
     }
 
@@ -193,19 +148,21 @@ impl Observer for Calls {
 }
 
 impl Kept {
-    fn rings(&self) -> impl Iterator<Item = &Ring> {
-        [&self.eventful, &self.quiet].into_iter().chain(self.refused.values())
-    }
-
     fn refuse(&mut self, entry: Entry) -> Option<Entry> {
         if self.quiet.places() == 0 {
             return Some(entry);
         }
         let whose = (entry.tenant.clone(), entry.app.clone());
-        if !self.refused.contains_key(&whose) && self.refused.len() >= APPS {
-            return self.quiet.push(entry);
-        }
-        self.refused.entry(whose).or_insert_with(|| Ring::new(REFUSED, 0)).push(entry)
+        let at = match self.whose.get(&whose) {
+            Some(at) => *at,
+            None if self.refused.len() >= APPS => return self.quiet.push(entry),
+            None => {
+                self.whose.insert(whose, self.refused.len());
+                self.refused.push(Ring::new(REFUSED, 0));
+                self.refused.len() - 1
+            }
+        };
+        self.refused.get_mut(at)?.push(entry)
     }
 }
 

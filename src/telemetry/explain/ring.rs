@@ -54,6 +54,12 @@ impl Ring {
         self.entries.get(start + at)
     }
 
+    /// Those in `places`, as far as there are any.
+    pub(super) fn at(&self, places: Range<usize>) -> &[Entry] {
+        let end = places.end.min(self.entries.len());
+        self.entries.get(places.start..end).unwrap_or_default()
+    }
+
     /// All of them, in no order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::search::{ENTRIES, IDS, Kind};
 use super::*;
 use crate::catalog::Catalog;
 use crate::error::{Code, Outcome};
+use crate::ids::RandomId;
 use crate::quota::{Bound, PoolId, Refusal, Rule, Standing, Usage};
 use crate::record::{Cached, Observer, Stood, Try, Wait};
 
@@ -269,19 +271,19 @@ fn calls_of_one_kind_push_out_those_of_their_own_kind_only() {
 #[test]
 fn a_search_looks_at_a_piece_of_what_is_kept_at_a_time_and_at_all_of_it() {
     let calls = Calls::default();
-    calls.resize(3 * PIECE);
+    calls.resize(3 * IDS);
     let (record, marks) = call("billing");
     let (entry, _) = Entry::of(&record, &marks, marks.ended()).unwrap();
-    let kept: Vec<RandomId> = (0..2 * PIECE + 2).map(|_| RandomId::new()).collect();
+    let kept: Vec<RandomId> = (0..2 * IDS + 2).map(|_| RandomId::new()).collect();
     for call_id in &kept {
         calls.kept().quiet.push(Entry { call_id: *call_id, ..entry.clone() });
     }
-    for at in [0, PIECE - 1, PIECE, 2 * PIECE, 2 * PIECE + 1] {
+    for at in [0, IDS - 1, IDS, 2 * IDS, 2 * IDS + 1] {
         let id = kept[at];
         assert!(calls.find(id).is_some(), "{at}");
         let ring = &calls.kept().quiet;
-        let pieces = (0..3).filter(|n| ring.find(id, n * PIECE..(n + 1) * PIECE).is_some());
-        assert_eq!(pieces.collect::<Vec<_>>(), [at / PIECE], "{at}");
+        let pieces = (0..3).filter(|n| ring.find(id, n * IDS..(n + 1) * IDS).is_some());
+        assert_eq!(pieces.collect::<Vec<_>>(), [at / IDS], "{at}");
     }
     assert!(calls.find(RandomId::new()).is_none());
 }
@@ -370,4 +372,35 @@ proptest::proptest! {
         proptest::prop_assert_eq!(sum, entry.total());
         let _: &Try = entry.tries.iter().next().unwrap();
     }
+}
+
+#[test]
+fn refused_calls_are_looked_through_a_piece_at_a_time_too_and_all_of_them() {
+    let calls = Calls::default();
+    let (record, marks) = refused("billing", Rule::QueueFull, Code::QueueFull, 0);
+    let (entry, _) = Entry::of(&record, &marks, marks.ended()).unwrap();
+    let mut last = RandomId::new();
+    for n in 0..APPS {
+        let app: AppId = format!("a{n}").parse().unwrap();
+        for _ in 0..REFUSED {
+            last = RandomId::new();
+            calls.kept().refuse(Entry { call_id: last, app: app.clone(), ..entry.clone() });
+        }
+    }
+    for size in [IDS, ENTRIES] {
+        let (mut all, mut most) = (0, 0);
+        let look = |piece: &mut usize, ring: &Ring, places| *piece += ring.at(places).len();
+        calls.walk(&[Kind::Refused], size, &mut 0, look, |piece| {
+            (all, most) = (all + *piece, most.max(*piece));
+            *piece = 0;
+            true
+        });
+        assert_eq!((all, most), (APPS * REFUSED, size));
+    }
+    assert_eq!(calls.find(last).unwrap().call_id, last);
+    let wanted = Wanted { app: "a999".parse().ok(), limit: 40, ..Wanted::default() };
+    let listed = calls.list(&wanted);
+    assert!(listed.len() == REFUSED && listed.iter().all(|entry| entry.app.as_str() == "a999"));
+    assert!(listed.is_sorted_by_key(|entry| std::cmp::Reverse(entry.ended)));
+    assert_eq!(calls.list(&Wanted { limit: 7, ..Wanted::default() }).len(), 7);
 }

@@ -1,0 +1,142 @@
+//! Looking through all that is kept, in pieces: the lock that every ending call needs is let go between
+//! them. What ends meanwhile may be missed, and so may what gives way to it.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::time::SystemTime;
+
+use super::ring::Ring;
+use super::{Calls, Entry, Kept, REFUSED, Reach, Wanted};
+use crate::ids::RandomId;
+
+/// Ids that are compared under one lock: some microseconds.
+pub(super) const IDS: usize = 4096;
+
+/// Calls that are looked at, and may be copied, under one lock: some ten microseconds.
+pub(super) const ENTRIES: usize = 128;
+
+/// Which rings.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Eventful,
+    Quiet,
+    Refused,
+}
+
+const ALL: [Kind; 3] = [Kind::Eventful, Kind::Quiet, Kind::Refused];
+
+impl Calls {
+    /// The call of that id, if it is kept.
+    #[must_use]
+    pub fn find(&self, id: RandomId) -> Option<Entry> {
+        let mut found = None;
+        let look = |found: &mut Option<Entry>, ring: &Ring, places| {
+            if let Some(entry) = ring.find(id, places) {
+                *found = Some(entry.clone());
+            }
+        };
+        self.walk(&ALL, IDS, &mut found, look, |found| found.is_none());
+        found
+    }
+
+    /// The calls that are wanted.
+    #[must_use]
+    pub fn list(&self, wanted: &Wanted) -> Vec<Entry> {
+        let mut best: Vec<Entry> = Vec::with_capacity(wanted.limit + ENTRIES);
+        let look = |best: &mut Vec<Entry>, ring: &Ring, places| {
+            best.extend(ring.at(places).iter().filter(|entry| wanted.takes(entry)).cloned());
+        };
+        self.walk(&ALL, ENTRIES, &mut best, look, |best| {
+            wanted.choose(best);
+            true
+        });
+        best
+    }
+
+    /// How far back it reaches.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        let of = |kind| {
+            let mut reach: (usize, Option<SystemTime>) = (0, None);
+            let look = |(calls, first): &mut (usize, Option<SystemTime>), ring: &Ring, places| {
+                let entries = ring.at(places);
+                *calls += entries.len();
+                *first = entries.iter().map(|entry| entry.started_at).chain(*first).min();
+            };
+            self.walk(&[kind], IDS, &mut reach, look, |_| true);
+            reach
+        };
+        Reach { eventful: of(Kind::Eventful), quiet: of(Kind::Quiet) }
+    }
+
+    /// Looks at `size` places of `kinds` under each lock; `go_on` is asked after each, without one.
+    pub(super) fn walk<T>(
+        &self,
+        kinds: &[Kind],
+        size: usize,
+        held: &mut T,
+        look: impl Fn(&mut T, &Ring, Range<usize>),
+        mut go_on: impl FnMut(&mut T) -> bool,
+    ) {
+        for kind in kinds {
+            for number in 0.. {
+                let kept = self.kept();
+                let any = kept.piece(*kind, number, size, |ring, places| look(held, ring, places));
+                drop(kept);
+                if !any {
+                    break;
+                }
+                if !go_on(held) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Kept {
+    /// Looks at one piece of the places of a kind; false when it lies behind the last.
+    fn piece(
+        &self,
+        kind: Kind,
+        number: usize,
+        size: usize,
+        mut look: impl FnMut(&Ring, Range<usize>),
+    ) -> bool {
+        let ring = match kind {
+            Kind::Eventful => &self.eventful,
+            Kind::Quiet => &self.quiet,
+            Kind::Refused => {
+                let rings = self.refused.chunks(size / REFUSED).nth(number).unwrap_or_default();
+                rings.iter().for_each(|ring| look(ring, 0..REFUSED));
+                return !rings.is_empty();
+            }
+        };
+        let from = number * size;
+        let any = from < ring.len();
+        if any {
+            look(ring, from..from + size);
+        }
+        any
+    }
+}
+
+impl Wanted {
+    fn takes(&self, entry: &Entry) -> bool {
+        self.tenant.as_ref().is_none_or(|tenant| *tenant == entry.tenant)
+            && self.app.as_ref().is_none_or(|app| *app == entry.app)
+    }
+
+    /// Leaves those that come first. A change of the number of places may show one twice.
+    fn choose(&self, entries: &mut Vec<Entry>) {
+        if self.slowest {
+            entries.sort_by_key(|entry| Reverse(entry.total()));
+        } else {
+            entries.sort_by_key(|entry| Reverse(entry.ended));
+        }
+        let mut seen = HashSet::new();
+        entries.retain(|entry| seen.insert(entry.call_id));
+        entries.truncate(self.limit);
+    }
+}

@@ -4,6 +4,8 @@
 //! Each span that was handed over ends in exactly one of two counters, exported or dropped. The
 //! SDK's own logs are off: it has a line for each batch that fails, here is one for each change.
 
+mod pause;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -32,8 +34,10 @@ use prost::Message;
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::tls;
+use pause::Pause;
 
 /// More than any collector has to say.
 const ANSWER_MAX: usize = 64 << 10;
@@ -55,7 +59,8 @@ pub struct Destination {
     pub headers: HeaderMap,
     /// TLS to the collector.
     pub tls: ClientConfig,
-    /// Time for one request; no try begins later than this after the first one.
+    /// Time for one request; no try begins later than this after the first one, unless the collector
+    /// asks for a pause.
     pub timeout: Duration,
     /// Spans that may wait, those of the request under way included.
     pub queue: usize,
@@ -82,6 +87,8 @@ struct Queue {
     room: usize,
     waiting: AtomicUsize,
     closed: AtomicBool,
+    /// No pause is waited out any more.
+    end: CancellationToken,
     /// The last that was heard is that spans are lost.
     losing: AtomicBool,
     /// Spans of the request under way that the collector refused.
@@ -103,6 +110,7 @@ struct Bridge {
     headers: HeaderMap,
     timeout: Duration,
     queue: Arc<Queue>,
+    pause: Arc<Pause>,
 }
 
 // === impl Exporter ===
@@ -118,6 +126,7 @@ impl Exporter {
             headers: to.headers,
             timeout: to.timeout,
             queue: queue.clone(),
+            pause: Arc::default(),
         };
         let mut inner = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
@@ -154,6 +163,7 @@ impl Exporter {
     /// Sends what waits, and blocks for at most `within`.
     pub(super) fn shut_down(&self, within: Duration) {
         self.queue.closed.store(true, Ordering::Release);
+        self.queue.end.cancel();
         let ended = self.processor.shutdown_with_timeout(within);
         let left = self.queue.waiting.load(Ordering::Acquire);
         if ended.is_ok() {
@@ -185,6 +195,7 @@ impl Queue {
             room,
             waiting: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            end: CancellationToken::new(),
             losing: AtomicBool::new(false),
             rejected: AtomicU64::new(0),
             counts,
@@ -267,14 +278,19 @@ impl Bridge {
 #[async_trait]
 impl HttpClient for Bridge {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let asking = self.client.request(self.request(request));
-        let answered = async move {
-            let (head, body) = asking.await?.into_parts();
-            let body = Limited::new(body, ANSWER_MAX).collect().await?.to_bytes();
-            Ok::<_, HttpError>(Response::from_parts(head, body))
+        let request = self.request(request);
+        let (client, limit) = (self.client.clone(), self.timeout);
+        let ask = move || {
+            let asking = client.request(request.clone());
+            let answered = async move {
+                let (head, body) = asking.await?.into_parts();
+                let body = Limited::new(body, ANSWER_MAX).collect().await?.to_bytes();
+                Ok::<_, HttpError>(Response::from_parts(head, body))
+            };
+            async move { timeout(limit, answered).await? }
         };
-        let limit = self.timeout;
-        let answer = self.runtime.spawn(async move { timeout(limit, answered).await }).await???;
+        let (pause, end) = (self.pause.clone(), self.queue.end.clone());
+        let answer = self.runtime.spawn(async move { pause.kept(ask, &end).await }).await??;
         if answer.status().is_success()
             && let Ok(said) = ExportTraceServiceResponse::decode(answer.body().clone())
             && let Some(partly) = said.partial_success

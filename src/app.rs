@@ -26,6 +26,7 @@ use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::AccessLog;
 use crate::telemetry::metrics::{Counters, Labels, Metrics, Value};
+use crate::tls::Tickets;
 use crate::units::Span;
 
 /// A gateway that serves its ports.
@@ -39,6 +40,7 @@ pub struct Gateway {
     state: State,
     pipeline: Arc<ArcSwap<Pipeline>>,
     terms: Arc<ArcSwap<Terms>>,
+    tickets: Tickets,
     operators: Arc<ArcSwap<Keys<Rights>>>,
     fixed: Fixed,
     /// Sockets of clients that the data port takes.
@@ -116,7 +118,8 @@ impl Gateway {
             );
         }
         let pipeline = Arc::new(ArcSwap::from_pointee(Pipeline::build(&config, &state)));
-        let terms = Arc::new(ArcSwap::from_pointee(terms(&config)));
+        let tickets = Tickets::default();
+        let terms = Arc::new(ArcSwap::from_pointee(terms(&config, &tickets)));
         let drain = Drain::default();
         let (data_port, ops_port) = (address(&data)?, address(&ops)?);
         let answer = Data { pipeline: pipeline.clone(), metrics: state.metrics().clone() };
@@ -147,6 +150,7 @@ impl Gateway {
             state,
             pipeline,
             terms,
+            tickets,
             operators,
             fixed,
             clients: config.sockets.clients,
@@ -189,7 +193,7 @@ impl Gateway {
         })?;
         self.pipeline.store(Arc::new(pipeline));
         config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        self.terms.store(Arc::new(terms(config)));
+        self.terms.store(Arc::new(terms(config, &self.tickets)));
         self.operators.store(config.admin.clone());
         self.grace = config.settings.server.grace.get();
         self.drain_delay = config.settings.server.drain_delay.map(Span::get);
@@ -333,8 +337,8 @@ fn operators(limits: Limits) -> Limits {
     }
 }
 
-fn terms(config: &Config) -> Terms {
-    Terms { limits: limits(config), tls: config.tls.clone() }
+fn terms(config: &Config, tickets: &Tickets) -> Terms {
+    Terms { limits: limits(config), tls: config.tls.as_ref().map(|tls| tls.resuming(tickets)) }
 }
 
 impl Fixed {

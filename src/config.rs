@@ -17,8 +17,6 @@ mod validate;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::{ClientConfig, ServerConfig};
-
 pub use admin::{Admin, AdminKey, Ops};
 pub use base_url::BaseUrl;
 pub use cache::{Cache, CacheControl};
@@ -35,6 +33,7 @@ use crate::catalog::Catalog;
 use crate::descriptors::Budget;
 use crate::document::{self, Problem};
 use crate::identity::{Keys, Rights};
+use crate::tls;
 use crate::tokens::Tokens;
 
 /// A configuration that can be run.
@@ -50,9 +49,9 @@ pub struct Config {
     /// The vendor tokens.
     pub tokens: Tokens,
     /// TLS of the data port.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<tls::Server>,
     /// TLS to the vendor.
-    pub vendor_tls: ClientConfig,
+    pub vendor_tls: tls::Client,
     /// How the collector of traces is spoken to, if there is one.
     pub collector: Option<Collector>,
     /// The sockets that this machine has descriptors for.

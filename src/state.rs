@@ -29,6 +29,7 @@ use crate::stage::upstream::{Dial, Dialer, Host, HostLimits};
 use crate::telemetry::explain::Calls;
 use crate::telemetry::usage::Usage;
 use crate::telemetry::{Both, Telemetry};
+use crate::tls;
 
 /// A handle; clones share one state.
 #[derive(Clone)]
@@ -57,6 +58,7 @@ struct Inner {
 
 struct VendorSide {
     dialing: Dialing,
+    tls: tls::Client,
     dial: Arc<dyn Dial>,
     limits: HostLimits,
     hosts: HashMap<(Scheme, Authority), Arc<Host>>,
@@ -72,9 +74,9 @@ enum Dialing {
 }
 
 impl Dialing {
-    fn by(&self, config: &Config) -> Arc<dyn Dial> {
+    fn by(&self, tls: &tls::Client) -> Arc<dyn Dial> {
         match self {
-            Self::Configured => Arc::new(Dialer::new(config.vendor_tls.clone())),
+            Self::Configured => Arc::new(Dialer::new(tls.clone())),
             Self::Given(dial) => dial.clone(),
         }
     }
@@ -138,8 +140,9 @@ impl State {
             owners: ArcSwap::from_pointee(owners),
             scrape: Mutex::default(),
             vendor: Mutex::new(VendorSide {
-                dial: dialing.by(config),
+                dial: dialing.by(&config.vendor_tls),
                 dialing,
+                tls: config.vendor_tls.clone(),
                 limits: host_limits(config),
                 hosts: HashMap::new(),
                 breakers: HashMap::new(),
@@ -159,7 +162,11 @@ impl State {
             .reconfigure(traces::rules(config), traces::collector(config, self.instance()));
         self.0.uploads.reconfigure(room(config));
         let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
-        vendor.dial = vendor.dialing.by(config);
+        // While the same is trusted, sessions of before are resumed.
+        if !vendor.tls.trusts_as(&config.vendor_tls) {
+            vendor.tls = config.vendor_tls.clone();
+            vendor.dial = vendor.dialing.by(&config.vendor_tls);
+        }
         if vendor.limits == host_limits(config) {
             let dial = vendor.dial.clone();
             vendor.hosts.values().for_each(|host| host.redial(dial.clone()));

@@ -1,27 +1,66 @@
 //! TLS on both sides: rustls with the aws-lc-rs provider, named in each builder, never global.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
+use rustls::server::ProducesTickets;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
 
+/// Names of hosts whose sessions are kept for the next handshake with them; each has eight.
+const HOSTS: usize = 256;
+
+/// Hash of the certificates that something was built of.
+type Print = [u8; 32];
+
+/// TLS of a port.
+#[derive(Clone)]
+pub struct Server {
+    config: ServerConfig,
+    chain: Print,
+}
+
+/// TLS to others. Clones share the sessions that are kept for the next handshakes.
+#[derive(Clone)]
+pub struct Client {
+    config: ClientConfig,
+    roots: Print,
+}
+
+/// By what clients of a port resume their sessions: tickets, which hold a session sealed under a key
+/// of this process, so that any number of clients resumes and none takes room. The keys change every
+/// six hours; a ticket is good for twelve at most.
+#[derive(Default)]
+pub struct Tickets(
+    /// std, not tokio: changed by a reload only.
+    Mutex<Option<(Print, Arc<dyn ProducesTickets>)>>,
+);
+
+/// The key exchanges of both sides, the best first. The first withstands a recording that is opened
+/// with a quantum computer later. It makes a ClientHello two packets long, which fit the first flight;
+/// who does not know it takes the second, for which a share is in the same message.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    let kx_groups =
+        vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })
 }
 
 /// TLS 1.2 and 1.3 with the certificate in `cert` and its key in `key`; h2 and http/1.1 by ALPN.
 ///
 /// # Errors
 /// What is wrong with the files, without their contents.
-pub fn server(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
+pub fn server(cert: &Path, key: &Path) -> Result<Server, String> {
     let chain = certificates(cert)?;
     let key_der = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| format!("private key '{}': {error}", key.display()))?;
+    let print = print(&chain);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
@@ -31,34 +70,71 @@ pub fn server(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
             format!("certificate '{}' with key '{}': {error}", cert.display(), key.display())
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Server { config, chain: print })
 }
 
 /// Trusts the embedded web roots and those in `ca_file`.
 ///
 /// # Errors
 /// What is wrong with the file.
-pub fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+pub fn client(ca_file: Option<&Path>) -> Result<Client, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for certificate in ca_file.map(certificates).transpose()?.unwrap_or_default() {
+    let more = ca_file.map(certificates).transpose()?.unwrap_or_default();
+    let print = print(&more);
+    for certificate in more {
         let path = ca_file.unwrap_or(Path::new("")).display();
         roots.add(certificate).map_err(|error| format!("root in '{path}': {error}"))?;
     }
-    Ok(ClientConfig::builder_with_provider(provider())
+    let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
-        .with_no_client_auth())
+        .with_no_client_auth();
+    config.resumption = Resumption::in_memory_sessions(8 * HOSTS);
+    Ok(Client { config, roots: print })
+}
+
+impl Server {
+    /// The configuration, under which clients resume by `tickets`: also those of an earlier
+    /// configuration, if its certificate was the same. A resumed client is not shown the certificate.
+    pub fn resuming(&self, tickets: &Tickets) -> Arc<ServerConfig> {
+        let mut known = tickets.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = known.take().filter(|(chain, _)| *chain == self.chain);
+        let mut config = self.config.clone();
+        // Where the system gives no random octets for its keys no handshake succeeds either.
+        if let Ok(ticketer) = kept.map_or_else(Ticketer::new, |(_, ticketer)| Ok(ticketer)) {
+            config.ticketer = ticketer.clone();
+            *known = Some((self.chain, ticketer));
+        }
+        Arc::new(config)
+    }
+}
+
+impl Client {
+    /// True if the same is trusted: then sessions may be resumed under either.
+    #[must_use]
+    pub fn trusts_as(&self, other: &Self) -> bool {
+        self.roots == other.roots
+    }
 }
 
 /// Opens TCP lines, with TLS by `tls` where the scheme is `https`; ALPN offers h2 and http/1.1.
 #[must_use]
-pub fn connector(tls: ClientConfig) -> HttpsConnector<HttpConnector> {
+pub fn connector(tls: Client) -> HttpsConnector<HttpConnector> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls.config).https_or_http();
     builder.enable_all_versions().wrap_connector(tcp)
+}
+
+fn print(certificates: &[CertificateDer<'_>]) -> Print {
+    let mut hash = Sha256::new();
+    for certificate in certificates {
+        hash.update((certificate.len() as u64).to_be_bytes());
+        hash.update(certificate);
+    }
+    hash.finalize().into()
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -71,3 +147,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
     Ok(chain)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use http::{HeaderMap, HeaderName, header};
-use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +80,7 @@ pub struct Collector {
     /// The fields of each request.
     pub headers: HeaderMap,
     /// TLS to it.
-    pub tls: ClientConfig,
+    pub tls: tls::Client,
 }
 
 /// A key of the table and what is wrong with it.

@@ -88,12 +88,8 @@ impl Certificate {
         format!("tls = {{ cert = '{}', key = '{}' }}\n", self.cert.display(), self.key.display())
     }
 
-    /// A TLS connection that speaks `alpn`.
-    pub(crate) async fn connect(
-        &self,
-        address: SocketAddr,
-        alpn: &[u8],
-    ) -> tokio_rustls::client::TlsStream<TcpStream> {
+    /// A client that trusts it, speaks `alpn` and resumes its sessions.
+    pub(crate) fn client(&self, alpn: &[u8]) -> Arc<rustls::ClientConfig> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.cert).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -103,10 +99,19 @@ impl Certificate {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![alpn.to_vec()];
+        Arc::new(config)
+    }
+
+    /// A TLS connection that speaks `alpn`.
+    pub(crate) async fn connect(
+        &self,
+        address: SocketAddr,
+        alpn: &[u8],
+    ) -> tokio_rustls::client::TlsStream<TcpStream> {
+        let config = self.client(alpn);
         let tcp = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let stream =
-            tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+        let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
         stream
     }

@@ -1,11 +1,14 @@
 //! Octets in and out over every kind of socket, with and without TLS on either side.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::net::TcpListener;
+use rustls::HandshakeKind;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tollgate::config::Config;
 
 use crate::rig::{Certificate, Client, Rig};
 
@@ -56,13 +59,26 @@ async fn requests_arrive_byte_for_byte_over_every_kind_of_client_socket() {
     }
 }
 
+/// How handshakes went, in their order.
+type Kinds = Arc<Mutex<Vec<HandshakeKind>>>;
+
 /// The simulator behind TLS, speaking what `alpn` says.
 async fn courier_behind_tls(
     tls: &Certificate,
     alpn: &'static [u8],
 ) -> (simulator::Server, SocketAddr) {
+    courier_noting(tls, alpn, Kinds::default()).await
+}
+
+/// The same, noting its handshakes in `kinds`.
+async fn courier_noting(
+    tls: &Certificate,
+    alpn: &'static [u8],
+    kinds: Kinds,
+) -> (simulator::Server, SocketAddr) {
     let courier = simulator::Server::new(simulator::Options::default());
-    let mut config = (*tollgate::tls::server(&tls.cert, &tls.key).unwrap()).clone();
+    let config = tollgate::tls::server(&tls.cert, &tls.key).unwrap();
+    let mut config = (*config.resuming(&tollgate::tls::Tickets::default())).clone();
     config.alpn_protocols = vec![alpn.to_vec()];
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -70,9 +86,10 @@ async fn courier_behind_tls(
     tokio::spawn(async move {
         loop {
             let (tcp, _) = port.accept().await.unwrap();
-            let (acceptor, server) = (acceptor.clone(), server.clone());
+            let (acceptor, server, kinds) = (acceptor.clone(), server.clone(), kinds.clone());
             tokio::spawn(async move {
                 if let Ok(stream) = acceptor.accept(tcp).await {
+                    kinds.lock().unwrap().extend(stream.get_ref().1.handshake_kind());
                     server.serve_io(stream).await;
                 }
             });
@@ -133,4 +150,51 @@ async fn a_vendor_whose_certificate_is_not_trusted_gets_nothing() {
         (502, &"not-sent".parse().unwrap())
     );
     assert!(crate::support::arrived(&rig.courier).is_empty());
+}
+
+/// One request on a new socket of `client`; how the handshake went.
+async fn shaken(address: SocketAddr, client: &Arc<rustls::ClientConfig>) -> HandshakeKind {
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(client.clone());
+    let mut tls = connector.connect("localhost".try_into().unwrap(), tcp).await.unwrap();
+    let head =
+        "GET /.tollgate/health HTTP/1.1\r\nhost: gateway.example\r\nconnection: close\r\n\r\n";
+    tls.write_all(head.as_bytes()).await.unwrap();
+    tls.read_to_end(&mut Vec::new()).await.unwrap();
+    tls.get_ref().1.handshake_kind().unwrap()
+}
+
+#[tokio::test]
+async fn a_client_resumes_its_tls_session_after_a_reload() {
+    let certificate = Certificate::new();
+    let mut rig = Rig::start(&certificate.setting()).await;
+    let client = certificate.client(b"http/1.1");
+    assert_eq!(shaken(rig.gateway.data, &client).await, HandshakeKind::Full);
+    rig.gateway.reload(&rig.setup.config()).unwrap();
+    assert_eq!(shaken(rig.gateway.data, &client).await, HandshakeKind::Resumed);
+}
+
+#[tokio::test]
+async fn sessions_with_the_vendor_are_resumed_after_a_reload() {
+    let tls = Certificate::new();
+    let kinds = Kinds::default();
+    let (courier, address) = courier_noting(&tls, b"http/1.1", kinds.clone()).await;
+    let vendor = |idle: &str| {
+        let (port, file) = (address.port(), tls.cert.display());
+        format!("base_url = \"https://localhost:{port}\"\nca_file = '{file}'\nidle = \"{idle}\"")
+    };
+    let mut rig = Rig::before(courier, "", &vendor("20s")).await;
+    for target in ["/brands", "/messages"] {
+        if target == "/messages" {
+            // Other limits mean other sockets.
+            let text = rig.setup.text.replace("idle = \"20s\"", "idle = \"21s\"");
+            rig.gateway.reload(&Config::parse(&text).unwrap()).unwrap();
+        }
+        let mut client = Client::connect(rig.gateway.data, false, None).await;
+        let answer = client.send("GET", target, &rig.setup.acme, Vec::new()).await;
+        assert_eq!(answer.status().as_u16(), 200);
+        answer.into_body().collect().await.unwrap();
+    }
+    let kinds = kinds.lock().unwrap().clone();
+    assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed]);
 }

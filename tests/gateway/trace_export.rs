@@ -23,6 +23,7 @@ type Names = Arc<Mutex<Vec<String>>>;
 /// A collector with a certificate that no public root knows.
 async fn collector(certificate: &Certificate) -> (String, Names) {
     let tls = tollgate::tls::server(&certificate.cert, &certificate.key).unwrap();
+    let tls = tls.resuming(&tollgate::tls::Tickets::default());
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (endpoint, names) = (format!("https://{}", port.local_addr().unwrap()), Names::default());
     let seen = names.clone();

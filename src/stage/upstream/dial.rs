@@ -2,7 +2,6 @@
 
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
-use rustls::ClientConfig;
 use tower::Service;
 
 use crate::call::BoxFuture;
@@ -36,7 +35,7 @@ pub struct Dialer {
 impl Dialer {
     /// TLS by `tls`; ALPN offers h2 and http/1.1.
     #[must_use]
-    pub fn new(tls: ClientConfig) -> Self {
+    pub fn new(tls: tls::Client) -> Self {
         Self { connector: tls::connector(tls) }
     }
 }

@@ -31,7 +31,6 @@ use opentelemetry_sdk::trace::{
 use opentelemetry_semantic_conventions::resource as semconv;
 use prometheus_client::metrics::counter::Counter;
 use prost::Message;
-use rustls::ClientConfig;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -58,7 +57,7 @@ pub struct Destination {
     /// Fields of each request; their values may be secrets.
     pub headers: HeaderMap,
     /// TLS to the collector.
-    pub tls: ClientConfig,
+    pub tls: tls::Client,
     /// Time for one request; no try begins later than this after the first one, unless the collector
     /// asks for a pause.
     pub timeout: Duration,

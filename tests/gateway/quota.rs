@@ -267,8 +267,11 @@ async fn bulk_calls_take_what_is_idle_and_are_paced_near_what_others_are_likely_
         advance(Duration::from_secs(3)).await;
     }
     assert!(bulk().await < Duration::from_secs(1), "46 are free, and few are likely to be wanted");
-    bulk().await;
-    assert!(bulk().await > Duration::from_secs(5), "near what is kept: one a second");
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        took.push(bulk().await);
+    }
+    assert!(took[2] > Duration::from_secs(5), "near what is kept, one by one: {took:?}");
     assert_eq!(stack.lines.last()["lane"], "bulk");
     let before = Instant::now();
     stack.call(get(&setup.acme)).await;

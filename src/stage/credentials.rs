@@ -2,6 +2,7 @@
 //! that has changed is used at once.
 
 mod blank;
+mod decode;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use blank::Blanked;
 
 use crate::admission::Admission;
 use crate::cache::Cache;
-use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
+use crate::call::{self, BoxFuture, Call, Gathered, Reply, Result, SHORT, StreamBody, gather};
 use crate::clock::Instant;
 use crate::error::Error;
 use crate::ids::ConnectionId;
@@ -198,6 +199,10 @@ async fn look(
 ) -> Result {
     let (mut head, mut body) = reply.into_parts();
     blank::fields(&mut head.headers, &token);
+    let is_error = head.status.is_client_error() || head.status.is_server_error();
+    if is_error && !blank::is_plain(&head.headers) && !body.is_end_stream() {
+        body = readable(&mut head.headers, body).await?;
+    }
     let plain = blank::is_plain(&head.headers);
     let mut rejected = head.status == StatusCode::UNAUTHORIZED;
     if head.status == StatusCode::FORBIDDEN && plain {
@@ -219,11 +224,25 @@ async fn look(
     } else {
         vault.taken(&connection, &token);
     }
-    let is_error = head.status.is_client_error() || head.status.is_server_error();
     if is_error && plain && !body.is_end_stream() {
         body = Blanked::new(body, VendorToken::clone(&token)).boxed_unsync();
     }
     Ok(Reply::from_parts(head, body))
+}
+
+/// The body of an error without its codings. One that can't be read could hold the token: it is
+/// dropped. A long one passes as it is.
+async fn readable(headers: &mut http::HeaderMap, body: StreamBody) -> Result<StreamBody> {
+    let octets = match gather(body, SHORT).await? {
+        Gathered::Whole(octets) => octets,
+        Gathered::Long(body) => return Ok(body),
+    };
+    let decoded = decode::decode(headers, &octets);
+    if decoded.is_none() {
+        tracing::debug!("an error of Courier's came in a coding that can't be undone");
+    }
+    decode::now_plain(headers);
+    Ok(call::full(decoded.unwrap_or_default()))
 }
 
 /// Courier's way to say that a token is no good (seen live as 403); any other 403 is about what the

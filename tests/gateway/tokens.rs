@@ -2,6 +2,7 @@
 
 use simulator::{Answer as Faulty, Effect, Fault, When};
 
+use crate::raw::{Answer as Octets, Bench, Row};
 use crate::support::{Setup, Stack, request, token};
 
 fn next(stack: &Stack, times: u64, effect: Effect) {
@@ -138,4 +139,49 @@ async fn sdks_are_told_not_to_repeat_what_may_have_been_done() {
         (refused.header("tollgate-outcome"), refused.header("x-should-retry")),
         ("not-sent", "")
     );
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    use std::io::Read;
+    let mut coded = Vec::new();
+    let mut encoder = flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::fast());
+    encoder.read_to_end(&mut coded).unwrap();
+    coded
+}
+
+fn coded(status: &str, coding: &str, body: &[u8]) -> Octets {
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Encoding: {coding}\r\n\
+         ETag: \"a\"\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    Octets::Octets([head.as_bytes(), body].concat(), false)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_in_a_coding_is_read_before_it_is_handed_on() {
+    let bench = Bench::new(false);
+    let key = bench.setup.acme.clone();
+    let text = format!("{{\"message\":\"{} is wrong\"}}", token("acme"));
+    let about_us = "{\"type\":\"authentication_error\",\"message\":\"no\"}";
+    bench.answers("echoes", coded("404 Not Found", "gzip", &gzip(&text)));
+    bench.answers("refuses", coded("403 Forbidden", "gzip", &gzip(about_us)));
+    bench.answers("strange", coded("400 Bad Request", "compress", text.as_bytes()));
+    bench.answers("good", coded("200 OK", "gzip", about_us.as_bytes()));
+    for h2 in [false, true] {
+        let mut client = bench.client(h2).await;
+        let got = client.call(Row::Streams, "echoes", &key).await.unwrap();
+        let body = got.body.unwrap();
+        assert!(got.status == 404 && !body.contains(&token("acme")), "{body}");
+        assert!(body.ends_with(" is wrong\"}") && body.len() == text.len(), "{body}");
+        for gone in ["content-encoding", "etag"] {
+            assert!(!got.headers.contains_key(gone), "{gone}");
+        }
+        let got = client.call(Row::Streams, "refuses", &key).await.unwrap();
+        assert!(got.body.unwrap().contains("vendor-credential-rejected"));
+        let got = client.call(Row::Streams, "strange", &key).await.unwrap();
+        assert_eq!((got.status, got.body.as_deref()), (400, Some("")), "it can't be read");
+        let got = client.call(Row::Streams, "good", &key).await.unwrap();
+        assert_eq!(got.headers["content-encoding"], "gzip", "what is no error passes as it is");
+    }
 }

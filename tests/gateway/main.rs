@@ -8,6 +8,7 @@ mod callers;
 mod check;
 mod clients;
 mod copies;
+mod corpus;
 mod cors;
 mod descriptors;
 mod double;

@@ -53,6 +53,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<Document<'_, T>, Vec<Pro
     let root_span = root.span();
     let mut readable = root.get_ref().clone();
     let mut problems = Vec::new();
+    let mut gone: Vec<String> = Vec::new();
     while problems.len() < MOST_PROBLEMS {
         let table = Spanned::new(root_span.clone(), readable.clone());
         match T::deserialize(toml::Deserializer::from(table)) {
@@ -62,9 +63,16 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<Document<'_, T>, Vec<Pro
             }
             Ok(_) => break,
             Err(error) => {
-                problems.push(problem(text, &error));
-                if !error.span().is_some_and(|span| take_out(&mut readable, &span)) {
-                    break;
+                // What was taken out for being wrong is not missing.
+                let follows = gone.iter().any(|name| error.message() == missing(name));
+                if follows {
+                    gone.clear();
+                } else {
+                    problems.push(problem(text, &error));
+                }
+                match error.span().and_then(|span| take_out(&mut readable, &span)) {
+                    Some(name) => gone.push(name),
+                    None => break,
                 }
             }
         }
@@ -130,29 +138,42 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
     (line, before[line_start..].chars().count() + 1)
 }
 
-/// Removes the entry whose key or value stands exactly at `span`. False when there is none.
-fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+/// What serde says of a table without an entry that it must have.
+fn missing(name: &str) -> String {
+    format!("missing field `{name}`")
+}
+
+/// Removes the entry whose key or value stands exactly at `span`; its name, or nothing for an element
+/// of an array. `None` when there is none.
+fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
     let there = table
         .iter()
-        .find(|(key, value)| key.span() == *span || value.span() == *span)
+        .find(|(key, value)| {
+            // An array of tables stands where its first one does: that one alone is meant.
+            let first = value.get_ref().as_array().and_then(|array| array.first());
+            let is_array = first.is_some_and(|first| first.span() == *span);
+            !is_array && (key.span() == *span || value.span() == *span)
+        })
         .map(|(key, _)| key.get_ref().to_string());
     match there {
-        Some(name) => table.remove(name.as_str()).is_some(),
-        None => table.iter_mut().any(|(_, value)| take_out_of(value.get_mut(), span)),
+        Some(name) => table.remove(name.as_str()).map(|_| name),
+        None => table.iter_mut().find_map(|(_, value)| take_out_of(value.get_mut(), span)),
     }
 }
 
-fn take_out_of(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
+fn take_out_of(value: &mut DeValue<'_>, span: &Range<usize>) -> Option<String> {
     match value {
         DeValue::Table(table) => take_out(table, span),
         DeValue::Array(array) => {
             let before = array.len();
             let kept = std::mem::replace(array, DeArray::new()).into_iter();
             *array = kept.filter(|element| element.span() != *span).collect();
-            array.len() < before
-                || array.iter_mut().any(|element| take_out_of(element.get_mut(), span))
+            if array.len() < before {
+                return Some(String::new());
+            }
+            array.iter_mut().find_map(|element| take_out_of(element.get_mut(), span))
         }
-        _ => false,
+        _ => None,
     }
 }
 
@@ -178,6 +199,17 @@ mod tests {
         id: String,
         #[serde(default)]
         size: u32,
+    }
+
+    #[test]
+    fn what_is_wrong_is_not_missing_too() {
+        let found =
+            problems("[[item]]\nid = 1\nsize = \"x\"\n[[item]]\nsize = 2\n[[item]]\nid = 3\n");
+        let lines: Vec<_> = found.iter().map(|text| text.split(':').next().unwrap()).collect();
+        let places =
+            ["line 2, column 6", "line 3, column 8", "line 4, column 1", "line 7, column 6"];
+        assert_eq!(lines, places, "{found:#?}");
+        assert!(found[2].contains("missing field `id`"));
     }
 
     fn problems(text: &str) -> Vec<String> {

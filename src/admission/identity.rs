@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::secret::VendorToken;
 
 /// A token, for who has the key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Identity([u8; 32]);
 
 /// The key of the hash: without it nobody can try tokens on an identity.

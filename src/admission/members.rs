@@ -38,6 +38,8 @@ pub(super) struct Member {
     pub(super) file: String,
     /// The named pools that it pays or paid, by their names.
     pub(super) pools: BTreeMap<String, PoolId>,
+    /// Where its token stands: the last that is left of it when token and name are others.
+    pub(super) reference: String,
     /// Its token, and those it had, with until when their calls may count.
     pub(super) identities: Vec<(Identity, Moment)>,
     /// Until then its own pool rests because its past is not known.

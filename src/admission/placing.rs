@@ -1,5 +1,6 @@
 //! Which connection of a configuration is which that is known: by its token, by one that it had, by
-//! its name.
+//! its name, by where its token stands. The last is for a token that was replaced at its source unseen,
+//! before its connection was renamed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ struct Known {
     at: usize,
     number: ConnectionNo,
     id: ConnectionId,
+    reference: String,
     identities: Vec<Identity>,
     edition: u64,
 }
@@ -45,10 +47,11 @@ pub(super) fn place(
     let mut places: Vec<Option<&Known>> = identities.iter().map(|_| None).collect();
     let mut taken = HashSet::new();
     type Rule = fn(&Known, &ConnectionPlan, &Identity) -> bool;
-    let rules: [Rule; 3] = [
+    let rules: [Rule; 4] = [
         |known, _, identity| known.identities.first() == Some(identity),
         |known, _, identity| known.identities.contains(identity),
         |known, plan, _| known.id == plan.id,
+        |known, plan, _| known.reference == plan.reference,
     ];
     for rule in rules {
         for ((place, identity), (_, plan)) in
@@ -58,7 +61,7 @@ pub(super) fn place(
                 let fits = |known: &&Known| {
                     !taken.contains(&(known.at, known.number)) && rule(known, plan, identity)
                 };
-                // The latest that went by the name.
+                // The latest that went by it.
                 *place = known.iter().filter(fits).max_by_key(|known| known.edition);
                 taken.extend(place.map(|known| (known.at, known.number)));
             }
@@ -88,6 +91,7 @@ fn known(tenants: &[(TenantId, Arc<Quotas>)]) -> Vec<Known> {
                 at,
                 number: member.number,
                 id: member.id.clone(),
+                reference: member.reference.clone(),
                 identities: member.identities.iter().map(|(identity, _)| *identity).collect(),
                 edition: member.edition,
             });

@@ -44,6 +44,8 @@ pub struct ConnectionPlan {
     pub workspace: String,
     /// What its slots follow, whatever the names are.
     pub token: VendorToken,
+    /// Where the token stands, as it is told to people.
+    pub reference: String,
     /// Its quota.
     pub settings: ConnectionSettings,
 }

@@ -149,6 +149,7 @@ impl Core {
             own,
             file: new_file(),
             pools: BTreeMap::new(),
+            reference: String::new(),
             identities,
             unknown_until,
             edition: change.edition,
@@ -196,6 +197,7 @@ impl Core {
         }
         member.id = seat.plan.id.clone();
         member.workspace.clone_from(&seat.plan.workspace);
+        member.reference.clone_from(&seat.plan.reference);
         member.edition = change.edition;
         self.quota.rename(member.own, &seat.plan.settings.pool.name);
     }

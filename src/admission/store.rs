@@ -14,6 +14,8 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use sha2::{Digest, Sha256};
+
 use super::identity::{Identity, IdentityKey};
 use super::quotas::moment;
 use crate::catalog::CONNECTION_POOL;
@@ -47,6 +49,8 @@ struct Folder {
     opened: Instant,
     /// There are slots in the folder of which nobody knows whose they are.
     strange: bool,
+    /// A part of the index is missing: what it says of a connection may not be all.
+    cut: bool,
     /// std, not tokio: changed by a start, a reload or a new token only.
     index: Mutex<Index>,
     _lock: File,
@@ -58,7 +62,7 @@ struct Index {
 }
 
 /// One line of the index: where the slots of a pool are that a connection pays.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entry {
     /// The name of the file.
     pub(super) file: String,
@@ -113,6 +117,7 @@ impl Store {
             key,
             opened: Instant::now(),
             strange: strange || path.join(OLD_INDEX).exists(),
+            cut: !whole,
             index: Mutex::new(Index { left }),
             _lock: lock,
         };
@@ -216,6 +221,9 @@ impl Store {
         name: &str,
         full_name: &str,
     ) -> Option<Vec<(String, String)>> {
+        if self.0.cut {
+            return None;
+        }
         let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
         let mine: Vec<&Entry> = claimed(&index.left, seeker).collect();
         if mine.is_empty() {
@@ -251,10 +259,8 @@ impl Store {
         index.left.retain(|entry| rest.contains(&entry.identity));
         let entries = live.iter().chain(&index.left);
         let names: HashSet<&str> = entries.clone().map(|entry| entry.file.as_str()).collect();
-        let text: String = std::iter::once(format!("{HEAD}\n"))
-            .chain(entries.clone().map(|entry| format!("{entry}\n")))
-            .collect();
-        if let Err(error) = self.write_index(&text) {
+        let text = write_index(entries.clone());
+        if let Err(error) = self.put_index(&text) {
             tracing::error!(cause = %error, "the index of the state folder can't be written");
         }
         let remove = |path: PathBuf| {
@@ -287,7 +293,7 @@ impl Store {
         }
     }
 
-    fn write_index(&self, text: &str) -> std::io::Result<()> {
+    fn put_index(&self, text: &str) -> std::io::Result<()> {
         let path = self.0.path.join(INDEX);
         if fs::read_to_string(&path).is_ok_and(|written| written == text) {
             return Ok(());
@@ -301,7 +307,11 @@ impl Store {
 }
 
 const INDEX: &str = "slots.index";
-const HEAD: &str = "tollgate-slots 1";
+const HEAD: &str = "tollgate-slots 2";
+/// The last line, with a hash of all before it.
+const END: &str = "end ";
+/// Of versions without such a line.
+const OLD_HEAD: &str = "tollgate-slots 1";
 const SLOTS: &str = ".slots";
 /// Files of versions before: by the names of workspace and pool.
 const OLD_INDEX: &str = "index";
@@ -315,11 +325,30 @@ fn claimed<'a>(left: &'a [Entry], seeker: &'a Seeker<'_>) -> impl Iterator<Item 
     })
 }
 
-/// The entries, and whether all of it could be read.
+fn write_index<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
+    let head = std::iter::once(format!("{HEAD}\n"));
+    let text: String = head.chain(entries.map(|entry| format!("{entry}\n"))).collect();
+    let end = end(&text);
+    text + &end
+}
+
+fn end(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    let hash = hash.iter().take(8).map(|octet| format!("{octet:02x}"));
+    format!("{END}{}\n", hash.collect::<String>())
+}
+
+/// The entries, and whether they are all that were written.
 fn read_index(text: &str) -> (Vec<Entry>, bool) {
-    let mut lines = text.lines();
-    let whole = lines.next() == Some(HEAD);
-    let entries: Vec<Option<Entry>> = lines.map(|line| line.parse().ok()).collect();
+    let (whole, entries) = match text.split_once('\n') {
+        Some((HEAD, rest)) => {
+            let at = text.rfind(END).unwrap_or(text.len());
+            (end(&text[..at]) == text[at..], &text[text.len() - rest.len()..at.max(HEAD.len() + 1)])
+        }
+        Some((OLD_HEAD, rest)) => (rest.is_empty() || rest.ends_with('\n'), rest),
+        _ => (false, text),
+    };
+    let entries: Vec<Option<Entry>> = entries.lines().map(|line| line.parse().ok()).collect();
     let whole = whole && entries.iter().all(Option::is_some);
     (entries.into_iter().flatten().collect(), whole)
 }
@@ -361,4 +390,46 @@ fn slot_files(folder: &Path) -> std::io::Result<Vec<String>> {
 fn old_file(title: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '+' };
     title.chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let name = || prop_oneof!["[a-z]{1,8}", Just("end".to_owned())];
+        (any::<[u8; 16]>(), any::<[u8; 32]>(), name(), name()).prop_map(
+            |(file, hash, connection, pool)| {
+                let hash: String = hash.iter().map(|octet| format!("{octet:02x}")).collect();
+                let file = RandomId::from_octets(file).to_string();
+                Entry { file, identity: hash.parse().unwrap(), connection, pool }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_that_lost_anything_is_not_taken_for_whole(
+            entries in prop::collection::vec(entry(), 0..6),
+            at in any::<prop::sample::Index>(),
+            lost in 1_usize..300,
+        ) {
+            let text = write_index(entries.iter());
+            prop_assert!(read_index(&text) == (entries.clone(), true));
+            let from = at.index(text.len());
+            let cut = format!("{}{}", &text[..from], text.get(from + lost..).unwrap_or_default());
+            let (left, whole) = read_index(&cut);
+            prop_assert!(!whole, "{cut:?}");
+            prop_assert!(left.len() <= entries.len() + 1);
+            let lines: Vec<&str> = text.lines().collect();
+            for gone in 0..lines.len() {
+                let fewer: Vec<&str> = [&lines[..gone], &lines[gone + 1..]].concat();
+                prop_assert!(!read_index(&format!("{}\n", fewer.join("\n"))).1, "{gone}");
+            }
+            let old = text.replace(HEAD, OLD_HEAD);
+            let old = &old[..old.rfind(END).unwrap()];
+            prop_assert!(read_index(old) == (entries, true), "an earlier version's");
+        }
+    }
 }

@@ -38,6 +38,8 @@ pub(super) fn resolve(document: Document<'_, Settings>) -> Result<Config, Vec<Pr
     let client = check.accept(&key(&["vendor", "ca_file"]), client);
     let Check { mut problems, mut warnings, .. } = check;
     problems.sort();
+    // What is said once of all connections is no problem of each.
+    problems.dedup();
     warnings.sort();
     match client {
         Some(vendor_tls) if problems.is_empty() => Ok(Config {
@@ -134,7 +136,7 @@ impl<'a> Check<'a> {
             ("server", "target_size", server.target_size.get()),
             ("server", "streams", server.streams as usize),
             ("vendor", "sockets", vendor.sockets),
-            ("server", "sockets_per_peer", server.sockets_per_peer.unwrap_or(server.sockets)),
+            ("server", "sockets_per_peer", server.sockets_per_peer.unwrap_or(MOST)),
         ];
         for (table, name, count) in counts {
             if !(1..=MOST).contains(&count) {

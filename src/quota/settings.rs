@@ -129,7 +129,8 @@ impl ConnectionSettings {
                 self.bulk_floor
             ));
         }
-        if self.burst == 0 {
+        // By default it is as large as the quota, about which there is a problem already.
+        if self.burst == 0 && calls > 0 {
             problems.push("burst = 0 would let no call start".into());
         }
         if self.app_depth > self.depth {
@@ -203,6 +204,9 @@ mod tests {
         assert!(good.problems().is_empty());
         let mut bad = ConnectionSettings::of("acme", 0, Duration::ZERO);
         (bad.bulk_floor, bad.burst, bad.app_depth) = (1, 0, 7);
-        assert_eq!(bad.problems().len(), 5, "{:?}", bad.problems());
+        assert_eq!(bad.problems().len(), 4, "{:?}", bad.problems());
+        let mut still = ConnectionSettings::of("acme", 100, Duration::from_secs(60));
+        still.burst = 0;
+        assert_eq!(still.problems(), ["burst = 0 would let no call start"]);
     }
 }

@@ -30,6 +30,7 @@ fn connection(config: &Config, connection: &Connection) -> ConnectionPlan {
         id: connection.id.clone(),
         workspace: workspace(connection),
         token: token.expect("the configuration refuses a connection without a token").clone(),
+        reference: connection.token.to_string(),
         settings: settings.expect("the configuration refuses a quota that makes no sense"),
     }
 }

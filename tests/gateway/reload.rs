@@ -245,6 +245,18 @@ async fn slots_follow_a_token_that_changed_between_reloads() {
     assert_eq!(shop.room(&stack).await, 0);
 }
 
+/// Nobody saw the new token before the name changed: the file is what is left of the connection.
+#[tokio::test(start_paused = true)]
+async fn slots_follow_where_the_token_stands_when_it_and_the_name_are_others() {
+    let mut shop = Shop::new();
+    let mut stack = shop.stack();
+    all_good(shop.calls(&stack, 8, "GET /messages"), "first").await;
+    std::fs::write(&shop.connections[0].1, "token-next").unwrap();
+    shop.connections[0].0 = "renamed".into();
+    stack.reload(&shop.text()).unwrap();
+    assert_eq!(shop.room(&stack).await, 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_connection_under_the_name_of_another_begins_with_its_rests() {
     let mut shop = Shop::new();

@@ -86,7 +86,7 @@ impl Storm {
         self.stack = loop {
             match Stack::before(&self.setup, courier.clone()) {
                 Ok(stack) => break Some(stack),
-                Err(_) => advance(Duration::from_millis(100)).await,
+                Err(_) => advance(Duration::from_secs(1)).await,
             }
         };
     }

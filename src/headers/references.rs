@@ -10,6 +10,8 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme};
 
+use crate::paths;
+
 /// The fields that hold one reference.
 const SINGLE: [HeaderName; 2] = [header::LOCATION, header::CONTENT_LOCATION];
 
@@ -29,6 +31,10 @@ pub struct Base<'a> {
 /// Writes the references of an answer without the vendor's address. What can't be read is dropped.
 pub fn neutral(headers: &mut HeaderMap, base: Base) {
     for name in &SINGLE {
+        // Of several, clients take the first or the last.
+        if headers.get_all(name).iter().nth(1).is_some() {
+            headers.remove(name);
+        }
         change(headers, name, |text| base.resolve(text.trim()));
     }
     change(headers, &header::LINK, |text| links(text, |target| base.resolve(target)));
@@ -101,7 +107,7 @@ impl Base<'_> {
                 format!("{}{folder}{reference}", self.prefix)
             }
         };
-        Some(self.of_path(&whole))
+        self.of_path(&whole)
     }
 
     /// What stands behind `//`: an authority, and a path.
@@ -112,7 +118,7 @@ impl Base<'_> {
             return (!authority.is_empty()).then(|| format!("{scheme}://{rest}"));
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
-        Some(self.of_path(&format!("{slash}{path}")))
+        self.of_path(&format!("{slash}{path}"))
     }
 
     /// Whether `authority` is the vendor's; a password in it is somebody else's business.
@@ -129,17 +135,18 @@ impl Base<'_> {
             || (ours.is_none() && there.port().is_none())
     }
 
-    /// A path of the vendor's host: below the prefix it is a path of the gateway's.
-    fn of_path(&self, whole: &str) -> String {
+    /// A path of the vendor's host: below the prefix it is a path of the gateway's. `None` if clients
+    /// could read it as another one, such as `%2e%2e`, which browsers climb by.
+    fn of_path(&self, whole: &str) -> Option<String> {
         let (path, rest) = whole.split_at(whole.find(['?', '#']).unwrap_or(whole.len()));
         let path = without_dots(path);
         match path.strip_prefix(self.prefix) {
             // Two slashes at its start would be a host.
             Some(below) if below.starts_with('/') && !below.starts_with("//") => {
-                format!("{below}{rest}")
+                paths::check(below).ok().map(|()| format!("{below}{rest}"))
             }
-            Some("") => format!("/{rest}"),
-            _ => format!("{}://{}{path}{rest}", self.scheme, self.authority),
+            Some("") => Some(format!("/{rest}")),
+            _ => Some(format!("{}://{}{path}{rest}", self.scheme, self.authority)),
         }
     }
 }

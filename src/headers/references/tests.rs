@@ -65,9 +65,24 @@ fn what_clients_read_in_different_ways_is_dropped() {
         "/a b",
         "/\u{fc}",
         "https:///b",
+        "/%2e%2e/other/lists",
+        "/a/%2E./%2e%2e/.tollgate/me",
+        "https://api.courier.com/..%2f..%2fother",
     ] {
         assert_eq!(courier(location), None, "{location}");
     }
+}
+
+#[test]
+fn several_locations_are_none() {
+    let uri: http::Uri = "https://api.courier.com".parse().unwrap();
+    let (scheme, authority) = (uri.scheme().unwrap(), uri.authority().unwrap());
+    let mut headers = HeaderMap::new();
+    for location in ["/a", "https://example.com/"] {
+        headers.append(header::LOCATION, HeaderValue::from_static(location));
+    }
+    neutral(&mut headers, Base { scheme, authority, prefix: "", target: "/lists" });
+    assert!(headers.is_empty(), "one of them would not be judged");
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Store {
             Err(error) => return Err(wrong(error)),
         };
         let named = |file: &String| left.iter().any(|entry| entry.file == *file);
-        let strange = !whole || !files.iter().all(named) || (made && !left.is_empty());
+        let strange = !files.iter().all(named) || (made && !left.is_empty());
         let folder = Folder {
             path: path.to_owned(),
             boot: clock::boot_id(),
@@ -259,8 +259,8 @@ impl Store {
         index.left.retain(|entry| rest.contains(&entry.identity));
         let entries = live.iter().chain(&index.left);
         let names: HashSet<&str> = entries.clone().map(|entry| entry.file.as_str()).collect();
-        let text = write_index(entries.clone());
-        if let Err(error) = self.put_index(&text) {
+        let text = index_text(entries.clone());
+        if let Err(error) = self.write_index(&text) {
             tracing::error!(cause = %error, "the index of the state folder can't be written");
         }
         let remove = |path: PathBuf| {
@@ -293,7 +293,7 @@ impl Store {
         }
     }
 
-    fn put_index(&self, text: &str) -> std::io::Result<()> {
+    fn write_index(&self, text: &str) -> std::io::Result<()> {
         let path = self.0.path.join(INDEX);
         if fs::read_to_string(&path).is_ok_and(|written| written == text) {
             return Ok(());
@@ -325,13 +325,15 @@ fn claimed<'a>(left: &'a [Entry], seeker: &'a Seeker<'_>) -> impl Iterator<Item 
     })
 }
 
-fn write_index<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
+/// The text of the index.
+fn index_text<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
     let head = std::iter::once(format!("{HEAD}\n"));
     let text: String = head.chain(entries.map(|entry| format!("{entry}\n"))).collect();
     let end = end(&text);
     text + &end
 }
 
+/// The last line of an index that begins with `text`.
 fn end(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
     let hash = hash.iter().take(8).map(|octet| format!("{octet:02x}"));
@@ -415,7 +417,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
             lost in 1_usize..300,
         ) {
-            let text = write_index(entries.iter());
+            let text = index_text(entries.iter());
             prop_assert!(read_index(&text) == (entries.clone(), true));
             let from = at.index(text.len());
             let cut = format!("{}{}", &text[..from], text.get(from + lost..).unwrap_or_default());

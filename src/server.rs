@@ -112,15 +112,16 @@ pub async fn serve<A: Answer>(
     let places = Arc::new(Places::new(bound));
     let mut failures = Failures::default();
     loop {
+        let door = places.door();
         let (tcp, peer) = tokio::select! {
-            accepted = listener.accept(), if places.may_come() => match accepted {
+            accepted = listener.accept(), if door.open => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     failures.happened(&error).await;
                     continue;
                 }
             },
-            () = places.look(), if places.somebody_waits() => continue,
+            () = places.look(), if door.awaited => continue,
             () = drain.token.cancelled() => return,
         };
         let Some(ticket) = places.take(peer.ip()) else {

@@ -67,6 +67,14 @@ pub(super) enum Ticket {
     Waits(Waiting),
 }
 
+/// What a port waits for.
+pub(super) struct Door {
+    /// For the next connection.
+    pub(super) open: bool,
+    /// For a place for somebody who is here. A door that is shut always does.
+    pub(super) awaited: bool,
+}
+
 /// Somebody who waits for a place, and no longer when this is dropped.
 pub(super) struct Waiting {
     places: Arc<Places>,
@@ -103,15 +111,12 @@ impl Places {
         ticket
     }
 
-    /// Whether the next connection should be accepted: on a port for few, places come soon.
-    pub(super) fn may_come(&self) -> bool {
-        matches!(self.bound, Bound::ForMany { .. })
-            || self.held().waiting.len() < self.bound.waiting()
-    }
-
-    /// Whether somebody waits for a place.
-    pub(super) fn somebody_waits(&self) -> bool {
-        self.held().book.somebody_waits()
+    /// What the port waits for, from one look: somebody may leave between two.
+    pub(super) fn door(&self) -> Door {
+        let waiting = self.held().waiting.len();
+        let for_many = matches!(self.bound, Bound::ForMany { .. });
+        // On a port for few, places come soon.
+        Door { open: for_many || waiting < self.bound.waiting(), awaited: waiting > 0 }
     }
 
     /// Looks who can make room, when somebody has left or it is time to look again.

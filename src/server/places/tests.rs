@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::FutureExt;
 use proptest::prelude::*;
 use tokio::time::advance;
@@ -131,9 +133,9 @@ async fn who_waits_too_long_or_leaves_gives_up_its_turn() {
     let (_one, _two) = (busy(&places, 1), busy(&places, 1));
     let waiting = places.take(peer(1)).unwrap();
     assert!(waiting.place(Duration::from_secs(10)).await.is_none());
-    assert!(!places.somebody_waits());
+    assert!(!places.door().awaited);
     drop(waits(&places, 1));
-    assert!(!places.somebody_waits());
+    assert!(!places.door().awaited);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,11 +160,31 @@ async fn while_all_are_served_a_port_for_many_lets_wait_and_one_for_few_cuts_the
         let _waiting = waits(&places, 3);
         assert_eq!(usize::from(one.0.is_cut()) + usize::from(two.0.is_cut()), usize::from(cut));
         assert_eq!(
-            places.may_come(),
+            places.door().open,
             !cut,
             "a port for few takes the next when this one has a place"
         );
     }
+}
+
+/// A port with a shut door that waits for nobody would take no connection ever again.
+#[test]
+fn a_shut_door_waits_for_somebody_whoever_leaves_meanwhile() {
+    let places = Arc::new(Places::new(Bound::ForFew { sockets: 2 }));
+    let _one = seated(&places, 1).unwrap();
+    let _two = seated(&places, 1).unwrap();
+    let (come, go) = (places.clone(), AtomicBool::new(true));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while go.load(Ordering::Relaxed) {
+                drop(come.take(peer(2)));
+            }
+        });
+        let shut = |door: Door| !door.open && !door.awaited;
+        let forgotten = (0..200_000).filter(|_| shut(places.door())).count();
+        go.store(false, Ordering::Relaxed);
+        assert_eq!(forgotten, 0);
+    });
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,7 +83,7 @@ pub enum CannotStart {
 /// What a drain left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// Client connections that were cut.
+    /// Client connections that were not done within the grace: their calls were refused or cut.
     pub connections: usize,
     /// Sent calls whose outcome was not awaited.
     pub flights: usize,
@@ -229,11 +229,15 @@ impl Gateway {
             flights.landed().await;
         };
         let in_time = timeout(self.grace, finished).await.is_ok();
+        let connections = self.drain.open();
+        if !in_time {
+            flights.end_waits();
+            let _ = timeout(LAST_ANSWERS, self.drain.ended()).await;
+        }
         for (call_id, operation) in flights.list() {
             tracing::warn!(%call_id, operation, "sent, and its outcome was not awaited");
         }
-        let (connections, flights) =
-            if in_time { (0, 0) } else { (self.drain.open(), flights.len()) };
+        let flights = flights.len();
         for task in &self.accepting {
             task.abort();
         }
@@ -245,6 +249,9 @@ impl Gateway {
         Drained { connections, flights }
     }
 }
+
+/// Time after the grace for the refusals of those who still wait.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Idle strangers must not keep probes, scrapers and operators out.
 const OPERATORS: Bound = Bound::ForFew { sockets: descriptors::OPERATORS };

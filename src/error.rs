@@ -100,6 +100,8 @@ codes! {
         "Come back after `Retry-After`.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway holds as much as it may",
         "Come back after `Retry-After`.";
+    Stopping = "stopping", SERVICE_UNAVAILABLE, "http_request_denied", "The gateway is stopping",
+        "Send again when `outcome` is `not-sent`: the next gateway answers. When it is `unknown`, only what may be done twice.";
     VendorTimeout = "vendor-timeout", GATEWAY_TIMEOUT, "http_response_timeout", "Courier did not answer in time",
         "Send again when `outcome` is `not-sent`; when it is `unknown`, only what may be done twice.";
     NotCached = "not-cached", GATEWAY_TIMEOUT, "http_request_denied", "No copy answers the request",

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use crowd::{Crowd, Follow, Lead, Part};
@@ -25,6 +26,8 @@ use crate::record::Record;
 pub struct Flights {
     tasks: TaskTracker,
     runtime: Handle,
+    /// Cancelled when no waiter may wait any longer.
+    last_call: CancellationToken,
     /// std, not tokio: touched only when a waiter leaves and when its call lands.
     under_way: Arc<Mutex<HashMap<RandomId, Arc<Record>>>>,
 }
@@ -42,7 +45,12 @@ impl Flights {
     /// None yet. Must be called inside the runtime that they shall go on in.
     #[must_use]
     pub fn new() -> Self {
-        Self { tasks: TaskTracker::new(), runtime: Handle::current(), under_way: Arc::default() }
+        Self {
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+            last_call: CancellationToken::new(),
+            under_way: Arc::default(),
+        }
     }
 
     /// How many go on without a waiter.
@@ -81,6 +89,16 @@ impl Flights {
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<RandomId, Arc<Record>>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on nobody waits for a call: the gateway stops.
+    pub fn end_waits(&self) {
+        self.last_call.cancel();
+    }
+
+    /// Waits until nobody may wait any longer.
+    pub async fn waits_ended(&self) {
+        self.last_call.cancelled().await;
     }
 
     /// Waits until none is left. Only to be called when no new call can start.

@@ -70,7 +70,8 @@ pub struct Server {
     /// terminal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_delay: Option<Span>,
-    /// Time that calls in flight have to finish at shutdown, from the end of `drain_delay` on.
+    /// Time that calls in flight have to finish at shutdown, from the end of `drain_delay` on. Whoever
+    /// waits longer is told 503 `stopping`, for which there is one more second.
     pub grace: Span,
     /// Client connections at a time. One in ten of them waits for up to `head_time` while the others are
     /// served; more are closed. Room is made by those that rest longest between two requests, of the

@@ -1,16 +1,20 @@
 //! Where an answer is handed over: the caller's deadline ends here, the call itself does not.
 //!
-//! The call is a flight: when its caller's time is over or its caller has gone, a call that was
-//! sent goes on without them, until its outcome is settled.
+//! The call is a flight: when its caller's time is over, its caller has gone or the gateway stops, a
+//! call that was sent goes on without them, until its outcome is settled.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::time::timeout_at;
+use tokio::time::sleep_until;
 use tower::{Layer, Service};
 
 use crate::call::{BoxFuture, Call, Reply, Result};
 use crate::error::{Code, Error};
 use crate::flight::{Flight, Flights};
+
+/// When to ask the gateway that comes after this one.
+const NEXT: Duration = Duration::from_secs(1);
 
 /// Makes flights of calls.
 #[derive(Clone)]
@@ -59,12 +63,22 @@ where
 
     fn call(&mut self, call: Call) -> BoxFuture {
         let (deadline, record) = (call.deadline, call.record.clone());
-        let flight = Flight::new(self.inner.call(call), record.clone(), self.flights.clone());
+        let flights = self.flights.clone();
+        let flight = Flight::new(self.inner.call(call), record.clone(), flights.clone());
         Box::pin(async move {
-            timeout_at(deadline, flight).await.unwrap_or_else(|_| {
-                let detail = "the caller's time was over before Courier answered";
-                Err(Error::refused(Code::VendorTimeout, detail).with_outcome(record.outcome()))
-            })
+            let refused = tokio::select! {
+                biased;
+                answer = flight => return answer,
+                () = sleep_until(deadline) => {
+                    let detail = "the caller's time was over before Courier answered";
+                    Error::refused(Code::VendorTimeout, detail)
+                }
+                () = flights.waits_ended() => {
+                    let detail = "the gateway stops, and its server.grace is over";
+                    Error::refused(Code::Stopping, detail).with_retry_after(NEXT)
+                }
+            };
+            Err(refused.with_outcome(record.outcome()))
         })
     }
 }

@@ -52,9 +52,12 @@ enum Way {
     Deadline,
     /// It hangs up, and in the same moment the vendor's side goes on.
     HangsUpAsTheVendorGoesOn,
+    /// The gateway stops, and its grace is over.
+    GatewayStops,
 }
 
-const WAYS: [Way; 3] = [Way::HangsUp, Way::Deadline, Way::HangsUpAsTheVendorGoesOn];
+const WAYS: [Way; 4] =
+    [Way::HangsUp, Way::Deadline, Way::HangsUpAsTheVendorGoesOn, Way::GatewayStops];
 
 /// Slots of the connection.
 const CALLS: usize = 5;
@@ -140,9 +143,16 @@ async fn leave(front: &Front, moment: Moment, way: Way) {
         }
         return;
     }
-    if way == Way::Deadline {
+    if way == Way::GatewayStops {
+        front.state.flights().end_waits();
+    }
+    if [Way::Deadline, Way::GatewayStops].contains(&way) {
         let start = Instant::now();
         let reply = calling.await;
+        if way == Way::GatewayStops {
+            assert_eq!((reply.status().as_u16(), start.elapsed()), (503, Duration::ZERO));
+            assert_eq!(reply.headers()["retry-after"], "1", "{moment:?}");
+        }
         assert!(!reply.status().is_success(), "{moment:?}");
         assert!(start.elapsed() <= Duration::from_secs(3), "{moment:?}");
         let sent = [Moment::Head, Moment::Sent].contains(&moment);
@@ -159,7 +169,7 @@ async fn a_caller_that_leaves_costs_a_slot_if_and_only_if_the_vendor_may_have_co
                 // A call whose deadline comes before its turn is refused when it comes.
                 (Moment::Queue, Way::Deadline) => true,
                 // The deadline is for the head.
-                (Moment::FirstByte | Moment::Body, Way::Deadline) => true,
+                (Moment::FirstByte | Moment::Body, Way::Deadline | Way::GatewayStops) => true,
                 // Over HTTP/1.1 the vendor says nothing first.
                 (Moment::Opening(Stage::Silence), _) => !h2,
                 _ => false,

@@ -203,7 +203,11 @@ async fn what_outlives_the_grace_is_said_and_exits_with_1() {
     let line = process.line("grace is over");
     assert_eq!(line["connections"], 1, "{line}");
     assert_eq!(process.end().0.code(), Some(1));
-    assert_eq!(call.await.unwrap(), "");
+    let told = call.await.unwrap().to_ascii_lowercase();
+    assert!(told.starts_with("http/1.1 503 "), "{told}");
+    for part in ["urn:tollgate:stopping", "retry-after: 1", "tollgate-outcome: unknown"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

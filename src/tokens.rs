@@ -1,6 +1,7 @@
 //! Where vendor tokens come from: by reference only, never written into the configuration.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use http::HeaderValue;
@@ -17,10 +18,18 @@ pub type Tokens = HashMap<ConnectionId, VendorToken>;
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum TokenSource {
-    /// A file that holds the token and nothing else.
+    /// A file that holds the token and nothing else. Another one in it is used within two seconds.
     File(PathBuf),
     /// An environment variable of the gateway's process.
     Env(String),
+}
+
+/// One version of a file: another one differs in at least one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    written: (i64, i64),
+    size: u64,
+    inode: u64,
 }
 
 impl TokenSource {
@@ -43,6 +52,18 @@ impl TokenSource {
             .ok_or_else(|| format!("{self} holds nothing that can stand in a header"))?;
         value.set_sensitive(true);
         Ok(value)
+    }
+
+    /// Which version of its file this is; nothing where there is none to be seen.
+    #[must_use]
+    pub fn stamp(&self) -> Option<Stamp> {
+        let Self::File(path) = self else { return None };
+        let file = std::fs::metadata(path).ok()?;
+        Some(Stamp {
+            written: (file.mtime(), file.mtime_nsec()),
+            size: file.size(),
+            inode: file.ino(),
+        })
     }
 
     fn text(&self) -> Result<Zeroizing<String>, String> {

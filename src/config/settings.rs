@@ -296,7 +296,8 @@ pub struct Tenant {
 pub struct Connection {
     /// Its name, unique in the file.
     pub id: ConnectionId,
-    /// Where its token is: `{ file = "…" }` or `{ env = "…" }`. No two connections have one token.
+    /// Where its token is: `{ file = "…" }` or `{ env = "…" }`. A new one in the file is used within two
+    /// seconds. No two connections have one token.
     pub token: TokenSource,
     /// Where its API is, if not at `vendor.base_url`.
     #[serde(default)]

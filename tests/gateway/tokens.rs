@@ -1,6 +1,10 @@
 //! The vendor's word about our token, and that the token never comes back.
 
+use std::time::Duration;
+
 use simulator::{Answer as Faulty, Effect, Fault, When};
+
+use tokio::time::sleep;
 
 use crate::raw::{Answer as Octets, Bench, Row};
 use crate::support::{Setup, Stack, request, token};
@@ -70,6 +74,31 @@ async fn a_token_that_its_source_has_changed_is_tried_once() {
     std::fs::write(file, token("umbrella")).unwrap();
     let refused = stack.call(request("GET", "/messages", &setup.acme, "")).await;
     assert_eq!((refused.status.as_u16(), stack.arrived().len()), (502, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_replaced_in_its_file_is_used_before_the_old_one_is_refused() {
+    let setup = Setup::new("");
+    let file = setup.text.split('\'').nth(1).unwrap();
+    let stack = Stack::new(&setup);
+    sleep(Duration::from_millis(500)).await;
+    // A file that is still being written is left alone.
+    for (written, used) in [("the-n", token("acme")), ("the-next-token", token("acme"))] {
+        std::fs::write(file, written).unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(used_by(&stack, &setup).await, format!("Bearer {used}"));
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(used_by(&stack, &setup).await, "Bearer the-next-token");
+    let page = stack.state.metrics().page();
+    assert!(!page.contains("tollgate_vendor_credential_rejected_total{"), "{page}");
+}
+
+/// The token that a call goes to the vendor with.
+async fn used_by(stack: &Stack, setup: &Setup) -> String {
+    let answered = stack.call(request("GET", "/messages", &setup.acme, "")).await;
+    assert_eq!(answered.status.as_u16(), 200);
+    stack.arrived().last().unwrap().field("authorization").unwrap().to_owned()
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,9 +18,9 @@
 //! longer than the settled one, which are those whose answer never came.
 
 mod carry;
+mod window;
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::moment::Moment;
 pub use super::rest::{Rest, Settlement, SlotState};
@@ -60,6 +60,8 @@ impl Held {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     state: SlotState,
+    /// When its last rest was over, if it ever rested.
+    rested: Option<Moment>,
     /// Counts takes, so that a late settle of a reclaimed slot does nothing.
     serial: u32,
     /// Who holds it: a tag of the caller's, given back when the slot is free again.
@@ -81,7 +83,8 @@ pub struct Slots {
     live: u32,
     in_use: u32,
     slots: Vec<Slot>,
-    free: Vec<u32>,
+    /// Those that are free for longest go first, so that each stands for one of the last calls.
+    free: VecDeque<u32>,
     /// Sorted by the end of the rest.
     resting: VecDeque<(Moment, u32)>,
     /// Ids that stand for no slot now.
@@ -134,7 +137,7 @@ impl Slots {
             live: 0,
             in_use: 0,
             slots: Vec::with_capacity(limit as usize),
-            free: Vec::with_capacity(limit as usize),
+            free: VecDeque::with_capacity(limit as usize),
             resting: VecDeque::with_capacity(limit as usize),
             absent: Vec::new(),
             oldest: NIL,
@@ -180,7 +183,7 @@ impl Slots {
         let mut first = NIL;
         let mut serial = 0;
         for _ in 0..cost {
-            let id = self.free.pop()?;
+            let id = self.free.pop_front()?;
             serial = self.occupy(id, owner, first, now);
             first = id;
         }
@@ -280,27 +283,11 @@ impl Slots {
         self.limit = limit;
         self.most = self.most.max(limit);
         while self.live > limit
-            && let Some(id) = self.free.pop()
+            && let Some(id) = self.free.pop_front()
         {
             self.forget(id);
         }
         self.grow(now);
-    }
-
-    /// Changes the window for calls that are answered from now on, and lets those that rest do so for as
-    /// much longer as it is. A shorter one shortens no rest. The hard limit is the longer of the old and
-    /// the new one, since running calls were given the old one. Returns how much longer slots rest.
-    pub fn set_window(&mut self, window: Duration, hard_limit: Duration) -> Duration {
-        let rest = Rest::of(window, self.rest.hard_limit.max(hard_limit));
-        let longer = rest.longer_than(&self.rest);
-        self.rest = rest;
-        if longer > Duration::ZERO {
-            for (until, id) in &mut self.resting {
-                *until = *until + longer;
-                self.slots[*id as usize].state = SlotState::Resting(*until);
-            }
-        }
-        longer
     }
 
     /// Adds one slot that is free at `until`: what an owner of some slots does with a granted one.
@@ -319,7 +306,7 @@ impl Slots {
     pub fn withdraw(&mut self, now: Moment) -> Option<(Moment, Option<u32>)> {
         let (until, id, owner) = match self.resting.pop_back() {
             Some((until, id)) => (until, id, Some(self.slots[id as usize].owner)),
-            None => (now, self.free.pop()?, None),
+            None => (now, self.free.pop_front()?, None),
         };
         self.forget(id);
         Some((until, owner))
@@ -359,7 +346,7 @@ impl Slots {
 
     #[cfg(test)]
     pub(crate) fn drop_guard(&mut self) {
-        self.rest.guard = Duration::ZERO;
+        self.rest.guard = std::time::Duration::ZERO;
     }
 
     /// Raises the number of live slots to the limit.
@@ -381,6 +368,7 @@ impl Slots {
         }
         self.slots.push(Slot {
             state: SlotState::Absent,
+            rested: None,
             serial: 0,
             owner: NOBODY,
             older: NIL,
@@ -436,6 +424,12 @@ impl Slots {
 
     /// Frees a slot, unless there are too many.
     fn come_back(&mut self, id: u32) -> u32 {
+        let slot = &mut self.slots[id as usize];
+        slot.rested = match slot.state {
+            SlotState::Resting(until) => Some(until),
+            SlotState::InUse(taken) => Some(self.rest.after_silence(taken)),
+            SlotState::Free | SlotState::Absent => slot.rested,
+        };
         if self.live > self.limit {
             self.forget(id);
             self.slots[id as usize].owner
@@ -454,7 +448,7 @@ impl Slots {
     fn release(&mut self, id: u32) -> u32 {
         let slot = &mut self.slots[id as usize];
         slot.state = SlotState::Free;
-        self.free.push(id);
+        self.free.push_back(id);
         std::mem::replace(&mut slot.owner, NOBODY)
     }
 }

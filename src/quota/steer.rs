@@ -31,8 +31,8 @@ impl Quota {
 
     /// Changes the window and the hard limit of a pool, from now on.
     ///
-    /// A longer window holds for the calls that are in flight and for those that rest; what was free
-    /// again is forgotten. The hard limit only grows while calls may be running under the old one:
+    /// A longer window holds for the calls that are in flight, for those that rest, and for the last ones
+    /// before them, whose slots rest again. The hard limit only grows while calls may be running under the old one:
     /// a shorter one counts from the next start of the process.
     pub fn set_window(
         &mut self,
@@ -45,7 +45,7 @@ impl Quota {
         let Some(slots) = self.pools.get_mut(pool).map(|pool| &mut pool.slots) else {
             return;
         };
-        let longer = slots.set_window(window, hard_limit);
+        let longer = slots.set_window(window, hard_limit, now);
         let rest = *slots.rest();
         if let Some(line) = self.line_of(pool) {
             let rests = line.apps.iter_mut().flat_map(|app| &mut app.rests);

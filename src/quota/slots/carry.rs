@@ -1,7 +1,7 @@
 //! Slots that stand for calls which others paid.
 
 use super::super::moment::Moment;
-use super::{Rest, SlotState, Slots};
+use super::{Rest, Slot, SlotState, Slots};
 
 impl Slots {
     /// Lets slots rest until these moments, as if calls of theirs had been answered. The limit stays:
@@ -13,19 +13,19 @@ impl Slots {
         self.set_limit(self.limit, now);
     }
 
-    /// When each slot that is not free would be if the rule was `rest`; those in use as if no answer
-    /// came.
+    /// When each slot would be free if the rule was `rest`, some of it in the past; those in use as if no
+    /// answer came.
     #[must_use]
     pub fn rests_under(&self, rest: &Rest) -> Vec<Moment> {
         let longer = rest.longer_than(&self.rest);
-        let until = |state| match state {
+        let until = |slot: &Slot| match slot.state {
             SlotState::InUse(taken) => {
                 Some(rest.after_silence(taken).max(self.rest.after_silence(taken)))
             }
             SlotState::Resting(until) => Some(until + longer),
-            SlotState::Free | SlotState::Absent => None,
+            SlotState::Free | SlotState::Absent => slot.rested.map(|rested| rested + longer),
         };
-        self.states().filter_map(until).collect()
+        self.slots.iter().filter_map(until).collect()
     }
 
     /// Whether no slot is in use and every rest is over.

@@ -246,4 +246,60 @@ proptest! {
         ripen(&mut slots, now + Duration::from_secs(1000));
         prop_assert_eq!(slots.free(), limit);
     }
+
+    /// However often the window changes: a call that starts finds fewer than the limit in the window of
+    /// the moment, whatever window they were made under.
+    #[test]
+    fn no_call_starts_while_the_limit_is_in_the_window_of_the_moment(steps in windows()) {
+        const LIMIT: u32 = 5;
+        let mut slots = Slots::fresh(LIMIT, REST);
+        let (mut now, mut window) = (at(0), REST.window);
+        let mut running: Vec<Held> = Vec::new();
+        let mut answered: Vec<Moment> = Vec::new();
+        for step in steps {
+            ripen(&mut slots, now);
+            match step {
+                Turn::Call => {
+                    let inside = answered.iter().filter(|end| **end + window > now).count();
+                    let busy = inside + running.len();
+                    if let Some(held) = slots.take(1, 0, now) {
+                        prop_assert!(busy < LIMIT as usize, "{busy} in {window:?}");
+                        running.push(held);
+                    }
+                }
+                Turn::Answer => if !running.is_empty() {
+                    let held = running.remove(0);
+                    if slots.settle(held, Settlement::FirstByteAt(now), now).is_some() {
+                        answered.push(now);
+                    }
+                }
+                Turn::Pass(ms) => now = now + Duration::from_millis(ms),
+                Turn::Window(to) => {
+                    window = Duration::from_secs(to);
+                    let _ = slots.set_window(window, REST.hard_limit, now);
+                }
+            }
+        }
+        ripen(&mut slots, now + Duration::from_secs(1000));
+        prop_assert_eq!(slots.free(), LIMIT);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Call,
+    /// Of the call that runs for longest.
+    Answer,
+    Pass(u64),
+    Window(u64),
+}
+
+fn windows() -> impl Strategy<Value = Vec<Turn>> {
+    let turn = prop_oneof![
+        8 => Just(Turn::Call),
+        8 => Just(Turn::Answer),
+        6 => (0..8_000u64).prop_map(Turn::Pass),
+        2 => (5..100u64).prop_map(Turn::Window),
+    ];
+    proptest::collection::vec(turn, 0..200)
 }

@@ -1,0 +1,45 @@
+//! A window that becomes another one while calls are in it.
+
+use std::time::Duration;
+
+use super::super::moment::Moment;
+use super::{Rest, Slot, SlotState, Slots};
+
+impl Slots {
+    /// Changes the window for calls that are answered from now on, and lets those that rest do so for as
+    /// much longer as it is; a slot whose rest would not be over yet rests again. A shorter one shortens
+    /// no rest. The hard limit is the longer of the old and the new one, since running calls were given
+    /// the old one. Returns how much longer slots rest.
+    pub fn set_window(&mut self, window: Duration, hard_limit: Duration, now: Moment) -> Duration {
+        let rest = Rest::of(window, self.rest.hard_limit.max(hard_limit));
+        let longer = rest.longer_than(&self.rest);
+        self.rest = rest;
+        if longer > Duration::ZERO {
+            for (until, id) in &mut self.resting {
+                *until = *until + longer;
+                self.slots[*id as usize].state = SlotState::Resting(*until);
+            }
+            self.rest_again(longer, now);
+        }
+        longer
+    }
+
+    /// Lets slots rest whose last rest would have been so much longer that it was not over now.
+    fn rest_again(&mut self, longer: Duration, now: Moment) {
+        let until = |slot: &Slot| slot.rested.map(|rested| rested + longer).filter(|u| *u > now);
+        let idle: Vec<(u32, Moment)> = (0..)
+            .zip(&self.slots)
+            .filter(|(_, slot)| matches!(slot.state, SlotState::Free | SlotState::Absent))
+            .filter_map(|(id, slot)| Some((id, until(slot)?)))
+            .collect();
+        for (id, until) in idle {
+            if self.slots[id as usize].state == SlotState::Absent {
+                self.live += 1;
+            }
+            self.put(id, until);
+        }
+        let is = |id: &u32, state| self.slots[*id as usize].state == state;
+        self.free.retain(|id| is(id, SlotState::Free));
+        self.absent.retain(|id| is(id, SlotState::Absent));
+    }
+}

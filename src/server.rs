@@ -6,11 +6,13 @@
 mod activity;
 mod connection;
 mod event;
+mod failures;
 mod linger;
 mod places;
 mod socket;
 mod streams;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use connection::{Client, Protocol};
 pub use event::{Event, Handshake, TooSlow, Unreadable};
+use failures::Failures;
 use http_body::Body;
 pub use linger::RequestBody;
 pub use places::Bound;
@@ -26,12 +29,9 @@ use places::{Place, Places};
 use rustls::ServerConfig;
 use socket::Socket;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-use crate::clock::Instant;
 
 /// What a client connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -152,40 +152,15 @@ async fn held<A: Answer>(
 ) {
     answer.happened(Event::Opened);
     let _closed = Closed(&answer);
+    let ending = token.child_token();
+    let mut serving = pin!(open(tcp, &terms, &answer, (ending.clone(), &place)));
     tokio::select! {
-        () = open(tcp, &terms, &answer, (token, &place)) => {}
-        () = place.is_needed() => tracing::debug!("client connection closed: its place is needed"),
+        () = serving.as_mut() => return,
+        () = place.is_needed() => tracing::debug!("client connection ends: its place is needed"),
     }
-}
-
-/// Accepts that failed: said once a second, with their number.
-#[derive(Default)]
-struct Failures {
-    unsaid: u64,
-    said: Option<Instant>,
-}
-
-impl Failures {
-    /// Says it and rests, if that helps.
-    async fn happened(&mut self, error: &std::io::Error) {
-        if let Some(count) = self.due(Instant::now()) {
-            tracing::warn!(cause = %error, count, "accept failed");
-        }
-        // A client that left before it was accepted is taken out of the queue. Anything else is most
-        // likely a want of descriptors or memory: without a rest the loop would spin on it.
-        if error.kind() != std::io::ErrorKind::ConnectionAborted {
-            sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// How many failures are to be said now, this one included.
-    fn due(&mut self, now: Instant) -> Option<u64> {
-        self.unsaid += 1;
-        if self.said.is_some_and(|said| now < said + Duration::from_secs(1)) {
-            return None;
-        }
-        self.said = Some(now);
-        Some(std::mem::take(&mut self.unsaid))
+    if place.may_not_be_cut() {
+        ending.cancel();
+        serving.await;
     }
 }
 
@@ -236,6 +211,11 @@ async fn open<A: Answer>(
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use http_body_util::Full;
+    use places::Ticket;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+
     use super::*;
 
     /// Limits as they are by default.
@@ -251,20 +231,45 @@ pub(crate) mod tests {
         }
     }
 
-    #[test]
-    fn failed_accepts_are_said_once_a_second_with_their_number() {
-        let (mut failures, start) = (Failures::default(), Instant::now());
-        let looks = (0..35).map(|tenth| start + Duration::from_millis(100 * tenth));
-        let said: Vec<u64> = looks.filter_map(|now| failures.due(now)).collect();
-        assert_eq!(said, [1, 10, 10, 10]);
+    /// Says that a request came, and answers it when it may.
+    #[derive(Clone)]
+    struct Gated(Arc<Notify>, Arc<Notify>);
+
+    impl Answer for Gated {
+        type Body = Full<Bytes>;
+
+        async fn answer(&self, _: http::Request<RequestBody>) -> http::Response<Full<Bytes>> {
+            self.0.notify_one();
+            self.1.notified().await;
+            http::Response::new(Full::from("whole"))
+        }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_want_of_descriptors_makes_the_loop_rest_and_a_client_that_left_does_not() {
-        let (mut failures, start) = (Failures::default(), Instant::now());
-        failures.happened(&std::io::ErrorKind::ConnectionAborted.into()).await;
-        assert_eq!(start.elapsed(), Duration::ZERO);
-        failures.happened(&std::io::ErrorKind::OutOfMemory.into()).await;
-        assert_eq!(start.elapsed(), Duration::from_millis(100));
+    #[tokio::test]
+    async fn a_call_that_came_whole_after_the_look_is_answered_before_its_place_is_given_away() {
+        for (bound, answered) in [
+            (Bound::ForMany { sockets: 2, per_peer: None }, true),
+            (Bound::ForFew { sockets: 2 }, false),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (tcp, peer) = listener.accept().await.unwrap();
+            let Some(Ticket::Seated(place)) = Arc::new(Places::new(bound)).take(peer.ip()) else {
+                panic!("there is a place");
+            };
+            let (needed, gate) = (place.needed(), Gated(Arc::default(), Arc::default()));
+            let terms = Arc::new(Terms { limits: limits(), tls: None });
+            let serving =
+                tokio::spawn(held(place, tcp, terms, gate.clone(), CancellationToken::new()));
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            gate.0.notified().await;
+            needed.cancel();
+            tokio::task::yield_now().await;
+            gate.1.notify_one();
+            let mut answer = String::new();
+            let _ = client.read_to_string(&mut answer).await;
+            assert_eq!(answer.ends_with("whole"), answered, "{bound:?}: {answer}");
+            serving.await.unwrap();
+        }
     }
 }

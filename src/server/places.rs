@@ -15,7 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use self::book::{Book, Entry, Guest};
-use super::activity::Activity;
+use super::activity::{Activity, Doing};
 use crate::clock::Instant;
 
 /// Between two looks at all connections of a full port.
@@ -217,6 +217,16 @@ impl Place {
     /// From now on `activity` tells whether the connection rests.
     pub(super) fn watch(&self, activity: Arc<Activity>) {
         let _ = self.guest.activity.set(activity);
+    }
+
+    #[cfg(test)]
+    pub(super) fn needed(&self) -> tokio_util::sync::CancellationToken {
+        self.guest.end.clone()
+    }
+
+    /// Whether a call came whole since somebody else was found to need the place.
+    pub(super) fn may_not_be_cut(&self) -> bool {
+        matches!(self.places.bound, Bound::ForMany { .. }) && self.guest.doing() == Doing::Served
     }
 
     /// Waits until somebody else needs the place.

@@ -178,7 +178,7 @@ impl Book {
 
 impl Guest {
     /// A TLS handshake is no request.
-    fn doing(&self) -> Doing {
+    pub(super) fn doing(&self) -> Doing {
         self.activity.get().map_or(Doing::Rests(self.since), |activity| activity.doing())
     }
 }

@@ -228,10 +228,13 @@ impl Line {
         let others = self.claims.iter().enumerate().filter(|(other, _)| *other != at);
         let kept: f64 = others.map(|(_, claim)| claim.shortfall()).sum();
         let kept = kept + unseen;
+        let promises = &mut self.apps[app as usize].promises;
+        promises.forget(self.rest.window, now);
+        let owed = promises.others(now, self.rest.window, now);
         let free = pools.get(self.main).map_or(0, |pool| pool.slots.free());
         // Below its target it may go on, though by less than a whole slot.
         let below = (self.claims[at].shortfall() - 1e-9).ceil();
-        (0..=free)
+        (0..=free.saturating_sub(owed))
             .rev()
             .find(|calls| f64::from(*calls) <= (f64::from(free) - kept).max(below) + 1e-9)
             .unwrap_or(0)

@@ -237,6 +237,29 @@ fn the_room_of_an_app_is_what_it_can_really_start() {
 }
 
 #[test]
+fn slots_that_are_kept_for_those_who_were_told_to_come_back_are_no_room_for_others() {
+    let mut settings = settings(1);
+    settings.max_wait = Duration::ZERO;
+    let mut quota = quota(settings, 1);
+    let own = quota.own_pool(ONE).unwrap();
+    let mut now = at(0);
+    // Clients that come back to the millisecond when told are waited for.
+    for _ in 0..10 {
+        let grant = start(&mut quota, 0, now);
+        quota.settle(grant, Settlement::FirstByteAt(now), now);
+        let Verdict::Refused(refusal) = quota.enter(now + Duration::from_secs(1), &ticket(0))
+        else {
+            panic!("the slot is used");
+        };
+        now = now + Duration::from_secs(1) + refusal.after;
+    }
+    // One is late, and somebody else asks in its place.
+    let early = now + Duration::from_millis(150);
+    assert_eq!(quota.room(ONE, AppNo(0), own, early).unwrap().calls, 0);
+    assert!(!matches!(quota.enter(early, &ticket(0)), Verdict::Start(_)));
+}
+
+#[test]
 fn a_reload_that_changes_nothing_gives_nobody_a_burst() {
     let mut own = settings(100);
     (own.burst, own.max_wait) = (3, Duration::from_secs(600));

@@ -38,7 +38,7 @@ impl Door {
         let host = self.host(request)?;
         origin(request.headers(), &host)?;
         let keys = self.keys.load();
-        let known = presented(request.headers()).and_then(|key| keys.find(key, clock::wall()));
+        let known = presented(request.headers()).and_then(|key| keys.find(&key, clock::wall()));
         known.map(|(rights, _)| *rights).ok_or_else(unauthenticated)
     }
 

@@ -2,8 +2,9 @@
 //!
 //! | the client sends | is |
 //! | --- | --- |
-//! | one `x-api-key` | the key; any `Authorization` is removed |
+//! | one `x-api-key`, `tg_…` or `Bearer tg_…` | the key; any `Authorization` is removed |
 //! | one `Authorization`, `Bearer tg_…` or bare `tg_…` | the key |
+//! | one `Authorization`, `Basic` with the key as password | the key |
 //! | none, several of one, anything else | 401, the same for all |
 
 use std::future::{Ready, ready};
@@ -57,7 +58,8 @@ impl<S> Layer<S> for AuthenticateLayer {
 impl<S> Authenticate<S> {
     fn authenticate(&self, opened: Opened) -> Result<Authenticated, Error> {
         let Opened { mut request, record } = opened;
-        let known = presented(request.headers()).and_then(|key| self.keys.find(key, clock::wall()));
+        let known =
+            presented(request.headers()).and_then(|key| self.keys.find(&key, clock::wall()));
         let Some((app, key)) = known else {
             return Err(unauthenticated());
         };

@@ -1,10 +1,14 @@
 //! Where a client puts its key.
 
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 
 /// The key that `headers` present, if they present one in an accepted form.
 #[must_use]
-pub fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+pub fn presented(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     let only = |name: &str| {
         let mut values = headers.get_all(name).iter();
         match (values.next(), values.next()) {
@@ -14,15 +18,27 @@ pub fn presented(headers: &HeaderMap) -> Option<&[u8]> {
         }
     };
     if let Some(key) = only("x-api-key").ok()? {
-        return Some(key);
+        return Some(Cow::Borrowed(behind(key, b"bearer ").unwrap_or(key)));
     }
     let value = only("authorization").ok()??;
-    match value.get(..7) {
-        Some(scheme) if scheme.eq_ignore_ascii_case(b"bearer ") => {
-            Some(value[7..].trim_ascii_start())
-        }
-        _ => Some(value),
+    match behind(value, b"basic ") {
+        Some(pair) => password(pair).map(Cow::Owned),
+        None => Some(Cow::Borrowed(behind(value, b"bearer ").unwrap_or(value))),
     }
+}
+
+/// What stands behind the word `scheme`.
+fn behind<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
+    let (word, rest) = value.split_at_checked(scheme.len())?;
+    word.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii_start())
+}
+
+/// The password of Basic authentication (RFC 7617), in which Courier's older SDKs send their key. The
+/// user is an account's e-mail there, and says nothing here.
+fn password(pair: &[u8]) -> Option<Vec<u8>> {
+    let pair = STANDARD.decode(pair).ok()?;
+    let colon = pair.iter().position(|&octet| octet == b':')?;
+    Some(pair[colon + 1..].to_vec())
 }
 
 #[cfg(test)]
@@ -35,17 +51,20 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        presented(&headers).map(|key| String::from_utf8_lossy(key).into_owned())
+        presented(&headers).map(|key| String::from_utf8_lossy(&key).into_owned())
     }
 
     #[test]
-    fn a_key_comes_in_one_of_three_forms() {
+    fn a_key_comes_in_one_of_five_forms() {
         for fields in [
             &[("x-api-key", "tg_a_b")][..],
             &[("x-api-key", "tg_a_b"), ("authorization", "Bearer other")],
             &[("authorization", "Bearer tg_a_b")],
             &[("authorization", "bearer  tg_a_b")],
             &[("authorization", "tg_a_b")],
+            &[("x-api-key", "Bearer tg_a_b")],
+            &[("authorization", "Basic YUBiLmM6dGdfYV9i")],
+            &[("authorization", "basic OnRnX2FfYg==")],
         ] {
             assert_eq!(find(fields).as_deref(), Some("tg_a_b"), "{fields:?}");
         }
@@ -58,6 +77,9 @@ mod tests {
             &[("x-api-key", "tg_a_b"), ("x-api-key", "tg_a_b")],
             &[("authorization", "tg_a_b"), ("authorization", "tg_a_b")],
             &[("cookie", "tg_a_b")],
+            // Not base64, and a user without a password.
+            &[("authorization", "Basic tg_a_b")],
+            &[("authorization", "Basic dGdfYV9i")],
         ] {
             assert_eq!(find(fields), None, "{fields:?}");
         }

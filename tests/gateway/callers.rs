@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::support::{ALL, Setup, Stack, request, token, with};
 
 fn without_key(target: &str) -> http::Request<tollgate::call::StreamBody> {
@@ -50,10 +53,13 @@ async fn a_key_works_in_each_of_its_forms() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
     let bearer = format!("Bearer {}", setup.acme);
+    let basic = format!("Basic {}", STANDARD.encode(format!("a@example.com:{}", setup.acme)));
     for field in [
         ("x-api-key", setup.acme.as_str()),
         ("authorization", &bearer),
         ("authorization", &setup.acme),
+        ("authorization", &basic),
+        ("x-api-key", &bearer),
     ] {
         let answer = stack.call(with(without_key("/messages"), &[field])).await;
         assert_eq!(answer.status.as_u16(), 200, "{field:?}");

@@ -4,8 +4,11 @@
 //! names, so that nothing which is added later can be named away.
 
 pub mod references;
+mod sdk;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+pub use sdk::Sdk;
 
 /// Fields of one hop (RFC 9110 section 7.6.1), `Expect`, which the gateway answers itself, and
 /// `Trailer`, since trailers are dropped in both directions.
@@ -53,7 +56,7 @@ const OVERRIDES: [HeaderName; 17] = [
 ];
 
 /// Families of fields that stop at the gateway.
-const OVERRIDE_PREFIXES: [&str; 2] = ["x-forwarded-", "x-stainless-"];
+const OVERRIDE_PREFIXES: [&str; 3] = ["x-forwarded-", "x-stainless-", "x-fern-"];
 
 /// Answer fields that speak of the vendor's hop, or that a client would keep for the origin that it asked:
 /// here the gateway's, about which the vendor has nothing to say.
@@ -94,7 +97,7 @@ pub fn strip_credentials(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes forwarding and override fields, trace context and `X-Stainless-*`.
+/// Removes forwarding and override fields, trace context, `X-Stainless-*` and `X-Fern-*`.
 pub fn strip_overrides(headers: &mut HeaderMap) {
     for name in &OVERRIDES {
         headers.remove(name);
@@ -140,6 +143,19 @@ pub fn came_through(headers: &HeaderMap, instance: &str) -> bool {
     })
 }
 
+/// A field that was sent once and is short, visible ASCII: nothing else may enter a log line.
+#[must_use]
+pub fn word<'a>(headers: &'a HeaderMap, name: &str, max: usize) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    value.to_str().ok().filter(|text| is_word(text, max))
+}
+
+fn is_word(text: &str, max: usize) -> bool {
+    let plain = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
+    !text.is_empty() && text.len() <= max && text.bytes().all(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +199,7 @@ mod tests {
             ("x-forwarded-anything", "1"),
             ("x-http-method-override", "DELETE"),
             ("x-stainless-lang", "python"),
+            ("x-fern-runtime-version", "20.20.2"),
             ("x-original-url", "/admin"),
             ("host", "gateway"),
             ("idempotency-key", "k"),

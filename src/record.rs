@@ -19,6 +19,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use crate::catalog::{Lane, Operation};
 use crate::clock::{self, Instant};
 use crate::error::{Code, Outcome};
+use crate::headers::Sdk;
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
 pub use cached::{Cached, Forward, Kept, Unkept};
@@ -73,10 +74,8 @@ pub struct Marks {
     pub trust: Option<Trust>,
     /// The version of HTTP that the request came with.
     pub version: Option<Version>,
-    /// The client library, as `language/version`.
-    pub sdk: Option<String>,
-    /// The client library comes back at once when it is told to wait for more than a minute.
-    pub heeds_a_minute: bool,
+    /// The client library.
+    pub sdk: Option<Sdk>,
     /// The method as sent.
     pub method: Method,
     /// The tenant of the key.

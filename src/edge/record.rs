@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
@@ -15,6 +14,7 @@ use tower::{Layer, Service};
 use super::Opened;
 use crate::call::{Reply, Request, StreamBody};
 use crate::error::Cause;
+use crate::headers::{self, Sdk};
 use crate::record::{Marks, Observer, Record};
 
 /// Longest client request id that is taken over.
@@ -100,37 +100,13 @@ where
 fn first_marks(marks: &mut Marks, request: &Request) {
     let headers = request.headers();
     marks.method = request.method().clone();
-    marks.request_id = word(headers, "x-request-id", REQUEST_ID_MAX).unwrap_or_default();
+    let request_id = headers::word(headers, "x-request-id", REQUEST_ID_MAX);
+    marks.request_id = request_id.unwrap_or_default().to_owned();
     marks.version = Some(request.version());
     marks.came_with(headers);
-    let count = word(headers, "x-stainless-retry-count", 4);
+    let count = headers::word(headers, "x-stainless-retry-count", 4);
     marks.sdk_retry = count.and_then(|count| count.parse().ok());
-    marks.heeds_a_minute = heeds_a_minute(headers);
-    marks.sdk = word(headers, "x-stainless-lang", 16).map(|language| {
-        match word(headers, "x-stainless-package-version", 16) {
-            Some(version) => format!("{language}/{version}"),
-            None => language,
-        }
-    });
-}
-
-/// Courier's Python SDK takes `Retry-After` for a slip when it is over 60 s, and uses its own short
-/// pauses. Generations without `X-Stainless-Lang` are known by their user agents.
-fn heeds_a_minute(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let agents = ["Courier/Python", "AsyncCourier/Python", "courier-python/"];
-    text("x-stainless-lang").is_some_and(|language| language.eq_ignore_ascii_case("python"))
-        || text("user-agent").is_some_and(|agent| agents.iter().any(|a| agent.starts_with(a)))
-}
-
-/// A field of visible ASCII, sent once and short: nothing else may enter a log line.
-fn word(headers: &HeaderMap, name: &str, max: usize) -> Option<String> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next().filter(|_| values.next().is_none())?;
-    let plain = |b: &u8| b.is_ascii_graphic() && *b != b'"' && *b != b'\\';
-    let bytes = value.as_bytes();
-    let fits = !bytes.is_empty() && bytes.len() <= max && bytes.iter().all(plain);
-    fits.then(|| String::from_utf8_lossy(bytes).into_owned())
+    marks.sdk = Sdk::of(headers);
 }
 
 // === impl RecordFuture ===

@@ -16,6 +16,7 @@ use super::Opened;
 use crate::call::{self, BoxFuture, Reply};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome, chain, millis};
+use crate::headers::Sdk;
 use crate::record::{Cached, KeyUse, Marks, Record};
 
 const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
@@ -178,7 +179,8 @@ fn come_back(headers: &mut HeaderMap, record: &Record) -> Option<Duration> {
 /// A time to come back that the client's SDK heeds. One that heeds no more than a minute would come
 /// back at once: it is told 45 to 60 s, by chance, so that those who are told so don't come together.
 fn heeded(after: Duration, record: &Record) -> Duration {
-    if after <= A_MINUTE || !record.read(|marks| marks.heeds_a_minute) {
+    let cut = |marks: &Marks| marks.sdk.as_ref().is_some_and(Sdk::heeds_a_minute);
+    if after <= A_MINUTE || !record.read(cut) {
         return after;
     }
     let spread = record.call_id.number() % 15_001;

@@ -17,6 +17,7 @@ mod explain;
 mod footprint;
 mod framing;
 mod fresh;
+mod generations;
 mod headers;
 mod hostile;
 mod isolation;

@@ -9,6 +9,7 @@ use tracing::Level;
 use super::form::{self, Form};
 use crate::clock::Rfc3339;
 use crate::error::Code;
+use crate::headers::Sdk;
 use crate::record::{Cached, Marks, Record, Unkept};
 use crate::telemetry::{code, method};
 
@@ -88,7 +89,7 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
         cache_detail: marks.cached.and_then(Cached::unkept).map(Unkept::as_str),
         bytes_in: marks.bytes_in,
         bytes_out: marks.bytes_out,
-        sdk: marks.sdk,
+        sdk: marks.sdk.as_ref().map(Sdk::name),
     }
     line[0] = b'{';
     line.push(b'}');

@@ -1,0 +1,171 @@
+//! Which of Courier's SDKs asks, and what its generation does without saying so. Pure.
+//!
+//! | generation | says who it is in |
+//! | --- | --- |
+//! | PyPI 1 to 5 | `User-Agent: courier-python/5.0.0` |
+//! | npm 1 to 5 | `User-Agent: courier-node/5.7.0` |
+//! | major 6 of both, and others made by Fern | `X-Fern-SDK-Name`, `X-Fern-SDK-Version`, `X-Fern-Language` |
+//! | from major 7 on, made by Stainless | `X-Stainless-Lang`, `X-Stainless-Package-Version` |
+//!
+//! Whoever claims to be another one harms itself only.
+
+use http::header::{HeaderMap, USER_AGENT};
+
+/// Longest part of a name that is taken over.
+const PART_MAX: usize = 16;
+
+/// A generation of an SDK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sdk {
+    /// `language/version`, or the language alone.
+    name: String,
+    maker: Maker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    /// Written by hand.
+    Courier,
+    Fern,
+    Stainless,
+}
+
+impl Sdk {
+    /// The SDK that sent `headers`, if one of Courier's did.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let word = |name| super::word(headers, name, PART_MAX);
+        if let Some(language) = word("x-stainless-lang") {
+            let version = word("x-stainless-package-version");
+            return Some(Self::new(Maker::Stainless, language, version));
+        }
+        if headers.contains_key("x-fern-sdk-name") {
+            let language = word("x-fern-language").unwrap_or("fern");
+            let version = word("x-fern-sdk-version");
+            let version = version.map(|version| version.strip_prefix('v').unwrap_or(version));
+            return Some(Self::new(Maker::Fern, language, version));
+        }
+        let agent = headers.get(USER_AGENT)?.to_str().ok()?;
+        let (maker, language, version) = [
+            (Maker::Courier, "python", "courier-python/"),
+            (Maker::Courier, "js", "courier-node/"),
+            (Maker::Stainless, "python", "Courier/Python "),
+            (Maker::Stainless, "python", "AsyncCourier/Python "),
+            (Maker::Stainless, "js", "Courier/JS "),
+        ]
+        .into_iter()
+        .find_map(|(maker, language, start)| Some((maker, language, agent.strip_prefix(start)?)))?;
+        let version = version.split(' ').next();
+        Some(Self::new(
+            maker,
+            language,
+            version.filter(|version| super::is_word(version, PART_MAX)),
+        ))
+    }
+
+    fn new(maker: Maker, language: &str, version: Option<&str>) -> Self {
+        let mut name = language.to_ascii_lowercase();
+        if name == "javascript" {
+            "js".clone_into(&mut name);
+        }
+        if let Some(version) = version {
+            name.push('/');
+            name.push_str(version);
+        }
+        Self { name, maker }
+    }
+
+    /// `language/version`, of short words that can stand in a log line.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// It takes a time to come back of more than a minute for a slip, and comes back at once.
+    #[must_use]
+    pub fn heeds_a_minute(&self) -> bool {
+        self.is("python") && self.maker != Maker::Fern
+    }
+
+    fn is(&self, language: &str) -> bool {
+        self.name.split('/').next() == Some(language)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    pub(super) fn sdk(fields: &[(&'static str, &'static str)]) -> Option<Sdk> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        Sdk::of(&headers)
+    }
+
+    /// What each generation sent when it was looked at.
+    #[test]
+    fn every_generation_is_known_by_what_it_sends() {
+        for (fields, name) in [
+            (&[("user-agent", "courier-python/1.9.0")][..], "python/1.9.0"),
+            (&[("user-agent", "courier-node/5.7.0")], "js/5.7.0"),
+            (
+                &[
+                    ("user-agent", "@trycourier/courier/6.6.0"),
+                    ("x-fern-sdk-name", "@trycourier/courier"),
+                    ("x-fern-sdk-version", "6.6.0"),
+                    ("x-fern-language", "JavaScript"),
+                ],
+                "js/6.6.0",
+            ),
+            (
+                &[
+                    ("user-agent", "python-httpx/0.28.1"),
+                    ("x-fern-sdk-name", "trycourier"),
+                    ("x-fern-sdk-version", "v6.2.1"),
+                    ("x-fern-language", "Python"),
+                ],
+                "python/6.2.1",
+            ),
+            (&[("x-fern-sdk-name", "@trycourier/courier")], "fern"),
+            (&[("x-stainless-lang", "js"), ("x-stainless-package-version", "7.10.2")], "js/7.10.2"),
+            (&[("x-stainless-lang", "python")], "python"),
+            (&[("user-agent", "AsyncCourier/Python 9.13.0")], "python/9.13.0"),
+            (&[("user-agent", "Courier/JS 7.10.2")], "js/7.10.2"),
+        ] {
+            assert_eq!(sdk(fields).unwrap().name(), name, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn other_clients_and_odd_words_are_none() {
+        for fields in [
+            &[][..],
+            &[("user-agent", "python-requests/2.32")],
+            &[("user-agent", "my-courier-node/5.7.0")],
+            &[("x-stainless-lang", "a \"b\"")],
+            &[("x-stainless-lang", "py"), ("x-stainless-lang", "js")],
+            &[("x-stainless-lang", "a-language-that-has-no-end")],
+        ] {
+            assert_eq!(sdk(fields), None, "{fields:?}");
+        }
+        assert_eq!(sdk(&[("user-agent", "courier-node/\"1\"")]).unwrap().name(), "js");
+    }
+
+    #[test]
+    fn pythons_alone_heed_a_minute_only() {
+        for (agent, heeds) in [
+            ("Courier/Python 9.13.0", true),
+            ("AsyncCourier/Python 9.13.0", true),
+            ("courier-python/5.0.0", true),
+            ("Courier/JS 7.10.2", false),
+            ("courier-node/5.7.0", false),
+        ] {
+            assert_eq!(sdk(&[("user-agent", agent)]).unwrap().heeds_a_minute(), heeds, "{agent}");
+        }
+        assert!(sdk(&[("x-stainless-lang", "Python")]).unwrap().heeds_a_minute());
+    }
+}

@@ -108,7 +108,7 @@ fn problem(mut error: Error, record: &Record) -> Reply {
     let mut reply = Reply::new(call::full(body));
     *reply.status_mut() = code.status();
     let headers = reply.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(record)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     own_fields(headers, code, error.outcome);
     if let Some(after) = error.retry_after {
@@ -118,6 +118,12 @@ fn problem(mut error: Error, record: &Record) -> Reply {
         headers.insert(name, value);
     }
     reply
+}
+
+/// A problem document, or plain JSON for the SDKs that look for no message in anything else.
+fn media_type(record: &Record) -> &'static str {
+    let plain = |marks: &Marks| marks.sdk.as_ref().is_some_and(Sdk::reads_plain_json_only);
+    if record.read(plain) { "application/json" } else { "application/problem+json" }
 }
 
 fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {

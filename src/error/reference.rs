@@ -11,7 +11,8 @@ pub fn reference() -> String {
         "# Errors\n\n\
         Made from the table in `src/error.rs` by `UPDATE=1 cargo test --test errors`; do not edit it.\n\n\
         What the gateway answers by itself is a problem document (RFC 9457, `application/problem+json`). What \
-        Courier answers passes as it is, errors among it.\n\n\
+        Courier answers passes as it is, errors among it. Majors 4 and 5 of Courier's npm package read no such \
+        type: they get the document as `application/json`.\n\n\
         | member | says |\n| --- | --- |\n\
         | `code` | One of the codes below. `type` is `urn:tollgate:` and the code. |\n\
         | `title`, `status` | The code in a few words, and the status of the answer. |\n\

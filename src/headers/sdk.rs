@@ -87,6 +87,14 @@ impl Sdk {
         self.is("python") && self.maker != Maker::Fern
     }
 
+    /// It reads an error's message in an answer of exactly `application/json` only, and in no other.
+    #[must_use]
+    pub fn reads_plain_json_only(&self) -> bool {
+        // npm 4.1.0 to 5.7.0: those before use axios, those after read any text as JSON.
+        let fetch = ["js/4.", "js/5."].iter().any(|start| self.name.starts_with(start));
+        fetch && self.maker == Maker::Courier
+    }
+
     fn is(&self, language: &str) -> bool {
         self.name.split('/').next() == Some(language)
     }
@@ -153,6 +161,21 @@ mod tests {
             assert_eq!(sdk(fields), None, "{fields:?}");
         }
         assert_eq!(sdk(&[("user-agent", "courier-node/\"1\"")]).unwrap().name(), "js");
+    }
+
+    #[test]
+    fn two_majors_of_npm_read_plain_json_only() {
+        for (version, only) in [
+            ("courier-node/3.16.0", false),
+            ("courier-node/4.1.0", true),
+            ("courier-node/5.7.0", true),
+            ("courier-node/50.0.0", false),
+            ("courier-python/5.0.0", false),
+            ("Courier/JS 5.0.0", false),
+        ] {
+            let sdk = sdk(&[("user-agent", version)]).unwrap();
+            assert_eq!(sdk.reads_plain_json_only(), only, "{version}");
+        }
     }
 
     #[test]

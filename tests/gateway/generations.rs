@@ -37,3 +37,26 @@ async fn the_access_line_names_every_generation_and_courier_hears_of_no_runtime(
         assert!(arrived.headers.iter().all(|(field, _)| !field.starts_with("x-fern")), "{name}");
     }
 }
+
+/// As npm 4 and 5 decide: `content-type` is compared as a text.
+#[tokio::test(start_paused = true)]
+async fn sdks_that_read_plain_json_only_are_told_in_it_what_is_wrong() {
+    let setup = Setup::new("");
+    let stack = Stack::new(&setup);
+    let (plain, problem) = ("application/json", "application/problem+json");
+    let node_3 = &[("user-agent", "courier-node/3.16.0")][..];
+    for (fields, form) in [
+        (NODE_5, plain),
+        (&[("user-agent", "courier-node/4.9.0")], plain),
+        (node_3, problem),
+        (NODE_6, problem),
+        (PYTHON_5, problem),
+        (&[], problem),
+    ] {
+        let refused = stack.call(with(request("GET", "/no/such", &setup.acme, ""), fields)).await;
+        assert_eq!((refused.header("content-type"), refused.status.as_u16()), (form, 404));
+        let told = refused.json();
+        assert!(!told["message"].as_str().unwrap().is_empty());
+        assert_eq!(told["message"], told["detail"]);
+    }
+}

@@ -19,7 +19,7 @@ use super::Authenticated;
 use crate::call::{Body, Call, Caller, Reply};
 use crate::catalog::{Catalog, Match, MethodPattern, Operation};
 use crate::error::{Code, Error, Outcome};
-use crate::headers::{self, references};
+use crate::headers::{self, Sdk, references};
 use crate::identity::App;
 use crate::ids::ConnectionId;
 
@@ -78,7 +78,9 @@ impl RouteLayer {
         record.mark(|marks| marks.connection = Some(connection.clone()));
         let operation = self.operation(&app, &head.method, target.path())?;
         record.mark(|marks| marks.operation = Some(operation.clone()));
-        let client = client_time(&head.headers).filter(|client| *client < self.deadline);
+        let time_out = announced(&head.headers)
+            .or_else(|| record.read(|marks| marks.sdk.as_ref().and_then(Sdk::time_out)));
+        let client = time_out.map(less_the_way_back).filter(|client| *client < self.deadline);
         let deadline = record.started + client.unwrap_or(self.deadline);
         let wait_until = preferred_wait(&mut head.headers).map(|wait| record.started + wait);
         headers::strip_overrides(&mut head.headers);
@@ -140,15 +142,18 @@ impl RouteLayer {
     }
 }
 
-/// The client's own time-out less the way back.
-fn client_time(headers: &HeaderMap) -> Option<Duration> {
+/// The time-out that the client says it has.
+fn announced(headers: &HeaderMap) -> Option<Duration> {
     ["x-stainless-timeout", "x-stainless-read-timeout"]
         .iter()
         .filter_map(|name| headers.get(*name)?.to_str().ok()?.parse::<f64>().ok())
         .filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|client| !client.is_zero())
-        .map(|client| client.saturating_sub(RETURN_TRIP).max(client / 2))
         .min()
+}
+
+fn less_the_way_back(client: Duration) -> Duration {
+    client.saturating_sub(RETURN_TRIP).max(client / 2)
 }
 
 fn not_allowed(allow: HeaderValue) -> Error {

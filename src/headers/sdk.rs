@@ -9,6 +9,8 @@
 //!
 //! Whoever claims to be another one harms itself only.
 
+use std::time::Duration;
+
 use http::header::{HeaderMap, USER_AGENT};
 
 /// Longest part of a name that is taken over.
@@ -87,6 +89,19 @@ impl Sdk {
         self.is("python") && self.maker != Maker::Fern
     }
 
+    /// How long its generation waits for an answer where its user has said nothing else.
+    #[must_use]
+    pub fn time_out(&self) -> Option<Duration> {
+        let (python, js) = (self.is("python"), self.is("js"));
+        let seconds = match self.maker {
+            // Over TLS, from 1.4 on; npm up to 5 waits for ever.
+            Maker::Courier if python => 5,
+            Maker::Fern | Maker::Stainless if python || js => 60,
+            _ => return None,
+        };
+        Some(Duration::from_secs(seconds))
+    }
+
     /// It reads an error's message in an answer of exactly `application/json` only, and in no other.
     #[must_use]
     pub fn reads_plain_json_only(&self) -> bool {
@@ -161,6 +176,26 @@ mod tests {
             assert_eq!(sdk(fields), None, "{fields:?}");
         }
         assert_eq!(sdk(&[("user-agent", "courier-node/\"1\"")]).unwrap().name(), "js");
+    }
+
+    #[test]
+    fn a_generations_own_time_out_is_known() {
+        for (fields, seconds) in [
+            (&[("user-agent", "courier-python/1.9.0")][..], Some(5)),
+            (&[("user-agent", "courier-python/5.0.0")], Some(5)),
+            (&[("user-agent", "courier-node/5.7.0")], None),
+            (&[("x-fern-sdk-name", "trycourier"), ("x-fern-language", "Python")], Some(60)),
+            (
+                &[("x-fern-sdk-name", "@trycourier/courier"), ("x-fern-language", "JavaScript")],
+                Some(60),
+            ),
+            (&[("x-fern-sdk-name", "courier-java"), ("x-fern-language", "JAVA")], None),
+            (&[("x-stainless-lang", "js")], Some(60)),
+            (&[("x-stainless-lang", "go")], None),
+        ] {
+            let time_out = sdk(fields).unwrap().time_out();
+            assert_eq!(time_out, seconds.map(Duration::from_secs), "{fields:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Courier's SDKs of every generation: what they send, and what they do without saying so.
 
+use simulator::{Effect, Fault, When, Wire};
+use tokio::time::Instant;
+
+use crate::keys::{committed, next, slow};
 use crate::support::{Setup, Stack, request, with};
 
 type Fields = [(&'static str, &'static str)];
@@ -20,6 +24,9 @@ pub(crate) const NODE_6: &Fields = &[
     ("x-fern-runtime", "node"),
     ("x-fern-runtime-version", "20.20.2"),
 ];
+
+const SEND: &str =
+    "{\"message\":{\"to\":{\"user_id\":\"u\"},\"content\":{\"title\":\"t\",\"body\":\"b\"}}}";
 
 #[tokio::test(start_paused = true)]
 async fn the_access_line_names_every_generation_and_courier_hears_of_no_runtime() {
@@ -59,4 +66,45 @@ async fn sdks_that_read_plain_json_only_are_told_in_it_what_is_wrong() {
         assert!(!told["message"].as_str().unwrap().is_empty());
         assert_eq!(told["message"], told["detail"]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_says_no_time_out_is_answered_before_its_own_is_over() {
+    let long =
+        "[server]\ndeadline = \"100s\"\n[vendor]\nfirst_byte = \"200s\"\nhard_limit = \"200s\"\n";
+    let setup = Setup::new(long);
+    let stack = Stack::new(&setup);
+    let effect = Effect { wire: Some(Wire::BlackHole), ..Effect::default() };
+    let fault = Fault { id: None, when: When::default(), effect };
+    stack.courier.with(|simulator| simulator.faults().add(fault));
+    let longer = &[PYTHON_5[0], ("x-stainless-timeout", "30")][..];
+    for (fields, seconds) in [
+        (PYTHON_5, 4),
+        (longer, 29),
+        (NODE_5, 100),
+        (PYTHON_6, 59),
+        (NODE_6, 59),
+        (&[("x-stainless-lang", "js")], 59),
+        (&[("x-stainless-lang", "python"), ("x-stainless-read-timeout", "20")], 19),
+        (&[], 100),
+    ] {
+        let start = Instant::now();
+        let answer = stack.call(with(request("GET", "/messages", &setup.acme, ""), fields)).await;
+        assert_eq!((answer.status.as_u16(), start.elapsed().as_secs()), (504, seconds));
+    }
+}
+
+/// Its client would have left after 5 s, while the message goes out at 4.5 s.
+#[tokio::test(start_paused = true)]
+async fn a_send_that_would_outlast_an_old_clients_time_out_is_refused_at_once() {
+    let quota = "[quota]\ncalls = 1\nwindow = \"4500ms\"\n";
+    let setup = Setup::with_quota("", quota);
+    let stack = Stack::new(&setup);
+    next(&stack, 2, slow(600.0));
+    let send = || with(request("POST", "/send", &setup.acme, SEND), PYTHON_5);
+    assert_eq!(stack.call(send()).await.status.as_u16(), 202);
+    let start = Instant::now();
+    let refused = stack.call(send()).await;
+    assert_eq!((refused.code().as_str(), start.elapsed().as_secs()), ("deadline-too-near", 0));
+    assert_eq!(committed(&stack), 1);
 }

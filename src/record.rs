@@ -36,10 +36,12 @@ pub trait Observer: Send + Sync {
     fn finished(&self, record: &Record, marks: &Marks);
 }
 
-/// Is told that a good answer was handed over whole, perhaps more than once. Must not block.
+/// Is told what a client got of an answer. Must not block.
 pub trait Acceptance: Send + Sync + std::fmt::Debug {
-    /// The client was given all of it.
+    /// It was given a good one whole; perhaps said more than once.
     fn accepted(&self);
+    /// It heard of none, though the vendor may have acted; said once.
+    fn doubted(&self);
 }
 
 /// One call, from the first look at its head until its last octet or the end of its flight.
@@ -137,7 +139,7 @@ pub struct Marks {
     pub key_use: Option<KeyUse>,
     /// The answer was given before, under the same key.
     pub replayed: bool,
-    /// Who is told when a good answer was handed over whole.
+    /// Who is told whether a good answer was handed over whole.
     pub acceptance: Option<Arc<dyn Acceptance>>,
     /// The answer's body was handed over to its end.
     pub complete: bool,
@@ -272,6 +274,13 @@ impl Marks {
         let good = self.status.is_some_and(|status| status.is_success());
         if let Some(acceptance) = self.acceptance.as_ref().filter(|_| good) {
             acceptance.accepted();
+        }
+    }
+
+    /// The client hears that the call failed, or has left.
+    pub fn doubted(&mut self) {
+        if let Some(acceptance) = self.acceptance.take() {
+            acceptance.doubted();
         }
     }
 

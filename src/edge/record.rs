@@ -36,9 +36,10 @@ pub struct OpenRecord<S> {
 pin_project! {
     /// Puts the record into the answer's body.
     pub struct RecordFuture<F> {
+        // Dropped before the client: what can no longer be sent is in no doubt.
         #[pin]
         inner: F,
-        record: Arc<Record>,
+        client: Option<Client>,
     }
 }
 
@@ -47,9 +48,12 @@ pin_project! {
     struct Recorded {
         #[pin]
         inner: StreamBody,
-        record: Arc<Record>,
+        client: Client,
     }
 }
+
+/// Whoever waits for the answer, until it was handed over whole or nobody wants it any more.
+struct Client(Arc<Record>);
 
 // === impl RecordLayer ===
 
@@ -92,7 +96,7 @@ where
             }
         });
         let inner = self.inner.call(Opened { request, record: record.clone() });
-        RecordFuture { inner, record }
+        RecordFuture { inner, client: Some(Client(record)) }
     }
 }
 
@@ -120,12 +124,24 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Ok(reply) = ready!(this.inner.poll(cx));
-        let record = this.record.clone();
+        let client = this.client.take().expect("a future that is over is not polled");
         // An empty body may never be polled: it is complete as it is.
         if reply.body().is_end_stream() {
-            record.mark(Marks::completed);
+            client.0.mark(Marks::completed);
         }
-        Poll::Ready(Ok(reply.map(|inner| Recorded { inner, record }.boxed_unsync())))
+        Poll::Ready(Ok(reply.map(|inner| Recorded { inner, client }.boxed_unsync())))
+    }
+}
+
+// === impl Client ===
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.mark(|marks| {
+            if !marks.complete {
+                marks.doubted();
+            }
+        });
     }
 }
 
@@ -144,7 +160,7 @@ impl Body for Recorded {
         let ended = frame.is_none() || this.inner.is_end_stream();
         let octets =
             frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
-        this.record.mark(|marks| {
+        this.client.0.mark(|marks| {
             marks.bytes_out += octets.unwrap_or_default() as u64;
             marks.broken = matches!(frame, Some(Err(_)));
             if ended && !marks.broken {

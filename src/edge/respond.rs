@@ -148,6 +148,9 @@ fn finish(reply: &mut Reply, record: &Record) {
             headers.insert(RATE_LIMIT_POLICY, policy.clone());
             headers.insert(RATE_LIMIT, no_later(limit, when));
         }
+        if status.is_server_error() || marks.outcome == Some(Outcome::Unknown) {
+            marks.doubted();
+        }
         if let Some(cached) = marks.cached {
             say_cached(headers, cached);
         }

@@ -89,6 +89,13 @@ impl Sdk {
         self.is("python") && self.maker != Maker::Fern
     }
 
+    /// It says how often it has sent a request before. All others may send again, too, or the
+    /// applications around them.
+    #[must_use]
+    pub fn counts_retries(&self) -> bool {
+        self.maker == Maker::Stainless
+    }
+
     /// How long its generation waits for an answer where its user has said nothing else.
     #[must_use]
     pub fn time_out(&self) -> Option<Duration> {

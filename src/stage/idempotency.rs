@@ -3,7 +3,8 @@
 //! A key belongs to one app and one request of an operation on a connection. Who uses it while that
 //! request is under way waits for it; who uses it later gets the first good answer again. A POST on
 //! a row where the vendor's SDKs expose a key, sent without one, gets one; an SDK's own retry is
-//! recognised and gets the same.
+//! recognised and gets the same: by its count, or, where an SDK counts nothing, as an equal request
+//! whose predecessor is in doubt.
 //!
 //! What takes room is what was sent: a call that is refused leaves nothing, and one connection's
 //! sends push out no other's.
@@ -27,7 +28,7 @@ use tower::{Layer, Service};
 
 use keyed::{Accepted, Hold, Keyed, Single, Usage};
 pub use keys::Keys;
-use made::{Key, Ticket};
+use made::{Key, Ticket, UNCOUNTED};
 use memory::{Purpose, id};
 use retention::Owner;
 
@@ -35,7 +36,7 @@ use crate::call::{BoxFuture, Call, Reply, Result};
 use crate::catalog::{Idempotency as Honours, Shim};
 use crate::error::Error;
 use crate::ids::{AppId, ConnectionId, RandomId, TenantId};
-use crate::record::KeyUse;
+use crate::record::{KeyUse, Marks};
 
 /// The field that carries a key.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -92,7 +93,7 @@ impl IdempotencyLayer {
 
     /// Makes a key, or finds the one of the request that this one repeats.
     fn make(&self, call: &mut Call) -> Option<Keyed> {
-        let Some(count) = call.record.read(|marks| marks.sdk_retry) else {
+        let Some(count) = call.record.read(count) else {
             // Nobody could recognise a repetition of it: its key need not be remembered.
             sign(call, RandomId::new());
             call.before_send = Some(Arc::new(Single(call.record.clone())));
@@ -133,6 +134,12 @@ impl IdempotencyLayer {
             record: call.record.clone(),
         })
     }
+}
+
+/// How often the client has sent the request before, if it is one that sends by itself again.
+fn count(marks: &Marks) -> Option<u32> {
+    let uncounted = || marks.sdk.as_ref().is_some_and(|sdk| !sdk.counts_retries());
+    marks.sdk_retry.or_else(|| uncounted().then_some(UNCOUNTED))
 }
 
 /// Stands for `connection` where room is shared.

@@ -1,10 +1,13 @@
 //! Courier's SDKs of every generation: what they send, and what they do without saying so.
 
-use simulator::{Effect, Fault, When, Wire};
-use tokio::time::Instant;
+use std::time::Duration;
 
-use crate::keys::{committed, next, slow};
-use crate::support::{Setup, Stack, request, with};
+use futures_util::future::join;
+use simulator::{Answer as Faulty, Effect, Fault, When, Wire};
+use tokio::time::{Instant, advance};
+
+use crate::keys::{committed, keys, lost, next, slow};
+use crate::support::{ALL, Answer, Setup, Stack, request, with};
 
 type Fields = [(&'static str, &'static str)];
 
@@ -107,4 +110,104 @@ async fn a_send_that_would_outlast_an_old_clients_time_out_is_refused_at_once() 
     let refused = stack.call(send()).await;
     assert_eq!((refused.code().as_str(), start.elapsed().as_secs()), ("deadline-too-near", 0));
     assert_eq!(committed(&stack), 1);
+}
+
+async fn send(stack: &Stack, setup: &Setup, fields: &Fields) -> Answer {
+    stack.call(with(request("POST", "/send", &setup.acme, SEND), fields)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_whose_answer_was_lost_stays_one_though_its_sdk_counts_no_retries() {
+    for fields in [NODE_6, PYTHON_6, NODE_5, PYTHON_5] {
+        let setup = Setup::new("");
+        let stack = Stack::new(&setup);
+        // As the SDK hears of it: at once, and after it was tried again by the gateway.
+        next(&stack, 8, Effect { commit: Some(true), ..lost() });
+        let first = send(&stack, &setup, fields).await;
+        assert_eq!((first.status.as_u16() / 100, first.header("tollgate-outcome")), (5, "unknown"));
+        advance(Duration::from_secs(100)).await;
+        let retry = send(&stack, &setup, fields).await;
+        assert_eq!(retry.status.as_u16(), 202);
+        let all = keys(&stack);
+        assert!(all.iter().all(|key| *key == all[0] && !key.is_empty()), "{all:?}");
+        assert_eq!(committed(&stack), 1);
+        // It was accepted: the same content anew is another send.
+        assert_eq!(send(&stack, &setup, fields).await.header("idempotency-replayed"), "");
+        assert_ne!(keys(&stack).last(), all.last());
+        assert_eq!(committed(&stack), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_couriers_is_repeated_under_its_key_and_is_one_send() {
+    let setup = Setup::new("");
+    let stack = Stack::new(&setup);
+    let answer =
+        Some(Faulty::Status { status: 500, body: None, content_type: None, retry_after: None });
+    next(&stack, 1, Effect { answer, commit: Some(true), ..Effect::default() });
+    for _ in 0..3 {
+        // What Courier remembers under the key, if anything; never a further send.
+        send(&stack, &setup, NODE_6).await;
+        advance(Duration::from_secs(1)).await;
+    }
+    let all = keys(&stack);
+    assert!(all.len() > 1 && all.iter().all(|key| *key == all[0]), "{all:?}");
+    assert_eq!(committed(&stack), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_sends_at_a_time_stay_two_where_nothing_is_in_doubt() {
+    let setup = Setup::new("");
+    let stack = Stack::new(&setup);
+    next(&stack, 2, slow(2_000.0));
+    let both = join(send(&stack, &setup, NODE_6), send(&stack, &setup, NODE_6)).await;
+    assert_eq!((both.0.status.as_u16(), both.1.status.as_u16()), (202, 202));
+    assert_eq!((stack.arrived().len(), committed(&stack)), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_joins_the_send_whose_client_no_longer_waits() {
+    let setup = Setup::new("");
+    for leaves in [true, false] {
+        let stack = Stack::new(&setup);
+        next(&stack, 1, slow(6_000.0));
+        if leaves {
+            let call = with(request("POST", "/send", &setup.acme, SEND), NODE_5);
+            let pipeline = stack.pipeline.clone();
+            let client = tokio::spawn(async move { pipeline.answer(call).await });
+            advance(Duration::from_secs(1)).await;
+            while stack.arrived().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            client.abort();
+            assert!(client.await.is_err());
+            assert_eq!(send(&stack, &setup, NODE_5).await.status.as_u16(), 202);
+        } else {
+            // Its own time-out is 5 s.
+            assert_eq!(send(&stack, &setup, PYTHON_5).await.status.as_u16(), 504);
+            assert_eq!(send(&stack, &setup, PYTHON_5).await.status.as_u16(), 202);
+        }
+        assert_eq!((stack.arrived().len(), committed(&stack)), (1, 1), "{leaves}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_wants_two_sends_after_a_failure_says_so() {
+    let mut setup = Setup::new("");
+    let stack = Stack::new(&setup);
+    next(&stack, 1, Effect { commit: Some(true), ..lost() });
+    // Another key, another app, and a client that is none of Courier's SDKs: each is its own send.
+    let own = [NODE_6[0], NODE_6[2], ("idempotency-key", "second")];
+    send(&stack, &setup, NODE_6).await;
+    send(&stack, &setup, &own).await;
+    send(&stack, &setup, &[]).await;
+    stack.call(with(request("POST", "/send", &setup.umbrella, SEND), NODE_6)).await;
+    assert_eq!(committed(&stack), 4);
+    setup.text = setup.text.replacen(ALL, &format!("{ALL}make_keys = false\n"), 1);
+    let stack = Stack::new(&setup);
+    next(&stack, 1, Effect { commit: Some(true), ..lost() });
+    for _ in 0..2 {
+        send(&stack, &setup, NODE_6).await;
+    }
+    assert_eq!((committed(&stack), keys(&stack)), (2, vec![String::new(), String::new()]));
 }

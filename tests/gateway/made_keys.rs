@@ -82,6 +82,25 @@ async fn a_retry_after_a_restart_has_the_key_of_the_request_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_without_a_count_has_its_key_after_a_restart_too() {
+    let setup = with_state(&folder());
+    let stack = Stack::new(&setup);
+    let call = || send(&setup.acme, "a", &[("user-agent", "courier-node/5.7.0")]);
+    next(&stack, 8, lost());
+    assert_eq!(stack.call(call()).await.header("tollgate-outcome"), "unknown");
+    next(&stack, 0, Effect::default());
+    let stack = restart(stack, &setup).await;
+    assert_eq!(stack.call(call()).await.status.as_u16(), 202);
+    let all = keys(&stack);
+    assert!(all.iter().all(|key| *key == all[0] && !key.is_empty()), "{all:?}");
+    // That one was accepted, which outlives the process as well.
+    let stack = restart(stack, &setup).await;
+    assert_eq!(stack.call(call()).await.status.as_u16(), 202);
+    assert_ne!(keys(&stack).last(), all.last());
+    assert_eq!(committed(&stack), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_state_folder_a_restart_forgets() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);

@@ -15,7 +15,7 @@
 //! | 8..24 | boot id | 16..48 | request, hashed |
 //! | 24..120 | zero | 48..64 | key |
 //! | 120..128 | check | 64..72 | moment, ns |
-//! | | | 72..76 | count of the SDK's retries |
+//! | | | 72..76 | count of the SDK's retries; all ones where it counts none |
 //! | | | 76 | 1 if its answer was handed over |
 //! | | | 77..120 | zero |
 //! | | | 120..128 | check with the row's number |

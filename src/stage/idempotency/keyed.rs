@@ -42,7 +42,7 @@ pub(super) struct Hold {
     pub(super) record: Arc<Record>,
 }
 
-/// Notes that the answer under a made key was accepted. It is held by the record of its call.
+/// Notes whether the answer under a made key was accepted. It is held by the record of its call.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) keys: Arc<Keys>,
@@ -173,6 +173,10 @@ impl Drop for Hold {
 impl Acceptance for Accepted {
     fn accepted(&self) {
         self.keys.accepted(&self.ticket);
+    }
+
+    fn doubted(&self) {
+        self.keys.doubted(&self.ticket);
     }
 }
 

@@ -87,6 +87,11 @@ impl Keys {
         }
     }
 
+    /// See [`Made::doubted`].
+    pub(super) fn doubted(&self, ticket: &Ticket) {
+        self.made().doubted(ticket);
+    }
+
     /// See [`Made::unwritten`].
     pub(super) fn unwritten(&self, ticket: &Ticket) {
         self.made().unwritten(ticket);

@@ -4,6 +4,12 @@
 //! A key is known while a call under it is under way, so that a retry finds the call that it repeats
 //! also while that one waits. It stays known when one of them was sent, and only then does it take
 //! room and a row of the journal.
+//!
+//! Most SDKs count their retries. For those that don't, an equal request is a retry while its
+//! predecessor is in doubt: its client heard of no answer, or of a failure after which the vendor may
+//! have acted. What was accepted is over: the same again is wanted.
+
+mod rows;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -12,9 +18,13 @@ use super::memory::Id;
 use super::retention::{Owner, Place, Retention};
 use crate::clock::Instant;
 use crate::ids::RandomId;
+use rows::Rows;
 
 /// How long after a request its retry may come.
 pub(super) const TIME: Duration = Duration::from_secs(120);
+
+/// Stands for the count of an SDK that counts no retries.
+pub(super) const UNCOUNTED: u32 = u32::MAX;
 
 /// Octets of all that is known of keys: some 80,000, which is 700 sends a second.
 const CAPACITY: usize = 32 << 20;
@@ -41,6 +51,8 @@ struct Entry {
     since: Instant,
     /// The good answer to its last request was handed over.
     accepted: bool,
+    /// Its client knows of no good answer, and nobody has asked again since.
+    doubt: bool,
     /// Calls under way under it.
     calls: u32,
     /// A call that is over was sent under it.
@@ -55,13 +67,6 @@ struct Kept {
     row: u32,
     /// Its row is behind.
     stale: bool,
-}
-
-/// The rows of the journal that are free.
-#[derive(Default)]
-struct Rows {
-    free: Vec<u32>,
-    next: u32,
 }
 
 /// A key for a request.
@@ -108,8 +113,10 @@ impl Made {
             let at = (print, made.number());
             let place = made.retention.enter(owner, at, ENTRY, since);
             let kept = Some(Kept { place, row, stale: false });
-            made.known
-                .insert(at, Entry { key, count, since, accepted, calls: 0, used: true, kept });
+            // Whoever waited for it has lost its answer with the process.
+            let doubt = !accepted;
+            let entry = Entry { key, count, since, accepted, doubt, calls: 0, used: true, kept };
+            made.known.insert(at, entry);
         }
         made.rows = Rows::without(&taken);
         made.forget(now);
@@ -120,6 +127,9 @@ impl Made {
     /// that fit, the oldest whose good answer never reached its client. It is to be released.
     pub(super) fn key(&mut self, print: Id, count: u32, now: Instant) -> Key {
         self.forget(now);
+        if count == UNCOUNTED {
+            return self.again(print).unwrap_or_else(|| self.fresh(print, count, now));
+        }
         // One higher is the rule; more when a retry was lost on its way to the gateway.
         let next = |entry: &Entry| entry.count.checked_add(1) == Some(count);
         let later = |entry: &Entry| entry.count < count;
@@ -132,18 +142,9 @@ impl Made {
             .or_else(|| first(&|entry| later(entry) && waits(entry)))
             .or_else(|| first(&next))
             .or_else(|| first(&later));
-        let known = found.and_then(|at| self.known.remove(&at));
-        let recognised = known.is_some();
-        let fresh = || Entry {
-            key: RandomId::new(),
-            count,
-            since: now,
-            accepted: false,
-            calls: 0,
-            used: false,
-            kept: None,
+        let Some(mut entry) = found.and_then(|at| self.known.remove(&at)) else {
+            return self.fresh(print, count, now);
         };
-        let mut entry = known.unwrap_or_else(fresh);
         (entry.count, entry.since, entry.accepted) = (count, now, false);
         entry.calls += 1;
         let (key, at) = (entry.key, (print, self.number()));
@@ -153,7 +154,23 @@ impl Made {
             kept.stale = true;
         }
         self.known.insert(at, entry);
-        Key { key, recognised }
+        Key { key, recognised: true }
+    }
+
+    /// The key of the oldest equal request that is in doubt. Its two minutes go on: a failure that the
+    /// vendor remembers under it must not be all that its client ever hears.
+    fn again(&mut self, print: Id) -> Option<Key> {
+        let mut all = self.known.range_mut((print, 0)..=(print, u64::MAX));
+        let (_, entry) = all.find(|(_, entry)| entry.count == UNCOUNTED && entry.doubt)?;
+        entry.doubt = false;
+        entry.calls += 1;
+        Some(Key { key: entry.key, recognised: true })
+    }
+
+    fn fresh(&mut self, print: Id, count: u32, now: Instant) -> Key {
+        let (key, at) = (RandomId::new(), (print, self.number()));
+        self.known.insert(at, Entry::new(key, count, now));
+        Key { key, recognised: false }
     }
 
     /// From now on the call counts as sent. What is to be written first, unless it stands there.
@@ -161,14 +178,9 @@ impl Made {
         let found = self.find(ticket);
         let at = found.unwrap_or_else(|| (ticket.print, self.number()));
         // It may have made room for others while the call waited.
-        let entry = self.known.entry(at).or_insert_with(|| Entry {
-            key: ticket.key,
-            count: ticket.count,
-            since: now,
-            accepted: false,
-            calls: 1,
-            used: true,
-            kept: None,
+        let entry = self.known.entry(at).or_insert_with(|| {
+            let used = true;
+            Entry { used, ..Entry::new(ticket.key, ticket.count, now) }
         });
         let kept = entry.kept.get_or_insert_with(|| Kept {
             place: self.retention.enter(ticket.owner, at, ENTRY, now),
@@ -198,6 +210,14 @@ impl Made {
         }
         entry.accepted = true;
         entry.kept.map(|kept| (kept.row, entry.remembered(ticket)))
+    }
+
+    /// The client of the call was told of a failure, or has left: the same again is a retry.
+    pub(super) fn doubted(&mut self, ticket: &Ticket) {
+        let entry = self.find(ticket).and_then(|at| self.known.get_mut(&at));
+        if let Some(entry) = entry.filter(|entry| !entry.accepted) {
+            entry.doubt = true;
+        }
     }
 
     /// The call is over; `sent` says whether the vendor may have acted on it.
@@ -244,23 +264,14 @@ impl Made {
 }
 
 impl Entry {
+    /// Of a call that begins.
+    fn new(key: RandomId, count: u32, since: Instant) -> Self {
+        Self { key, count, since, accepted: false, doubt: false, calls: 1, used: false, kept: None }
+    }
+
     fn remembered(&self, ticket: &Ticket) -> Remembered {
         let Self { key, count, accepted, since, .. } = *self;
         Remembered { owner: ticket.owner, print: ticket.print, key, count, accepted, since }
-    }
-}
-
-impl Rows {
-    fn without(taken: &HashSet<u32>) -> Self {
-        let next = taken.iter().max().map_or(0, |last| last + 1);
-        Self { free: (0..next).filter(|row| !taken.contains(row)).collect(), next }
-    }
-
-    fn take(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            self.next += 1;
-            self.next - 1
-        })
     }
 }
 

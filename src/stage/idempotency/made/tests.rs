@@ -140,6 +140,46 @@ fn each_change_is_written_once() {
     assert_eq!((row, written.accepted), (0, true));
 }
 
+#[test]
+fn without_a_count_an_equal_request_is_a_retry_while_the_one_before_is_in_doubt() {
+    let (now, mut made) = nothing();
+    let (first, ticket) = send(&mut made, A, UNCOUNTED, now);
+    let (twin, _) = send(&mut made, A, UNCOUNTED, now);
+    assert!(!twin.recognised && twin.key != first.key, "nothing is known to have failed");
+    made.doubted(&ticket);
+    let (retry, _) = send(&mut made, A, UNCOUNTED, now);
+    assert_eq!((retry.key, retry.recognised), (first.key, true));
+    assert!(!made.key(A, UNCOUNTED, now).recognised, "the retry is under way");
+    // A good answer to the retry was handed over: the same again is wanted.
+    made.accepted(&ticket);
+    made.doubted(&ticket);
+    assert!(!made.key(A, UNCOUNTED, now).recognised);
+}
+
+#[test]
+fn a_failure_that_stays_is_given_again_for_two_minutes_and_no_longer() {
+    let (now, mut made) = nothing();
+    let (first, _) = send(&mut made, A, UNCOUNTED, now);
+    for seconds in [0, 50, 100, 119] {
+        made.doubted(&ticket(1, A, first, UNCOUNTED));
+        let (retry, _) = send(&mut made, A, UNCOUNTED, now + Duration::from_secs(seconds));
+        assert_eq!(retry.key, first.key, "{seconds}");
+    }
+    made.doubted(&ticket(1, A, first, UNCOUNTED));
+    assert!(!made.key(A, UNCOUNTED, now + TIME).recognised);
+}
+
+#[test]
+fn counted_and_uncounted_requests_are_no_retries_of_each_other() {
+    let (now, mut made) = nothing();
+    let (_, uncounted) = send(&mut made, A, UNCOUNTED, now);
+    made.doubted(&uncounted);
+    assert!(!made.key(A, 1, now).recognised);
+    let (_, counted) = send(&mut made, B, 0, now);
+    made.doubted(&counted);
+    assert!(!made.key(B, UNCOUNTED, now).recognised);
+}
+
 /// What a client does with one of three requests.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -195,5 +235,53 @@ proptest! {
         let (known, after) = (made.key([print; 32], count, now), read.key([print; 32], count, now));
         prop_assert_eq!(known.recognised, after.recognised);
         prop_assert!(!known.recognised || known.key == after.key);
+    }
+}
+
+/// What becomes of a send whose SDK counts nothing.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Accepted,
+    Failed,
+    Refused,
+    /// It is still under way.
+    Open,
+}
+
+proptest! {
+    /// A send has the key of another one if, and only if, one is in doubt; each is repeated by one.
+    #[test]
+    fn as_many_uncounted_sends_share_a_key_as_were_in_doubt(
+        ends in prop::collection::vec((0..2_u8, 0..30_u64, prop_oneof![
+            Just(End::Accepted), Just(End::Failed), Just(End::Refused), Just(End::Open),
+        ]), 0..40)
+    ) {
+        let (mut now, mut made) = nothing();
+        // Of those in doubt: what was asked, under which key, since when.
+        let mut doubts: Vec<(u8, RandomId, Instant)> = Vec::new();
+        let mut began = std::collections::HashMap::new();
+        for (print, seconds, end) in ends {
+            now += Duration::from_secs(seconds) + Duration::from_micros(1);
+            doubts.retain(|(_, _, since)| now < *since + TIME);
+            let key = made.key([print; 32], UNCOUNTED, now);
+            let of = doubts.iter().filter(|(of, ..)| *of == print).min_by_key(|(.., since)| *since);
+            prop_assert_eq!(key.recognised.then_some(key.key), of.map(|(_, key, _)| *key));
+            doubts.retain(|(_, known, _)| *known != key.key);
+            let ticket = ticket(1, [print; 32], key, UNCOUNTED);
+            if !matches!(end, End::Refused) {
+                made.sent(&ticket, now);
+                began.entry(key.key).or_insert(now);
+            }
+            match end {
+                End::Accepted => { made.accepted(&ticket); }
+                End::Failed | End::Refused => made.doubted(&ticket),
+                End::Open => continue,
+            }
+            made.release(&ticket, matches!(end, End::Accepted | End::Failed));
+            // A refused retry leaves the one that it repeats in doubt.
+            if let (End::Failed | End::Refused, Some(since)) = (end, began.get(&key.key)) {
+                doubts.push((print, key.key, *since));
+            }
+        }
     }
 }

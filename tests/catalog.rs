@@ -68,7 +68,7 @@ proptest! {
 #[test]
 fn every_row_is_found_by_an_address_made_from_its_template() {
     let catalog = Catalog::courier();
-    assert_eq!(catalog.operations().len(), 196);
+    assert_eq!(catalog.operations().len(), 198);
     for row in catalog.operations() {
         let parts =
             row.path.split('/').map(|part| if part.starts_with('{') { "x%2F1" } else { part });
@@ -209,7 +209,7 @@ idempotency = "make"
 pools = { connection = 1, send = 1 }
 "#;
     let catalog = Catalog::parse(text).unwrap();
-    assert_eq!(catalog.operations().len(), 196);
+    assert_eq!(catalog.operations().len(), 198);
     assert_eq!(catalog.pools().len(), 5);
     let row = catalog.operations().iter().find(|row| &*row.id == "messages.send").unwrap();
     assert_eq!(row.pools.len(), 2);

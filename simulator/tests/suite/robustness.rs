@@ -77,7 +77,7 @@ fn any_call() -> impl Strategy<Value = (usize, String, String, Value)> {
         "(cursor|limit|status|pattern|tags|archived|type)=[-%a-zA-Z0-9=,*.]{0,12}",
         Just("cursor=MSxsaXN0cw==&limit=18446744073709551615".to_owned()),
     ];
-    (0..196_usize, id, query, any_json())
+    (0..198_usize, id, query, any_json())
 }
 
 proptest! {

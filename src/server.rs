@@ -7,6 +7,7 @@ mod activity;
 mod connection;
 mod event;
 mod failures;
+mod keep_alive;
 mod linger;
 mod places;
 mod socket;

@@ -105,7 +105,8 @@ pub struct Server {
     pub uploads_total: Size,
     /// Time that a client connection may stay open without a request. Longer than a load balancer
     /// keeps its own (60 s is common), so that it never sends into a connection that is being closed,
-    /// and longer than the usual `Retry-After`.
+    /// and longer than the usual `Retry-After`. HTTP/1 answers say it, one second short, as
+    /// `Keep-Alive: timeout=74`: who reads that closes first. Below 2 s nothing is said.
     pub keep_alive: Span,
     /// Time that a client may leave an answer unread.
     pub stalled_reader: Span,

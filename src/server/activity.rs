@@ -179,6 +179,11 @@ impl Answering {
         Arriving(self.activity.clone())
     }
 
+    /// The connection was told to end: it takes no request behind this one.
+    pub(super) fn is_last(&self) -> bool {
+        self.activity.state().last.is_some()
+    }
+
     /// The connection asks for the next piece: it has room again.
     pub(super) fn asked(&self) {
         self.activity.state().owed.remove(&self.name);

@@ -19,6 +19,7 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Answering, Verdict};
+use super::keep_alive::KeepAlive;
 use super::socket::Reset;
 use super::streams::Streams;
 use super::{Answer, Event, Limits, RequestBody, TooSlow, Unreadable};
@@ -76,16 +77,22 @@ pub(super) async fn serve<A: Answer>(
     let streams = Streams::default();
     let builder = builder(&limits, protocol, streams.clone());
     let (watched, observer) = (activity.clone(), answer.clone());
+    let (keep_alive, drained) = (KeepAlive::of(limits.keep_alive), drain.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
         let version = request.version();
         let end = (version == Version::HTTP_2).then(|| streams.begin());
         let (answer, answering) = (answer.clone(), Answering::begin(watched.clone(), end));
+        let (told, drained) = (keep_alive.asked_by(&request), drained.clone());
         async move {
             let (head, body) = request.into_parts();
             let request = http::Request::from_parts(head, ());
             let (body, rest) = RequestBody::of(&request, body, &answering);
             let mut response = answer.answer(request.map(|()| body)).await;
             rest.answered(&mut response);
+            let stays = !drained.is_cancelled() && !answering.is_last();
+            if let Some(told) = told.filter(|_| stays) {
+                told.tell(&mut response);
+            }
             Ok::<_, Infallible>(response.map(|inner| Watched::new(inner, answering, version)))
         }
     });

@@ -29,7 +29,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// The body of a request, as the server hands it on.
 pub struct RequestBody {
-    /// `None` only while it is dropped.
+    /// `None` behind its end.
     inner: Option<Incoming>,
     rest: Rest,
     /// Until its last octet is here.
@@ -82,6 +82,10 @@ impl Body for RequestBody {
         if frame.is_none() || inner.is_end_stream() {
             self.arriving = None;
         }
+        if frame.is_none() {
+            // A coded body does not know its own end before.
+            self.inner = None;
+        }
         Poll::Ready(frame)
     }
 
@@ -117,7 +121,8 @@ impl Rest {
         // Who was too slow is not waited for (RFC 9110 section 15.5.9).
         let late = response.status() == StatusCode::REQUEST_TIMEOUT;
         let endless = body.size_hint().lower() > MOST;
-        if (late || endless) && left.version < Version::HTTP_2 {
+        // hyper takes nothing behind a body that it may not ask for.
+        if (late || endless || left.waits) && left.version < Version::HTTP_2 {
             let closes = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, closes);
         }

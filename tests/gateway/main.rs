@@ -37,6 +37,7 @@ mod references;
 mod refusals;
 mod reload;
 mod restart;
+mod resting;
 mod retries;
 mod rig;
 mod shifts;

@@ -1,7 +1,9 @@
 //! One connection over a pipe, with a paused clock. Frames of HTTP/2 are written by hand where a
 //! well-behaved client would not do what is asked about.
 
+use futures_util::TryStreamExt;
 use http::{Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
@@ -9,19 +11,20 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::server::tests::limits;
 
-/// Answers `/` at once, `/slow` after seven seconds, `/large` with 1 MiB, and reads `POST /read`.
+/// Answers `/` at once, `/slow` after seven seconds, `/large` with 1 MiB, `/endless` without a length,
+/// and reads `POST /read`.
 #[derive(Clone)]
 struct Paths;
 
 impl Answer for Paths {
-    type Body = Full<Bytes>;
+    type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-    async fn answer(&self, request: http::Request<RequestBody>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: http::Request<RequestBody>) -> Response<Self::Body> {
         let path = request.uri().path().to_owned();
         match path.as_str() {
             "/slow" => sleep(Duration::from_secs(7)).await,
             "/late" => {
-                let mut response = Response::new(Full::default());
+                let mut response = Response::new(UnsyncBoxBody::default());
                 *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
                 return response;
             }
@@ -29,15 +32,26 @@ impl Answer for Paths {
             _ => {}
         }
         let size = if path == "/large" { 1 << 20 } else { 2 };
-        Response::new(Full::from(vec![b'x'; size]))
+        let body = Full::from(vec![b'x'; size]);
+        if path == "/endless" {
+            let pieces = http_body_util::BodyDataStream::new(body).map_ok(Frame::data);
+            return Response::new(http_body_util::StreamBody::new(pieces).boxed_unsync());
+        }
+        Response::new(body.boxed_unsync())
     }
 }
 
 fn connect(protocol: Protocol, drain: CancellationToken) -> DuplexStream {
+    open(protocol, drain, limits().keep_alive)
+}
+
+/// A connection that may rest for `keep_alive`.
+fn open(protocol: Protocol, drain: CancellationToken, keep_alive: Duration) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let activity = Arc::new(Activity::new(&limits()));
+    let limits = Limits { keep_alive, ..limits() };
+    let activity = Arc::new(Activity::new(&limits));
     let client = Client { io: theirs, protocol, reset: Reset::default(), activity };
-    tokio::spawn(serve(client, limits(), Paths, drain));
+    tokio::spawn(serve(client, limits, Paths, drain));
     ours
 }
 
@@ -199,4 +213,62 @@ async fn over_http2_too_the_rest_of_a_refused_upload_is_read() {
     }
     upload.send_data(Bytes::new(), true).unwrap();
     assert_eq!(response.await.unwrap().status(), StatusCode::OK);
+}
+
+/// The fields of an answer to `request`, on a connection that may rest for `limit`.
+async fn fields(request: &str, limit: Duration) -> String {
+    let mut io = open(Protocol::Told, CancellationToken::new(), limit);
+    io.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 1 << 10];
+    let read = io.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..read]).split("\r\n\r\n").next().unwrap().to_owned()
+}
+
+const TELLS: &str = "connection: keep-alive\r\nkeep-alive: timeout=";
+
+#[tokio::test(start_paused = true)]
+async fn an_http1_client_is_told_how_long_its_connection_may_rest() {
+    for (request, told) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", true),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n", false),
+        ("GET / HTTP/1.0\r\n\r\n", false),
+        ("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true),
+        ("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false),
+        ("GET /endless HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("GET /endless HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", false),
+        // What the answer itself says is the last word.
+        ("POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", false),
+        // hyper closes behind it.
+        ("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n", false),
+    ] {
+        let answer = fields(request, Duration::from_secs(75)).await;
+        assert_eq!(answer.contains(&format!("{TELLS}74\r\n")), told, "{request}\n{answer}");
+        assert_eq!(answer.contains("timeout"), told, "{request}\n{answer}");
+        let closes = answer.contains("connection: close") || answer.starts_with("HTTP/1.0");
+        assert!(told || closes, "{request}\n{answer}");
+    }
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let short = fields(request, Duration::from_millis(1_999)).await;
+    assert!(!short.contains("timeout"), "{short}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_may_rest_no_more_tells_no_time() {
+    let drain = CancellationToken::new();
+    let mut io = connect(Protocol::Told, drain.clone());
+    let slow = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
+    io.write_all(&[&slow[..], slow].concat()).await.unwrap();
+    let mut answers = String::new();
+    while !answers.ends_with("xx") {
+        let mut piece = [0; 512];
+        let read = io.read(&mut piece).await.unwrap();
+        answers += &String::from_utf8_lossy(&piece[..read]);
+    }
+    assert!(answers.contains(&format!("{TELLS}59\r\n")), "{answers}");
+    sleep(Duration::from_secs(1)).await;
+    drain.cancel();
+    let last = ask(&mut io, b"").await;
+    assert!(last.contains("connection: close") && !last.contains("timeout"), "{last}");
 }

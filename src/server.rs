@@ -34,6 +34,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Octets that TLS has ready for a client at most: room for a piece of an answer and its framing, and
+/// little to be held where nobody reads.
+const CODED: usize = 12 << 10;
+
 /// What a client connection may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -200,7 +204,8 @@ async fn open<A: Answer>(
         Err(_) => Handshake::Slow,
     }));
     match ended {
-        Ok(Ok(io)) => {
+        Ok(Ok(mut io)) => {
+            io.get_mut().1.set_buffer_limit(Some(CODED));
             let protocol = Protocol::agreed(io.get_ref().1.alpn_protocol());
             let client = Client { io, protocol, reset, activity: watched() };
             connection::serve(client, terms.limits, answer.clone(), token).await;

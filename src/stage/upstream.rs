@@ -12,6 +12,7 @@ mod host;
 mod places;
 mod pool;
 mod shares;
+mod sips;
 mod socket;
 
 use std::collections::HashMap;

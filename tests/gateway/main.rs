@@ -49,6 +49,7 @@ mod tokens;
 mod trace_context;
 mod trace_export;
 mod traces;
+mod unread;
 mod uploads;
 mod usage;
 mod vendor;

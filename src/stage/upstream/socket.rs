@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::dial::Io;
 use super::places::Place;
+use super::sips::Sips;
 use crate::clock::Instant;
 
 pub(super) type Request = http::Request<Full<Bytes>>;
@@ -25,9 +26,10 @@ type Response = http::Response<hyper::body::Incoming>;
 /// Streams on one HTTP/2 socket, whatever the vendor would take. Usual fronts take 100 or 128.
 const STREAMS: usize = 64;
 
-/// What an HTTP/2 answer holds here at most while nobody reads it. The window of the whole socket
-/// is larger than all of its streams' together, so that an unread answer stops itself only.
-const STREAM_WINDOW: u32 = 256 << 10;
+/// What an HTTP/2 answer holds here at most while nobody reads it. Courier's answers are seldom
+/// longer; those go on at this much a round trip. The window of the whole socket is larger than
+/// all of its streams' together, so that an unread answer stops itself only.
+const STREAM_WINDOW: u32 = 64 << 10;
 
 /// The largest window there is (RFC 9113 section 6.9.1).
 const SOCKET_WINDOW: u32 = (1 << 31) - 1;
@@ -77,7 +79,7 @@ impl Socket {
         let mut builder = http1::Builder::new();
         // Answers with many fields are honest; hyper's own bound is 100.
         builder.max_headers(512).max_buf_size(HEAD);
-        let (sender, connection) = builder.handshake(io).await?;
+        let (sender, connection) = builder.handshake(Sips(io)).await?;
         tokio::spawn(drive(connection, place));
         Ok(Self { sender: Sender::H1(sender), born: Instant::now(), reused: false })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -10,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::sleep;
 use tollgate::call::BoxFuture;
 use tollgate::error::Cause;
 use tollgate::pipeline::Pipeline;
@@ -27,9 +29,14 @@ pub(crate) const HONEST: &str = "{\"honest\":true}";
 pub(crate) enum Answer {
     /// The octets of HTTP/1.1, and whether the socket is closed behind them.
     Octets(Vec<u8>, bool),
+    /// The octets of HTTP/1.1, and what comes unasked a little later.
+    Late(Vec<u8>, &'static str),
     /// HTTP/2: status, fields, pieces, and how it ends.
     Stream(u16, Vec<(&'static str, String)>, Vec<&'static str>, End),
 }
+
+/// When what is late comes.
+pub(crate) const LATE: Duration = Duration::from_millis(20);
 
 /// How an answer over HTTP/2 ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +76,17 @@ impl Vendor {
         let mut read = Vec::new();
         loop {
             let Some(target) = request(&mut io, &mut read).await else { return };
-            let Answer::Octets(octets, closes) = self.answer(&target) else { panic!("HTTP/1.1") };
+            let (octets, late, closes) = match self.answer(&target) {
+                Answer::Octets(octets, closes) => (octets, None, closes),
+                Answer::Late(octets, late) => (octets, Some(late), false),
+                Answer::Stream(..) => panic!("HTTP/1.1"),
+            };
             if io.write_all(&octets).await.is_err() || closes {
                 return;
+            }
+            if let Some(late) = late {
+                sleep(LATE).await;
+                let _ = io.write_all(late.as_bytes()).await;
             }
         }
     }
@@ -114,10 +129,16 @@ impl Vendor {
                 });
                 stream.send_trailers(trailers.into_iter().collect()).unwrap();
             }
-            End::Reset => stream.send_reset(h2::Reason::INTERNAL_ERROR),
-            End::Stopped => stream.send_reset(h2::Reason::NO_ERROR),
+            End::Reset => reset(stream, h2::Reason::INTERNAL_ERROR).await,
+            End::Stopped => reset(stream, h2::Reason::NO_ERROR).await,
         }
     }
+}
+
+/// A reset takes the place of all that has not left yet: the answer leaves first.
+async fn reset(mut stream: h2::SendStream<Bytes>, reason: h2::Reason) {
+    sleep(LATE).await;
+    stream.send_reset(reason);
 }
 
 impl Dial for Vendor {

@@ -41,6 +41,7 @@ mod resting;
 mod retries;
 mod rig;
 mod shifts;
+mod slow;
 mod sockets;
 mod storm;
 mod support;

@@ -36,3 +36,4 @@ pub mod terminal;
 pub mod tls;
 pub mod tokens;
 pub mod units;
+pub mod waiter;

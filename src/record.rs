@@ -10,7 +10,7 @@ mod context;
 mod shortage;
 mod timeline;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +22,7 @@ use crate::error::{Code, Outcome};
 use crate::headers::Sdk;
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
+use crate::waiter::Waiter;
 pub use cached::{Cached, Forward, Kept, Unkept};
 pub use context::{Remote, Sampling, SpanIds, Trace, Trust};
 pub use shortage::Shortage;
@@ -54,8 +55,10 @@ pub struct Record {
     pub started_at: SystemTime,
     /// The ids of its spans, whether or not they will be kept.
     pub spans: SpanIds,
-    /// Attempts that the vendor may have acted on.
-    sent: AtomicU32,
+    /// Who waits for its answer, where the server has told.
+    told: Option<Arc<Waiter>>,
+    /// The same where it has not.
+    untold: Waiter,
     /// The same send is under way, or was, under another record.
     shared: AtomicBool,
     /// std, not tokio: each section is a few assignments and never awaits.
@@ -176,6 +179,12 @@ impl Record {
     /// Opens the record of a call whose head has just been read.
     #[must_use]
     pub fn open(observer: Arc<dyn Observer>) -> Arc<Self> {
+        Self::open_for(None, observer)
+    }
+
+    /// The same for a waiter of whom the server has `told`.
+    #[must_use]
+    pub fn open_for(told: Option<Arc<Waiter>>, observer: Arc<dyn Observer>) -> Arc<Self> {
         observer.opened();
         let (call_id, more) = RandomId::with_more();
         Arc::new(Self {
@@ -183,7 +192,8 @@ impl Record {
             spans: SpanIds::new(more),
             started: Instant::now(),
             started_at: clock::wall(),
-            sent: AtomicU32::new(0),
+            told,
+            untold: Waiter::default(),
             shared: AtomicBool::new(false),
             marks: Mutex::default(),
             observer,
@@ -202,7 +212,7 @@ impl Record {
 
     /// An attempt is being handed to a socket: from here on the vendor may be working.
     pub fn sending(&self) {
-        self.sent.fetch_add(1, Ordering::AcqRel);
+        self.waiter().sending();
         let now = Instant::now();
         self.mark(|marks| {
             marks.attempts += 1;
@@ -230,9 +240,7 @@ impl Record {
 
     /// The vendor's answer proved that it did nothing for the last attempt.
     pub fn not_done(&self) {
-        let less = |sent: u32| Some(sent.saturating_sub(1));
-        // Cannot fail: the closure always gives a number.
-        let _ = self.sent.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+        self.waiter().not_done();
     }
 
     /// From here on, until `false`, the fate of this call is that of another one's send.
@@ -243,13 +251,20 @@ impl Record {
     /// Attempts of this call that the vendor may have acted on.
     #[must_use]
     pub fn maybe_done(&self) -> u32 {
-        self.sent.load(Ordering::Acquire)
+        self.waiter().sent()
     }
 
     /// True when the vendor may have acted on an attempt of this call.
     #[must_use]
     pub fn was_sent(&self) -> bool {
-        self.sent.load(Ordering::Acquire) > 0
+        self.waiter().sent() > 0
+    }
+
+    /// True when the client shut its side before it was answered. Whether it is there to read its
+    /// answer nobody can tell: that is not handed over.
+    #[must_use]
+    pub fn client_left(&self) -> bool {
+        self.waiter().left()
     }
 
     /// What is known when the call ends without the vendor's answer.
@@ -260,6 +275,10 @@ impl Record {
         } else {
             Outcome::NotSent
         }
+    }
+
+    fn waiter(&self) -> &Waiter {
+        self.told.as_deref().unwrap_or(&self.untold)
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {

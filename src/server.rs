@@ -12,6 +12,7 @@ mod linger;
 mod places;
 mod socket;
 mod streams;
+mod watched;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -191,9 +192,10 @@ async fn open<A: Answer>(
     };
     // Answers are written whole; waiting for more would only delay them.
     let _ = tcp.set_nodelay(true);
-    let (socket, reset) = Socket::new(tcp);
+    let (socket, reset, leaving) = Socket::new(tcp);
     let Some(tls) = &terms.tls else {
-        let client = Client { io: socket, protocol: Protocol::Told, reset, activity: watched() };
+        let activity = watched();
+        let client = Client { io: socket, protocol: Protocol::Told, reset, leaving, activity };
         return connection::serve(client, terms.limits, answer.clone(), token).await;
     };
     let handshake = TlsAcceptor::from(tls.clone()).accept(socket);
@@ -207,7 +209,7 @@ async fn open<A: Answer>(
         Ok(Ok(mut io)) => {
             io.get_mut().1.set_buffer_limit(Some(CODED));
             let protocol = Protocol::agreed(io.get_ref().1.alpn_protocol());
-            let client = Client { io, protocol, reset, activity: watched() };
+            let client = Client { io, protocol, reset, leaving, activity: watched() };
             connection::serve(client, terms.limits, answer.clone(), token).await;
         }
         Ok(Err(error)) => tracing::debug!(cause = %error, "TLS handshake failed"),

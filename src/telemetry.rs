@@ -73,7 +73,8 @@ fn method(method: &http::Method) -> &str {
 }
 
 /// Why a call ended as it did, in one word: a code of the gateway's own, `ok` for an answer of the
-/// vendor's that was handed over whole, `client-gone` for a client that did not wait for it.
+/// vendor's that was handed over whole, `client-gone` for a client that did not wait for it,
+/// or shut its side before it was there.
 #[must_use]
 pub fn code(marks: &Marks) -> &'static str {
     match (marks.code, marks.complete) {

@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
         "tls",
         "units",
         "document",
+        "waiter",
     ],
     &["catalog"],
     &["quota"],
@@ -170,7 +171,7 @@ fn files_of_edge_and_stage_do_not_know_each_other() {
     for path in server {
         let mut imports = Imports::default();
         imports.visit_file(&parse(&path));
-        let allowed = ["error", "clock", "server"];
+        let allowed = ["error", "clock", "server", "waiter"];
         for import in &imports.modules {
             assert!(
                 allowed.contains(&import.as_str()),

@@ -16,6 +16,7 @@ use crate::call::{Reply, Request, StreamBody};
 use crate::error::Cause;
 use crate::headers::{self, Sdk};
 use crate::record::{Marks, Observer, Record};
+use crate::waiter::Waiter;
 
 /// Longest client request id that is taken over.
 const REQUEST_ID_MAX: usize = 128;
@@ -88,7 +89,8 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let record = Record::open(self.observer.clone());
+        let told = request.extensions().get::<Arc<Waiter>>().cloned();
+        let record = Record::open_for(told, self.observer.clone());
         record.mark(|marks| {
             first_marks(marks, &request);
             if marks.request_id.is_empty() {
@@ -126,7 +128,7 @@ where
         let Ok(reply) = ready!(this.inner.poll(cx));
         let client = this.client.take().expect("a future that is over is not polled");
         // An empty body may never be polled: it is complete as it is.
-        if reply.body().is_end_stream() {
+        if reply.body().is_end_stream() && !client.0.client_left() {
             client.0.mark(Marks::completed);
         }
         Poll::Ready(Ok(reply.map(|inner| Recorded { inner, client }.boxed_unsync())))
@@ -160,10 +162,11 @@ impl Body for Recorded {
         let ended = frame.is_none() || this.inner.is_end_stream();
         let octets =
             frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
+        let left = this.client.0.client_left();
         this.client.0.mark(|marks| {
             marks.bytes_out += octets.unwrap_or_default() as u64;
             marks.broken = matches!(frame, Some(Err(_)));
-            if ended && !marks.broken {
+            if ended && !marks.broken && !left {
                 marks.completed();
             }
         });

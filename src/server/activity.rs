@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Limits, TooSlow};
 use crate::clock::Instant;
+use crate::waiter::Waiter;
 
 /// The watch of one connection.
 pub(super) struct Activity {
@@ -39,6 +40,8 @@ struct State {
     owed: HashMap<u64, Instant>,
     /// What ends the stream of a request, in HTTP/2.
     streams: HashMap<u64, CancellationToken>,
+    /// Who waits for an answer's head, in HTTP/1.
+    waiting: Option<Arc<Waiter>>,
     /// Set when the connection was told to end: how long it may still be idle.
     last: Option<Duration>,
 }
@@ -86,6 +89,7 @@ impl Activity {
             arriving_since: Instant::now(),
             owed: HashMap::new(),
             streams: HashMap::new(),
+            waiting: None,
             last: None,
         };
         let Limits { head_time, keep_alive, stalled_reader, .. } = *limits;
@@ -111,6 +115,15 @@ impl Activity {
             state.owed.remove(&name);
             state.streams.get(&name).map(CancellationToken::cancel).is_some()
         })
+    }
+
+    /// The client shut its side: true when nothing keeps it from being taken for gone. What it sent
+    /// before may still have to be read, and a call that was sent is answered.
+    pub(super) fn client_left(&self) -> bool {
+        let state = self.state();
+        let Some(waiter) = &state.waiting else { return false };
+        waiter.leaves();
+        state.arriving == 0 && waiter.sent() == 0
     }
 
     /// What the connection is about.
@@ -177,6 +190,11 @@ impl Answering {
     pub(super) fn arriving(&self) -> Arriving {
         self.activity.state().arriving += 1;
         Arriving(self.activity.clone())
+    }
+
+    /// Who waits for the head of the answer, until it is here. HTTP/1 has one at a time.
+    pub(super) fn waits(&self, waiter: Option<Arc<Waiter>>) {
+        self.activity.state().waiting = waiter;
     }
 
     /// The connection was told to end: it takes no request behind this one.

@@ -1,35 +1,31 @@
 //! One client connection from its first octet to its last.
 
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Version;
-use http_body::{Body, Frame, SizeHint};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Answering, Verdict};
 use super::keep_alive::KeepAlive;
-use super::socket::Reset;
+use super::socket::{Leaving, Reset};
 use super::streams::Streams;
+use super::watched::Watched;
 use super::{Answer, Event, Limits, RequestBody, TooSlow, Unreadable};
-use crate::error::Cause;
+use crate::waiter::Waiter;
 
 /// Time that a connection has to send its last octets after it was told to end.
 const LAST_OCTETS: Duration = Duration::from_secs(5);
-
-/// Octets of an HTTP/2 frame, unless a client asks for more (RFC 9113 section 6.5.2).
-const FRAME: usize = 16 << 10;
 
 /// A client, ready to speak HTTP.
 pub(super) struct Client<T> {
@@ -39,6 +35,8 @@ pub(super) struct Client<T> {
     pub(super) protocol: Protocol,
     /// Makes the end of its socket a reset.
     pub(super) reset: Reset,
+    /// Sees it shut its side.
+    pub(super) leaving: Leaving,
     /// Its watch.
     pub(super) activity: Arc<Activity>,
 }
@@ -73,36 +71,31 @@ pub(super) async fn serve<A: Answer>(
     answer: A,
     drain: CancellationToken,
 ) {
-    let Client { io, protocol, reset, activity } = client;
+    let Client { io, protocol, reset, leaving, activity } = client;
     let streams = Streams::default();
     let builder = builder(&limits, protocol, streams.clone());
-    let (watched, observer) = (activity.clone(), answer.clone());
-    let (keep_alive, drained) = (KeepAlive::of(limits.keep_alive), drain.clone());
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let version = request.version();
-        let end = (version == Version::HTTP_2).then(|| streams.begin());
-        let (answer, answering) = (answer.clone(), Answering::begin(watched.clone(), end));
-        let (told, drained) = (keep_alive.asked_by(&request), drained.clone());
-        async move {
-            let (head, body) = request.into_parts();
-            let request = http::Request::from_parts(head, ());
-            let (body, rest) = RequestBody::of(&request, body, &answering);
-            let mut response = answer.answer(request.map(|()| body)).await;
-            rest.answered(&mut response);
-            let stays = !drained.is_cancelled() && !answering.is_last();
-            if let Some(told) = told.filter(|_| stays) {
-                told.tell(&mut response);
-            }
-            Ok::<_, Infallible>(response.map(|inner| Watched::new(inner, answering, version)))
-        }
-    });
+    let observer = answer.clone();
+    let keep_alive = KeepAlive::of(limits.keep_alive);
+    let desk =
+        Desk { answer, activity: activity.clone(), keep_alive, drain: drain.clone(), streams };
+    let service = service_fn(move |request| desk.answer(request));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    let mut ending = false;
+    let mut left = pin!(leaving.seen());
+    let (mut has_left, mut ending) = (false, false);
     loop {
+        // hyper does not look for the end of what a client sends while it is answered.
+        let served = poll_fn(|cx| {
+            let polled = connection.as_mut().poll(cx).map(Some);
+            has_left = has_left || left.as_mut().poll(cx).is_ready();
+            let ends = polled.is_pending() && has_left && activity.client_left();
+            if ends { Poll::Ready(None) } else { polled }
+        });
         tokio::select! {
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    ended(&observer, error.as_ref());
+            result = served => {
+                match result {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => ended(&observer, error.as_ref()),
+                    None => tracing::debug!("a client left before its call was sent"),
                 }
                 return;
             }
@@ -128,6 +121,46 @@ pub(super) async fn serve<A: Answer>(
                     }
                 }
             },
+        }
+    }
+}
+
+/// What answers the requests of one connection.
+struct Desk<A> {
+    answer: A,
+    activity: Arc<Activity>,
+    keep_alive: KeepAlive,
+    drain: CancellationToken,
+    streams: Streams,
+}
+
+impl<A: Answer> Desk<A> {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Watched<A::Body>>, Infallible>> + use<A> {
+        let version = request.version();
+        let end = (version == Version::HTTP_2).then(|| self.streams.begin());
+        let answering = Answering::begin(self.activity.clone(), end);
+        let told = self.keep_alive.asked_by(&request);
+        let (answer, drain) = (self.answer.clone(), self.drain.clone());
+        async move {
+            let (head, body) = request.into_parts();
+            let mut request = Request::from_parts(head, ());
+            if version < Version::HTTP_2 {
+                let waiter = Arc::new(Waiter::default());
+                request.extensions_mut().insert(waiter.clone());
+                answering.waits(Some(waiter));
+            }
+            let (body, rest) = RequestBody::of(&request, body, &answering);
+            let mut response = answer.answer(request.map(|()| body)).await;
+            answering.waits(None);
+            rest.answered(&mut response);
+            let stays = !drain.is_cancelled() && !answering.is_last();
+            if let Some(told) = told.filter(|_| stays) {
+                told.tell(&mut response);
+            }
+            Ok(response.map(|inner| Watched::new(inner, answering, version)))
         }
     }
 }
@@ -164,6 +197,8 @@ fn builder(limits: &Limits, protocol: Protocol, streams: Streams) -> Builder<Str
         .timer(TokioTimer::new())
         // hyper starts this timer when the last answer is out: it bounds rest and head together.
         .header_read_timeout(limits.keep_alive)
+        // `serve` looks for the end itself.
+        .half_close(Leaving::SEEN)
         .max_buf_size(limits.head_size)
         .max_headers(limits.head_fields);
     builder
@@ -182,73 +217,6 @@ fn builder(limits: &Limits, protocol: Protocol, streams: Streams) -> Builder<Str
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),
         Protocol::Told => builder,
-    }
-}
-
-pin_project! {
-    /// An answer's body that tells the connection's watch when the client owes it a read.
-    struct Watched<B> {
-        #[pin]
-        inner: B,
-        answering: Answering,
-        // Octets of a piece at most, and what is left of a longer one.
-        most: usize,
-        rest: Bytes,
-    }
-}
-
-impl<B> Watched<B> {
-    /// HTTP/2 takes a piece whole, whatever the client's window: what it takes is out of sight. A piece
-    /// is no larger than one of its frames, so that no more of an answer than that is held unseen.
-    fn new(inner: B, answering: Answering, version: Version) -> Self {
-        let most = if version == Version::HTTP_2 { FRAME } else { usize::MAX };
-        Self { inner, answering, most, rest: Bytes::new() }
-    }
-}
-
-impl<B> Body for Watched<B>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Cause>,
-{
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        this.answering.asked();
-        let frame = if this.rest.is_empty() {
-            ready!(this.inner.poll_frame(cx))
-        } else {
-            Some(Ok(Frame::data(std::mem::take(this.rest))))
-        };
-        this.answering.gave();
-        let most = *this.most;
-        Poll::Ready(frame.map(|frame| {
-            Ok(frame?.map_data(|mut data| {
-                if data.len() > most {
-                    *this.rest = data.split_off(most);
-                }
-                data
-            }))
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let (inner, rest) = (self.inner.size_hint(), self.rest.len() as u64);
-        let mut hint = SizeHint::new();
-        hint.set_lower(inner.lower() + rest);
-        if let Some(upper) = inner.upper() {
-            hint.set_upper(upper + rest);
-        }
-        hint
     }
 }
 

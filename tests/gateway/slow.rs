@@ -124,7 +124,7 @@ fn kinds(key: &str) -> Vec<Kind> {
         Kind::new("half a preface", &PREFACE[..9]),
         Kind::new("a preface without settings", &PREFACE[..24]),
         Kind::new("settings and no request", PREFACE),
-        Kind::new("pings and no request", PREFACE).and(b"\0\0\x08\x06\0\0\0\0\012345678"),
+        Kind::new("pings and no request", PREFACE).and(b"\0\0\x08\x06\0\0\0\0\x00pingpong"),
         Kind::new("half a field block", stream(0, &[0x82])),
         Kind { time: LIMIT * 2, ..Kind::new("half a body", post.clone() + "half") },
         Kind { time: LIMIT * 2, ..Kind::new("a body by the octet", post).and(b"x") },
@@ -169,7 +169,6 @@ async fn try_out(process: &Process, kind: Kind) {
         .collect();
     sleep(LIMIT / 2).await;
     let each = memory(process).saturating_sub(before) / CLIENTS as u64;
-    println!("{}: {each} octets each", kind.name);
     let mut let_go = 0;
     for client in clients {
         let_go += usize::from(client.await.unwrap());

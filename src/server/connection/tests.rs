@@ -1,8 +1,10 @@
 //! One connection over a pipe, with a paused clock. Frames of HTTP/2 are written by hand where a
 //! well-behaved client would not do what is asked about.
 
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::{Response, StatusCode};
+use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -50,7 +52,13 @@ fn open(protocol: Protocol, drain: CancellationToken, keep_alive: Duration) -> D
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let limits = Limits { keep_alive, ..limits() };
     let activity = Arc::new(Activity::new(&limits));
-    let client = Client { io: theirs, protocol, reset: Reset::default(), activity };
+    let client = Client {
+        io: theirs,
+        protocol,
+        reset: Reset::default(),
+        leaving: Leaving::default(),
+        activity,
+    };
     tokio::spawn(serve(client, limits, Paths, drain));
     ours
 }

@@ -13,7 +13,7 @@ use crate::time::Wall;
 pub(crate) fn send(call: &mut Call<'_>) -> Outcome {
     let mut body = call.object()?;
     let Some(mut ask) = body.remove("message").filter(Value::is_object) else {
-        return Err(Failure::invalid("message: Required"));
+        return send_event(call, &Value::Object(body));
     };
     let Some(to) = ask.as_object_mut().and_then(|m| m.remove("to")).filter(|to| !to.is_null())
     else {
@@ -31,6 +31,24 @@ pub(crate) fn send(call: &mut Call<'_>) -> Outcome {
         call.state.keep_message(&id, message);
     }
     Ok(Success::Json(json!({ "requestId": request })))
+}
+
+/// POST /send as SDKs before `message` do: an event for one recipient (SDKs of majors 1 to 3).
+fn send_event(call: &mut Call<'_>, body: &Value) -> Outcome {
+    let (Some(event), Some(user)) = (body["event"].as_str(), body["recipient"].as_str()) else {
+        return Err(Failure::invalid("message: Required"));
+    };
+    let mut to = json!({ "user_id": user });
+    if let Some(email) = body.pointer("/profile/email").filter(|email| email.is_string()) {
+        to["email"] = email.clone();
+    }
+    let request = call.ids.xray(call.wall);
+    for person in recipients::resolve(call, &to)? {
+        let ask = json!({ "event": event, "data": body["data"] });
+        let message = recipients::message(call, &request, person, ask, call.wall);
+        call.state.keep_message(&request, message);
+    }
+    Ok(Success::Json(json!({ "messageId": request })))
 }
 
 /// POST /send/list (legacy).

@@ -4,6 +4,18 @@ use crate::common::Courier;
 use serde_json::{Value, json};
 
 #[test]
+fn the_older_form_of_a_send_is_one_message_for_one_recipient() {
+    let mut c = Courier::new();
+    let older = json!({ "event": "welcome", "recipient": "u-1", "profile": { "email": "a@example.com" }, "data": {} });
+    let sent = c.expect(202, "POST", "/send", older);
+    let id = sent["messageId"].as_str().unwrap().to_owned();
+    let message = c.expect(200, "GET", &format!("/messages/{id}"), Value::Null);
+    assert_eq!((&message["recipient"], &message["event"]), (&json!("u-1"), &json!("welcome")));
+    let refused = c.expect(400, "POST", "/send", json!({ "event": "welcome" }));
+    assert_eq!(refused["message"], "message: Required");
+}
+
+#[test]
 fn a_send_lives_through_its_steps_and_is_hidden_once_archived() {
     let mut c = Courier::new();
     let message = json!({ "message": { "to": { "email": "a@example.com" }, "content": { "title": "Hi", "body": "There" } } });

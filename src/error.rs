@@ -53,7 +53,7 @@ codes! {
     MalformedRequest = "malformed-request", BAD_REQUEST, "http_request_error", "The request is malformed",
         "Send one Host, one length and a path that means one thing; `detail` says what is wrong.";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "http_request_denied", "A valid gateway key is required",
-        "Send the gateway's key as `x-api-key` or `Authorization: Bearer`; the vendor's token is no key.";
+        "Send the gateway's key as `x-api-key` or `Authorization: Bearer`; the vendor's token is no key. `detail` tells a Courier token and an expired key.";
     ScopeMissing = "scope-missing", FORBIDDEN, "http_request_denied", "This app may not do that",
         "Ask the operator for the scope or connection that `detail` names.";
     OriginRefused = "origin-refused", FORBIDDEN, "http_request_denied", "Not from there",

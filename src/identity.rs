@@ -2,10 +2,12 @@
 
 mod keys;
 mod presented;
+mod refusal;
 mod scopes;
 
 pub use keys::{Digest, Key, Keys, NewKey, Rights};
 pub use presented::presented;
+pub use refusal::Refusal;
 pub use scopes::Scopes;
 
 use crate::ids::{AppId, ConnectionId, TenantId};

@@ -7,6 +7,7 @@
 
 mod cached;
 mod context;
+mod denied;
 mod shortage;
 mod timeline;
 
@@ -25,6 +26,7 @@ use crate::quota::Would;
 use crate::waiter::Waiter;
 pub use cached::{Cached, Forward, Kept, Unkept};
 pub use context::{Remote, Sampling, SpanIds, Trace, Trust};
+pub use denied::Denied;
 pub use shortage::Shortage;
 pub use timeline::{Stood, Timeline, Try, Wait};
 
@@ -87,8 +89,10 @@ pub struct Marks {
     pub tenant: Option<TenantId>,
     /// The app of the key.
     pub app: Option<AppId>,
-    /// The key.
+    /// The key, or the id of one that was not taken.
     pub key: Option<KeyId>,
+    /// Why no key was taken.
+    pub denied: Option<Denied>,
     /// The connection that the call uses.
     pub connection: Option<ConnectionId>,
     /// The operation.

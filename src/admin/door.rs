@@ -14,7 +14,7 @@ use http::{Request, Uri};
 
 use crate::clock;
 use crate::error::{Code, Error};
-use crate::identity::{Keys, Rights, presented};
+use crate::identity::{Keys, Refusal, Rights, presented};
 
 /// The door of the admin port.
 #[derive(Clone)]
@@ -33,13 +33,14 @@ impl Door {
     /// What the sender of `request` may do here.
     ///
     /// # Errors
-    /// When it may not come in; without a live key always the same.
+    /// When it may not come in.
     pub(super) fn pass<B>(&self, request: &Request<B>) -> Result<Rights, Error> {
         let host = self.host(request)?;
         origin(request.headers(), &host)?;
         let keys = self.keys.load();
-        let known = presented(request.headers()).and_then(|key| keys.find(&key, clock::wall()));
-        known.map(|(rights, _)| *rights).ok_or_else(unauthenticated)
+        let presented = presented(request.headers()).ok_or_else(Refusal::nothing);
+        let known = presented.and_then(|key| keys.find(&key, clock::wall()));
+        known.map(|(rights, _)| *rights).map_err(|refusal| unauthenticated(&refusal))
     }
 
     /// The host that the request is meant for: this machine, or the address of the port.
@@ -90,9 +91,8 @@ fn refused(detail: &'static str) -> Error {
     Error::refused(Code::OriginRefused, detail)
 }
 
-fn unauthenticated() -> Error {
-    let detail = "send an admin key as 'x-api-key: tg_…' or 'Authorization: Bearer tg_…'";
-    Error::refused(Code::Unauthenticated, detail).with_header(
+fn unauthenticated(refusal: &Refusal) -> Error {
+    Error::refused(Code::Unauthenticated, refusal.detail("an admin key")).with_header(
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer realm=\"tollgate admin\""),
     )

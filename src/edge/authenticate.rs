@@ -5,8 +5,9 @@
 //! | one `x-api-key`, `tg_…` or `Bearer tg_…` | the key; any `Authorization` is removed |
 //! | one `Authorization`, `Bearer tg_…` or bare `tg_…` | the key |
 //! | one `Authorization`, `Basic` with the key as password | the key |
-//! | none, several of one, anything else | 401, the same for all |
+//! | none, several of one, anything else | 401; `key_detail` of the line says why, the answer only what the caller may know |
 
+use std::borrow::Cow;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,7 +21,7 @@ use crate::call::Reply;
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::headers;
-use crate::identity::{Keys, presented};
+use crate::identity::{Keys, Refusal, presented};
 
 /// Authenticates requests by their gateway key.
 #[derive(Clone)]
@@ -58,12 +59,15 @@ impl<S> Layer<S> for AuthenticateLayer {
 impl<S> Authenticate<S> {
     fn authenticate(&self, opened: Opened) -> Result<Authenticated, Error> {
         let Opened { mut request, record } = opened;
-        let known =
-            presented(request.headers()).and_then(|key| self.keys.find(&key, clock::wall()));
-        let Some((app, key)) = known else {
-            return Err(unauthenticated());
+        let presented = presented(request.headers()).ok_or_else(Refusal::nothing);
+        let (app, key) = match presented.and_then(|key| self.keys.find(&key, clock::wall())) {
+            Ok((app, key)) => (app.clone(), key.clone()),
+            Err(refusal) => {
+                let detail = refusal.detail("a gateway key");
+                record.mark(|marks| (marks.denied, marks.key) = (Some(refusal.why), refusal.key));
+                return Err(unauthenticated(detail));
+            }
         };
-        let (app, key) = (app.clone(), key.clone());
         record.mark(|marks| {
             marks.tenant = Some(app.tenant.clone());
             marks.app = Some(app.id.clone());
@@ -78,8 +82,7 @@ impl<S> Authenticate<S> {
     }
 }
 
-fn unauthenticated() -> Error {
-    let detail = "send a gateway key as 'x-api-key: tg_…' or 'Authorization: Bearer tg_…'";
+fn unauthenticated(detail: Cow<'static, str>) -> Error {
     Error::refused(Code::Unauthenticated, detail).with_header(
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer realm=\"tollgate\""),

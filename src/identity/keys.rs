@@ -14,7 +14,7 @@ use serde::Deserialize;
 use sha2::Digest as _;
 use subtle::ConstantTimeEq;
 
-use super::App;
+use super::{App, Refusal};
 use crate::ids::KeyId;
 
 /// The characters of a secret: 32 octets in base64url without padding.
@@ -157,14 +157,34 @@ impl<T> Keys<T> {
     }
 
     /// The holder whose live key `presented` is.
-    #[must_use]
-    pub fn find(&self, presented: &[u8], now: SystemTime) -> Option<(&T, &KeyId)> {
-        let id = public_id(presented)?;
+    ///
+    /// # Errors
+    /// Why it is nobody's.
+    pub fn find(&self, presented: &[u8], now: SystemTime) -> Result<(&T, &KeyId), Refusal> {
+        let Some(id) = public_id(presented) else {
+            return Err(self.malformed(presented));
+        };
         let digest = Digest::of(presented);
-        let (key, holder) = self.by_id.get(id)?;
+        let Some((key, holder)) = self.by_id.get(id) else {
+            return Err(Refusal::unknown(id));
+        };
         let same: bool = digest.0.ct_eq(&key.sha256.0).into();
-        let live = key.expires.is_none_or(|end| now < end);
-        (same && live).then_some((holder, &key.id))
+        match key.expires {
+            _ if !same => Err(Refusal::wrong(&key.id)),
+            Some(end) if end <= now => Err(Refusal::expired(&key.id, end)),
+            _ => Ok((holder, &key.id)),
+        }
+    }
+
+    /// Why a text that has not the form of a key is none. What stands after `tg_` may be a part of a
+    /// secret, so it is looked up, and named only if it is the id of a key.
+    fn malformed(&self, presented: &[u8]) -> Refusal {
+        let text = std::str::from_utf8(presented).ok();
+        let Some(rest) = text.and_then(|text| text.strip_prefix("tg_")) else {
+            return Refusal::foreign(presented);
+        };
+        let id = rest.split_once('_').map_or(rest, |(id, _)| id);
+        self.by_id.get(id).map_or(Refusal::unknown(""), |(key, _)| Refusal::wrong(&key.id))
     }
 }
 
@@ -181,6 +201,7 @@ fn public_id(presented: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::identity::Scopes;
+    use crate::record::Denied;
     use std::time::Duration;
 
     fn id(text: &str) -> KeyId {
@@ -205,12 +226,12 @@ mod tests {
     fn a_key_is_found_and_nothing_like_it() {
         let (keys, text) = keys(None);
         let now = SystemTime::UNIX_EPOCH;
-        assert!(keys.find(text.as_bytes(), now).is_some());
+        assert!(keys.find(text.as_bytes(), now).is_ok());
         let last = if text.ends_with('A') { 'B' } else { 'A' };
         let other = format!("{}{last}", &text[..text.len() - 1]);
         let renamed = text.replace("tg_k1_", "tg_k2_");
         for wrong in [&other, &renamed, &text[..text.len() - 1], "tg_k1_", "", "Bearer"] {
-            assert!(keys.find(wrong.as_bytes(), now).is_none(), "{}", wrong.len());
+            assert!(keys.find(wrong.as_bytes(), now).is_err(), "{}", wrong.len());
         }
     }
 
@@ -218,8 +239,52 @@ mod tests {
     fn an_expired_key_is_none() {
         let end = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
         let (keys, text) = keys(Some(end));
-        assert!(keys.find(text.as_bytes(), end - Duration::from_secs(1)).is_some());
-        assert!(keys.find(text.as_bytes(), end).is_none());
+        assert!(keys.find(text.as_bytes(), end - Duration::from_secs(1)).is_ok());
+        assert!(keys.find(text.as_bytes(), end).is_err());
+    }
+
+    #[test]
+    fn a_refusal_says_why_and_names_no_part_of_a_secret() {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
+        let (keys, text) = keys(Some(end));
+        let secret = text.strip_prefix("tg_k1_").unwrap();
+        let others = format!("tg_k1_{}", "A".repeat(SECRET_LEN));
+        for (presented, why, id) in [
+            ("", Denied::None, None),
+            ("Basic dXNlcjpwYXNz", Denied::Foreign, None),
+            ("pk_prod_ABC", Denied::Foreign, None),
+            (secret, Denied::Foreign, None),
+            (&text.replace("tg_k1_", "tg_k2_"), Denied::Unknown, Some("k2")),
+            // Not a whole key: what stands there may be anything.
+            (&text.replace("tg_k1_", "tg_K2_"), Denied::Unknown, None),
+            ("tg_k2_short", Denied::Unknown, None),
+            (&format!("tg_{}", secret.to_lowercase()), Denied::Unknown, None),
+            (&text[..text.len() - 1], Denied::Wrong, Some("k1")),
+            ("tg_k1", Denied::Wrong, Some("k1")),
+            (&others, Denied::Wrong, Some("k1")),
+            (&text, Denied::Expired, Some("k1")),
+        ] {
+            let refusal = keys.find(presented.as_bytes(), end).unwrap_err();
+            let named = refusal.key.as_ref().map(KeyId::as_str);
+            assert_eq!((refusal.why, named), (why, id), "{}", presented.len());
+        }
+    }
+
+    #[test]
+    fn only_who_has_the_secret_hears_when_the_key_expired() {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045);
+        let (keys, text) = keys(Some(end));
+        let told = |presented: &str| {
+            keys.find(presented.as_bytes(), end).unwrap_err().detail("a gateway key").into_owned()
+        };
+        let send = told("tg_k2_x");
+        assert!(send.starts_with("send a gateway key as "), "{send}");
+        let told_of_ids = ["", "Basic dXNlcjpwYXNz", "tg_k1_x", &text[..text.len() - 1]].map(told);
+        assert!(told_of_ids.iter().all(|detail| *detail == send), "{told_of_ids:?}");
+        assert!(told(&text).starts_with("the key expired on 2026-01-02;"), "{}", told(&text));
+        for token in ["pk_prod_A", "dk_test_A", "token_A"] {
+            assert_eq!(told(token), format!("that is a Courier token; {send}"));
+        }
     }
 
     #[test]

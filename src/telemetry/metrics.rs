@@ -101,6 +101,8 @@ instruments! {
     requests: Counters<3> = Counters::default(), "counter" "tollgate_requests" ["operation", "status_class", "code"];
     /// The same by app; unauthenticated calls belong to none.
     app_requests: Counters<3> = Counters::default(), "counter" "tollgate_app_requests" ["tenant", "app", "code"];
+    /// Requests without a valid key, by why: none (no key, or several), foreign (no gateway key, such as a Courier token), unknown (nobody has a key of that id), expired, wrong (the id of a key with another secret).
+    keys_refused: Counters<1> = Counters::default(), "counter" "tollgate_keys_refused" ["reason"];
     /// Time from the head of a request until its answer was handed over whole.
     server_duration: Durations<2> = durations(), "histogram" "http_server_request_duration_seconds" ["operation", "status_class"];
     /// Time from the send of one attempt until the head of its answer, or until it was known that none will come.

@@ -14,7 +14,7 @@ fn without_key(target: &str) -> http::Request<tollgate::call::StreamBody> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_valid_key_the_answer_is_the_same_for_every_path_and_reason() {
+async fn without_a_valid_key_the_answer_is_the_same_for_every_path_and_guess() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
     let wrong = format!("tg_acme_{}", "A".repeat(43));
@@ -282,7 +282,7 @@ async fn the_access_line_says_who_and_what_and_holds_no_path_body_or_secret() {
     assert_eq!(line["call_id"], answer.header("tollgate-call-id"));
     assert_eq!((&line["status"], &line["bytes_in"]), (&200.into(), &body.len().into()));
     assert_eq!(line["bytes_out"], answer.body.len());
-    let fields = "ts level call_id request_id trace_id tenant app key_id connection operation method status code outcome lane queue_ms vendor_ms total_ms attempts cache cache_detail bytes_in bytes_out sdk";
+    let fields = "ts level call_id request_id trace_id tenant app key_id key_detail connection operation method status code outcome lane queue_ms vendor_ms total_ms attempts cache cache_detail bytes_in bytes_out sdk";
     for field in fields.split(' ') {
         assert!(line.get(field).is_some(), "{field}");
     }

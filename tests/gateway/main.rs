@@ -10,6 +10,7 @@ mod clients;
 mod copies;
 mod corpus;
 mod cors;
+mod denied;
 mod departing;
 mod descriptors;
 mod double;

@@ -245,7 +245,7 @@ async fn hostile_callers_add_no_label_value_and_less_than_20_kb() {
     let codes = Code::ALL.iter().map(|code| code.as_str().to_owned());
     let classes = ["2xx", "4xx", "5xx", "none", "ok"].map(str::to_owned);
     let cache = ["hit", "stored", "miss", "bypass"].map(str::to_owned);
-    let keys = ["given", "replayed"].map(str::to_owned);
+    let keys = ["given", "replayed", "foreign", "unknown"].map(str::to_owned);
     let known: BTreeSet<String> =
         rows.chain(codes).chain(classes).chain(cache).chain(keys).collect();
     let new: Vec<_> = after.label_values().difference(&before.label_values()).cloned().collect();

@@ -33,6 +33,7 @@ VALUES = {
     'sum(tollgate_requests_total{operation="none",code="unauthenticated",status_class="4xx"})': 1,
     'sum(tollgate_app_requests_total{tenant="acme",app="acme",code="ok"})': 7,
     'sum(tollgate_app_requests_total{tenant="umbrella",app="umbrella"})': 13,
+    'tollgate_keys_refused_total{reason="foreign"}': 1,
     'sum(http_server_request_duration_seconds_count)': 23,
     'sum(http_server_request_duration_seconds_bucket{operation="lists.put",le="+Inf"})': 3,
     'sum(http_client_request_duration_seconds_count{status_class="5xx"})': 1,

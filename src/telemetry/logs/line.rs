@@ -10,7 +10,7 @@ use super::form::{self, Form};
 use crate::clock::Rfc3339;
 use crate::error::Code;
 use crate::headers::Sdk;
-use crate::record::{Cached, Marks, Record, Unkept};
+use crate::record::{Cached, Denied, Marks, Record, Unkept};
 use crate::telemetry::{code, method};
 
 /// Longer than most lines.
@@ -74,6 +74,7 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
         tenant: marks.tenant.as_ref().map(|id| id.as_str()),
         app: marks.app.as_ref().map(|id| id.as_str()),
         key_id: marks.key.as_ref().map(|id| id.as_str()),
+        key_detail: marks.denied.map(Denied::as_str),
         connection: marks.connection.as_ref().map(|id| id.as_str()),
         operation: marks.operation.as_ref().map(|row| &*row.id),
         method: method(&marks.method),
@@ -101,7 +102,7 @@ fn human(level: Level, colours: bool, record: &Record, marks: &Marks) -> String 
     let status = marks.status.map_or_else(|| "---".into(), |status| status.as_u16().to_string());
     let taken = marks.ended().saturating_duration_since(record.started);
     format!(
-        "{}  {}  {:<7}  {:<26}  {:<14}  {:>8}  queue {:>7}  {:<11}  {}",
+        "{}  {}  {:<7}  {:<26}  {:<14}  {:>8}  queue {:>7}  {:<11}  {}{}",
         form::time_of_day(record.started_at + taken),
         form::painted(&status, level, colours),
         method(&marks.method),
@@ -111,6 +112,7 @@ fn human(level: Level, colours: bool, record: &Record, marks: &Marks) -> String 
         short(marks.queued),
         marks.cached.map_or("-", Cached::as_str),
         code(marks),
+        marks.denied.map_or_else(String::new, |denied| format!(" ({})", denied.as_str())),
     )
 }
 

@@ -101,6 +101,10 @@ impl Metrics {
         if let Some(connection) = &marks.connection {
             self.observe_connection(&call, connection);
         }
+        if let Some(denied) = marks.denied {
+            let reason = ("reason", Value::Word(denied.as_str()));
+            self.keys_refused.get_or_create(&Labels([reason])).inc();
+        }
         let replayed = marks.replayed.then_some("replayed");
         for outcome in marks.key_use.map(KeyUse::as_str).into_iter().chain(replayed) {
             self.keys.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();

@@ -21,11 +21,13 @@ use crate::descriptors::{self, Budget};
 use crate::error::Cause;
 use crate::identity::{Keys, Rights};
 use crate::pipeline::Pipeline;
-use crate::server::{self, Answer, Bound, Drain, Event, Limits, RequestBody, Terms};
+use crate::server::{
+    self, Answer, Bound, Drain, Event, Handshake, Limits, RequestBody, Terms, TooSlow, Unreadable,
+};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::AccessLog;
-use crate::telemetry::metrics::{Counters, Labels, Metrics, Value};
+use crate::telemetry::metrics::{Counters, Labels, Metrics, Value, words};
 use crate::tls::Tickets;
 use crate::units::Span;
 
@@ -123,6 +125,7 @@ impl Gateway {
         let drain = Drain::default();
         let (data_port, ops_port) = (address(&data)?, address(&ops)?);
         let answer = Data { pipeline: pipeline.clone(), metrics: state.metrics().clone() };
+        answer.begin();
         let plain = Terms { limits: operators(limits(&config)), tls: None };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
         let clients =
@@ -359,6 +362,16 @@ impl Fixed {
             sockets_per_peer: settings.server.sockets_per_peer,
             state: (config.state_dir(), settings.state.assume),
         }
+    }
+}
+
+impl Data {
+    /// What happens to client sockets is counted from 0.
+    fn begin(&self) {
+        let metrics = &self.metrics;
+        words(&metrics.handshakes, "outcome", Handshake::ALL.map(Handshake::as_str));
+        words(&metrics.unreadable, "reason", Unreadable::ALL.map(Unreadable::as_str));
+        words(&metrics.too_slow, "limit", TooSlow::ALL.map(TooSlow::as_str));
     }
 }
 

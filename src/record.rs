@@ -168,6 +168,9 @@ pub enum KeyUse {
 }
 
 impl KeyUse {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Given, Self::Made, Self::Recognised];
+
     /// The word in labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -72,6 +72,9 @@ fn method(method: &http::Method) -> &str {
     if known.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
 }
 
+/// How a call can end that has no code of the gateway's own.
+pub(crate) const ENDS: [&str; 3] = ["ok", "cut", "client-gone"];
+
 /// Why a call ended as it did, in one word: a code of the gateway's own, `ok` for an answer of the
 /// vendor's that was handed over whole, `client-gone` for a client that did not wait for it,
 /// or shut its side before it was there.

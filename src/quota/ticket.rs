@@ -61,6 +61,16 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::QuotaExhausted,
+        Self::QueueFull,
+        Self::DeadlineTooNear,
+        Self::VendorThrottled,
+        Self::AppLimited,
+        Self::AppPaused,
+    ];
+
     /// The problem code: stable, for clients, metrics and logs.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -90,6 +90,10 @@ pub enum Forward {
 }
 
 impl Cached {
+    /// Each word that a call can have.
+    pub const WORDS: [&'static str; 7] =
+        ["hit", "stale", "shared", "revalidated", "stored", "bypass", "miss"];
+
     /// The word in access lines and labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -20,6 +20,10 @@ pub enum Shortage {
 }
 
 impl Shortage {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Places, Self::Descriptors, Self::Ports, Self::Memory, Self::Storage];
+
     /// The word in labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -49,6 +49,9 @@ pub enum TooSlow {
 }
 
 impl Handshake {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::Slow];
+
     /// The word in labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -61,6 +64,9 @@ impl Handshake {
 }
 
 impl Unreadable {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Malformed, Self::HeadTooLarge, Self::Protocol];
+
     /// The word in labels and log lines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -87,6 +93,9 @@ impl Unreadable {
 }
 
 impl TooSlow {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::NoRequest, Self::AnswerUnread];
+
     /// The word in labels and log lines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -19,7 +19,14 @@ pub(super) type Owners = HashMap<ConnectionId, TenantId>;
 pub(super) fn take_over(config: &Config, metrics: &Metrics) -> Owners {
     let tenants = &config.settings.tenant;
     metrics.name_apps(&tenants.iter().flat_map(apps).collect::<Vec<_>>());
-    config.tokens.keys().for_each(|connection| metrics.token_loaded(connection));
+    config.tokens.keys().for_each(|connection| {
+        metrics.token_loaded(connection);
+        metrics.begin_connection(connection);
+    });
+    let (catalog, cache) = (&config.catalog, &config.settings.cache);
+    for row in catalog.operations().iter().chain([catalog.unlisted()]) {
+        metrics.begin_operation(row, row.share || cache.keeps(row));
+    }
     metrics.config_loaded.set(unix(clock::wall()));
     let owned = |tenant: &Tenant| {
         let tenant_id = tenant.id.clone();

@@ -9,6 +9,7 @@ mod labels;
 mod observe;
 mod process;
 mod reference;
+mod zero;
 
 use std::sync::atomic::AtomicU64;
 
@@ -22,6 +23,7 @@ pub use handles::Handles;
 pub use labels::{Example, Labels, Value};
 pub use observe::{AppRow, of, unix};
 pub use reference::reference;
+pub use zero::words;
 
 /// The bucket bounds of HTTP durations in OpenTelemetry's semantic conventions, in seconds.
 const BOUNDS: [f64; 14] =
@@ -144,7 +146,7 @@ instruments! {
     /// What those tries came to: the class of the answer's status, or none.
     answers: Counters<2> = Counters::default(), "counter" "tollgate_vendor_answers" ["connection", "status_class"];
     /// Answers by which Courier refused a call for a quota of its own.
-    throttled: Counters<2> = Counters::default(), "counter" "tollgate_vendor_throttled" ["connection", "operation"];
+    throttled: Counters<1> = Counters::default(), "counter" "tollgate_vendor_throttled" ["connection"];
     /// Further attempts, by what the one before came to.
     retries: Counters<2> = Counters::default(), "counter" "tollgate_retries" ["connection", "reason"];
     /// Further attempts that may still be made now, by calls without a key (plain) and with one (keyed).
@@ -253,6 +255,7 @@ impl Default for Metrics {
             ("commit", Value::Word(option_env!("TOLLGATE_COMMIT").unwrap_or("unknown"))),
         ]);
         metrics.build.get_or_create(&build).set(1);
+        metrics.begin();
         metrics
     }
 }

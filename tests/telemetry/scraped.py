@@ -15,6 +15,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -134,7 +135,9 @@ context = "parent"
             ]
         )
         stack.callback(program.stop)
-        return address_of(program)
+        address = address_of(program)
+        until("Prometheus answers questions", lambda: is_ready(address))
+        return address
 
     def call(self, method: str, target: str, app: str, body: str = "", trace: str = "") -> int:
         """Makes a call over TLS and reads its answer; `app` is a name, or a key that nobody has."""
@@ -206,6 +209,15 @@ def swallow(line: socket.socket, octets: bytes) -> None:
             pass
     except (ssl.SSLError, ConnectionError):
         pass  # It hung up in its own way, which is what was waited for.
+
+
+def is_ready(prometheus: str) -> bool:
+    """It listens before it has read what it kept."""
+    try:
+        with urllib.request.urlopen(f"http://{prometheus}/-/ready", timeout=PATIENCE) as reply:
+            return reply.status == 200
+    except urllib.error.HTTPError:
+        return False
 
 
 def address_of(prometheus: Program) -> str:

@@ -45,6 +45,7 @@ impl Metrics {
             }
         }
         self.handles.apps.store(Arc::new(named));
+        rows.iter().for_each(|row| self.begin_app(&self.app_labels(&row.tenant, &row.app)));
         self.key_expiry.clear();
         let mut ends = HashMap::new();
         for row in rows {
@@ -169,7 +170,7 @@ impl Metrics {
             self.token_replaced.get_or_create(&Labels([of(id)])).inc();
         }
         if marks.throttled {
-            self.throttled.get_or_create(&Labels([of(id), call.operation()])).inc();
+            self.throttled.get_or_create(&Labels([of(id)])).inc();
         }
         if let Some(shortage) = marks.shortage {
             let reason = ("reason", Value::Word(shortage.as_str()));
@@ -291,6 +292,10 @@ const fn outcome_number(cached: Cached) -> usize {
         Cached::Missed { .. } => 6,
     }
 }
+
+/// What [`reason`] gives.
+pub(super) const REASONS: [&str; 6] =
+    ["throttled", "conflict", "token", "server-error", "no-answer", "not-sent"];
 
 /// Why there was another try after this one.
 fn reason(one: &Try) -> &'static str {

@@ -16,6 +16,9 @@ pub fn reference() -> String {
         The two `http_…` histograms have the names and buckets of OpenTelemetry's semantic conventions. \
         `operation` stands for their route and method (`none`: refused before it was known), `status_class` for \
         their status.\n\n\
+        Counters are there from the start and begin at 0, with each label that the configuration has, so that \
+        `increase()` sees their first event; a connection or app that a reload adds brings its own. Only the \
+        series of `tollgate_requests_total` and of the histograms appear with their first call.\n\n\
         Label values are words of the code, rows of the catalogue and names of the configuration; nothing that \
         a caller sends becomes one. `tenant` and `app` name the first {MOST_APPS} apps of the configuration; all \
         further ones together are `other`. A pool that several connections share stands under `workspace/<name>` \

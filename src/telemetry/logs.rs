@@ -3,6 +3,7 @@
 //! A thread of its own writes them: a reader that does not keep up costs lines, which are counted,
 //! never a call. What is said, and in which form, follows the configuration at each reload.
 
+mod event;
 mod form;
 mod levels;
 mod line;

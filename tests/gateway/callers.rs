@@ -282,7 +282,7 @@ async fn the_access_line_says_who_and_what_and_holds_no_path_body_or_secret() {
     assert_eq!(line["call_id"], answer.header("tollgate-call-id"));
     assert_eq!((&line["status"], &line["bytes_in"]), (&200.into(), &body.len().into()));
     assert_eq!(line["bytes_out"], answer.body.len());
-    let fields = "ts level call_id request_id trace_id tenant app key_id key_detail connection operation method status code outcome lane queue_ms vendor_ms total_ms attempts cache cache_detail bytes_in bytes_out sdk";
+    let fields = "ts level target message call_id request_id trace_id tenant app key_id key_detail connection operation method status code outcome lane queue_ms vendor_ms total_ms attempts cache cache_detail bytes_in bytes_out sdk";
     for field in fields.split(' ') {
         assert!(line.get(field).is_some(), "{field}");
     }

@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Json, Writer};
-use tracing_subscriber::fmt::{FmtContext, time::SystemTime};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::Choice;
+use super::{Choice, event};
 use crate::clock;
 
 /// The form of log lines.
@@ -48,13 +48,11 @@ impl Format {
 /// Formats events in the form of the moment.
 pub(super) struct Lines {
     choice: Arc<ArcSwap<Choice>>,
-    json: format::Format<Json, SystemTime>,
 }
 
 impl Lines {
     pub(super) fn new(choice: Arc<ArcSwap<Choice>>) -> Self {
-        let json = format::format().json().flatten_event(true);
-        Self { choice, json: json.with_current_span(false).with_span_list(false) }
+        Self { choice }
     }
 }
 
@@ -65,14 +63,14 @@ where
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, N>,
+        _: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         let form = self.choice.load().form;
         let Form::Human { colours } = form else {
-            let mut tame = Tame { writer: &mut writer, line_feeds: true };
-            return self.json.format_event(context, Writer::new(&mut tame), event);
+            let line = tame(event::json(event));
+            return writeln!(writer, "{}", String::from_utf8_lossy(&line));
         };
         let (level, target) = (*event.metadata().level(), event.metadata().target());
         let time = time_of_day(clock::wall());
@@ -108,7 +106,7 @@ impl Visit for Words<'_, '_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut tame = Tame { writer: self.0, line_feeds: false };
+        let mut tame = Tame { writer: self.0 };
         // Writing to a line that is being made does not fail.
         let _ = match field.name() {
             "message" => write!(tame, " {value:?}"),
@@ -128,14 +126,12 @@ fn quoted(value: String) -> String {
 /// Writes what could move a terminal, end a line or turn its direction as an escape of JSON.
 struct Tame<'a, W> {
     writer: &'a mut W,
-    line_feeds: bool,
 }
 
 impl<W: fmt::Write> fmt::Write for Tame<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let wild = |c: char| is_wild(c) && !(self.line_feeds && c == '\n');
         let mut rest = text;
-        while let Some(at) = rest.find(wild) {
+        while let Some(at) = rest.find(is_wild) {
             let (plain, from) = rest.split_at(at);
             let mut chars = from.chars();
             let wild = chars.next().map_or(0, u32::from);
@@ -160,7 +156,7 @@ pub(super) fn tame(line: Vec<u8>) -> Vec<u8> {
         return line;
     }
     let mut tamed = String::with_capacity(line.len() + 16);
-    let mut tame = Tame { writer: &mut tamed, line_feeds: false };
+    let mut tame = Tame { writer: &mut tamed };
     // Writing to a string does not fail.
     let _ = tame.write_str(&String::from_utf8_lossy(&line));
     tamed.into_bytes()

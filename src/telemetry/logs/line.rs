@@ -25,6 +25,20 @@ impl<T: std::fmt::Display> Serialize for Shown<T> {
     }
 }
 
+/// A call in a few words, none of them a caller's: method, operation, status.
+struct Said<'a>(&'a Marks);
+
+impl std::fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let operation = self.0.operation.as_ref().map_or("-", |row| &*row.id);
+        write!(f, "{} {operation} ", method(&self.0.method))?;
+        match self.0.status {
+            Some(status) => write!(f, "{}", status.as_u16()),
+            None => f.write_str("-"),
+        }
+    }
+}
+
 /// Appends the members of an object, each with a comma before it. Their names are known when this is
 /// compiled, so only values are looked at for what has to be escaped.
 macro_rules! members {
@@ -68,6 +82,7 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
         ts: Shown(Rfc3339(record.started_at + taken)),
         level: level.as_str(),
         target: "access",
+        message: Shown(Said(marks)),
         call_id: Shown(record.call_id),
         request_id: marks.request_id,
         trace_id: trace.map(Shown),

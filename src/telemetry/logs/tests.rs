@@ -116,6 +116,43 @@ fn hostile_values_stay_in_their_line_and_in_their_field() {
 }
 
 #[test]
+fn the_lines_of_events_and_of_calls_begin_with_the_same_members() {
+    let lines = [
+        logged(&wanted(""), &around(false, false), || {
+            tracing::warn!(count = 3_u64, good = true, wait_s = 0.5, level = "mine", "said {}", 1);
+        }),
+        access(&wanted(""), &around(false, false), &answered(200)),
+    ];
+    let names = |line: &str| -> Vec<String> {
+        let members = line.split(",\"").map(|member| member.split('"'));
+        members.map(|mut part| part.find(|text| *text != "{").unwrap().to_owned()).collect()
+    };
+    for line in &lines {
+        assert_eq!(names(line)[..4], ["ts", "level", "target", "message"], "{line}");
+        let json: Value = serde_json::from_str(line).unwrap();
+        let ts = json["ts"].as_str().unwrap();
+        assert!(ts.len() == 24 && ts.ends_with('Z'), "{ts}");
+        assert!(json["message"].is_string() && json["target"].is_string(), "{line}");
+    }
+    let event: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((&event["level"], &event["message"]), (&"WARN".into(), &"said 1".into()));
+    assert_eq!((&event["count"], &event["good"]), (&3.into(), &true.into()));
+    assert_eq!((&event["wait_s"], &event["event_level"]), (&0.5.into(), &"mine".into()));
+    let call: Value = serde_json::from_str(&lines[1]).unwrap();
+    assert_eq!((&call["target"], &call["message"]), (&"access".into(), &"GET - 200".into()));
+}
+
+#[test]
+fn each_member_of_the_line_of_a_call_is_documented() {
+    let page = std::fs::read_to_string("docs/logs.md").unwrap();
+    let line = access(&wanted(""), &around(false, false), &answered(200));
+    let line: serde_json::Map<String, Value> = serde_json::from_str(&line).unwrap();
+    for name in line.keys() {
+        assert!(page.contains(&format!("\n| `{name}` |")), "{name}");
+    }
+}
+
+#[test]
 fn a_warning_is_what_an_operator_may_have_to_look_at() {
     let own = |code: Code| Marks { code: Some(code), ..answered(code.status().as_u16()) };
     let warnings = [

@@ -1,5 +1,6 @@
 //! Courier's SDKs of every generation: what they send, and what they do without saying so.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -156,13 +157,18 @@ async fn a_failure_of_couriers_is_repeated_under_its_key_and_is_one_send() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn equal_sends_at_a_time_stay_two_where_nothing_is_in_doubt() {
+async fn equal_sends_at_a_time_stay_two_and_each_retry_finds_its_own() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
-    next(&stack, 2, slow(2_000.0));
-    let both = join(send(&stack, &setup, NODE_6), send(&stack, &setup, NODE_6)).await;
-    assert_eq!((both.0.status.as_u16(), both.1.status.as_u16()), (202, 202));
-    assert_eq!((stack.arrived().len(), committed(&stack)), (2, 2));
+    let both = || async { join(send(&stack, &setup, NODE_6), send(&stack, &setup, NODE_6)).await };
+    next(&stack, 100, Effect { commit: Some(true), ..lost() });
+    let (one, two) = both().await;
+    assert_eq!((one.status.as_u16(), two.status.as_u16()), (502, 502));
+    next(&stack, 0, Effect::default());
+    let (one, two) = both().await;
+    assert_eq!((one.status.as_u16(), two.status.as_u16()), (202, 202));
+    let all: BTreeSet<String> = keys(&stack).into_iter().collect();
+    assert_eq!((committed(&stack), all.len()), (2, 2), "{all:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,13 +201,16 @@ async fn a_retry_joins_the_send_whose_client_no_longer_waits() {
 async fn whoever_wants_two_sends_after_a_failure_says_so() {
     let mut setup = Setup::new("");
     let stack = Stack::new(&setup);
-    next(&stack, 1, Effect { commit: Some(true), ..lost() });
+    next(&stack, 8, Effect { commit: Some(true), ..lost() });
     // Another key, another app, and a client that is none of Courier's SDKs: each is its own send.
     let own = [NODE_6[0], NODE_6[2], ("idempotency-key", "second")];
-    send(&stack, &setup, NODE_6).await;
+    assert_eq!(send(&stack, &setup, NODE_6).await.status.as_u16(), 502);
     send(&stack, &setup, &own).await;
     send(&stack, &setup, &[]).await;
     stack.call(with(request("POST", "/send", &setup.umbrella, SEND), NODE_6)).await;
+    assert_eq!(committed(&stack), 4);
+    // None of them was taken for the retry, which comes now.
+    assert_eq!(send(&stack, &setup, NODE_6).await.status.as_u16(), 202);
     assert_eq!(committed(&stack), 4);
     setup.text = setup.text.replacen(ALL, &format!("{ALL}make_keys = false\n"), 1);
     let stack = Stack::new(&setup);

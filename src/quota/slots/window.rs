@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::moment::Moment;
-use super::{Rest, Slot, SlotState, Slots};
+use super::{Rest, SlotState, Slots};
 
 impl Slots {
     /// Changes the window for calls that are answered from now on, and lets those that rest do so for as
@@ -24,18 +24,18 @@ impl Slots {
         longer
     }
 
-    /// Lets slots rest whose last rest would have been so much longer that it was not over now.
+    /// The last rest of a slot would have been so much longer: where that is not over, it rests again.
     fn rest_again(&mut self, longer: Duration, now: Moment) {
-        let until = |slot: &Slot| slot.rested.map(|rested| rested + longer).filter(|u| *u > now);
-        let idle: Vec<(u32, Moment)> = (0..)
-            .zip(&self.slots)
-            .filter(|(_, slot)| matches!(slot.state, SlotState::Free | SlotState::Absent))
-            .filter_map(|(id, slot)| Some((id, until(slot)?)))
-            .collect();
-        for (id, until) in idle {
-            if self.slots[id as usize].state == SlotState::Absent {
-                self.live += 1;
+        let mut again = Vec::new();
+        for (id, slot) in (0..).zip(&mut self.slots) {
+            let Some(rested) = &mut slot.rested else { continue };
+            *rested = *rested + longer;
+            if matches!(slot.state, SlotState::Free | SlotState::Absent) && *rested > now {
+                again.push((id, *rested, slot.state));
             }
+        }
+        for (id, until, state) in again {
+            self.live += u32::from(state == SlotState::Absent);
             self.put(id, until);
         }
         let is = |id: &u32, state| self.slots[*id as usize].state == state;

@@ -260,8 +260,11 @@ proptest! {
             ripen(&mut slots, now);
             match step {
                 Turn::Call => {
-                    let inside = answered.iter().filter(|end| **end + window > now).count();
-                    let busy = inside + running.len();
+                    let inside = |counted: &Moment| *counted + window > now;
+                    // One that was never answered was counted by its hard limit.
+                    let latest = |held: &Held| held.taken() + REST.hard_limit;
+                    let busy = answered.iter().filter(|end| inside(end)).count()
+                        + running.iter().filter(|held| inside(&latest(held))).count();
                     if let Some(held) = slots.take(1, 0, now) {
                         prop_assert!(busy < LIMIT as usize, "{busy} in {window:?}");
                         running.push(held);

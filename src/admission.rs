@@ -187,6 +187,14 @@ impl Admission {
         self.books().tenants.iter().flat_map(|(_, quotas)| quotas.figures()).collect()
     }
 
+    /// Slots of connections that are not free now.
+    #[must_use]
+    pub fn taken(&self) -> u32 {
+        let figures = self.figures();
+        let own = figures.iter().flat_map(|all| &all.pools).filter(|pool| pool.owner.is_some());
+        own.map(|pool| pool.slots.in_use + pool.slots.resting).sum()
+    }
+
     /// True unless every connection still rests because nothing is known of its past.
     #[must_use]
     pub fn is_usable(&self) -> bool {

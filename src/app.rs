@@ -39,6 +39,8 @@ pub struct Gateway {
     pub ops: SocketAddr,
     /// Operators' questions, if there are keys for it.
     pub admin: Option<SocketAddr>,
+    /// Slots of connections that were taken at its start: those of calls of before.
+    pub restored_slots: u32,
     state: State,
     pipeline: Arc<ArcSwap<Pipeline>>,
     terms: Arc<ArcSwap<Terms>>,
@@ -119,6 +121,7 @@ impl Gateway {
                 "no state folder: usage is not counted, and after a restart every quota begins afresh"
             );
         }
+        let restored_slots = state.admission().taken();
         let pipeline = Arc::new(ArcSwap::from_pointee(Pipeline::build(&config, &state)));
         let tickets = Tickets::default();
         let terms = Arc::new(ArcSwap::from_pointee(terms(&config, &tickets)));
@@ -150,6 +153,7 @@ impl Gateway {
             data: data_port,
             ops: ops_port,
             admin: admin_port,
+            restored_slots,
             state,
             pipeline,
             terms,

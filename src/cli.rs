@@ -12,6 +12,7 @@ mod healthcheck;
 mod keys;
 mod serve;
 mod simulate;
+mod started;
 mod usage;
 
 use std::net::SocketAddr;

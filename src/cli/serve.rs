@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
+use super::started::Started;
 use super::{failed, refused, runtime};
 use crate::app::Gateway;
 use crate::config::Config;
@@ -44,10 +45,12 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
         complain("signals can't be received");
         return ExitCode::FAILURE;
     };
+    let started = Started::of(&config);
     let mut gateway = match Gateway::start(config, logs.access()).await {
         Ok(gateway) => gateway,
         Err(error) => return failed(&error),
     };
+    started.say(path, &gateway);
     loop {
         tokio::select! {
             _ = hang_up.recv() => reload(&mut gateway, path, logs),

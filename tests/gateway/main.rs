@@ -46,6 +46,7 @@ mod rig;
 mod shifts;
 mod slow;
 mod sockets;
+mod started;
 mod storm;
 mod support;
 mod survival;

@@ -16,7 +16,7 @@ use crate::support::Setup;
 pub(crate) struct Process {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     pub(crate) data: SocketAddr,
     pub(crate) ops: SocketAddr,
     /// Lines of the log that were read on the way to others.

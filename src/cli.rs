@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::config::{self, Config};
 use crate::demo;
-use crate::terminal::{complain, say};
+use crate::terminal::{complain, point, say};
 use crate::units::Span;
 
 /// Exit code of a configuration that is wrong.
@@ -133,7 +133,7 @@ fn check(file: &Path) -> ExitCode {
     match Config::load(file) {
         Ok(config) => {
             for warning in &config.warnings {
-                complain(&format!("{}: warning: {warning}", file.display()));
+                point(&warning.warning(&file.display().to_string()));
             }
             let tenants = config.settings.tenant.len();
             say(&format!(
@@ -162,7 +162,13 @@ fn pretty(value: &Value) -> String {
 }
 
 fn refused(error: &config::ConfigError) -> ExitCode {
-    complain(&error.to_string());
+    point(&error.to_string());
+    let count = error.problems.len();
+    complain(&format!(
+        "{}: {count} {}",
+        error.source,
+        if count == 1 { "problem" } else { "problems" }
+    ));
     ExitCode::from(WRONG_CONFIGURATION)
 }
 

@@ -83,7 +83,7 @@ impl Config {
     /// # Errors
     /// Every problem in it.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        validate::resolve(document::parse::<Settings>(text)?)
+        validate::resolve(document::read(text))
     }
 
     /// The state folder: the one that is configured, or the one that systemd gives.
@@ -123,21 +123,33 @@ fn read<T>(
 ) -> Result<T, ConfigError> {
     let source = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("cannot be read: {error}");
-        ConfigError {
-            source: source.clone(),
-            problems: vec![Problem { line: 0, column: 0, message }],
-        }
+        let problems = vec![Problem::of_file(unreadable(path, &error))];
+        ConfigError { source: source.clone(), problems }
     })?;
     parse(&text).map_err(|problems| ConfigError { source, problems })
 }
 
+/// Why a file can't be read, and what would help.
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    let relative = || std::env::current_dir().map(|dir| dir.display().to_string());
+    match error.kind() {
+        ErrorKind::NotFound if path.is_relative() => format!(
+            "cannot be read: there is no such file in '{}', where this was started; name the file, or begin with a copy of config/tollgate.toml",
+            relative().unwrap_or_default()
+        ),
+        ErrorKind::NotFound => "cannot be read: there is no such file; name the file, or begin with a copy of config/tollgate.toml".into(),
+        ErrorKind::PermissionDenied => "cannot be read: this user may not; let it read the file, or run as another".into(),
+        ErrorKind::IsADirectory => "cannot be read: it is a folder; name the file in it".into(),
+        ErrorKind::InvalidData => "cannot be read: it is no text in UTF-8; save it as UTF-8".into(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = self.problems.len();
-        let noun = if count == 1 { "problem" } else { "problems" };
-        write!(f, "{}: {count} {noun}", self.source)?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        let lines: Vec<_> = self.problems.iter().map(|problem| problem.at(&self.source)).collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 

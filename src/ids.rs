@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use crate::words::read_as_text;
 
 /// What a name of the configuration looks like; said in each message that refuses one.
 const NAME_RULE: &str =
@@ -19,10 +19,11 @@ fn is_name(text: &str) -> bool {
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
-        #[serde(try_from = "String")]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, schemars::JsonSchema)]
         #[schemars(with = "String")]
         pub struct $name(Arc<str>);
+
+        read_as_text!($name, "a name in quotes, such as \"billing\"");
 
         impl $name {
             /// The name as text.
@@ -84,10 +85,11 @@ id! {
 }
 
 /// The public part of an app's key, `tg_<id>_<secret>`: 1 to 32 characters of `a-z` and `0-9`.
-#[derive(Clone, PartialEq, Eq, Hash, Deserialize, schemars::JsonSchema)]
-#[serde(try_from = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, schemars::JsonSchema)]
 #[schemars(with = "String")]
 pub struct KeyId(Arc<str>);
+
+read_as_text!(KeyId, "a key id in quotes, such as \"k1\"");
 
 impl KeyId {
     /// The id as text.

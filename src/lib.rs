@@ -4,6 +4,7 @@
 //! Start reading at [`pipeline`].
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod admin;
 pub mod admission;
 pub mod app;
@@ -37,3 +38,4 @@ pub mod tls;
 pub mod tokens;
 pub mod units;
 pub mod waiter;
+pub mod words;

@@ -22,10 +22,12 @@ impl VendorToken {
             _ => text,
         };
         if token.is_empty() {
-            return Err("is empty");
+            return Err("is empty: it must hold the token");
         }
         if !token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err("holds white space or characters that no token has");
+            return Err(
+                "holds white space or characters that no token has: it must hold the token alone",
+            );
         }
         Ok(Self(token.into()))
     }

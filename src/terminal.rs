@@ -11,3 +11,8 @@ pub fn say(text: &str) {
 pub fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "tollgate: {text}");
 }
+
+/// A line on standard error as it is: one that names a place, which other programs read.
+pub fn point(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -10,7 +10,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
 use rustls::server::ProducesTickets;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
@@ -58,8 +58,9 @@ fn provider() -> Arc<CryptoProvider> {
 /// What is wrong with the files, without their contents.
 pub fn server(cert: &Path, key: &Path) -> Result<Server, String> {
     let chain = certificates(cert)?;
-    let key_der = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| format!("private key '{}': {error}", key.display()))?;
+    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+        format!("private key '{}' {}", key.display(), words(&error, "private key"))
+    })?;
     let print = print(&chain);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -67,7 +68,11 @@ pub fn server(cert: &Path, key: &Path) -> Result<Server, String> {
         .with_no_client_auth()
         .with_single_cert(chain, key_der)
         .map_err(|error| {
-            format!("certificate '{}' with key '{}': {error}", cert.display(), key.display())
+            format!(
+                "certificate '{}' and key '{}' do not fit: name the key that this certificate was made for ({error})",
+                cert.display(),
+                key.display()
+            )
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Server { config, chain: print })
@@ -137,13 +142,29 @@ fn print(certificates: &[CertificateDer<'_>]) -> Print {
     hash.finalize().into()
 }
 
+/// Why a file can't be used, and what would be right.
+fn words(error: &pem::Error, what: &str) -> String {
+    use std::io::ErrorKind;
+    match error {
+        pem::Error::Io(error) => match error.kind() {
+            ErrorKind::NotFound => "is not there: name a file in PEM form".into(),
+            ErrorKind::PermissionDenied => "cannot be read: let this user read it".into(),
+            kind => format!("cannot be read: {kind}; name a file in PEM form"),
+        },
+        pem::Error::NoItemsFound => format!(
+            "holds no {what} in PEM form: it must have -----BEGIN …-----, and a key must have no pass phrase"
+        ),
+        _ => format!("is damaged: it must hold a {what} in PEM form"),
+    }
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let wrong = |reason: String| format!("certificate file '{}': {reason}", path.display());
+    let wrong = |reason: String| format!("certificate file '{}' {reason}", path.display());
     let chain = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(error.to_string()))?;
+        .map_err(|error| wrong(words(&error, "certificate")))?;
     if chain.is_empty() {
-        return Err(wrong("holds no certificate in PEM form".into()));
+        return Err(wrong(words(&pem::Error::NoItemsFound, "certificate")));
     }
     Ok(chain)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 use serde::Deserialize;
@@ -66,10 +66,34 @@ impl TokenSource {
         })
     }
 
+    /// Why its file can't be read, and what to do.
+    fn unreadable(&self, path: &Path, error: &std::io::Error) -> String {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::NotFound => {
+                let from = std::env::current_dir().unwrap_or_default();
+                let from = match path.is_relative() {
+                    true => format!(" (it is looked for in '{}')", from.display()),
+                    false => String::new(),
+                };
+                format!("{self} is not there{from}: put the token into it, or correct the path")
+            }
+            ErrorKind::PermissionDenied => {
+                format!("{self} cannot be read by this user: let it, or run as the one who may")
+            }
+            ErrorKind::IsADirectory => {
+                format!("{self} is a folder: name the file that holds the token")
+            }
+            ErrorKind::InvalidData => format!("{self} is no text: it must hold the token alone"),
+            kind => format!("{self} cannot be read: {kind}"),
+        }
+    }
+
     fn text(&self) -> Result<Zeroizing<String>, String> {
         let text = match self {
-            Self::File(path) => std::fs::read_to_string(path)
-                .map_err(|error| format!("{self} cannot be read: {}", error.kind()))?,
+            Self::File(path) => {
+                std::fs::read_to_string(path).map_err(|error| self.unreadable(path, &error))?
+            }
             Self::Env(name) => std::env::var(name)
                 .map_err(|_| format!("{self} is not set: it must hold the token"))?,
         };

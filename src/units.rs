@@ -3,19 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use crate::words::read_as_text;
 
 const SPAN_RULE: &str = "a whole number and ms, s, m or h, such as \"250ms\" or \"60s\"";
 const SIZE_RULE: &str = "a whole number and B, KiB, MiB or GiB, such as \"64MiB\"";
 
 /// A length of time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);
 
 /// A number of octets.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(usize);
 
 /// Splits `text` into its number and unit and multiplies.
@@ -25,6 +23,9 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
+
+read_as_text!(Span, "a duration in quotes, such as \"250ms\" or \"60s\"");
+read_as_text!(Size, "a size in quotes, such as \"64MiB\"");
 
 // === impl Span ===
 

@@ -9,7 +9,9 @@ use syn::visit::Visit;
 
 /// Modules from the ground up: a module imports only from lower layers, or from itself.
 const LAYERS: &[&[&str]] = &[
+    &["words"],
     &[
+        "address",
         "clock",
         "descriptors",
         "error",

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::matcher::{Match, Matcher};
 use super::{Operation, Pool, prices};
-use crate::document::{self, Document, Problem, Step};
+use crate::document::{self, Document, Problem, Reading, Step};
 use crate::paths;
 
 /// Courier's, as shipped.
@@ -58,11 +58,11 @@ impl Catalog {
     /// # Errors
     /// Every problem in it, with its place.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
-        let document = document::parse::<File>(text)?;
-        let problems = check(&document);
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let Reading { document, mut problems } = document::read::<File>(text);
+        let Some(document) = document else { return Err(problems) };
+        let whole = problems.is_empty();
+        problems.extend(check(&document));
+        problems.sort();
         let places = prices::Places::of(&document, |file| (&file.operation, &file.pool));
         let mut file = document.value;
         if file.extends.is_some() {
@@ -71,11 +71,14 @@ impl Catalog {
             file.operation = overlay(base.operation, file.operation, |row| row.id.clone());
         }
         let operations: Vec<_> = file.operation.into_iter().map(Arc::new).collect();
-        let problems = prices::problems(&operations, &file.pool, &places);
+        if whole {
+            // Of a row or pool that could not be read no price is known.
+            problems.extend(prices::problems(&operations, &file.pool, &places));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let whole_file = |message| vec![Problem { line: 0, column: 0, message }];
+        let whole_file = |message| vec![Problem::of_file(message)];
         let matcher = Matcher::new(&operations).map_err(whole_file)?;
         Ok(Self {
             operations,
@@ -144,7 +147,9 @@ fn check(document: &Document<'_, File>) -> Vec<Problem> {
     for (at, row) in document.value.operation.iter().enumerate() {
         let path = |column| [Step::Key("operation"), Step::Index(at), Step::Key(column)];
         let mut refuse = |column, message: String| {
-            problems.push(document.problem(&path(column), message));
+            if !document.is_hollow(&path(column)) {
+                problems.push(document.problem(&path(column), message));
+            }
         };
         if !seen.insert(&row.id) {
             refuse("id", format!("operation '{}' is there twice", row.id));

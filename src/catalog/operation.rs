@@ -91,11 +91,9 @@ impl TryFrom<String> for MethodPattern {
         if text == "*" {
             return Ok(Self::Any);
         }
-        Self::ALL
-            .into_iter()
-            .find(|method| method.as_str() == text)
-            .map(Self::Only)
-            .ok_or_else(|| format!("method '{text}' is none of GET, POST, PUT, PATCH, DELETE, *"))
+        Self::ALL.into_iter().find(|method| method.as_str() == text).map(Self::Only).ok_or_else(
+            || format!("'{text}' is no method here: write GET, POST, PUT, PATCH, DELETE or *"),
+        )
     }
 }
 

@@ -50,8 +50,7 @@ impl Places {
 }
 
 fn at(place: Option<&Problem>, message: String) -> Problem {
-    let (line, column) = place.map_or((0, 0), |place| (place.line, place.column));
-    Problem { line, column, message }
+    Problem { message, ..place.cloned().unwrap_or_default() }
 }
 
 /// What no quota could take of these rows and pools.
@@ -64,7 +63,7 @@ pub(super) fn problems(rows: &[Arc<Operation>], pools: &[Pool], places: &Places)
     if prices.len() > MOST_PRICES {
         let message =
             format!("the rows have {} different prices, of {MOST_PRICES} at most", prices.len());
-        problems.push(Problem { line: 0, column: 0, message });
+        problems.push(Problem::of_file(message));
     }
     problems.sort();
     problems
@@ -95,8 +94,10 @@ fn of_row(row: &Operation, pools: &[Pool], places: &Places) -> Vec<Problem> {
     }
     for name in row.pools.keys().filter(|name| *name != super::CONNECTION_POOL) {
         if pools.iter().all(|pool| pool.id != *name) {
-            let message =
-                format!("operation '{}' pays pool '{name}', which no [[pool]] declares", row.id);
+            let message = format!(
+                "operation '{}' pays pool '{name}', which no [[pool]] declares: write one, or leave the price out",
+                row.id
+            );
             problems.push(places.row(row, message));
         }
     }

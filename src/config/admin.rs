@@ -14,7 +14,8 @@ use crate::telemetry::explain;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ops {
-    /// Address and port; port 0 takes a free one, which the log names.
+    /// Address or host name, and port; port 0 takes a free one, which the log names.
+    #[serde(deserialize_with = "crate::address::deserialize")]
     pub listen: SocketAddr,
 }
 
@@ -29,8 +30,9 @@ impl Default for Ops {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// Address and port; port 0 takes a free one, which the log names. On an address that others
-    /// reach, put TLS before it: its keys travel in clear text.
+    /// Address or host name, and port; port 0 takes a free one, which the log names. On an address
+    /// that others reach, put TLS before it: its keys travel in clear text.
+    #[serde(deserialize_with = "crate::address::deserialize")]
     pub listen: SocketAddr,
     /// Who may ask, made by `tollgate keys new --admin`. Without any the port is not served.
     #[serde(skip_serializing)]
@@ -52,7 +54,10 @@ impl Default for Admin {
 
 /// One key of an operator.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: { id = \"ops\", sha256 = \"…\" }, which `tollgate keys new --admin` prints"
+)]
 pub struct AdminKey {
     /// The part between `tg_` and the next `_`: a-z and 0-9, unique in the file.
     pub id: KeyId,

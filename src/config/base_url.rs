@@ -5,18 +5,22 @@ use std::fmt;
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::words::read_as_text;
 
 const RULE: &str = "write scheme and host, such as \"https://api.courier.com\"";
 
 /// `http` or `https`, a host with an optional port, an optional path; no user, query or fragment.
-#[derive(Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct BaseUrl {
     scheme: Scheme,
     authority: Authority,
     prefix: String,
 }
+
+read_as_text!(BaseUrl, "scheme and host in quotes, such as \"https://api.courier.com\"");
 
 impl BaseUrl {
     /// Courier's own host.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Access, Catalog, Freshness, Operation};
 use crate::units::{Size, Span};
+use crate::words::did_you_mean;
 
 /// Answers of reads that are kept, so that the next such read costs no quota.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -70,12 +71,18 @@ impl Cache {
             for (at, id) in ids.iter().enumerate() {
                 let row = catalog.operations().iter().find(|row| *row.id == **id);
                 let message = match row {
-                    None => format!("there is no operation '{id}'"),
+                    None => {
+                        let known = catalog.operations().iter().map(|row| &*row.id);
+                        let near = did_you_mean(id, known);
+                        format!(
+                            "there is no operation '{id}'{near}; the end of the reference names those that can be kept"
+                        )
+                    }
                     Some(row) if !can_be_kept(row) => {
-                        format!("answers of '{id}' are never kept: its row has no `cache`")
+                        format!("answers of '{id}' are never kept: leave it out")
                     }
                     Some(_) if list == "on" && off.contains(id) => {
-                        format!("'{id}' is in cache.on and in cache.off")
+                        format!("'{id}' is in cache.on and in cache.off: leave it in one of them")
                     }
                     Some(_) => continue,
                 };

@@ -21,6 +21,7 @@ use crate::record::Trust;
 use crate::telemetry::logs::Wanted as Logs;
 use crate::tokens::TokenSource;
 use crate::units::{Size, Span};
+use crate::words::read_as_text;
 
 /// The configuration of one Tollgate process.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -57,7 +58,9 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Address and port; port 0 takes a free one, which the log names.
+    /// Address or host name, and port, such as `"localhost:8080"`; port 0 takes a free one, which the log
+    /// names.
+    #[serde(deserialize_with = "crate::address::deserialize")]
     pub listen: SocketAddr,
     /// Certificate and key; without them the port speaks plain HTTP (HTTP/1.1 and h2c).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,7 +149,10 @@ impl Default for Server {
 
 /// A certificate chain and its private key, as PEM files.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: { cert = \"/path/chain.pem\", key = \"/path/key.pem\" }"
+)]
 pub struct TlsFiles {
     /// The chain, leaf first.
     pub cert: PathBuf,
@@ -256,7 +262,7 @@ pub enum QuotaMode {
 
 /// One of several equal parts.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table: { replicas = 3, index = 0 }")]
 pub struct StaticShare {
     /// How many processes share the quota.
     pub replicas: u32,
@@ -350,7 +356,7 @@ pub struct App {
 
 /// A limit of one app, on each of its connections.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table: { calls = 10, window = \"60s\" }")]
 pub struct AppLimit {
     /// Calls at once; they come back evenly over the window, so that one window holds at most twice
     /// as many.
@@ -361,7 +367,10 @@ pub struct AppLimit {
 
 /// One key of an application.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: { id = \"k1\", sha256 = \"…\" }, which `tollgate keys new` prints"
+)]
 pub struct AppKey {
     /// The part between `tg_` and the next `_`: a-z and 0-9, unique in the file.
     pub id: KeyId,
@@ -373,10 +382,11 @@ pub struct AppKey {
 }
 
 /// A point in time.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Expiry(pub std::time::SystemTime);
+
+read_as_text!(Expiry, "a time in quotes, such as \"2027-03-01T00:00:00Z\"");
 
 impl TryFrom<String> for Expiry {
     type Error = String;

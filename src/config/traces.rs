@@ -12,6 +12,7 @@ use crate::record::{Sampling, Trust};
 use crate::tls;
 use crate::tokens::TokenSource;
 use crate::units::Span;
+use crate::words;
 
 /// Traces of calls.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -19,7 +20,7 @@ use crate::units::Span;
 pub struct Traces {
     /// The collector: its base URL, such as `"http://127.0.0.1:4318"`, or the whole one that ends in
     /// `/v1/traces`. Without it there are no traces.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "endpoint")]
     pub endpoint: Option<BaseUrl>,
     /// Header fields that the collector wants, by name; each value is a reference as a token is:
     /// `{ authorization = { env = "…" } }` or `{ file = "…" }`.
@@ -156,6 +157,18 @@ impl Traces {
             }
         }
     }
+}
+
+/// The collector's URL, with an example of its own where it is wrong.
+fn endpoint<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<BaseUrl>, D::Error> {
+    const RULE: &str = "write scheme, host and port, such as \"http://127.0.0.1:4318\"";
+    let parse = |text: String| {
+        BaseUrl::try_from(text.clone()).map_err(|_| match text.contains('@') {
+            true => format!("a URL holds no user or password here: {RULE}"),
+            false => format!("'{text}' is not the URL of a collector: {RULE}"),
+        })
+    };
+    words::parsed(from, "a URL in quotes, such as \"http://127.0.0.1:4318\"", parse).map(Some)
 }
 
 /// A field that may be added to a request whose form is the exporter's.

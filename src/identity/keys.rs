@@ -10,19 +10,18 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use sha2::Digest as _;
 use subtle::ConstantTimeEq;
 
 use super::{App, Refusal};
 use crate::ids::KeyId;
+use crate::words::read_as_text;
 
 /// The characters of a secret: 32 octets in base64url without padding.
 const SECRET_LEN: usize = 43;
 
 /// SHA-256 over a whole key string.
-#[derive(Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(try_from = "String")]
+#[derive(Clone, PartialEq, Eq, schemars::JsonSchema)]
 #[schemars(with = "String")]
 pub struct Digest([u8; 32]);
 
@@ -53,7 +52,15 @@ pub struct Keys<T = Arc<App>> {
 
 /// What the key of an operator may.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Deserialize,
+    serde::Serialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Rights {
@@ -63,6 +70,8 @@ pub enum Rights {
     /// Ask and change.
     Change,
 }
+
+read_as_text!(Digest, "the 64 hex digits in quotes that `tollgate keys new` prints");
 
 // === impl Digest ===
 
@@ -77,7 +86,7 @@ impl TryFrom<String> for Digest {
 
     fn try_from(hex: String) -> Result<Self, &'static str> {
         const RULE: &str =
-            "is not a SHA-256: write the 64 hex digits that `tollgate keys new` prints";
+            "this is not a SHA-256: write the 64 hex digits that `tollgate keys new` prints";
         let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
         if pairs.len() != 32 || !rest.is_empty() {
             return Err(RULE);

@@ -10,6 +10,7 @@
 //! | `unlisted` | paths outside the catalogue |
 
 use crate::catalog::{Access, Catalog, Operation};
+use crate::words::did_you_mean;
 
 /// The scopes of one app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,8 +99,10 @@ impl Scope {
 
 fn unknown(word: &str, catalog: &Catalog) -> String {
     let groups: Vec<&str> = catalog.groups().into_iter().collect();
+    let known = catalog.operations().iter().map(|row| &*row.id).chain(groups.iter().copied());
+    let near = did_you_mean(word, known);
     format!(
-        "no scope '{word}': use '*', '*.read', 'unlisted', an operation id, or one of the groups {} (each also with '.read')",
+        "no scope '{word}'{near}: use '*', '*.read', 'unlisted', an operation id, or one of the groups {} (each also with '.read')",
         groups.join(", ")
     )
 }

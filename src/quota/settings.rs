@@ -125,17 +125,17 @@ impl ConnectionSettings {
         let calls = self.pool.calls;
         if self.bulk_floor > calls {
             problems.push(format!(
-                "bulk_floor = {} is above calls = {calls}: bulk can't have more than there is",
+                "bulk_floor = {} is above calls = {calls}: bulk can't have more than there is; write at most {calls}",
                 self.bulk_floor
             ));
         }
         // By default it is as large as the quota, about which there is a problem already.
         if self.burst == 0 && calls > 0 {
-            problems.push("burst = 0 would let no call start".into());
+            problems.push("burst = 0 would let no call start: write at least 1".into());
         }
         if self.app_depth > self.depth {
             problems.push(format!(
-                "app_depth = {} is above depth = {}: one app can't queue more than all may",
+                "app_depth = {} is above depth = {}: one app can't queue more than all may; write at most as many",
                 self.app_depth, self.depth
             ));
         }
@@ -149,13 +149,13 @@ impl PoolSettings {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.calls == 0 {
-            problems.push("calls = 0 would let no call start".into());
+            problems.push("calls = 0 would let no call start: write at least 1".into());
         }
         if self.calls > MOST_CALLS {
-            problems.push(format!("calls = {} is above {MOST_CALLS}", self.calls));
+            problems.push(format!("calls = {} is above {MOST_CALLS}: write less", self.calls));
         }
         if self.window.is_zero() {
-            problems.push("window = 0 is no window".into());
+            problems.push("window = 0 is no window: write more, such as \"60s\"".into());
         }
         problems
     }
@@ -170,12 +170,12 @@ impl PoolSettings {
 pub fn static_share(calls: u32, replicas: u32, index: u32) -> Result<u32, String> {
     if index >= replicas {
         return Err(format!(
-            "static_share: index = {index} is not below replicas = {replicas} (it counts from 0)"
+            "static_share: index = {index} is not below replicas = {replicas}: write 0 for the first, and so on"
         ));
     }
     match calls / replicas + u32::from(index < calls % replicas) {
         0 => Err(format!(
-            "static_share: {calls} calls over {replicas} replicas leave none for index {index}"
+            "static_share: {calls} calls over {replicas} replicas leave none for index {index}: write fewer replicas or more calls"
         )),
         part => Ok(part),
     }
@@ -207,6 +207,6 @@ mod tests {
         assert_eq!(bad.problems().len(), 4, "{:?}", bad.problems());
         let mut still = ConnectionSettings::of("acme", 100, Duration::from_secs(60));
         still.burst = 0;
-        assert_eq!(still.problems(), ["burst = 0 would let no call start"]);
+        assert_eq!(still.problems(), ["burst = 0 would let no call start: write at least 1"]);
     }
 }

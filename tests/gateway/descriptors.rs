@@ -93,7 +93,7 @@ fn check_warns_of_sockets_that_the_process_may_not_have_and_calls_the_file_good(
     let (code, said, warned) = check(under("ulimit -n 1024"));
     assert_eq!(code, Some(0), "{warned}");
     assert!(said.contains("good: 2 tenants"), "{said}");
-    assert!(warned.contains("warning: line 6, column 1: server.sockets = 20000"), "{warned}");
+    assert!(warned.contains(".toml:6:1: warning: server.sockets = 20000"), "{warned}");
     std::fs::write(&file, setup.text.replace("20000", "100\n[vendor]\nsockets = 100")).unwrap();
     let (code, _, warned) = check(tollgate());
     assert_eq!((code, warned.as_str()), (Some(0), ""));

@@ -10,7 +10,8 @@ use crate::quota::settings::{MOST_APPS, MOST_QUOTAS};
 
 impl Check<'_> {
     /// Rules over connections, apps and rows together.
-    pub(super) fn quotas(&mut self, catalog: &Catalog) {
+    pub(super) fn quotas(&mut self, catalog: Option<&Catalog>) {
+        let Some(catalog) = catalog else { return };
         let rows = catalog.operations().iter().chain([catalog.unlisted()]);
         let dearest = rows.max_by_key(|row| row.own_cost()).cloned();
         for (t, tenant) in self.settings().tenant.iter().enumerate() {

@@ -1,0 +1,157 @@
+//! Apps and operators: their names, keys, scopes and connections.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{Check, key, within};
+use crate::catalog::Catalog;
+use crate::config::admin::MOST_CALLS;
+use crate::config::{App, Tenant};
+use crate::document::Step;
+use crate::identity::{self, Key, Keys, Rights, Scopes};
+use crate::ids::{ConnectionId, KeyId};
+
+fn taken(id: &KeyId) -> String {
+    format!("key id '{}' is taken: it must be unique in the file", id.as_str())
+}
+
+impl Check<'_> {
+    pub(super) fn apps(&mut self, catalog: Option<&Catalog>) -> Keys {
+        let mut keys = Keys::default();
+        for (t, tenant) in self.settings().tenant.iter().enumerate() {
+            let mut names = HashSet::new();
+            for (a, app) in tenant.app.iter().enumerate() {
+                if !names.insert(&app.id) {
+                    let message =
+                        format!("app '{}' is there twice in tenant '{}'", app.id, tenant.id);
+                    self.refuse(&within(t, "app", a, &["id"]), message);
+                }
+                if app.limit.is_some_and(|limit| limit.calls == 0 || limit.window.get().is_zero()) {
+                    let message = format!(
+                        "app '{}': a limit of 0 would let nothing through; pause the app instead",
+                        app.id
+                    );
+                    self.refuse(&within(t, "app", a, &["limit"]), message);
+                }
+                let scopes = self.scopes(&within(t, "app", a, &["scopes"]), app, catalog);
+                let connections = self.app_connections(t, a, tenant, app);
+                let identity = Arc::new(identity::App {
+                    id: app.id.clone(),
+                    tenant: tenant.id.clone(),
+                    scopes,
+                    connections,
+                    trust: app.trace_context.unwrap_or(self.settings().traces.context),
+                });
+                self.keys(&within(t, "app", a, &["keys"]), app, &identity, &mut keys);
+            }
+        }
+        keys
+    }
+
+    /// The operators' keys; no key is both an app's and an operator's.
+    pub(super) fn admin(&mut self, apps: &Keys) -> Keys<Rights> {
+        let mut keys = Keys::default();
+        let admin = &self.settings().admin;
+        if admin.calls > MOST_CALLS {
+            let message = format!("admin.calls must be at most {MOST_CALLS}: 0.5 KiB each, twice");
+            self.refuse(&key(&["admin", "calls"]), message);
+        }
+        for (at, entry) in admin.keys.iter().enumerate() {
+            let key = Key {
+                id: entry.id.clone(),
+                sha256: entry.sha256.clone(),
+                expires: entry.expires.map(|end| end.0),
+            };
+            if apps.knows(&entry.id) || !keys.add(key, entry.rights) {
+                let path =
+                    [Step::Key("admin"), Step::Key("keys"), Step::Index(at), Step::Key("id")];
+                self.refuse(&path, taken(&entry.id));
+            }
+        }
+        keys
+    }
+
+    fn scopes(&mut self, path: &[Step], app: &App, catalog: Option<&Catalog>) -> Scopes {
+        let Some(catalog) = catalog else { return Scopes::default() };
+        Scopes::parse(&app.scopes, catalog).unwrap_or_else(|wrong| {
+            for (at, message) in wrong {
+                let word = [path, &[Step::Index(at)]].concat();
+                self.refuse(&word, format!("app '{}': {message}", app.id));
+            }
+            Scopes::default()
+        })
+    }
+
+    fn app_connections(
+        &mut self,
+        t: usize,
+        a: usize,
+        tenant: &Tenant,
+        app: &App,
+    ) -> Vec<ConnectionId> {
+        let path = within(t, "app", a, &["connections"]);
+        let named = (0..tenant.connection.len())
+            .all(|c| !self.document.is_hollow(&within(t, "connection", c, &["id"])));
+        let all = named
+            && !self.document.is_hollow(&[
+                Step::Key("tenant"),
+                Step::Index(t),
+                Step::Key("connection"),
+            ]);
+        let owned: Vec<&ConnectionId> = tenant.connection.iter().map(|c| &c.id).collect();
+        let Some(listed) = &app.connections else {
+            if owned.len() != 1 && all {
+                let message = format!(
+                    "app '{}' must say connections = [...]: tenant '{}' has {} of them, not one",
+                    app.id,
+                    tenant.id,
+                    owned.len()
+                );
+                self.refuse(&path, message);
+            }
+            return owned.into_iter().cloned().collect();
+        };
+        if listed.is_empty() {
+            self.refuse(
+                &path,
+                format!(
+                    "app '{}' has an empty list of connections: name one, or leave the key out",
+                    app.id
+                ),
+            );
+        }
+        for (at, connection) in listed.iter().enumerate() {
+            if !owned.contains(&connection) && all {
+                let message = format!(
+                    "app '{}': tenant '{}' has no connection '{connection}': it has {owned:?}",
+                    app.id, tenant.id
+                );
+                self.refuse(&[path.as_slice(), &[Step::Index(at)]].concat(), message);
+            }
+        }
+        listed.clone()
+    }
+
+    fn keys(&mut self, path: &[Step], app: &App, identity: &Arc<identity::App>, keys: &mut Keys) {
+        if app.keys.is_empty() {
+            self.refuse(
+                path,
+                format!("app '{}' has no key: `tollgate keys new` makes one", app.id),
+            );
+        }
+        for (at, key) in app.keys.iter().enumerate() {
+            let added = keys.add(
+                Key {
+                    id: key.id.clone(),
+                    sha256: key.sha256.clone(),
+                    expires: key.expires.map(|end| end.0),
+                },
+                identity.clone(),
+            );
+            if !added {
+                let place = [path, &[Step::Index(at), Step::Key("id")]].concat();
+                self.refuse(&place, taken(&key.id));
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Connections: their names, workspaces, quotas and tokens.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{Check, key, within};
+use crate::config::Connection;
+use crate::document::Step;
+use crate::ids::{ConnectionId, TenantId, WorkspaceId};
+use crate::tokens::Tokens;
+
+impl Check<'_> {
+    /// Names, workspaces and tokens of all connections.
+    pub(super) fn connections(&mut self) -> Tokens {
+        let mut tokens = Tokens::new();
+        let mut owners: HashMap<&ConnectionId, &TenantId> = HashMap::new();
+        let mut workspaces: BTreeMap<&WorkspaceId, &TenantId> = BTreeMap::new();
+        let mut tenants = HashSet::new();
+        for (t, tenant) in self.settings().tenant.iter().enumerate() {
+            if !tenants.insert(&tenant.id) {
+                let path = [Step::Key("tenant"), Step::Index(t), Step::Key("id")];
+                self.refuse(&path, format!("tenant '{}' is there twice", tenant.id));
+            }
+            for (c, connection) in tenant.connection.iter().enumerate() {
+                let path = |name| within(t, "connection", c, &[name]);
+                if let Some(owner) = owners.insert(&connection.id, &tenant.id) {
+                    let message = format!(
+                        "connection '{}' belongs to tenant '{owner}' already: a connection has one tenant",
+                        connection.id
+                    );
+                    self.refuse(&path("id"), message);
+                }
+                if let Some(workspace) = &connection.workspace {
+                    let owner = *workspaces.entry(workspace).or_insert(&tenant.id);
+                    if owner != &tenant.id {
+                        let message =
+                            format!("workspace '{workspace}' belongs to tenant '{owner}' already");
+                        self.refuse(&path("workspace"), message);
+                    }
+                }
+                if let Some(url) = &connection.base_url {
+                    self.plain_http(&path("base_url"), url);
+                }
+                for problem in self.settings().quota_of(connection).err().unwrap_or_default() {
+                    self.quota(&path("quota"), connection, &problem);
+                }
+                self.token(&path("token"), connection, &mut tokens);
+            }
+        }
+        tokens
+    }
+
+    /// A problem of a quota, at the key that it begins with.
+    fn quota(&mut self, own: &[Step], connection: &Connection, problem: &str) {
+        let (mut place, message) = match connection.quota.is_empty() {
+            true => (key(&["quota"]), format!("quota: {problem}")),
+            false => (own.to_vec(), format!("connection '{}': {problem}", connection.id)),
+        };
+        if self.document.is_hollow(&place) {
+            return;
+        }
+        let keys = ["calls", "window", "burst", "bulk_floor", "app_depth", "static_share"];
+        place.extend(keys.into_iter().find(|key| problem.starts_with(key)).map(Step::Key));
+        self.refuse(&place, message);
+    }
+
+    fn token(&mut self, path: &[Step], connection: &Connection, tokens: &mut Tokens) {
+        let Some(token) = self.accept(path, connection.token.read()) else {
+            return;
+        };
+        let twin = tokens.iter().find(|(_, other)| other.same_as(&token)).map(|(id, _)| id.clone());
+        match twin {
+            Some(twin) => {
+                let message = format!(
+                    "connections '{twin}' and '{}' have one token: they would share one quota unknowingly",
+                    connection.id
+                );
+                self.refuse(path, message);
+            }
+            None => drop(tokens.insert(connection.id.clone(), token)),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The ports and their limits.
+
+use super::{Check, key};
+use crate::config::Settings;
+
+/// More sockets, streams, fields or octets of a target than any machine has are a slip.
+const MOST: usize = 10_000_000;
+/// A terabyte: more would be no bound, and more than a semaphore can count.
+const MOST_UPLOADS: usize = 1 << 40;
+
+impl Check<'_> {
+    /// Limits that would refuse everything.
+    pub(super) fn limits(&mut self) {
+        let (server, vendor) = (&self.settings().server, &self.settings().vendor);
+        let spans = [
+            ("server", "deadline", server.deadline),
+            ("server", "handshake", server.handshake),
+            ("server", "head_time", server.head_time),
+            ("server", "body_total", server.body_total),
+            ("server", "body_idle", server.body_idle),
+            ("server", "keep_alive", server.keep_alive),
+            ("server", "stalled_reader", server.stalled_reader),
+            ("vendor", "connect", vendor.connect),
+            ("vendor", "first_byte", vendor.first_byte),
+            ("vendor", "hard_limit", vendor.hard_limit),
+            ("vendor", "body_idle", vendor.body_idle),
+            ("vendor", "body_total", vendor.body_total),
+        ];
+        for (table, name, span) in spans {
+            if span.get().is_zero() {
+                self.refuse(&key(&[table, name]), format!("{table}.{name} must be more than 0"));
+            }
+        }
+        let counts = [
+            ("server", "sockets", server.sockets),
+            ("server", "head_fields", server.head_fields),
+            ("server", "target_size", server.target_size.get()),
+            ("server", "body_size", server.body_size.get()),
+            ("server", "streams", server.streams as usize),
+            ("vendor", "sockets", vendor.sockets),
+            ("server", "sockets_per_peer", server.sockets_per_peer.unwrap_or(MOST)),
+        ];
+        for (table, name, count) in counts {
+            if !(1..=MOST).contains(&count) {
+                self.refuse(&key(&[table, name]), format!("{table}.{name} must be 1 to {MOST}"));
+            }
+        }
+        // hyper takes no smaller read buffer, and head limits of gigabytes are a slip.
+        if !(8 << 10..=1 << 20).contains(&server.head_size.get()) {
+            self.refuse(&key(&["server", "head_size"]), "server.head_size must be 8KiB to 1MiB");
+        }
+        if server.uploads_total.get() > MOST_UPLOADS {
+            let message = "server.uploads_total must be at most 1024GiB";
+            self.refuse(&key(&["server", "uploads_total"]), message);
+        }
+        if server.uploads_total < server.body_size {
+            let message = "server.uploads_total must be at least server.body_size: one body of full size could never be held";
+            self.refuse(&key(&["server", "uploads_total"]), message);
+        }
+    }
+
+    pub(super) fn listeners(&mut self) {
+        let Settings { server, ops, admin, .. } = self.settings();
+        let served = (!admin.keys.is_empty()).then_some(("admin", admin.listen));
+        let mut taken = vec![("server", server.listen)];
+        for (table, address) in std::iter::once(("ops", ops.listen)).chain(served) {
+            let twin = taken.iter().find(|(_, other)| *other == address && address.port() != 0);
+            if let Some((other, _)) = twin {
+                let message = format!(
+                    "{other}.listen and {table}.listen are both {address}: give one of them another port"
+                );
+                self.refuse(&key(&[table, "listen"]), message);
+            }
+            taken.push((table, address));
+        }
+        if self.settings().tenant.is_empty() {
+            self.refuse(
+                &key(&["tenant"]),
+                "no [[tenant]]: nobody could call; config/tollgate.toml shows a complete one",
+            );
+        }
+        let path = key(&["vendor", "base_url"]);
+        self.plain_http(&path, &self.settings().vendor.base_url);
+    }
+}

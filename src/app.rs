@@ -116,11 +116,7 @@ impl Gateway {
         };
         let telemetry = Telemetry::new(access);
         let state = State::new(&config, telemetry).map_err(CannotStart::State)?;
-        if config.state_dir().is_none() {
-            tracing::warn!(
-                "no state folder: usage is not counted, and after a restart every quota begins afresh"
-            );
-        }
+        say_state(&config);
         let restored_slots = state.admission().taken();
         let pipeline = Arc::new(ArcSwap::from_pointee(Pipeline::build(&config, &state)));
         let tickets = Tickets::default();
@@ -283,6 +279,15 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotS
         socket.listen(BACKLOG)
     };
     listening().map_err(|source| CannotStart::Listen { key, address, source })
+}
+
+/// Says what is forgotten without a state folder.
+fn say_state(config: &Config) {
+    if config.state_dir().is_none() {
+        tracing::warn!(
+            "no state folder: usage is not counted, and after a restart every quota begins afresh"
+        );
+    }
 }
 
 /// Raises the limit of descriptors, and says who gets them.

@@ -3,11 +3,14 @@
 //     node.mjs MAJOR ACT…
 //
 // An act is `send:TEXT`, `once:TEXT` (a send without the SDK's own retries), `until:TEXT` (what an application does that
-// sends again until it is accepted) or `read` (the message that was sent last).
+// sends again until it is accepted), `read` (the message that was sent last) or `together:TEXT,TEXT,…` (sends, eight at a
+// time, with the SDK's own retries).
 
 const major = Number(process.argv[2]);
 // How often an application sends again.
 const most = 10;
+// How many sends are under way at a time.
+const atATime = 8;
 const module = await import(`courier${major}`);
 const message = (text) => ({ to: { user_id: "u-1", email: "a@example.com" }, content: { title: "t", body: text } });
 
@@ -52,10 +55,24 @@ async function outcome(deed) {
   }
 }
 
+async function together(texts) {
+  const ended = {};
+  const left = [...texts];
+  const work = async () => {
+    for (let text; (text = left.shift()) !== undefined; ) ended[text] = await outcome(() => sdk.send(text));
+  };
+  await Promise.all(Array.from({ length: atATime }, work));
+  return ended;
+}
+
 const sdk = major < 3 ? early() : major < 6 ? byHand() : major === 6 ? byFern() : byStainless();
 let last = "";
 for (const act of process.argv.slice(3)) {
   const [kind, text] = act.split(":");
+  if (kind === "together") {
+    console.log(JSON.stringify({ act: kind, value: await together(text.split(",")) }));
+    continue;
+  }
   let line, tries = 0;
   while (line?.value === undefined && tries < (kind === "until" ? most : 1)) {
     tries += 1;

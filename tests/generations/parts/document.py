@@ -40,6 +40,9 @@ What the gateway knows of a generation that says nothing of it (`src/headers/sdk
   `Idempotency-Key` of its own, or an app with `make_keys = false`.
 - **From major 7 on** retries are counted, and `x-should-retry: false` is heeded: a send of unknown outcome is not tried again by
   the SDK. An application that sends again by itself makes a new send.
+- **In a storm.** Of a thousand sends, eight at a time, while Courier takes each and a third of its answers get lost, singly or for
+  half a second of each one and a half: none is made twice, by any major that tries again by itself, and what is not accepted is
+  told as of unknown outcome, or was not made (`test_storm.py`).
 - **Refusals.** npm 4 and 5 read the message of an error in `application/json` only, and get it in that type.
 - **A base URL** must not end in `/` for majors up to 5.
 """

@@ -41,6 +41,11 @@ class Release:
         return self.major >= 7
 
     @property
+    def retries(self) -> bool:
+        """It tries again by itself; PyPI 6 where it is told to."""
+        return self.major >= 6
+
+    @property
     def pointed_by(self) -> str:
         """How an application points it at a gateway."""
         if self.major == 6:

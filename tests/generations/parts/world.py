@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import urllib.request
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from .releases import Release
 
 # For all that one SDK does in a test; many times what it takes.
 PATIENCE = 120.0
+
+# As much as the simulator's journal holds.
+JOURNAL = 20000
 
 QUOTA = '[quota]\ncalls = 100000\nwindow = "60s"\n'
 
@@ -77,15 +81,31 @@ class World:
 
     def sent(self) -> int:
         """Messages that the vendor took, however often it was asked for each."""
-        with urllib.request.urlopen(f"http://{self.vendor}/__admin/requests?limit=5000", timeout=20) as answer:
-            entries = json.load(answer)["requests"]
-        return sum(1 for entry in entries if entry["target"] == "/send" and entry["committed_us"] is not None)
+        return sum(self.taken().values())
+
+    def taken(self) -> Counter[str]:
+        """How many messages the vendor took of each text."""
+        sends = [entry for entry in self.sends() if entry["committed_us"] is not None]
+        return Counter(marker(entry["body"]) for entry in sends)
+
+    def sends(self) -> list[dict[str, Any]]:
+        """What the vendor was asked to send, each try by itself."""
+        with urllib.request.urlopen(f"http://{self.vendor}/__admin/requests?limit={JOURNAL}", timeout=20) as answer:
+            journal = json.load(answer)
+        assert journal["dropped"] == 0
+        return [entry for entry in journal["requests"] if entry["target"] == "/send"]
 
     def lines(self) -> list[dict[str, Any]]:
         """The access lines, which are written when the gateway ends."""
         self.gateway.stop()
         lines = [json.loads(line) for line in self.gateway.lines if line.startswith("{")]
         return [line for line in lines if line.get("target") == "access"]
+
+
+def marker(body: str) -> str:
+    """The text by which a test knows its send, in the form of any major."""
+    sent = json.loads(body)
+    return sent["data"]["text"] if "data" in sent else sent["message"]["content"]["body"]
 
 
 def certificate(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,10 @@ class Release:
 
     def __str__(self) -> str:
         return f"{self.language} {self.version}"
+
+    @property
+    def name(self) -> str:
+        return f"{'PyPI' if self.language == 'python' else 'npm'} {self.version}"
 
     @property
     def major(self) -> int:
@@ -72,14 +77,22 @@ class Release:
         if self.language == "node":
             place = HERE / "node_modules" / f"courier{self.major}"
             assert place.is_dir(), "run `npm ci --prefix tests/generations` first"
-        elif not self.folder.is_dir():
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            chosen = ["--constraint", str(HERE / "constraints.txt"), f"{self.package}=={self.version}"]
-            # Moved into its place when it is whole.
-            part = self.folder.with_suffix(".part")
-            shutil.rmtree(part, ignore_errors=True)
-            subprocess.run([*pip, "--target", str(part), *chosen], check=True)
-            part.rename(self.folder)
+            return
+        INSTALLED.mkdir(exist_ok=True)
+        # Tests may run side by side: who comes second waits, and finds it installed.
+        with (INSTALLED / f"{self.folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self.folder.is_dir():
+                self.install_python()
+
+    def install_python(self) -> None:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        chosen = ["--constraint", str(HERE / "constraints.txt"), f"{self.package}=={self.version}"]
+        # Moved into its place when it is whole.
+        part = INSTALLED / f"{self.folder.name}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        subprocess.run([*pip, "--target", str(part), *chosen], check=True)
+        part.rename(self.folder)
 
 
 def node() -> str:

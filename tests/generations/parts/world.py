@@ -62,19 +62,7 @@ class World:
 
     def drive(self, release: Release, acts: list[str]) -> list[dict[str, Any]]:
         """What the SDK made of each act."""
-        settings = release.environment(self.base, self.credentials.key)
-        trust = {"REQUESTS_CA_BUNDLE": str(self.ca)} if self.ca.exists() else {}
-        done = subprocess.run(
-            release.command(acts),
-            env={**clean_environment(), **settings, **trust},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        assert done.returncode == 0 and len(lines) == len(acts), f"{release} broke off\n{done.stderr}"
-        return lines
+        return drive(release, acts, self.base, self.credentials.key, self.ca)
 
     def received(self) -> list[Received]:
         return read_journal(self.vendor)
@@ -100,6 +88,22 @@ class World:
         self.gateway.stop()
         lines = [json.loads(line) for line in self.gateway.lines if line.startswith("{")]
         return [line for line in lines if line.get("target") == "access"]
+
+
+def drive(release: Release, acts: list[str], base: str, key: str, ca: Path) -> list[dict[str, Any]]:
+    """Starts the release's driver before whatever listens at `base`."""
+    trust = {"REQUESTS_CA_BUNDLE": str(ca)} if ca.exists() else {}
+    done = subprocess.run(
+        release.command(acts),
+        env={**clean_environment(), **release.environment(base, key), **trust},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and len(lines) == len(acts), f"{release} broke off\n{done.stderr}"
+    return lines
 
 
 def marker(body: str) -> str:

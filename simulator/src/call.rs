@@ -156,7 +156,11 @@ impl Call<'_> {
         if let Some(cursor) = &cursor {
             paging["cursor"] = json!(cursor);
         }
-        Success::Json(match self.row.envelope.unwrap_or(Envelope::Results) {
+        let envelope = match self.row.envelope {
+            Some(Envelope::Items) if self.connector_says_results() => Envelope::Results,
+            envelope => envelope.unwrap_or(Envelope::Results),
+        };
+        Success::Json(match envelope {
             Envelope::Results => json!({ "paging": paging, "results": rows }),
             Envelope::Items => json!({ "items": rows, "paging": paging }),
             Envelope::Tenants => {
@@ -170,6 +174,11 @@ impl Call<'_> {
             Envelope::Checks => json!({ "checks": rows }),
             Envelope::Versions => json!({ "paging": paging, "versions": rows }),
         })
+    }
+
+    /// The one listing whose envelope the connector tells otherwise.
+    fn connector_says_results(&self) -> bool {
+        self.switches.lists_results && self.row.id == "lists.list"
     }
 
     /// Writes one audit event; the oldest makes room.

@@ -13,7 +13,7 @@ pub enum Envelope {
     Results,
     /// `{"items":[…],"paging":{…}}` (C, OA).
     Items,
-    /// `{"cursor":…,"has_more":…,"items":[…],"type":"list","url":…}` (PH tests).
+    /// `{"cursor":…,"has_more":…,"items":[…],"type":"list","url":…}` (PH tests; digests: PY).
     Tenants,
     /// `{"cursor":…,"templates":[…]}` (OA).
     Templates,

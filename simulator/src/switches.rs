@@ -121,6 +121,8 @@ pub struct Switches {
     pub max_limit: usize,
     /// Whether a larger `limit` is a 400; else it counts as the largest. Undocumented.
     pub reject_large_limit: bool,
+    /// Whether GET /lists says `results`, as the connector alone has it (C); OA and every SDK read `items`.
+    pub lists_results: bool,
     /// The form of an audit event's `target`: the text of OA and the SDKs, or the object of D2 and C.
     pub audit_target: AuditTarget,
     /// Name of an answer header that carries a request id; none is documented.
@@ -157,6 +159,7 @@ impl Default for Switches {
             page_size: 10,
             max_limit: 100,
             reject_large_limit: false,
+            lists_results: false,
             audit_target: AuditTarget::Text,
             request_id_header: None,
             cache_control: None,

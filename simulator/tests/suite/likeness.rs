@@ -162,3 +162,19 @@ fn a_run_waits_for_its_delay_and_is_processed_after_it() {
         assert_eq!(found["runs"].as_array().unwrap().len(), listed);
     }
 }
+
+#[test]
+fn a_listing_holds_its_rows_where_every_sdk_reads_them() {
+    let mut c = Courier::new();
+    let keys = |c: &mut Courier, target: &str| {
+        let page = c.expect(200, "GET", target, Value::Null);
+        page.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(keys(&mut c, "/lists"), "items paging");
+    assert_eq!(keys(&mut c, "/journeys/j/templates/t/versions"), "paging versions");
+    let digests = keys(&mut c, "/digests/schedules/s/instances");
+    assert_eq!(digests, "cursor has_more items type url");
+    c.sim.options().switches.lists_results = true;
+    assert_eq!(keys(&mut c, "/lists"), "paging results");
+    assert_eq!(keys(&mut c, "/audiences"), "items paging", "one listing alone is disputed");
+}

@@ -43,10 +43,10 @@ fn a_deleted_list_comes_back_with_its_subscribers() {
     );
     c.expect(204, "DELETE", "/lists/news.eu", Value::Null);
     c.expect(404, "GET", "/lists/news.eu", Value::Null);
-    assert_eq!(c.expect(200, "GET", "/lists", Value::Null)["results"], json!([]));
+    assert_eq!(c.expect(200, "GET", "/lists", Value::Null)["items"], json!([]));
     c.expect(204, "PUT", "/lists/news.eu/restore", Value::Null);
     assert_eq!(
-        c.expect(200, "GET", "/lists?pattern=news.*", Value::Null)["results"][0]["name"],
+        c.expect(200, "GET", "/lists?pattern=news.*", Value::Null)["items"][0]["name"],
         "EU"
     );
     assert_eq!(
@@ -193,11 +193,7 @@ fn cursors_walk_through_all_pages_and_bad_ones_are_refused() {
     loop {
         let page = c.expect(200, "GET", &target, Value::Null);
         seen.extend(
-            page["results"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|l| l["id"].as_str().unwrap().to_owned()),
+            page["items"].as_array().unwrap().iter().map(|l| l["id"].as_str().unwrap().to_owned()),
         );
         let Some(cursor) = page["paging"]["cursor"].as_str() else {
             break;

@@ -209,7 +209,7 @@ fn compare(sim: &mut Simulator, now: Micros, model: &Model) {
         .filter(|(_, (deleted, _))| !deleted)
         .map(|(l, _)| format!("l{l}"))
         .collect();
-    let listed = all(sim, now, "/lists", "results", "id").unwrap_or_default();
+    let listed = all(sim, now, "/lists", "items", "id").unwrap_or_default();
     assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), live);
     for (l, (deleted, subscribers)) in &model.lists {
         let found = all(sim, now, &format!("/lists/l{l}/subscriptions"), "items", "recipientId");

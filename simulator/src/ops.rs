@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod automations;
 pub(crate) mod brands;
 pub(crate) mod bulk;
+pub(crate) mod content;
 pub(crate) mod filter;
 pub(crate) mod generic;
 pub(crate) mod lifecycle;
@@ -13,9 +14,12 @@ pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod patch;
+pub(crate) mod preferences;
 pub(crate) mod profiles;
 pub(crate) mod recipients;
+pub(crate) mod shape;
 pub(crate) mod special;
+pub(crate) mod topics;
 pub(crate) mod users;
 
 use crate::call::{Call, Outcome};
@@ -99,6 +103,30 @@ fn run_more(call: &mut Call<'_>) -> Outcome {
         "users.tokens.put" => users::put_token,
         "users.tokens.add_many" => users::put_tokens,
         "users.tokens.patch" => users::patch_token,
+        _ => return run_authored(call),
+    };
+    operation(call)
+}
+
+/// Rows of the generic store whose answers have a form of their own.
+fn run_authored(call: &mut Call<'_>) -> Outcome {
+    let operation = match call.row.id.as_str() {
+        "broadcasts.content.get"
+        | "journeys.templates.content.get"
+        | "notifications.content.get" => content::get,
+        "broadcasts.content.put"
+        | "journeys.templates.content.put"
+        | "journeys.templates.locales.put"
+        | "notifications.content.put"
+        | "notifications.elements.put"
+        | "notifications.locales.put" => content::put,
+        "journeys.cancel" => special::cancel_journey,
+        "notifications.checks.put" => special::put_checks,
+        "preferences.publish" => preferences::publish,
+        "preferences.topics.create" | "preferences.topics.put" => topics::write,
+        "users.preferences.topics.get" => preferences::get_topic,
+        "users.preferences.topics.put" => preferences::put_topic,
+        "users.preferences.update" | "users.preferences.replace" => preferences::set_topics,
         _ => generic::handle,
     };
     operation(call)

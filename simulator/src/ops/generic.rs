@@ -1,12 +1,17 @@
 //! The rows beyond the connector: one store of documents by path. It knows how a REST resource behaves, not what it means.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::profiles::deep_merge;
+use super::shape;
 use crate::call::{Call, Failure, Outcome, Success};
 use crate::catalogue::{CATALOGUE, Envelope};
 use crate::state::State;
 use crate::switches::Unknown;
+use crate::time::Wall;
+
+/// When a document that nobody wrote came to be, 2026-01-01T00:00:00Z: it shows the same at every read.
+const UNWRITTEN: Wall = Wall(1_767_225_600_000);
 
 /// Joins the segments of a document's key: no decoded segment of a template holds it.
 pub(crate) const JOIN: char = '\0';
@@ -26,7 +31,7 @@ pub(crate) fn handle(call: &mut Call<'_>) -> Outcome {
 }
 
 /// The template with its parameters filled in, decoded.
-fn key(call: &Call<'_>) -> String {
+pub(crate) fn key(call: &Call<'_>) -> String {
     let mut params = call.params.iter();
     let fill = |s: &str| {
         if s.starts_with('{') { params.next().cloned().unwrap_or_default() } else { s.to_owned() }
@@ -62,10 +67,12 @@ fn version(document: &Value) -> u64 {
 
 /// What an id that nobody wrote shows, so that each row can be driven alone.
 pub(crate) fn placeholder(call: &Call<'_>) -> Value {
-    match call.params.last() {
-        Some(id) => json!({ "id": id, "version": "v0" }),
+    let mut shown = match call.params.last() {
+        Some(id) => json!({ "id": id, "version": "v0", "updated_at": UNWRITTEN.iso() }),
         None => json!({ "version": "v0" }),
-    }
+    };
+    shape::complete(call, &mut shown, None, UNWRITTEN);
+    shown
 }
 
 fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
@@ -93,7 +100,17 @@ fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
     let more = found.len() > limit;
     found.truncate(limit);
     let cursor = found.last().filter(|_| more).map(|(k, _)| make_cursor(k));
-    Ok(call.wrap(found.into_iter().map(|(_, v)| v.clone()).collect(), cursor))
+    let rows = found.into_iter().map(|(_, v)| listed(call, v, envelope)).collect();
+    Ok(call.wrap(rows, cursor))
+}
+
+/// A journey's row says which of its two versions it shows, where the journey itself has a number.
+fn listed(call: &Call<'_>, document: &Value, envelope: Envelope) -> Value {
+    let mut row = document.clone();
+    if envelope == Envelope::Templates {
+        row["version"] = json!(call.query.get("version").unwrap_or("published"));
+    }
+    row
 }
 
 fn write(call: &mut Call<'_>, key: &str) -> Outcome {
@@ -109,14 +126,18 @@ fn write(call: &mut Call<'_>, key: &str) -> Outcome {
         Err(_) if call.body.is_empty() => json!({}),
         Err(_) => return Err(Failure::invalid("Invalid JSON in request body")),
     };
-    if sent.is_string() {
-        call.state.documents.insert(key.to_owned(), sent);
-        return Ok(Success::Done);
-    }
+    let sent = match sent {
+        Value::String(_) => {
+            call.state.documents.insert(key.to_owned(), sent);
+            return Ok(Success::Done);
+        }
+        Value::Object(sent) => lifted(sent),
+        sent => sent,
+    };
     let old = call.state.documents.get(key).cloned();
     let next = old.as_ref().map_or(0, version).saturating_add(1);
-    let mut document = match old {
-        Some(old) if call.row.method == "PATCH" && old.is_object() => old,
+    let mut document = match &old {
+        Some(old) if call.row.method == "PATCH" && old.is_object() => old.clone(),
         _ => json!({}),
     };
     deep_merge(&mut document, if sent.is_object() { &sent } else { &Value::Null });
@@ -124,8 +145,19 @@ fn write(call: &mut Call<'_>, key: &str) -> Outcome {
         document = json!({ "items": sent });
     }
     stamp(call, &mut document, &last_id(call), next);
+    shape::complete(call, &mut document, old.as_ref(), call.wall);
     call.state.documents.insert(key.to_owned(), document.clone());
     Ok(Success::Json(document))
+}
+
+/// A template of a journey comes as `{"notification":{…},"state":…}` and is shown without that wrapping.
+fn lifted(mut sent: Map<String, Value>) -> Value {
+    match sent.remove("notification") {
+        Some(Value::Object(inner)) => sent.extend(inner),
+        Some(other) => drop(sent.insert("notification".into(), other)),
+        None => {}
+    }
+    Value::Object(sent)
 }
 
 fn stamp(call: &Call<'_>, document: &mut Value, id: &str, version: u64) {
@@ -165,16 +197,15 @@ fn post(call: &mut Call<'_>, key: &str) -> Outcome {
         r.path.starts_with(&child)
             || r.method == "GET" && r.path == call.row.path && r.envelope.is_some()
     });
-    // The one POST on a collection that changes what is there.
-    let collection = has_children && call.row.id != "users.preferences.update";
-    let sent = Value::Object(call.object()?);
-    if collection {
+    let sent = call.object()?;
+    if has_children {
         if !call.room(call.state.documents.len()) {
             return Err(Failure::full());
         }
-        let id = sent["id"].as_str().map_or_else(|| call.ids.base32(), str::to_owned);
-        let mut document = sent;
+        let mut document = lifted(sent);
+        let id = document["id"].as_str().map_or_else(|| call.ids.base32(), str::to_owned);
         stamp(call, &mut document, &id, 1);
+        shape::complete(call, &mut document, None, call.wall);
         call.state.documents.insert(format!("{key}{JOIN}{id}"), document.clone());
         return Ok(Success::Json(document));
     }
@@ -191,6 +222,7 @@ fn post(call: &mut Call<'_>, key: &str) -> Outcome {
     document["last_action"] = json!(action);
     let id = call.params.last().cloned().unwrap_or_default();
     stamp(call, &mut document, &id, next);
+    shape::complete(call, &mut document, None, call.wall);
     if call.state.documents.contains_key(&parent) {
         call.state.documents.insert(parent, document.clone());
     }

@@ -50,6 +50,16 @@ impl Message {
         self.ask.get(name).and_then(Value::as_str)
     }
 
+    /// The event, or the template that stands for it.
+    pub(crate) fn event(&self) -> &str {
+        self.text("event").or_else(|| self.text("template")).unwrap_or_default()
+    }
+
+    /// The template, or the event that stands for it.
+    pub(crate) fn notification(&self) -> &str {
+        self.text("template").or_else(|| self.text("event")).unwrap_or_default()
+    }
+
     /// The tags of the ask.
     pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
         self.ask
@@ -63,11 +73,9 @@ impl Message {
     /// What a listing shows.
     pub(crate) fn summary(&self, id: &str, wall: Wall) -> Value {
         let mut v = json!({ "id": id, "status": self.status(wall), "recipient": self.recipient, "enqueued": self.enqueued.0 });
-        for (name, source) in [("event", "event"), ("notification", "template")] {
-            if let Some(text) = self.text(source) {
-                v[name] = json!(text);
-            }
-        }
+        // Never absent (PY); a send with content of its own has neither.
+        v["event"] = json!(self.event());
+        v["notification"] = json!(self.notification());
         if let Some(list) = &self.list {
             v["listId"] = json!(list);
         }

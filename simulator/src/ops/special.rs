@@ -2,8 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::generic;
 use crate::call::{Call, Failure, Outcome, Success};
 use crate::switches::Unknown;
+use crate::time::Wall;
+
+/// What metrics look back on when the call does not say.
+const WEEK_MS: u64 = 7 * 24 * 3_600_000;
 
 /// POST /auth/issue-token. The token is only a label: no signature, nothing that looks like one.
 pub(crate) fn issue_token(call: &mut Call<'_>) -> Outcome {
@@ -53,7 +58,40 @@ pub(crate) fn graphql(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "data": {} })))
 }
 
+/// POST /journeys/cancel: all runs of a token, which are over at once here, or one run.
+pub(crate) fn cancel_journey(call: &mut Call<'_>) -> Outcome {
+    let body = call.object()?;
+    let Some(id) = body.get("run_id").and_then(Value::as_str) else {
+        return Ok(Success::Json(json!({ "cancelation_token": body.get("cancelation_token") })));
+    };
+    // A run that had finished stays as it was (PY).
+    let run = call.state.documents.get(&format!("journeys\0runs\0{id}"));
+    let status = run.and_then(|run| run["status"].as_str()).unwrap_or("CANCELED");
+    Ok(Success::Json(json!({ "run_id": id, "status": status })))
+}
+
+/// PUT of a submission's checks: each is told with its time.
+pub(crate) fn put_checks(call: &mut Call<'_>) -> Outcome {
+    call.object()?;
+    let mut outcome = generic::handle(call)?;
+    if let Success::Json(document) = &mut outcome {
+        let checks = document.get_mut("checks").and_then(Value::as_array_mut);
+        for check in checks.into_iter().flatten().filter(|check| check.is_object()) {
+            check["updated"] = json!(call.wall.0);
+        }
+        call.state.documents.insert(generic::key(call), document.clone());
+    }
+    Ok(outcome)
+}
+
 /// GET /notifications/{notification_id}/metrics: no traffic was counted.
-pub(crate) fn metrics(_: &mut Call<'_>) -> Outcome {
-    Ok(Success::Json(json!({ "results": [] })))
+pub(crate) fn metrics(call: &mut Call<'_>) -> Outcome {
+    let asked = |name: &str, default: String| call.query.get(name).map_or(default, str::to_owned);
+    Ok(Success::Json(json!({
+        "notificationId": call.param(0),
+        "granularity": asked("granularity", "DAY".into()),
+        "start": asked("start", Wall(call.wall.0.saturating_sub(WEEK_MS)).iso()),
+        "end": asked("end", call.wall.iso()),
+        "series": [],
+    })))
 }

@@ -19,5 +19,6 @@ mod readme;
 mod resources;
 mod robustness;
 mod sending;
+mod shapes;
 mod sockets;
 mod state_model;

@@ -3,8 +3,9 @@
     python drive.py --base-url http://127.0.0.1:8080 --key KEY --scenario connector [--asynchronous]
 
 Writes one JSON line a call to standard output and a summary as the last line; exits 1 when a step did not go as the
-scenario says. Only the base URL and the key are set, which is all that an application would change; and the SDK's own
-retries are off, so that one step is one request, unless the scenario is about them.
+scenario says. Only the base URL and the key are set, which is all that an application would change; the SDK's own retries
+are off, so that one step is one request, unless the scenario is about them; and its validation is strict, so that an answer
+which its models would not have fails.
 """
 
 from __future__ import annotations
@@ -104,13 +105,13 @@ def following(calls: Any, outcome: Outcome | None) -> Call | None:
 def main() -> int:
     arguments = parse()
     playing = scenario.load(arguments.scenario)
-    address, key, retries = arguments.base_url, arguments.key, playing.retries
+    settings: dict[str, Any] = {"base_url": arguments.base_url, "api_key": arguments.key, "max_retries": playing.retries}
     if arguments.asynchronous:
-        waiting = courier.AsyncCourier(base_url=address, api_key=key, max_retries=retries)
+        waiting = courier.AsyncCourier(**settings, _strict_response_validation=True)
         transcript = Transcript(find_methods(waiting))
         asyncio.run(drive_async(waiting, playing.steps, transcript))
     else:
-        client = courier.Courier(base_url=address, api_key=key, max_retries=retries)
+        client = courier.Courier(**settings, _strict_response_validation=True)
         transcript = Transcript(find_methods(client))
         drive(client, playing.steps, transcript)
     return transcript.finish()

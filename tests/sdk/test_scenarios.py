@@ -9,10 +9,12 @@ from functools import reduce
 from typing import Any
 
 import courier
+import httpx
 import pytest
 
 from suite import scenario
 from suite.compare import differences
+from suite.describe import describe_error
 from suite.methods import find_methods, parameter_name
 from suite.scenario import Call, Outcome
 
@@ -95,6 +97,17 @@ def test_a_padded_body_has_exactly_the_bytes_asked_for() -> None:
     ]
     (call,) = played(steps, [])
     assert len(json.dumps(call.args, ensure_ascii=False, separators=(",", ":")).encode()) == 1000
+
+
+def test_an_answer_that_the_models_refuse_tells_what_they_miss() -> None:
+    answer = httpx.Response(200, json={"paging": {"more": False}, "results": []})
+    vendor = httpx.Client(transport=httpx.MockTransport(lambda _: answer))
+    client = courier.Courier(
+        api_key="none", base_url="http://127.0.0.1:9", http_client=vendor, _strict_response_validation=True
+    )
+    with pytest.raises(courier.APIResponseValidationError) as refused:
+        client.lists.list()
+    assert describe_error(refused.value)["unlike"] == ["items: Field required"]
 
 
 def test_differences_are_found_in_values_types_and_lengths() -> None:

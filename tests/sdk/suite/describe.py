@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import courier
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 # Longer texts are told apart by length and digest: a body of 6 MB has no place in a transcript.
 LONG = 4096
@@ -49,7 +49,16 @@ def describe_error(error: courier.APIError) -> dict[str, Any]:
         "status": status_of(error),
         "message": describe(error.message),
         "body": describe(error.body),
+        **unlike_the_models(error),
     }
+
+
+def unlike_the_models(error: courier.APIError) -> dict[str, Any]:
+    """What the SDK's models miss in an answer; its own message doesn't say."""
+    if not isinstance(error.__cause__, ValidationError):
+        return {}
+    problems = error.__cause__.errors(include_url=False, include_input=False)
+    return {"unlike": [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems]}
 
 
 def status_of(error: Exception) -> int | None:

@@ -315,11 +315,6 @@ fn say_admin(address: Option<SocketAddr>) {
         Some(addr) => tracing::info!(listener = "admin", %addr, "listening"),
         None => tracing::info!("no [admin] keys: the admin port is not served"),
     }
-    if address.is_some_and(|address| !address.ip().is_loopback()) {
-        tracing::warn!(
-            "other machines reach the admin port, which speaks plain HTTP: put TLS before it"
-        );
-    }
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, CannotStart> {

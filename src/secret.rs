@@ -32,6 +32,15 @@ impl VendorToken {
         Ok(Self(token.into()))
     }
 
+    /// True when quotes stand around it, as a shell or an env file may leave them.
+    #[must_use]
+    pub fn is_quoted(&self) -> bool {
+        let token = self.0.expose_secret();
+        ['"', '\'']
+            .iter()
+            .any(|quote| token.len() > 1 && token.starts_with(*quote) && token.ends_with(*quote))
+    }
+
     /// `Bearer <token>`, marked sensitive: it is neither printed nor put into HPACK tables.
     #[must_use]
     pub fn authorization(&self) -> HeaderValue {
@@ -107,6 +116,13 @@ mod tests {
         for text in ["", "Bearer ", "two words", "line\nbreak", "naïve"] {
             let reason = VendorToken::parse(text).unwrap_err();
             assert!(text.is_empty() || !reason.contains(text.trim()), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_token_in_quotes_is_known_as_such() {
+        for (text, quoted) in [("\"tok\"", true), ("'tok'", true), ("tok", false), ("\"", false)] {
+            assert_eq!(VendorToken::parse(text).unwrap().is_quoted(), quoted, "{text}");
         }
     }
 

@@ -52,6 +52,18 @@ impl Default for Admin {
     }
 }
 
+impl Admin {
+    /// What to say of a port that other machines reach.
+    pub(super) fn is_open(&self) -> Option<String> {
+        (!self.keys.is_empty() && !self.listen.ip().is_loopback()).then(|| {
+            format!(
+                "admin.listen = \"{}\" is reached by other machines, and its keys travel in clear text: use 127.0.0.1, or put TLS before it",
+                self.listen
+            )
+        })
+    }
+}
+
 /// One key of an operator.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(

@@ -51,6 +51,16 @@ impl BaseUrl {
         &self.prefix
     }
 
+    /// What to say of a path, which most likely belongs to the calls.
+    pub(super) fn advice(&self) -> Option<String> {
+        (!self.prefix.is_empty()).then(|| {
+            format!(
+                "{self} has a path, which then stands before the path of each call: leave '{}' out, unless the server there wants it",
+                self.prefix
+            )
+        })
+    }
+
     /// True when tokens would travel in clear text over a network.
     #[must_use]
     pub fn is_plain_and_remote(&self) -> bool {

@@ -39,6 +39,36 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// What is legal and most likely not meant in the quota of `connection`: the key, whether it is the
+    /// connection's own, and what to say.
+    pub(super) fn advice_of(&self, connection: &Connection) -> Vec<(&'static str, bool, String)> {
+        let (own, all) = (&connection.quota, &self.quota);
+        let deadline = self.server.deadline;
+        let mut advice = Vec::new();
+        let waits = [
+            ("max_wait", own.max_wait, all.max_wait),
+            ("max_wait_bulk", own.max_wait_bulk, all.max_wait_bulk),
+        ];
+        for (name, own, all) in waits {
+            if let Some(wait) = own.or(all).filter(|wait| *wait > deadline) {
+                let message = format!(
+                    "{name} = \"{wait}\" is beyond server.deadline = \"{deadline}\", which ends the wait first: write at most \"{deadline}\""
+                );
+                advice.push((name, own.is_some(), message));
+            }
+        }
+        let calls = own.calls.or(all.calls).unwrap_or(100);
+        if let Some(burst) = own.burst.or(all.burst).filter(|burst| *burst > calls) {
+            let message = format!(
+                "burst = {burst} is above calls = {calls} and does nothing: write at most {calls}, or leave it out"
+            );
+            advice.push(("burst", own.burst.is_some(), message));
+        }
+        advice
+    }
+}
+
 impl Quota {
     /// True when no key is set.
     #[must_use]

@@ -1,5 +1,6 @@
 //! What a file means, and every rule that no single key can break.
 
+mod advice;
 mod apps;
 mod connections;
 mod quotas;
@@ -30,6 +31,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>) -> Result<Config, Vec<Prob
     let keys = check.apps(catalog.as_ref());
     check.quotas(catalog.as_ref());
     let admin = check.admin(&keys);
+    check.advise(&tokens);
     let settings = &document.value;
     let tls = settings.server.tls.as_ref().and_then(|files| {
         if check.document.is_hollow(&key(&["server", "tls"])) {

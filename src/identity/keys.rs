@@ -79,6 +79,12 @@ impl Digest {
     fn of(key: &[u8]) -> Self {
         Self(sha2::Sha256::digest(key).into())
     }
+
+    /// True for what stands in examples, and for the hash of nothing: no key has either.
+    #[must_use]
+    pub fn is_placeholder(&self) -> bool {
+        self.0.iter().all(|octet| *octet == self.0[0]) || *self == Self::of(b"")
+    }
 }
 
 impl TryFrom<String> for Digest {

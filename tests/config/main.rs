@@ -340,6 +340,15 @@ fn exit_codes_tell_usage_from_configuration() {
 }
 
 #[test]
+fn a_warning_is_said_with_its_place_and_leaves_the_exit_code_at_0() {
+    let text = tenant("acme", "tok-1", &app("billing", "k1", ""));
+    let file = scratch("warned.toml", &text);
+    let (code, said) = tollgate(&["check", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("warned.toml:8:22: warning: key 'k1' has a placeholder"), "{said}");
+}
+
+#[test]
 fn a_new_key_is_printed_with_the_entry_that_accepts_it() {
     let (code, text) = tollgate(&["keys", "new", "--app", "billing", "--id", "k7"]);
     assert_eq!(code, Some(0), "{text}");

@@ -1,0 +1,158 @@
+//! What is legal and most likely not meant.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use super::{Check, key, within};
+use crate::clock;
+use crate::config::{App, Connection, Tenant};
+use crate::document::Step;
+use crate::identity::Digest;
+use crate::ids::KeyId;
+use crate::tokens::Tokens;
+
+/// A key of an app or an operator, as far as advice goes.
+struct Entry<'a> {
+    id: &'a KeyId,
+    sha256: &'a Digest,
+    expires: Option<SystemTime>,
+    place: Vec<Step>,
+}
+
+impl Check<'_> {
+    /// Warns of all that is legal and most likely not meant.
+    pub(super) fn advise(&mut self, tokens: &Tokens) {
+        let settings = self.settings();
+        if let Some(message) = settings.admin.is_open() {
+            self.warn(&key(&["admin", "listen"]), message);
+        }
+        if let Some(message) = settings.vendor.base_url.advice() {
+            self.warn(&key(&["vendor", "base_url"]), message);
+        }
+        for (t, tenant) in settings.tenant.iter().enumerate() {
+            self.advise_tenant(t, tenant);
+            for (c, connection) in tenant.connection.iter().enumerate() {
+                self.advise_connection((t, c), connection, tokens);
+            }
+            for (a, app) in tenant.app.iter().enumerate() {
+                self.advise_limit(&within(t, "app", a, &["limit"]), tenant, app);
+            }
+        }
+        self.advise_keys();
+    }
+
+    /// Parts without which a tenant does nothing.
+    fn advise_tenant(&mut self, t: usize, tenant: &Tenant) {
+        let place = |list| [Step::Key("tenant"), Step::Index(t), Step::Key(list)];
+        if tenant.connection.is_empty() {
+            let message = format!(
+                "tenant '{}' has no connection: no app of it can call; write a [[tenant.connection]]",
+                tenant.id
+            );
+            self.warn(&place("connection"), message);
+        }
+        if tenant.app.is_empty() {
+            let message = format!(
+                "tenant '{}' has no app: nobody can call; write a [[tenant.app]]",
+                tenant.id
+            );
+            self.warn(&place("app"), message);
+        }
+    }
+
+    fn advise_connection(
+        &mut self,
+        (t, c): (usize, usize),
+        connection: &Connection,
+        tokens: &Tokens,
+    ) {
+        let path = |name| within(t, "connection", c, &[name]);
+        if tokens.get(&connection.id).is_some_and(|token| token.is_quoted()) {
+            let message = format!(
+                "{} has quotes around the token, which would be sent: leave them out",
+                connection.token
+            );
+            self.warn(&path("token"), message);
+        }
+        if let Some(message) = connection.base_url.as_ref().and_then(|url| url.advice()) {
+            self.warn(&path("base_url"), message);
+        }
+        for (name, own, message) in self.settings().advice_of(connection) {
+            let place = if own {
+                within(t, "connection", c, &["quota", name])
+            } else {
+                key(&["quota", name])
+            };
+            // What all connections have is said once.
+            let said = self.document.problem(&place, message);
+            if !self.warnings.contains(&said) {
+                self.warn(&place, said.message);
+            }
+        }
+    }
+
+    /// A limit that the quota reaches first.
+    fn advise_limit(&mut self, place: &[Step], tenant: &Tenant, app: &App) {
+        let Some(limit) = app.limit else { return };
+        let used = tenant.connection.iter().filter(|connection| {
+            app.connections.as_ref().is_none_or(|listed| listed.contains(&connection.id))
+        });
+        for connection in used {
+            let Ok(quota) = self.settings().quota_of(connection) else { continue };
+            let (calls, window) = (quota.pool.calls, quota.pool.window);
+            let slower = limit.window.get() * calls > window.saturating_mul(limit.calls);
+            if limit.calls > calls && !slower {
+                let message = format!(
+                    "app '{}': its limit of {} calls is above the {calls} of connection '{}', which end first: write less, or leave the limit out",
+                    app.id, limit.calls, connection.id
+                );
+                self.warn(place, message);
+            }
+        }
+    }
+
+    /// Keys with which nobody can come in.
+    fn advise_keys(&mut self) {
+        let settings = self.settings();
+        let now = clock::wall();
+        let mut seen: HashMap<String, &KeyId> = HashMap::new();
+        let apps = settings.tenant.iter().enumerate().flat_map(|(t, tenant)| {
+            tenant.app.iter().enumerate().flat_map(move |(a, app)| {
+                app.keys.iter().enumerate().map(move |(k, key)| Entry {
+                    id: &key.id,
+                    sha256: &key.sha256,
+                    expires: key.expires.map(|end| end.0),
+                    place: [&within(t, "app", a, &["keys"])[..], &[Step::Index(k)]].concat(),
+                })
+            })
+        });
+        let operators = settings.admin.keys.iter().enumerate().map(|(k, key)| Entry {
+            id: &key.id,
+            sha256: &key.sha256,
+            expires: key.expires.map(|end| end.0),
+            place: vec![Step::Key("admin"), Step::Key("keys"), Step::Index(k)],
+        });
+        for entry in apps.chain(operators) {
+            let id = entry.id.as_str();
+            let at = |name| [&entry.place[..], &[Step::Key(name)]].concat();
+            if entry.expires.is_some_and(|end| end <= now) {
+                let message = format!(
+                    "key '{id}' has expired, and its calls get 401: make one with `tollgate keys new`, or leave it out"
+                );
+                self.warn(&at("expires"), message);
+            }
+            if entry.sha256.is_placeholder() {
+                let message = format!(
+                    "key '{id}' has a placeholder in sha256, which no key fits: write what `tollgate keys new` prints"
+                );
+                self.warn(&at("sha256"), message);
+            } else if let Some(other) = seen.insert(entry.sha256.to_string(), entry.id) {
+                let message = format!(
+                    "keys '{}' and '{id}' have one sha256, and a key fits its own id only: write what `tollgate keys new` prints for each",
+                    other.as_str()
+                );
+                self.warn(&at("sha256"), message);
+            }
+        }
+    }
+}

@@ -7,6 +7,7 @@
 //! | 2 | the command line is wrong |
 //! | 64 | the configuration is wrong |
 
+mod check;
 mod explain;
 mod healthcheck;
 mod keys;
@@ -22,17 +23,24 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 
-use crate::config::{self, Config};
+use crate::address;
+use crate::config;
 use crate::demo;
 use crate::terminal::{complain, point, say};
 use crate::units::Span;
 
+/// Exit code of a command line that is wrong.
+const USAGE: u8 = 2;
 /// Exit code of a configuration that is wrong.
 const WRONG_CONFIGURATION: u8 = 64;
 
 /// A gateway between a company's applications and the Courier API.
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 usage, 64 configuration.")]
+#[command(
+    version,
+    subcommand_required = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 64 configuration."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,16 +49,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway.
-    Serve {
-        /// The configuration file [default: /etc/tollgate/tollgate.toml, else config/tollgate.toml].
-        #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
-        config: Option<PathBuf>,
-    },
-    /// Check a configuration file and report every problem in it.
-    Check {
-        /// The configuration file.
-        file: PathBuf,
-    },
+    Serve(File),
+    /// Check a configuration file and report every problem in it, as file:line:column.
+    Check(check::Args),
     /// Run a simulated Courier, a gateway before it, and a little traffic, on this machine.
     Demo {
         /// End by itself after this time, such as 20s; without it the demo runs until Ctrl-C.
@@ -75,9 +76,36 @@ enum Command {
     /// Ask a running gateway whether it is ready; for containers without a shell.
     Healthcheck {
         /// The address of its operations port.
-        #[arg(long, value_name = "ADDR", env = "TOLLGATE_OPS", default_value = "127.0.0.1:9090")]
+        #[arg(long, value_name = "ADDR", env = "TOLLGATE_OPS", default_value = "127.0.0.1:9090", value_parser = address::parse)]
         ops: SocketAddr,
     },
+}
+
+/// Which configuration file.
+#[derive(clap::Args)]
+struct File {
+    /// The configuration file [default: $TOLLGATE_CONFIG, else /etc/tollgate/tollgate.toml, else
+    /// config/tollgate.toml].
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl File {
+    /// The file that was named, or the default one.
+    fn path(self) -> Result<PathBuf, ExitCode> {
+        let named = self.file.or(self.config);
+        let named = named.or_else(|| std::env::var_os("TOLLGATE_CONFIG").map(PathBuf::from));
+        match named {
+            Some(file) if file.as_os_str().is_empty() => {
+                complain("the name of the configuration file is empty: write tollgate serve FILE");
+                Err(ExitCode::from(USAGE))
+            }
+            named => Ok(named.unwrap_or_else(default_config)),
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -107,9 +135,13 @@ enum Reference {
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
-    match Cli::parse().command {
-        Command::Serve { config } => serve::run(&config.unwrap_or_else(default_config)),
-        Command::Check { file } => check(&file),
+    let command = match Cli::try_parse() {
+        Ok(line) => line.command,
+        Err(error) => return unread(&error),
+    };
+    match command {
+        Command::Serve(file) => file.path().map_or_else(|code| code, |file| serve::run(&file)),
+        Command::Check(args) => check::run(args),
         Command::Demo { r#for, faults } => demo::run(r#for.map(Span::get), faults),
         Command::Simulate(args) => simulate::run(args),
         Command::Explain(args) => explain::run(&args),
@@ -120,6 +152,16 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Tells what is wrong with the command line, or what was asked for: the help, the version.
+fn unread(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    let no_value = error.get(clap::error::ContextKind::InvalidValue).map(ToString::to_string);
+    if no_value.is_some_and(|value| value.is_empty()) {
+        complain("write the value behind it, such as --config FILE");
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
 fn default_config() -> PathBuf {
     let installed = Path::new("/etc/tollgate/tollgate.toml");
     if installed.exists() { installed.into() } else { "config/tollgate.toml".into() }
@@ -127,25 +169,6 @@ fn default_config() -> PathBuf {
 
 fn span(text: &str) -> Result<Span, String> {
     Span::try_from(text.to_owned())
-}
-
-fn check(file: &Path) -> ExitCode {
-    match Config::load(file) {
-        Ok(config) => {
-            for warning in &config.warnings {
-                point(&warning.warning(&file.display().to_string()));
-            }
-            let tenants = config.settings.tenant.len();
-            say(&format!(
-                "{}: good: {tenants} tenants, {} connections, {} operations",
-                file.display(),
-                config.tokens.len(),
-                config.catalog.operations().len()
-            ));
-            ExitCode::SUCCESS
-        }
-        Err(error) => refused(&error),
-    }
 }
 
 fn reference(what: Reference) -> ExitCode {

@@ -83,7 +83,7 @@ impl Config {
     /// # Errors
     /// Every problem in it.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        validate::resolve(document::read(text))
+        validate::resolve(document::read(text), Look::TO_SERVE)
     }
 
     /// The state folder: the one that is configured, or the one that systemd gives.
@@ -98,6 +98,58 @@ impl Config {
         let connections = self.settings.tenant.iter().flat_map(|tenant| &tenant.connection);
         connections.map(move |c| (c, c.base_url.as_ref().unwrap_or(default)))
     }
+}
+
+/// What a check looks at beside the file.
+#[derive(Clone, Copy)]
+pub struct Look {
+    /// Tokens, fields of the collector, certificates and keys.
+    pub secrets: bool,
+    /// The state folder, which a start makes or opens by itself.
+    pub state: bool,
+}
+
+impl Look {
+    /// For a gateway that starts.
+    const TO_SERVE: Self = Self { secrets: true, state: false };
+    /// All that a gateway needs on this machine.
+    pub const HERE: Self = Self { secrets: true, state: true };
+    /// The file, and the catalogue that it names: for machines without secrets.
+    pub const FILE: Self = Self { secrets: false, state: false };
+}
+
+/// What a good file has.
+pub struct Checked {
+    /// Tenants.
+    pub tenants: usize,
+    /// Connections of all tenants.
+    pub connections: usize,
+    /// Apps of all tenants.
+    pub apps: usize,
+    /// Keys of all apps.
+    pub keys: usize,
+    /// Rows of the catalogue.
+    pub operations: usize,
+    /// What is legal and most likely not meant, or can't be had here.
+    pub warnings: Vec<Problem>,
+}
+
+/// Checks the file at `path`, and what `look` says beside it.
+///
+/// # Errors
+/// Every problem found.
+pub fn check(path: &Path, look: Look) -> Result<Checked, ConfigError> {
+    let config = read(path, |text| validate::resolve(document::read(text), look))?;
+    let tenants = &config.settings.tenant;
+    let apps = || tenants.iter().flat_map(|tenant| &tenant.app);
+    Ok(Checked {
+        tenants: tenants.len(),
+        connections: tenants.iter().map(|tenant| tenant.connection.len()).sum(),
+        apps: apps().count(),
+        keys: apps().map(|app| app.keys.len()).sum(),
+        operations: config.catalog.operations().len(),
+        warnings: config.warnings,
+    })
 }
 
 impl Settings {

@@ -34,7 +34,7 @@ pub(super) struct Args {
     /// The call, by its Tollgate-Call-Id; without it the slowest of the last calls are listed.
     id: Option<RandomId>,
     /// The address of the gateway's admin port; its key is read from TOLLGATE_ADMIN_KEY.
-    #[arg(long, value_name = "ADDR", env = "TOLLGATE_ADMIN", default_value = "127.0.0.1:9091")]
+    #[arg(long, value_name = "ADDR", env = "TOLLGATE_ADMIN", default_value = "127.0.0.1:9091", value_parser = crate::address::parse)]
     admin: SocketAddr,
     /// Print what the gateway says, as JSON.
     #[arg(long)]

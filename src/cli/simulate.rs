@@ -15,14 +15,18 @@ use crate::terminal::{complain, say};
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Address and port; port 0 takes a free one, which is printed.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010", value_parser = crate::address::parse)]
     listen: SocketAddr,
     /// The same seed and the same requests give the same answers.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
     /// A JSON file with switches, faults and clock; simulator/README.md documents it.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "a seed is a whole number from 0: write --seed 7".to_owned())
 }
 
 /// Runs the simulator until Ctrl-C or SIGTERM.

@@ -5,21 +5,22 @@ mod apps;
 mod connections;
 mod quotas;
 mod server;
+mod state;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{BaseUrl, Collector, Config, Settings};
+use super::{BaseUrl, Collector, Config, Look, Settings};
 use crate::catalog::Catalog;
 use crate::descriptors::{self, Budget, Wanted};
 use crate::document::{Document, Problem, Reading, Step};
 use crate::tls;
 
 /// Reads what the file refers to and checks it as a whole.
-pub(super) fn resolve(reading: Reading<'_, Settings>) -> Result<Config, Vec<Problem>> {
+pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Config, Vec<Problem>> {
     let Reading { document, problems } = reading;
     let Some(document) = document else { return Err(problems) };
-    let mut check = Check { document: &document, problems, warnings: Vec::new() };
+    let mut check = Check { document: &document, look, problems, warnings: Vec::new() };
     check.limits();
     check.cors();
     check.listeners();
@@ -32,14 +33,11 @@ pub(super) fn resolve(reading: Reading<'_, Settings>) -> Result<Config, Vec<Prob
     check.quotas(catalog.as_ref());
     let admin = check.admin(&keys);
     check.advise(&tokens);
+    if look.state {
+        check.state();
+    }
     let settings = &document.value;
-    let tls = settings.server.tls.as_ref().and_then(|files| {
-        if check.document.is_hollow(&key(&["server", "tls"])) {
-            return None;
-        }
-        let built = tls::server(&files.cert, &files.key);
-        check.accept(&key(&["server", "tls"]), built)
-    });
+    let tls = check.tls();
     let client = tls::client(settings.vendor.ca_file.as_deref());
     let client = check.accept(&key(&["vendor", "ca_file"]), client);
     let Check { mut problems, mut warnings, .. } = check;
@@ -66,6 +64,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>) -> Result<Config, Vec<Prob
 
 struct Check<'a> {
     document: &'a Document<'a, Settings>,
+    look: Look,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -103,6 +102,15 @@ impl<'a> Check<'a> {
 
     fn accept<T>(&mut self, path: &[Step], result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.refuse(path, message)).ok()
+    }
+
+    fn tls(&mut self) -> Option<tls::Server> {
+        let place = key(&["server", "tls"]);
+        let files = self.settings().server.tls.as_ref().filter(|_| self.look.secrets)?;
+        if self.document.is_hollow(&place) {
+            return None;
+        }
+        self.accept(&place, tls::server(&files.cert, &files.key))
     }
 
     fn cors(&mut self) {
@@ -194,7 +202,8 @@ impl<'a> Check<'a> {
             let message = "vendor.pass_trace_context needs traces.endpoint: it would name spans that nobody has";
             self.refuse(&key(&["vendor", "pass_trace_context"]), message);
         }
-        let (collector, unread) = match traces.collector() {
+        let read = if self.look.secrets { traces.collector() } else { Ok(None) };
+        let (collector, unread) = match read {
             Ok(collector) => (collector, Vec::new()),
             Err(problems) => (None, problems),
         };

@@ -1,6 +1,7 @@
 //! The configuration: what is accepted, what is refused and how the refusal reads.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod commands;
 mod wrong;
 
 use std::path::PathBuf;

@@ -64,6 +64,9 @@ impl Check<'_> {
     }
 
     fn token(&mut self, path: &[Step], connection: &Connection, tokens: &mut Tokens) {
+        if !self.look.secrets {
+            return;
+        }
         let Some(token) = self.accept(path, connection.token.read()) else {
             return;
         };

@@ -1,5 +1,7 @@
 //! `tollgate check`: what is wrong with a configuration, here or anywhere.
 
+mod online;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,9 +17,13 @@ pub(super) struct Args {
     /// Read no token, no certificate and no key, and leave the state folder alone: for CI.
     #[arg(long)]
     no_secrets: bool,
+    /// Also ask: is each host reached, is each token taken, do the clocks agree, are the ports free?
+    /// One read call a connection.
+    #[arg(long, conflicts_with = "no_secrets")]
+    online: bool,
 }
 
-/// Tells every problem and warning.
+/// Tells every problem and warning; with `--online`, a line for each question.
 pub(super) fn run(args: Args) -> ExitCode {
     let file = match args.file.path() {
         Ok(file) => file,
@@ -25,12 +31,10 @@ pub(super) fn run(args: Args) -> ExitCode {
     };
     let look = if args.no_secrets { Look::FILE } else { Look::HERE };
     match config::check(&file, look) {
-        Ok(checked) => {
-            told(&file, &checked);
-            ExitCode::SUCCESS
-        }
-        Err(error) => refused(&error),
+        Ok(checked) => told(&file, &checked),
+        Err(error) => return refused(&error),
     }
+    if args.online { online::run(&file) } else { ExitCode::SUCCESS }
 }
 
 fn told(file: &Path, checked: &Checked) {

@@ -21,7 +21,7 @@ fn texts(output: &Output) -> (String, String) {
 type Wrong = (&'static [&'static str], &'static str, &'static str);
 
 const ADDRESS: &str = "write host and port, such as \"127.0.0.1:8080\"";
-const WRONG: [Wrong; 31] = [
+const WRONG: [Wrong; 33] = [
     (&[], "Usage: tollgate", "Commands:"),
     (&["sevre"], "'sevre'", "'serve'"),
     (&["chek", "x.toml"], "'chek'", "'check'"),
@@ -36,6 +36,8 @@ const WRONG: [Wrong; 31] = [
     (&["check", "a.toml", "b.toml"], "'b.toml'", "Usage: tollgate check"),
     (&["check", "--conf", "a.toml"], "'--conf'", "'--config'"),
     (&["check", "--no-secret"], "'--no-secret'", "'--no-secrets'"),
+    (&["check", "--onlin"], "'--onlin'", "'--online'"),
+    (&["check", "--online", "--no-secrets"], "cannot be used with", "Usage: tollgate check"),
     (&["check", ""], "a value is required for '[FILE]'", "write the value behind it"),
     (&["demo", "--for", "20"], "'20' is not a duration", "write a whole number and ms, s, m or h"),
     (&["demo", "--fault"], "'--fault'", "'--faults'"),

@@ -29,6 +29,7 @@ mod leaving;
 mod load;
 mod made_keys;
 mod metrics;
+mod online;
 mod operations;
 mod outages;
 mod page;

@@ -118,7 +118,8 @@ impl Pipeline {
 
 fn screen(server: &Server, state: &State) -> ScreenLayer {
     let instance = state.instance().clone();
-    ScreenLayer::new(instance, server.target_size.get(), server.head_fields)
+    let (target, head) = (server.target_size.get(), server.head_size.get());
+    ScreenLayer::new(instance, target, head, server.head_fields)
 }
 
 fn body_limits(config: &Config) -> intake::Limits {

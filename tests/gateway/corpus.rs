@@ -1,6 +1,7 @@
 //! An own corpus of requests, written from RFC 9112, 9110, 9113 and 3986: what the gateway must make of each.
 //!
-//! Each has a connection of its own. The simulator behind the gateway records what it saw.
+//! Each has a connection of its own, once in plain text and once over TLS. The simulator behind the gateway records
+//! what it saw.
 
 mod case;
 mod chunks;
@@ -10,6 +11,8 @@ mod frames;
 mod hosts;
 mod lengths;
 mod lines;
+mod port;
+mod prefaces;
 mod streams;
 mod targets;
 mod wire;
@@ -17,11 +20,11 @@ mod wire;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use self::case::{Case, Want};
-use self::wire::Heard;
+use self::port::{Io, Port};
+use self::wire::{Heard, Who};
 use crate::rig::Rig;
 
 /// Behind each case: whoever reads it as anything else has lost count.
@@ -62,11 +65,6 @@ fn all() -> Vec<&'static Case> {
     files.into_iter().flatten().collect()
 }
 
-async fn rig() -> Rig {
-    // A client that stops in the middle is given up soon; all others are done long before.
-    Rig::start("body_size = \"8KiB\"\nbody_idle = \"300ms\"\nhead_time = \"300ms\"\n").await
-}
-
 /// What the vendor saw since there were `before`: `METHOD target body`, without a blank at the end where there is
 /// no content.
 fn seen(rig: &Rig, before: usize) -> Vec<String> {
@@ -85,10 +83,10 @@ fn seen(rig: &Rig, before: usize) -> Vec<String> {
 
 /// All that comes until the gateway closes; `None` if it does neither answer nor close. `stops`: the client says that it
 /// sends no more.
-async fn answers(rig: &Rig, octets: &[u8], stops: bool) -> Option<Vec<u8>> {
-    let mut socket = TcpStream::connect(rig.gateway.data).await.unwrap();
+async fn answers(mut socket: Box<dyn Io>, octets: &[u8], stops: bool) -> Option<Vec<u8>> {
     // The gateway may close before all is sent.
     let _ = socket.write_all(octets).await;
+    let _ = socket.flush().await;
     if stops {
         let _ = socket.shutdown().await;
     }
@@ -169,9 +167,9 @@ fn wrong(case: &Case, answers: &[Answer], seen: &[String]) -> Result<(), String>
     if fine { Ok(()) } else { Err(format!("{:?}, next {asked}", case.want)) }
 }
 
-#[tokio::test]
-async fn requests_over_http_1_1_are_read_as_the_rfcs_have_them() {
-    let rig = rig().await;
+/// What is wrong with the cases over HTTP/1.1.
+async fn problems_h1(port: &Port) -> Vec<String> {
+    let rig = &port.rig;
     let mut problems = Vec::new();
     for case in all() {
         let before = crate::support::arrived(&rig.courier).len();
@@ -181,16 +179,28 @@ async fn requests_over_http_1_1_are_read_as_the_rfcs_have_them() {
         if !stops {
             octets.extend_from_slice(NEXT);
         }
-        let Some(text) = answers(&rig, &octets, stops).await else {
+        let Some(text) = answers(port.connect(b"http/1.1").await, &octets, stops).await else {
             problems.push(format!("{}: the gateway waits", case.name));
             continue;
         };
-        let (answers, seen) = (parsed(&text, is_head), seen(&rig, before));
+        let (answers, seen) = (parsed(&text, is_head), seen(rig, before));
         if let Err(what) = wrong(case, &answers, &seen) {
             let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
             problems.push(format!("{}: {what}, but {statuses:?}, vendor {seen:?}", case.name));
         }
     }
+    problems
+}
+
+#[tokio::test]
+async fn requests_over_http_1_1_are_read_as_the_rfcs_have_them() {
+    let problems = problems_h1(&Port::open(false).await).await;
+    assert!(problems.is_empty(), "{} of them:\n{}", problems.len(), problems.join("\n"));
+}
+
+#[tokio::test]
+async fn requests_over_http_1_1_and_tls_are_read_as_in_plain_text() {
+    let problems = problems_h1(&Port::open(true).await).await;
     assert!(problems.is_empty(), "{} of them:\n{}", problems.len(), problems.join("\n"));
 }
 
@@ -216,20 +226,31 @@ fn wrong_h2(want: wire::Want, heard: &Heard, seen: &[String]) -> Result<(), Stri
     if fine { Ok(()) } else { Err(format!("{want:?}")) }
 }
 
-#[tokio::test]
-async fn frames_of_http_2_are_read_as_the_rfcs_have_them() {
-    let rig = rig().await;
-    let key = &rig.setup.acme;
+/// What is wrong with the cases over HTTP/2.
+async fn problems_h2(port: &Port) -> Vec<String> {
+    let (rig, who) = (&port.rig, port.who());
     let mut problems = Vec::new();
-    for case in streams::cases(key).into_iter().chain(frames::cases(key)) {
+    for case in streams::cases(who).into_iter().chain(frames::cases(who)) {
         let before = crate::support::arrived(&rig.courier).len();
         let said = (&wire::preface()[..], &case.octets[..]);
-        let heard = wire::hear(rig.gateway.data, said, case.want).await;
-        let seen = seen(&rig, before);
+        let heard = wire::hear(port.connect(b"h2").await, said, who, case.want).await;
+        let seen = seen(rig, before);
         if let Err(what) = wrong_h2(case.want, &heard, &seen) {
             problems.push(format!("{}: {what}, but {heard:?}, vendor {seen:?}", case.name));
         }
     }
+    problems
+}
+
+#[tokio::test]
+async fn frames_of_http_2_are_read_as_the_rfcs_have_them() {
+    let problems = problems_h2(&Port::open(false).await).await;
+    assert!(problems.is_empty(), "{} of them:\n{}", problems.len(), problems.join("\n"));
+}
+
+#[tokio::test]
+async fn frames_of_http_2_over_tls_are_read_as_in_plain_text() {
+    let problems = problems_h2(&Port::open(true).await).await;
     assert!(problems.is_empty(), "{} of them:\n{}", problems.len(), problems.join("\n"));
 }
 
@@ -237,8 +258,8 @@ async fn frames_of_http_2_are_read_as_the_rfcs_have_them() {
 fn there_are_250_cases_at_least_60_of_them_over_http_2_each_with_a_name_of_its_own() {
     let mut names: Vec<_> = all().iter().map(|case| case.name).collect();
     let first = names.len();
-    names.extend(streams::cases("").iter().map(|case| case.name));
-    names.extend(frames::cases("").iter().map(|case| case.name));
+    names.extend(streams::cases(Who::default()).iter().map(|case| case.name));
+    names.extend(frames::cases(Who::default()).iter().map(|case| case.name));
     let (count, second) = (names.len(), names.len() - first);
     println!("{first} over HTTP/1.1, {second} over HTTP/2");
     names.sort_unstable();

@@ -4,7 +4,7 @@ use super::case::GET;
 use super::wire::Want::{Ends, Ignored, Resets, Sees};
 use super::wire::{
     CONTINUATION, Case, DATA, END, END_HEADERS, GOAWAY, HEADERS, PADDED, PING, PRIORITY,
-    PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, Want, block, frame,
+    PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, Want, Who, block, frame,
 };
 
 /// Kind, flags, stream, what it holds.
@@ -89,14 +89,14 @@ fn case(name: &'static str, parts: &[&[u8]], want: Want) -> Case {
 }
 
 /// Heads that are sent in pieces, with padding, or in an order of their own.
-fn heads(key: &str) -> Vec<Case> {
-    let whole = block(key, "M|S|A|P|K");
+fn heads(who: Who) -> Vec<Case> {
+    let whole = block(who, "M|S|A|P|K");
     let (one, two) = whole.split_at(9);
     let begun = frame(HEADERS, END, 1, one);
     let rest = |stream| frame(CONTINUATION, END_HEADERS, stream, two);
     let (ping, data) = (frame(PING, 0, 0, b"12345678"), frame(DATA, END, 1, b"x"));
     let get = |stream, held: &[u8]| frame(HEADERS, END | END_HEADERS, stream, held);
-    let other = block(key, "M|S|A|:path=/profiles/a|K");
+    let other = block(who, "M|S|A|:path=/profiles/a|K");
     let padded = [&[3], &whole[..], &[0; 3]].concat();
     let padded = frame(HEADERS, END | END_HEADERS | PADDED, 1, &padded);
     let long = get(1, &[0; (16 << 10) + 1]);
@@ -119,13 +119,13 @@ fn heads(key: &str) -> Vec<Case> {
 }
 
 /// Bodies in pieces.
-fn bodies(key: &str) -> Vec<Case> {
-    let post = frame(HEADERS, END_HEADERS, 1, &block(key, ":method=POST|S|A|P|K"));
+fn bodies(who: Who) -> Vec<Case> {
+    let post = frame(HEADERS, END_HEADERS, 1, &block(who, ":method=POST|S|A|P|K"));
     let data = |flags, octets: &[u8]| frame(DATA, flags, 1, octets);
     let hello = data(0, b"hello");
     let padded = data(END | PADDED, b"\x02hello\0\0");
     let long = data(END, &[0; (16 << 10) + 1]);
-    let trailers = frame(HEADERS, END_HEADERS, 1, &block(key, "x=y"));
+    let trailers = frame(HEADERS, END_HEADERS, 1, &block(who, "x=y"));
     let sees = Sees(&["POST /profiles/c hello"]);
     vec![
         case("9113 6.1: data in pieces", &[&post, &data(0, b"hel"), &data(END, b"lo")], sees),
@@ -136,10 +136,10 @@ fn bodies(key: &str) -> Vec<Case> {
     ]
 }
 
-pub(crate) fn cases(key: &str) -> Vec<Case> {
-    let get = frame(HEADERS, END | END_HEADERS, 1, &block(key, "M|S|A|P|K"));
-    let mut cases = heads(key);
-    cases.extend(bodies(key));
+pub(crate) fn cases(who: Who) -> Vec<Case> {
+    let get = frame(HEADERS, END | END_HEADERS, 1, &block(who, "M|S|A|P|K"));
+    let mut cases = heads(who);
+    cases.extend(bodies(who));
     for (name, (kind, flags, stream, held), want) in ALONE {
         cases.push(Case { name, octets: frame(*kind, *flags, *stream, held), want: *want });
     }

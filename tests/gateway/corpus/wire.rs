@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use super::port::Io;
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -135,14 +136,22 @@ fn length(octets: &mut Vec<u8>, of: usize) {
     octets.push(u8::try_from(rest).unwrap());
 }
 
+/// Who asks, and over what.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Who<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) tls: bool,
+}
+
 /// Fields as literals (RFC 7541 section 6.2.2), written `name=value|name=value`; `M`, `S`, `A`, `P` and `K` are the
 /// usual method, scheme, authority, path and key.
-pub(crate) fn block(key: &str, fields: &str) -> Vec<u8> {
+pub(crate) fn block(who: Who, fields: &str) -> Vec<u8> {
     let mut octets = Vec::new();
     for field in fields.split('|').filter(|field| !field.is_empty()) {
-        let key = format!("x-api-key={key}");
+        let key = format!("x-api-key={}", who.key);
         let field = match field {
             "M" => ":method=GET",
+            "S" if who.tls => ":scheme=https",
             "S" => ":scheme=http",
             "A" => ":authority=gateway",
             "P" => ":path=/profiles/c",
@@ -191,15 +200,16 @@ fn huffman(octets: &[u8]) -> u16 {
 
 /// Says `octets` after a preface, asks for the next one, and hears until all that is awaited is here.
 pub(crate) async fn hear(
-    address: std::net::SocketAddr,
+    mut socket: Box<dyn Io>,
     (preface, octets): (&[u8], &[u8]),
+    who: Who<'_>,
     want: Want,
 ) -> Heard {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    let next = block("", "M|S|A|:path=/.tollgate/health");
+    let next = block(who, "M|S|A|:path=/.tollgate/health");
     let next = frame(HEADERS, END | END_HEADERS, NEXT, &next);
     // The gateway may close before all is sent.
     let _ = socket.write_all(&[preface, octets, &next].concat()).await;
+    let _ = socket.flush().await;
     let mut heard = Heard::default();
     let hearing = async {
         while !heard.whole(want) {

@@ -34,8 +34,9 @@ TAIL = """\
   (`maxSessionMemory`), with `ENHANCE_YOUR_CALM` from the client's side: whoever sends large bodies close behind each other takes
   several sessions or raises it. In this table each refusal has a session of its own.
 - **.NET** is not in the table: Debian has no package of it.
-- A client that waits for `100 Continue` gets none over HTTP/2 and sends after its own patience. An upload of more than 64 MiB by
-  its announced length is reset behind its refusal.
+- `Expect: 100-continue` is not answered over HTTP/2: the call is taken as if it were not there, and a client that waits for
+  `100 Continue` sends after its own patience. It should not ask for it; a refusal comes before the body is read in any case.
+- An upload of more than 64 MiB by its announced length is reset behind its refusal.
 """
 
 

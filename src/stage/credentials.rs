@@ -109,14 +109,13 @@ async fn look(
     Ok(Reply::from_parts(head, body))
 }
 
-/// The body of an error without its codings. One that can't be read could hold the token: it is
-/// dropped. A long one passes as it is.
+/// The body of an error without its codings. One that can't be read, or is longer than one is read,
+/// could hold the token: it is dropped.
 async fn readable(headers: &mut http::HeaderMap, body: StreamBody) -> Result<StreamBody> {
-    let octets = match gather(body, SHORT).await? {
-        Gathered::Whole(octets) => octets,
-        Gathered::Long(body) => return Ok(body),
+    let decoded = match gather(body, SHORT).await? {
+        Gathered::Whole(octets) => decode::decode(headers, &octets),
+        Gathered::Long(_) => None,
     };
-    let decoded = decode::decode(headers, &octets);
     if decoded.is_none() {
         tracing::debug!("an error of Courier's came in a coding that can't be undone");
     }

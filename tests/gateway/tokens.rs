@@ -215,3 +215,43 @@ async fn an_error_in_a_coding_is_read_before_it_is_handed_on() {
         assert_eq!(got.headers["content-encoding"], "gzip", "what is no error passes as it is");
     }
 }
+
+/// A coded error that is longer than is read, one that decodes to more, one with the token behind it, and
+/// a plain one with the token far behind.
+#[tokio::test(start_paused = true)]
+async fn no_error_however_long_or_coded_hands_the_token_on() {
+    let bench = Bench::new(false);
+    let (key, token) = (bench.setup.acme.clone(), token("acme"));
+    // Noise, so that it stays long when it is coded.
+    let mut state = 1_u32;
+    let noise = (0..200_000).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from_u32(u32::from(b'a') + (state >> 8) % 26).unwrap()
+    });
+    let noise: String = noise.collect();
+    let long = format!("{noise}{token}");
+    let wide = format!("{token}{}", " ".repeat(1 << 20));
+    let behind = [&gzip("{}")[..], token.as_bytes()].concat();
+    assert!(gzip(&long).len() > 64 << 10 && gzip(&wide).len() < 64 << 10);
+    let stars = "*".repeat(token.len());
+    for (name, coding, body, told) in [
+        ("long", "gzip", gzip(&long), ""),
+        ("wide", "gzip", gzip(&wide), ""),
+        ("behind", "gzip", behind, "{}"),
+        ("nothing", "br", Vec::new(), ""),
+        ("plain", "identity", long.clone().into_bytes(), &*format!("{noise}{stars}")),
+    ] {
+        for status in ["404 Not Found", "401 Unauthorized", "500 Internal Server Error"] {
+            let name = format!("{name}-{}", &status[..3]);
+            bench.answers(&name, coded(status, coding, &body));
+            for h2 in [false, true] {
+                let mut client = bench.client(h2).await;
+                let got = client.call(Row::Streams, &name, &key).await.unwrap();
+                let body = got.body.unwrap();
+                assert!(!body.contains(&token), "{name}");
+                let whole = status.starts_with("404");
+                assert!(!whole || (got.status == 404 && body == told), "{name} {}", body.len());
+            }
+        }
+    }
+}

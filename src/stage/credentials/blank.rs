@@ -11,9 +11,6 @@ use crate::call::StreamBody;
 use crate::error::Cause;
 use crate::secret::VendorToken;
 
-/// Octets of an error's body that are looked at.
-const LOOKED_AT: usize = 64 << 10;
-
 /// Blanks `token` out of an answer's fields.
 pub(super) fn fields(headers: &mut HeaderMap, token: &VendorToken) {
     for value in headers.values_mut() {
@@ -40,21 +37,19 @@ pub(super) struct Blanked {
     token: VendorToken,
     /// What may be the beginning of the token.
     held: BytesMut,
-    looked_at: usize,
     ended: bool,
 }
 
 impl Blanked {
     pub(super) fn new(inner: StreamBody, token: VendorToken) -> Self {
-        Self { inner, token, held: BytesMut::new(), looked_at: 0, ended: false }
+        Self { inner, token, held: BytesMut::new(), ended: false }
     }
 
     /// What can be handed on of `piece` and all that was held.
     fn pass(&mut self, piece: &[u8]) -> Bytes {
-        self.looked_at += piece.len();
         self.held.extend_from_slice(piece);
         self.token.blank(&mut self.held);
-        let keep = if self.looked_at > LOOKED_AT { 0 } else { self.token.begins_in(&self.held) };
+        let keep = self.token.begins_in(&self.held);
         self.held.split_to(self.held.len() - keep).freeze()
     }
 }
@@ -70,7 +65,6 @@ impl Body for Blanked {
         while !self.ended {
             let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
             let piece = match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(piece))) if self.looked_at > LOOKED_AT && self.held.is_empty() => piece,
                 Some(Ok(Ok(piece))) => self.pass(&piece),
                 Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
                 Some(Err(cause)) => {
@@ -130,9 +124,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_lies_behind_64_kib_passes_as_it_is_and_nothing_is_lost() {
-        let long = vec![b'p'; 200_000];
+    async fn a_long_body_is_looked_at_to_its_end_and_nothing_is_lost() {
+        let mut long = vec![b'p'; 200_000];
+        for at in [65_530, 150_000, 199_990] {
+            long[at..at + 10].copy_from_slice(b"pk_aab_aac");
+        }
         let pieces: Vec<_> = long.chunks(777).map(<[u8]>::to_vec).collect();
+        assert!(token().blank(&mut long));
         assert_eq!(blanked(pieces).await, long);
     }
 

@@ -123,16 +123,21 @@ impl Base<'_> {
 
     /// Whether `authority` is the vendor's; a password in it is somebody else's business.
     fn is_here(&self, scheme: &str, authority: &str) -> bool {
+        // The dot at the end of a whole name says nothing more (RFC 1034 section 3.1).
+        let name = |whole: &Authority| {
+            let host = whole.host();
+            host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+        };
         let Ok(there) = authority.parse::<Authority>() else { return false };
-        if authority.contains('@') || !there.host().eq_ignore_ascii_case(self.authority.host()) {
+        if authority.contains('@') || name(&there) != name(self.authority) {
             return false;
         }
         let default = |scheme: &str| if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 };
-        let ours = self.authority.port_u16();
-        let port = there.port_u16().unwrap_or_else(|| default(scheme));
+        let (ours, theirs) = (default(self.scheme.as_str()), default(scheme));
+        let Some(port) = port(&authority[there.host().len()..], theirs) else { return false };
+        let here = self.authority.port_u16().unwrap_or(ours);
         // The vendor's other scheme, too: a redirect to `https` is one to the base.
-        port == ours.unwrap_or_else(|| default(self.scheme.as_str()))
-            || (ours.is_none() && there.port().is_none())
+        port == here || (here == ours && port == theirs)
     }
 
     /// A path of the vendor's host: below the prefix it is a path of the gateway's. `None` if clients
@@ -148,6 +153,16 @@ impl Base<'_> {
             Some("") => Some(format!("/{rest}")),
             _ => Some(format!("{}://{}{path}{rest}", self.scheme, self.authority)),
         }
+    }
+}
+
+/// The port that `text` behind a host says, by its digits alone.
+fn port(text: &str, default: u16) -> Option<u16> {
+    match text.strip_prefix(':') {
+        Some("") => Some(default),
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
+        Some(_) => None,
+        None => text.is_empty().then_some(default),
     }
 }
 
@@ -181,29 +196,65 @@ fn without_dots(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-/// A list of links with each target changed; `None` if it is no such list or a target can't be.
+/// A list of links with each target and anchor changed; `None` if it is no such list or one can't be.
 fn links(list: &str, to: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut changed = String::new();
     let mut rest = list.trim_start_matches([' ', '\t', ',']);
     while !rest.is_empty() {
         let (target, more) = rest.strip_prefix('<')?.split_once('>')?;
-        let end = end_of_parameters(more)?;
+        let end = end_before(b',', more)?;
         let separator = if changed.is_empty() { "" } else { ", " };
-        changed.push_str(&format!("{separator}<{}>{}", to(target.trim())?, more[..end].trim_end()));
+        let parameters = parameters(more[..end].trim_end(), &to)?;
+        changed.push_str(&format!("{separator}<{}>{parameters}", to(target.trim())?));
         rest = more[end..].trim_start_matches([' ', '\t', ',']);
     }
     Some(changed)
 }
 
-/// Where the parameters of a link end: at a comma outside of quotes. `None` if a quote stays open.
-fn end_of_parameters(text: &str) -> Option<usize> {
+/// The parameters of a link, with what it is a link of changed (RFC 8288 section 3.2).
+fn parameters(text: &str, to: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut changed = Vec::new();
+    let mut rest = Some(text);
+    while let Some(text) = rest {
+        let end = end_before(b';', text)?;
+        changed.push(anchor(&text[..end], to)?);
+        rest = text.get(end + 1..);
+    }
+    Some(changed.join(";"))
+}
+
+/// A parameter, changed if it is an anchor.
+fn anchor(parameter: &str, to: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    let (name, value) = match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("anchor") => (name, value.trim()),
+        _ => return Some(parameter.to_owned()),
+    };
+    let reference = match value.strip_prefix('"') {
+        Some(quoted) => unescaped(quoted.strip_suffix('"')?),
+        None => value.to_owned(),
+    };
+    Some(format!("{name}=\"{}\"", to(reference.trim())?))
+}
+
+/// What a quoted text says (RFC 9110 section 5.6.4).
+fn unescaped(quoted: &str) -> String {
+    let mut escaped = false;
+    let says = |c: &char| {
+        escaped = *c == '\\' && !escaped;
+        !escaped
+    };
+    quoted.chars().filter(says).collect()
+}
+
+/// Where the next `mark` outside of quotes stands, or the end. `None` if a quote stays open.
+fn end_before(mark: u8, text: &str) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, octet) in text.bytes().enumerate() {
         match octet {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            b',' if !quoted => return Some(at),
+            _ if octet == mark && !quoted => return Some(at),
             _ => {}
         }
     }

@@ -10,7 +10,7 @@ use crate::cache::{get, inject, said, status, with};
 use crate::support::{ALL, Answer, Setup, Stack, request};
 
 /// `brands.list` goes by header fields.
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     let row = "extends = \"courier\"\n[[operation]]\nid = \"brands.list\"\ngroup = \"brands\"\n\
                method = \"GET\"\npath = \"/brands\"\naccess = \"read\"\nreads = [\"brands\"]\n\
                freshness = \"headers\"\npools = { connection = 1 }\n";

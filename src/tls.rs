@@ -1,7 +1,10 @@
 //! TLS on both sides: rustls with the aws-lc-rs provider, named in each builder, never global.
 
+mod files;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -10,9 +13,10 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
 use rustls::server::ProducesTickets;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
+
+use files::{certificates, first_end, private_key};
 
 /// Names of hosts whose sessions are kept for the next handshake with them; each has eight.
 const HOSTS: usize = 256;
@@ -25,6 +29,7 @@ type Print = [u8; 32];
 pub struct Server {
     config: ServerConfig,
     chain: Print,
+    expires: SystemTime,
 }
 
 /// TLS to others. Clones share the sessions that are kept for the next handshakes.
@@ -58,24 +63,27 @@ fn provider() -> Arc<CryptoProvider> {
 /// What is wrong with the files, without their contents.
 pub fn server(cert: &Path, key: &Path) -> Result<Server, String> {
     let chain = certificates(cert)?;
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-        format!("private key '{}' {}", key.display(), words(&error, "private key"))
-    })?;
+    let expires = first_end(cert, &chain)?;
+    let key_der = private_key(key)?;
     let print = print(&chain);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(chain, key_der)
-        .map_err(|error| {
-            format!(
-                "certificate '{}' and key '{}' do not fit: name the key that this certificate was made for ({error})",
-                cert.display(),
-                key.display()
-            )
-        })?;
+        .map_err(|error| unfit(cert, key, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Server { config, chain: print })
+    Ok(Server { config, chain: print, expires })
+}
+
+fn unfit(cert: &Path, key: &Path, error: &rustls::Error) -> String {
+    let (cert, key) = (cert.display(), key.display());
+    match error {
+        rustls::Error::InconsistentKeys(_) => format!(
+            "the key '{key}' is not that of the first certificate in '{cert}': name the key that this certificate was made for"
+        ),
+        error => format!("certificate '{cert}' with key '{key}': {error}"),
+    }
 }
 
 /// Trusts the embedded web roots and those in `ca_file`.
@@ -100,6 +108,12 @@ pub fn client(ca_file: Option<&Path>) -> Result<Client, String> {
 }
 
 impl Server {
+    /// When the first certificate of its chain ends.
+    #[must_use]
+    pub fn expires(&self) -> SystemTime {
+        self.expires
+    }
+
     /// The configuration, under which clients resume by `tickets`: also those of an earlier
     /// configuration, if its certificate was the same. A resumed client is not shown the certificate.
     pub fn resuming(&self, tickets: &Tickets) -> Arc<ServerConfig> {
@@ -140,33 +154,6 @@ fn print(certificates: &[CertificateDer<'_>]) -> Print {
         hash.update(certificate);
     }
     hash.finalize().into()
-}
-
-/// Why a file can't be used, and what would be right.
-fn words(error: &pem::Error, what: &str) -> String {
-    use std::io::ErrorKind;
-    match error {
-        pem::Error::Io(error) => match error.kind() {
-            ErrorKind::NotFound => "is not there: name a file in PEM form".into(),
-            ErrorKind::PermissionDenied => "cannot be read: let this user read it".into(),
-            kind => format!("cannot be read: {kind}; name a file in PEM form"),
-        },
-        pem::Error::NoItemsFound => format!(
-            "holds no {what} in PEM form: it must have -----BEGIN …-----, and a key must have no pass phrase"
-        ),
-        _ => format!("is damaged: it must hold a {what} in PEM form"),
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let wrong = |reason: String| format!("certificate file '{}' {reason}", path.display());
-    let chain = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(words(&error, "certificate")))?;
-    if chain.is_empty() {
-        return Err(wrong(words(&pem::Error::NoItemsFound, "certificate")));
-    }
-    Ok(chain)
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@ mod server;
 mod state;
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::{BaseUrl, Collector, Config, Look, Settings};
 use crate::catalog::Catalog;
+use crate::clock;
 use crate::descriptors::{self, Budget, Wanted};
 use crate::document::{Document, Problem, Reading, Step};
 use crate::tls;
@@ -62,6 +65,12 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
     }
 }
 
+/// A certificate that is over can still be served, and no client takes it.
+fn expired(cert: &Path, end: SystemTime) -> Option<String> {
+    let over = end <= clock::wall();
+    over.then(|| format!("certificate '{}' expired {}", cert.display(), clock::rfc3339(end)))
+}
+
 struct Check<'a> {
     document: &'a Document<'a, Settings>,
     look: Look,
@@ -110,7 +119,11 @@ impl<'a> Check<'a> {
         if self.document.is_hollow(&place) {
             return None;
         }
-        self.accept(&place, tls::server(&files.cert, &files.key))
+        let tls = self.accept(&place, tls::server(&files.cert, &files.key))?;
+        if let Some(warning) = expired(&files.cert, tls.expires()) {
+            self.warn(&place, warning);
+        }
+        Some(tls)
     }
 
     fn cors(&mut self) {

@@ -11,6 +11,7 @@ use crate::config::{Config, Tenant};
 use crate::ids::{ConnectionId, TenantId};
 use crate::telemetry::exposition::Format;
 use crate::telemetry::metrics::{AppRow, Labels, Metrics, Value, of, unix};
+use crate::tls;
 
 /// What labels need of the configuration: whose each connection is.
 pub(super) type Owners = HashMap<ConnectionId, TenantId>;
@@ -27,6 +28,7 @@ pub(super) fn take_over(config: &Config, metrics: &Metrics) -> Owners {
     for row in catalog.operations().iter().chain([catalog.unlisted()]) {
         metrics.begin_operation(row, row.share || cache.keeps(row));
     }
+    metrics.certificate(config.tls.as_ref().map(tls::Server::expires));
     metrics.config_loaded.set(unix(clock::wall()));
     let owned = |tenant: &Tenant| {
         let tenant_id = tenant.id.clone();

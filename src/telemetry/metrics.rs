@@ -12,6 +12,7 @@ mod reference;
 mod zero;
 
 use std::sync::atomic::AtomicU64;
+use std::time::SystemTime;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
@@ -190,6 +191,8 @@ instruments! {
 
     /// When the last key of an app expires (Unix time); apps with a key that never does are not listed.
     key_expiry: Reals<2> = Reals::default(), "gauge" "tollgate_app_key_expiry_timestamp_seconds" ["tenant", "app"];
+    /// When the first certificate of the chain of a port with TLS expires (Unix time): data (`server.tls`).
+    certificate_expiry: Reals<1> = Reals::default(), "gauge" "tollgate_tls_certificate_expiry_timestamp_seconds" ["listener"];
     /// Reloads of the configuration, by outcome: done, refused.
     reloads: Counters<1> = Counters::default(), "counter" "tollgate_config_reloads" ["outcome"];
     /// When the configuration that is in use was loaded (Unix time).
@@ -234,6 +237,15 @@ impl Metrics {
     /// Counts a reload that ended as `outcome`.
     pub fn reloaded(&self, outcome: &'static str) {
         self.reloads.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();
+    }
+
+    /// The certificate of the data port ends then; none without TLS.
+    pub fn certificate(&self, expires: Option<SystemTime>) {
+        self.certificate_expiry.clear();
+        if let Some(end) = expires {
+            let listener = Labels([("listener", Value::Word("data"))]);
+            self.certificate_expiry.get_or_create(&listener).set(unix(end));
+        }
     }
 
     /// The page in OpenMetrics text.
@@ -293,6 +305,7 @@ mod tests {
             "reason",
             "kind",
             "limit",
+            "listener",
             "direction",
             "tenant",
             "app",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rustls::{ClientConnection, HandshakeKind, NamedGroup, ServerConnection};
+use rustls_pki_types::pem::PemObject as _;
 
 use super::*;
 

@@ -5,6 +5,7 @@ mod accepts;
 mod admin;
 mod cache;
 mod callers;
+mod certificate;
 mod check;
 mod clients;
 mod copies;

@@ -1,0 +1,78 @@
+//! Certificates and keys in PEM files. What is wrong with one is said in a sentence that holds nothing
+//! of it.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustls_pki_types::pem::{Error, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+/// The certificates in the file at `path`; at least one.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let wrong = |reason: String| format!("certificate file '{}': {reason}", path.display());
+    let pem = std::fs::read(path).map_err(|error| wrong(unread(error.kind())))?;
+    let chain = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| wrong(reason(&error)))?;
+    if chain.is_empty() {
+        return Err(wrong("holds no certificate in PEM form".into()));
+    }
+    Ok(chain)
+}
+
+/// The private key in the file at `path`.
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let wrong = |reason: String| format!("private key '{}': {reason}", path.display());
+    let pem = std::fs::read(path).map_err(|error| wrong(unread(error.kind())))?;
+    // Before it is read: an older form of encryption is no PEM to the parser.
+    if pem.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
+        return Err(wrong(
+            "is encrypted, and nobody is there to give its password: write it without one, as `openssl pkey -in KEY -out PLAIN` does"
+                .into(),
+        ));
+    }
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+        Error::NoItemsFound => wrong("holds no private key in PEM form".into()),
+        error => wrong(reason(&error)),
+    })
+}
+
+/// What stands in each form of an encrypted key: its label, or the field `Proc-Type`.
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+
+/// When the first certificate of `chain` ends.
+pub(super) fn first_end(path: &Path, chain: &[CertificateDer<'_>]) -> Result<SystemTime, String> {
+    let ends: Option<Vec<SystemTime>> = chain.iter().map(end).collect();
+    ends.and_then(|ends| ends.into_iter().min()).ok_or_else(|| {
+        let path = path.display();
+        format!("certificate file '{path}': holds something that is no certificate; is it whole?")
+    })
+}
+
+fn end(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    let (rest, certificate) = X509Certificate::from_der(certificate).ok()?;
+    // A date before 1970 is long over.
+    let end = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
+    rest.is_empty().then_some(SystemTime::UNIX_EPOCH + Duration::from_secs(end))
+}
+
+fn unread(error: ErrorKind) -> String {
+    match error {
+        ErrorKind::NotFound => "is not there: name a file in PEM form".into(),
+        ErrorKind::PermissionDenied => "cannot be read: let this user read it".into(),
+        kind => format!("cannot be read: {kind}; name a file in PEM form"),
+    }
+}
+
+/// Without the words of the parser: they repeat what stands in the file.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::MissingSectionEnd { .. } => {
+            "ends in the middle, its last line `-----END …` is missing: copy the whole file".into()
+        }
+        _ => "is no PEM file, or a damaged one: is it whole?".into(),
+    }
+}

@@ -195,6 +195,16 @@ impl Admission {
         own.map(|pool| pool.slots.in_use + pool.slots.resting).sum()
     }
 
+    /// Files of slots that can't be written, the index among them.
+    #[must_use]
+    pub fn unwritten(&self) -> usize {
+        let files = |quotas: &Quotas| {
+            quotas.look(|core, _| core.journal.as_ref().map_or(0, journal::Journal::unwritten))
+        };
+        let files: usize = self.books().tenants.iter().map(|(_, quotas)| files(quotas)).sum();
+        files + usize::from(self.0.store.as_ref().is_some_and(Store::index_fails))
+    }
+
     /// True unless every connection still rests because nothing is known of its past.
     #[must_use]
     pub fn is_usable(&self) -> bool {

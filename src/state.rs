@@ -7,6 +7,7 @@ mod gauges;
 mod plan;
 mod shelf;
 mod traces;
+mod unwritten;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -34,7 +34,7 @@ impl Ops {
         let elsewhere = is_a_page_elsewhere(request);
         match request.uri().path() {
             "/livez" => (StatusCode::OK, TEXT, "ok\n".into()),
-            "/readyz" if self.state.is_ready() => (StatusCode::OK, TEXT, "ok\n".into()),
+            "/readyz" if self.state.is_ready() => (StatusCode::OK, TEXT, self.state.readiness()),
             "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
             "/version" => (StatusCode::OK, TEXT, concat!(env!("CARGO_PKG_VERSION"), "\n").into()),
             "/metrics" if elsewhere => {

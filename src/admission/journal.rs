@@ -1,6 +1,6 @@
 //! The files of one tenant's pools.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 
@@ -14,6 +14,8 @@ pub(super) struct Journal {
     store: Store,
     base: Instant,
     files: HashMap<PoolId, PoolFile>,
+    /// Pools whose files were given up.
+    given_up: HashSet<PoolId>,
 }
 
 struct PoolFile {
@@ -24,7 +26,12 @@ struct PoolFile {
 
 impl Journal {
     pub(super) fn new(store: Store, base: Instant) -> Self {
-        Self { store, base, files: HashMap::new() }
+        Self { store, base, files: HashMap::new(), given_up: HashSet::new() }
+    }
+
+    /// How many files can't be written.
+    pub(super) fn unwritten(&self) -> usize {
+        self.given_up.len()
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -35,10 +42,13 @@ impl Journal {
     /// said, and it is removed: the index knows of it, so that the next process takes the pool's past
     /// for unknown.
     pub(super) fn open(&mut self, pool: PoolId, name: &str, quota: &Quota) {
-        self.files.remove(&pool);
+        self.forget(pool);
         match self.create(pool, name, quota) {
             Ok(file) => drop(self.files.insert(pool, file)),
-            Err(error) => give_up(&self.store, name, &error),
+            Err(error) => {
+                give_up(&self.store, name, &error);
+                self.given_up.insert(pool);
+            }
         }
     }
 
@@ -69,6 +79,7 @@ impl Journal {
     /// Forgets a pool that is no more.
     pub(super) fn forget(&mut self, pool: PoolId) {
         self.files.remove(&pool);
+        self.given_up.remove(&pool);
     }
 
     /// Writes what `slots` do now. A file that can't be written is given up.
@@ -79,6 +90,7 @@ impl Journal {
             if let Err(error) = file.write(quota, slot, &clocks) {
                 give_up(&self.store, &file.header.name, &error);
                 self.files.remove(&pool);
+                self.given_up.insert(pool);
             }
         }
     }

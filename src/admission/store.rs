@@ -11,6 +11,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -53,6 +54,8 @@ struct Folder {
     cut: bool,
     /// std, not tokio: changed by a start, a reload or a new token only.
     index: Mutex<Index>,
+    /// The index could not be written the last time.
+    index_fails: AtomicBool,
     _lock: File,
 }
 
@@ -119,9 +122,15 @@ impl Store {
             strange: strange || path.join(OLD_INDEX).exists(),
             cut: !whole,
             index: Mutex::new(Index { left }),
+            index_fails: AtomicBool::new(false),
             _lock: lock,
         };
         Ok(Self(Arc::new(folder)))
+    }
+
+    /// True if the index could not be written the last time.
+    pub(super) fn index_fails(&self) -> bool {
+        self.0.index_fails.load(Ordering::Relaxed)
     }
 
     /// The key of the identities in this folder.
@@ -260,7 +269,9 @@ impl Store {
         let entries = live.iter().chain(&index.left);
         let names: HashSet<&str> = entries.clone().map(|entry| entry.file.as_str()).collect();
         let text = index_text(entries.clone());
-        if let Err(error) = self.write_index(&text) {
+        let written = self.write_index(&text);
+        self.0.index_fails.store(written.is_err(), Ordering::Relaxed);
+        if let Err(error) = written {
             tracing::error!(cause = %error, "the index of the state folder can't be written");
         }
         let remove = |path: PathBuf| {

@@ -78,6 +78,10 @@ impl State {
         metrics.flights.set(whole(self.flights().len() as u64));
         metrics.upload_bytes.set(whole(self.uploads().octets() as u64));
         metrics.ready.set(self.is_ready().into());
+        for (kind, files) in self.unwritten() {
+            let kind = Labels([("kind", Value::Word(kind))]);
+            metrics.unwritten.get_or_create(&kind).set(whole(files as u64));
+        }
         let dropped = self.0.telemetry.access.dropped();
         metrics.lines_dropped.inc_by(dropped.saturating_sub(metrics.lines_dropped.get()));
         metrics.read_process();

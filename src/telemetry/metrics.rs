@@ -199,6 +199,8 @@ instruments! {
     config_loaded: Real = Real::default(), "gauge" "tollgate_config_loaded_timestamp_seconds" [];
     /// 1 while new calls are welcome, 0 while the gateway drains or no connection is usable.
     ready: Gauge = Gauge::default(), "gauge" "tollgate_ready" [];
+    /// Files of the state folder that can't be written, by what they keep: slots, made-keys, usage. Calls go on; after a restart it is missed.
+    unwritten: Gauges<1> = Gauges::default(), "gauge" "tollgate_state_files_unwritten" ["kind"];
     /// Log lines that were dropped because the output did not keep up.
     lines_dropped: Counter = Counter::default(), "counter" "tollgate_log_lines_dropped" [];
     /// Spans that the collector took.

@@ -10,6 +10,7 @@ pub mod day;
 pub mod folder;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Usage {
     book: Mutex<Book>,
     /// Held while files are written: one writer at a time. Calls never wait for it.
     folder: Mutex<Folder>,
+    /// The last write failed.
+    unwritten: AtomicBool,
 }
 
 impl Usage {
@@ -38,7 +41,8 @@ impl Usage {
     /// When the folder for usage can't be made.
     pub fn open(path: &Path) -> Result<Arc<Self>, String> {
         let folder = Folder::create(path)?;
-        Ok(Arc::new(Self { book: Mutex::default(), folder: Mutex::new(folder) }))
+        let folder = Mutex::new(folder);
+        Ok(Arc::new(Self { book: Mutex::default(), folder, unwritten: AtomicBool::default() }))
     }
 
     /// Writes every [`EVERY`] until nobody else holds this. Must be called inside a tokio runtime.
@@ -64,12 +68,21 @@ impl Usage {
     pub fn write(&self) {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         let news = self.book().take(Day::of(clock::wall()));
+        let mut failed = false;
         for (day, rows) in news {
             if let Err(error) = folder.add(day, &rows) {
                 tracing::error!(%day, cause = %error, "usage can't be written; it is kept in memory");
                 self.book().put_back(day, rows);
+                failed = true;
             }
         }
+        self.unwritten.store(failed, Ordering::Relaxed);
+    }
+
+    /// True if the last write failed: what was counted since waits in memory.
+    #[must_use]
+    pub fn is_unwritten(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

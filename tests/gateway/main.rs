@@ -57,6 +57,7 @@ mod trace_context;
 mod trace_export;
 mod traces;
 mod unread;
+mod unwritten;
 mod uploads;
 mod usage;
 mod vendor;

@@ -90,6 +90,7 @@ VALUES = {
     'tollgate_client_too_slow_total{limit="no-request"}': 1,
     'tollgate_app_key_expiry_timestamp_seconds{tenant="acme",app="acme"}': 4070908800,
     'abs(tollgate_tls_certificate_expiry_timestamp_seconds{listener="data"} - time() - 2 * 86400) < bool 600': 1,
+    'sum(tollgate_state_files_unwritten)': 0,
     'tollgate_config_reloads_total{outcome="done"}': 1,
     'abs(time() - tollgate_config_loaded_timestamp_seconds) < bool 60': 1,
     'tollgate_ready': 1,

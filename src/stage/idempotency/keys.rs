@@ -2,6 +2,7 @@
 //! recognises an SDK's retry outlives a restart, too.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Keys {
     made: Mutex<Made>,
     /// Where made keys are written.
     journal: Option<Writer>,
+    /// The last write of a made key failed.
+    unwritten: Arc<AtomicBool>,
     /// Calls under way, by key.
     pub(super) running: Crowd<Id, ()>,
 }
@@ -44,7 +47,8 @@ impl Keys {
     /// What is wrong with the file.
     pub fn open(folder: &Path) -> Result<Self, String> {
         let (journal, rows) = Journal::open(folder)?;
-        Ok(Self::with(Some(Writer::new(Box::new(journal))), rows))
+        let unwritten = journal.fails();
+        Ok(Self { unwritten, ..Self::with(Some(Writer::new(Box::new(journal))), rows) })
     }
 
     pub(super) fn with(journal: Option<Writer>, rows: Vec<(u32, Remembered)>) -> Self {
@@ -53,8 +57,15 @@ impl Keys {
             answers: Mutex::new(Memory::new(MADE.0, MADE.1)),
             made: Mutex::new(Made::new(rows, Instant::now())),
             journal,
+            unwritten: Arc::default(),
             running: Crowd::default(),
         }
+    }
+
+    /// True if the last write of a made key failed.
+    #[must_use]
+    pub fn is_unwritten(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed)
     }
 
     /// Octets of all that is remembered, over all connections.

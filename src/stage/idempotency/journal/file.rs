@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::made::{ROWS, Remembered, TIME};
 use super::{Clocks, ROW, Rows, decode, header, offset, row};
@@ -21,7 +23,7 @@ pub(in super::super) struct Journal {
     file: File,
     boot: [u8; 16],
     /// The last write failed.
-    fails: bool,
+    fails: Arc<AtomicBool>,
 }
 
 impl Journal {
@@ -41,7 +43,7 @@ impl Journal {
         file.set_permissions(Permissions::from_mode(MODE))?;
         let mut bytes = Vec::new();
         (&mut file).take((ROW * (ROWS + 1)) as u64).read_to_end(&mut bytes)?;
-        let journal = Self { file, boot: clock::boot_id(), fails: false };
+        let journal = Self { file, boot: clock::boot_id(), fails: Arc::default() };
         match decode(&bytes, TIME, &journal.clocks()) {
             Some(found) => {
                 if found.damaged > 0 {
@@ -59,6 +61,11 @@ impl Journal {
         }
     }
 
+    /// Whether the last write failed, for whoever tells it.
+    pub(in super::super) fn fails(&self) -> Arc<AtomicBool> {
+        self.fails.clone()
+    }
+
     fn clocks(&self) -> Clocks {
         Clocks { boot: self.boot, now: Instant::now(), boottime: clock::boottime() }
     }
@@ -69,10 +76,38 @@ impl Rows for Journal {
     fn write(&mut self, number: u32, known: &Remembered) -> bool {
         let bytes = row(number, known, &self.clocks());
         let written = self.file.write_all_at(&bytes, offset(number));
-        let failed_before = std::mem::replace(&mut self.fails, written.is_err());
+        let failed_before = self.fails.swap(written.is_err(), Ordering::Relaxed);
         if let (Err(error), false) = (&written, failed_before) {
             tracing::error!(cause = %error, "made keys can't be written: after a restart their retries are new sends");
         }
         written.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::RandomId;
+
+    #[test]
+    fn a_write_that_fails_is_known_until_one_goes_well() {
+        let folder = std::env::temp_dir().join(format!("tollgate-keys-{}", RandomId::new()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (mut journal, _) = Journal::open(&folder).unwrap();
+        let fails = journal.fails();
+        let known = Remembered {
+            owner: [1; 16],
+            print: [2; 32],
+            key: RandomId::new(),
+            count: 0,
+            accepted: false,
+            since: Instant::now(),
+        };
+        assert!(journal.write(0, &known) && !fails.load(Ordering::Relaxed));
+        // Opened to be read only: every write fails.
+        let whole = std::mem::replace(&mut journal.file, File::open(folder.join(NAME)).unwrap());
+        assert!(!journal.write(0, &known) && fails.load(Ordering::Relaxed));
+        journal.file = whole;
+        assert!(journal.write(0, &known) && !fails.load(Ordering::Relaxed));
     }
 }

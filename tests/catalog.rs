@@ -227,11 +227,11 @@ fn a_wrong_catalogue_is_refused_with_every_reason() {
             OTHER_VENDOR.replace("connection = 0", "other = 1"),
             "'other', which no [[pool]] declares",
         ),
-        (OTHER_VENDOR.replace("method = \"*\"", "method = \"BREW\""), "'BREW' is none of GET"),
         (
-            OTHER_VENDOR.replace("\"read\"", "\"look\""),
-            "unknown variant, expected `read` or `write`",
+            OTHER_VENDOR.replace("method = \"*\"", "method = \"BREW\""),
+            "'BREW' is no method here: write GET,",
         ),
+        (OTHER_VENDOR.replace("\"read\"", "\"look\""), "write `read` or `write`"),
         (OTHER_VENDOR.replace("\"/files/{id}\"", "\"files\""), "must begin with '/'"),
         (
             format!(

@@ -87,17 +87,14 @@ fn unknown_word(rest: &str, name: &str, value: Option<&DeValue<'_>>) -> String {
         Some(DeValue::Table(_)) | None => ("", "a table without its key"),
         Some(other) => ("", found(other)),
     };
-    let near = did_you_mean(word, known.iter().copied());
-    format!("{name} is {what}: write {expected}{near}{}", secret(&known))
-}
-
-/// A token in the place of a reference.
-fn secret(known: &[&str]) -> &'static str {
     if known == ["file", "env"] {
-        " as a reference: { env = \"NAME\" } or { file = \"/path\" }; the secret itself never stands here"
-    } else {
-        ""
+        let what = if word.is_empty() { what } else { "text" };
+        return format!(
+            "{name} is {what}: write a reference, {{ env = \"NAME\" }} or {{ file = \"/path\" }}; the secret itself never stands here"
+        );
     }
+    let near = did_you_mean(word, known.iter().copied());
+    format!("{name} is {what}: write {expected}{near}")
 }
 
 /// What a value is, in words.

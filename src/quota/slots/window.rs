@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::moment::Moment;
-use super::{Rest, SlotState, Slots};
+use super::{NOBODY, Rest, SlotState, Slots};
 
 impl Slots {
     /// Changes the window for calls that are answered from now on, and lets those that rest do so for as
@@ -36,6 +36,8 @@ impl Slots {
         }
         for (id, until, state) in again {
             self.live += u32::from(state == SlotState::Absent);
+            // Whoever had it was told that it came back.
+            self.slots[id as usize].owner = NOBODY;
             self.put(id, until);
         }
         let is = |id: &u32, state| self.slots[*id as usize].state == state;

@@ -27,7 +27,8 @@ pub enum TokenSource {
 /// One version of a file: another one differs in at least one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    written: (i64, i64),
+    /// Seconds and nanoseconds; a copy may keep the first two, and nobody sets the others.
+    written: [i64; 4],
     size: u64,
     inode: u64,
 }
@@ -59,11 +60,8 @@ impl TokenSource {
     pub fn stamp(&self) -> Option<Stamp> {
         let Self::File(path) = self else { return None };
         let file = std::fs::metadata(path).ok()?;
-        Some(Stamp {
-            written: (file.mtime(), file.mtime_nsec()),
-            size: file.size(),
-            inode: file.ino(),
-        })
+        let written = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
+        Some(Stamp { written, size: file.size(), inode: file.ino() })
     }
 
     /// Why its file can't be read, and what to do.

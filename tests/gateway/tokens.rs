@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use simulator::{Answer as Faulty, Effect, Fault, When};
+use simulator::{Answer as Faulty, Effect, Fault, Options, When};
 
 use tokio::time::sleep;
 
@@ -93,6 +93,25 @@ async fn a_token_that_is_replaced_in_its_file_is_used_before_the_old_one_is_refu
     let page = stack.state.metrics().page();
     let none = "tollgate_vendor_credential_rejected_total{connection=\"acme-prod\"} 0\n";
     assert!(page.contains(none), "{page}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_that_the_vendor_refuses_is_given_up_for_the_one_before() {
+    let setup = Setup::new("");
+    let file = setup.text.split('\'').nth(1).unwrap();
+    let options = Options { rejected_tokens: ["half-of-it".into()].into(), ..Options::default() };
+    let stack = Stack::with(&setup, options);
+    std::fs::write(file, "half-of-it").unwrap();
+    sleep(Duration::from_secs(3)).await;
+    for _ in 0..3 {
+        assert_eq!(used_by(&stack, &setup).await, format!("Bearer {}", token("acme")));
+        sleep(Duration::from_secs(1)).await;
+    }
+    let half = |call: &simulator::Request| call.field("authorization") == Some("Bearer half-of-it");
+    assert_eq!(stack.arrived().iter().filter(|call| half(call)).count(), 1);
+    std::fs::write(file, "the-next-token").unwrap();
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(used_by(&stack, &setup).await, "Bearer the-next-token");
 }
 
 /// The token that a call goes to the vendor with.

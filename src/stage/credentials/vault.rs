@@ -14,6 +14,9 @@ use crate::ids::ConnectionId;
 use crate::secret::VendorToken;
 use crate::tokens::{Stamp, TokenSource, Tokens};
 
+/// Said of a token that was found in place of another.
+const ANOTHER: &str = "the token's source has another one: it is used from now on";
+
 /// The tokens of one configuration, and where newer ones would be.
 pub(super) struct Vault {
     places: HashMap<ConnectionId, Place>,
@@ -26,8 +29,17 @@ struct Place {
     token: ArcSwap<VendorToken>,
     /// The vendor refused `token`, and that was said.
     refused: AtomicBool,
+    /// `token` was found in its file, and the vendor has not taken it yet.
+    unproven: AtomicBool,
     /// tokio: held while the source is read, so that calls that are refused together read it once.
-    reading: Mutex<Option<Look>>,
+    reading: Mutex<Reading>,
+}
+
+#[derive(Default)]
+struct Reading {
+    last: Option<Look>,
+    /// What was in use before `token`, which was found unasked.
+    before: Option<Arc<VendorToken>>,
 }
 
 /// A look at the source of a token.
@@ -63,6 +75,7 @@ impl Vault {
                 source: sources.remove(&connection)?,
                 token: ArcSwap::from_pointee(token),
                 refused: AtomicBool::new(false),
+                unproven: AtomicBool::new(false),
                 reading: Mutex::default(),
             };
             Some((connection, place))
@@ -88,11 +101,16 @@ impl Vault {
     ) -> Fate {
         let asked = Instant::now();
         let place = self.place(connection);
-        let mut last = place.reading.lock().await;
+        let mut reading = place.reading.lock().await;
         if !place.token.load().same_as(token) {
             return Fate::Replaced;
         }
-        if let Some(look) = *last
+        if let Some(before) = reading.before.take().filter(|_| place.is_unproven()) {
+            tracing::error!(%connection, "Courier refuses the new token in the connection's file: the one before is used again");
+            self.take_over(connection, before).await;
+            return Fate::Found;
+        }
+        if let Some(look) = reading.last
             && look.began >= asked
             && !look.found
         {
@@ -103,9 +121,10 @@ impl Vault {
         }
         let began = Instant::now();
         let new = self.clone().read(connection.clone(), token).await;
-        *last = Some(Look { began, found: new.is_some() });
+        reading.last = Some(Look { began, found: new.is_some() });
         let Some(new) = new else { return Fate::Stands };
         self.take_over(connection, Arc::new(new)).await;
+        tracing::info!(%connection, "{ANOTHER}");
         Fate::Found
     }
 
@@ -120,10 +139,15 @@ impl Vault {
     /// The file of the connection's token is another one, or was not read yet.
     pub(super) async fn look_again(self: Arc<Self>, connection: &ConnectionId) {
         let place = self.place(connection);
-        let _reading = place.reading.lock().await;
+        let mut reading = place.reading.lock().await;
         let token = place.token.load_full();
         if let Some(new) = self.clone().read(connection.clone(), &token).await {
+            // One that the vendor refuses is no way back.
+            let good = !place.refused.load(Ordering::Relaxed) && !place.is_unproven();
+            reading.before = good.then_some(token);
             self.take_over(connection, Arc::new(new)).await;
+            place.unproven.store(true, Ordering::Relaxed);
+            tracing::info!(%connection, "{ANOTHER}");
         }
     }
 
@@ -132,12 +156,12 @@ impl Vault {
         let place = self.place(connection);
         place.token.store(new.clone());
         place.refused.store(false, Ordering::Relaxed);
+        place.unproven.store(false, Ordering::Relaxed);
         self.cache.purge_connection(connection);
         let (admission, name) = (self.admission.clone(), connection.clone());
         // A small file, on whatever it lies. A panic in it is in the log, and the token is good.
         let told = move || admission.token_changed(&name, &new);
         let _ = tokio::task::spawn_blocking(told).await;
-        tracing::info!(%connection, "the token's source has another one: it is used from now on");
     }
 
     /// The token that the connection's source has in place of `old`.
@@ -167,8 +191,16 @@ impl Vault {
     /// The vendor took `token`.
     pub(super) fn taken(&self, connection: &ConnectionId, token: &VendorToken) {
         let place = self.place(connection);
-        if place.refused.load(Ordering::Relaxed) && place.token.load().same_as(token) {
+        let doubted = place.refused.load(Ordering::Relaxed) || place.is_unproven();
+        if doubted && place.token.load().same_as(token) {
             place.refused.store(false, Ordering::Relaxed);
+            place.unproven.store(false, Ordering::Relaxed);
         }
+    }
+}
+
+impl Place {
+    fn is_unproven(&self) -> bool {
+        self.unproven.load(Ordering::Relaxed)
     }
 }

@@ -107,7 +107,7 @@ impl Pipeline {
     pub async fn answer(&self, request: Request) -> Reply {
         if request.uri().path() == health::PATH {
             return match screen::message(&request) {
-                Ok(()) => health::answer(request.method(), self.state.is_ready()),
+                Ok(()) => health::answer(request.method(), self.state.unready()),
                 Err(detail) => health::unclear(request.version(), detail),
             };
         }

@@ -294,10 +294,16 @@ impl State {
         self.0.admission.close();
     }
 
-    /// True while new requests are welcome and at least one connection can be used.
+    /// Why new requests are not welcome, in a line.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Acquire) && self.0.admission.is_usable()
+    pub fn unready(&self) -> Option<&'static str> {
+        if !self.0.ready.load(Ordering::Acquire) {
+            Some("draining\n")
+        } else if !self.0.admission.is_usable() {
+            Some("resting: of no connection it is known what was called before the start\n")
+        } else {
+            None
+        }
     }
 
     /// From now on health checks say that the gateway drains.

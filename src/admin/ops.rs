@@ -34,8 +34,10 @@ impl Ops {
         let elsewhere = is_a_page_elsewhere(request);
         match request.uri().path() {
             "/livez" => (StatusCode::OK, TEXT, "ok\n".into()),
-            "/readyz" if self.state.is_ready() => (StatusCode::OK, TEXT, self.state.readiness()),
-            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
+            "/readyz" => match self.state.unready() {
+                None => (StatusCode::OK, TEXT, self.state.readiness()),
+                Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, TEXT, reason.into()),
+            },
             "/version" => (StatusCode::OK, TEXT, concat!(env!("CARGO_PKG_VERSION"), "\n").into()),
             "/metrics" if elsewhere => {
                 (StatusCode::FORBIDDEN, TEXT, "browsers ask under an address or localhost\n".into())

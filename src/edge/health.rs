@@ -7,12 +7,12 @@ use crate::call::{self, Reply};
 /// The path that never reaches the stack.
 pub const PATH: &str = "/.tollgate/health";
 
-/// 200 while new requests are welcome, 503 while the gateway drains.
+/// 200 while new requests are welcome, else 503 and why not.
 #[must_use]
-pub fn answer(method: &Method, ready: bool) -> Reply {
-    let (status, text) = match (method, ready) {
-        (&Method::GET | &Method::HEAD, true) => (StatusCode::OK, "ok\n"),
-        (&Method::GET | &Method::HEAD, false) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+pub fn answer(method: &Method, unready: Option<&'static str>) -> Reply {
+    let (status, text) = match (method, unready) {
+        (&Method::GET | &Method::HEAD, None) => (StatusCode::OK, "ok\n"),
+        (&Method::GET | &Method::HEAD, Some(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),
         _ => (StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n"),
     };
     plain(status, text)

@@ -77,7 +77,7 @@ impl State {
         }
         metrics.flights.set(whole(self.flights().len() as u64));
         metrics.upload_bytes.set(whole(self.uploads().octets() as u64));
-        metrics.ready.set(self.is_ready().into());
+        metrics.ready.set(self.unready().is_none().into());
         for (kind, files) in self.unwritten() {
             let kind = Labels([("kind", Value::Word(kind))]);
             metrics.unwritten.get_or_create(&kind).set(whole(files as u64));

@@ -36,6 +36,8 @@ TAIL = """\
 - **.NET** is not in the table: Debian has no package of it.
 - `Expect: 100-continue` is not answered over HTTP/2: the call is taken as if it were not there, and a client that waits for
   `100 Continue` sends after its own patience. It should not ask for it; a refusal comes before the body is read in any case.
+- **httpx** (h2 4.3.0) takes a connection for closed when the gateway announces its end (`GOAWAY`): a call that is under way
+  then fails there, though it is answered. `server.drain_delay` lets load balancers go elsewhere before.
 - An upload of more than 64 MiB by its announced length is reset behind its refusal.
 """
 

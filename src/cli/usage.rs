@@ -4,7 +4,7 @@
 //! seconds may not be there yet.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgGroup;
@@ -54,9 +54,12 @@ struct Report {
 pub(super) fn run(args: Args) -> ExitCode {
     let path = match &args.state {
         Some(path) => path.clone(),
-        None => match configured(args.config.clone().unwrap_or_else(default_config)) {
-            Ok(path) => path,
-            Err(code) => return code,
+        None => match of_the_service(args.config.as_deref()) {
+            Some(path) => path,
+            None => match configured(args.config.clone().unwrap_or_else(default_config)) {
+                Ok(path) => path,
+                Err(code) => return code,
+            },
         },
     };
     let folder = Folder::of(&path);
@@ -80,6 +83,12 @@ pub(super) fn run(args: Args) -> ExitCode {
     }
     report.missing.iter().for_each(|missing| complain(missing));
     if report.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The state folder that the variable names, where no configuration could name another.
+fn of_the_service(config: Option<&Path>) -> Option<PathBuf> {
+    let none = config.is_none() && !default_config().exists();
+    std::env::var_os("STATE_DIRECTORY").filter(|_| none).map(PathBuf::from)
 }
 
 /// The state folder that the configuration names.

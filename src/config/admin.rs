@@ -34,7 +34,8 @@ pub struct Admin {
     /// that others reach, put TLS before it: its keys travel in clear text.
     #[serde(deserialize_with = "crate::address::deserialize")]
     pub listen: SocketAddr,
-    /// Who may ask, made by `tollgate keys new --admin`. Without any the port is not served.
+    /// Who may ask, made by `tollgate keys new --admin`. Without any the port is not served. `rights` is
+    /// `"read"`, the default, or `"change"`; `expires` as for an app's keys.
     #[serde(skip_serializing)]
     pub keys: Vec<AdminKey>,
     /// Calls that can be explained: so many that waited, failed, were slow or tried again, and so

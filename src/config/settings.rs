@@ -289,7 +289,7 @@ pub struct State {
 pub struct Tenant {
     /// Its name.
     pub id: TenantId,
-    /// Its vendor credentials. At least one.
+    /// Its vendor credentials. Without any, no app of it can call.
     #[serde(default)]
     pub connection: Vec<Connection>,
     /// Its applications.
@@ -323,7 +323,8 @@ pub struct Connection {
 pub struct App {
     /// Its name, unique in its tenant.
     pub id: AppId,
-    /// Its keys, made by `tollgate keys new`; several may live at a time.
+    /// Its keys, made by `tollgate keys new`; several may live at a time. One with
+    /// `expires = "2027-03-01T00:00:00Z"` is refused from then on.
     pub keys: Vec<AppKey>,
     /// What it may do: `*`, `*.read`, a group, `<group>.read`, an operation id, `unlisted`. The
     /// groups `auth`, `providers`, `inbound` and `client`, and `unlisted`, must be named.

@@ -22,6 +22,7 @@ use crate::error::{Code, Error, Outcome};
 use crate::headers::{self, Sdk, references};
 use crate::identity::App;
 use crate::ids::ConnectionId;
+use crate::record::Record;
 
 /// What a client's own time-out leaves for the way back.
 const RETURN_TRIP: Duration = Duration::from_secs(1);
@@ -76,7 +77,7 @@ impl RouteLayer {
         let safe = head.method.is_safe();
         let way = Way { connection: connection.clone(), named, safe, key_travels };
         record.mark(|marks| marks.connection = Some(connection.clone()));
-        let operation = self.operation(&app, &head.method, target.path())?;
+        let operation = self.operation(&app, &head.method, target.path(), &record)?;
         record.mark(|marks| marks.operation = Some(operation.clone()));
         let time_out = announced(&head.headers)
             .or_else(|| record.read(|marks| marks.sdk.as_ref().and_then(Sdk::time_out)));
@@ -107,8 +108,15 @@ impl RouteLayer {
         Ok((call, way))
     }
 
-    /// The row of a path, if `app` may call it. Empty segments match no row, also not `unlisted`.
-    fn operation(&self, app: &App, method: &Method, path: &str) -> Result<Arc<Operation>, Error> {
+    /// The row of a path, if `app` may call it; else `record` says which one it was. Empty segments match
+    /// no row, also not `unlisted`.
+    fn operation(
+        &self,
+        app: &App,
+        method: &Method,
+        path: &str,
+        record: &Record,
+    ) -> Result<Arc<Operation>, Error> {
         let unknown = |detail: &'static str| Error::refused(Code::UnknownOperation, detail);
         if path == "/" {
             return Err(unknown("no operation of the catalogue has this path"));
@@ -119,6 +127,7 @@ impl RouteLayer {
         match self.catalog.find(method, path) {
             Match::Operation(row) if app.scopes.allow(row) => Ok(row.clone()),
             Match::Operation(row) => {
+                record.mark(|marks| marks.operation = Some(row.clone()));
                 let detail = format!("the app's scopes do not cover '{}'", row.id);
                 Err(Error::refused(Code::ScopeMissing, detail))
             }

@@ -153,3 +153,14 @@ fn a_state_folder_that_cannot_be_used_is_a_problem_of_the_check() {
         );
     }
 }
+
+#[test]
+fn usage_takes_the_folder_of_the_variable_where_there_is_no_configuration() {
+    let folder = std::env::temp_dir().join(format!("tollgate-usage-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("usage")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.current_dir(&folder).env_remove("TOLLGATE_CONFIG").env("STATE_DIRECTORY", &folder);
+    let output = command.args(["usage", "--csv"]).output().unwrap();
+    assert!(output.status.success(), "{}", texts(&output).1);
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -64,7 +64,11 @@ async fn the_default_scopes_reach_all_but_the_thirteen_rows_that_must_be_named()
         let answer = stack.call(request(method(row), &address(row), &setup.acme, "")).await;
         match answer.code().as_str() {
             "" => {}
-            "scope-missing" => denied.push(row.group.clone()),
+            "scope-missing" => {
+                let line = stack.lines.last();
+                assert_eq!(line["operation"], *row.id, "the operator sees what the app lacks");
+                denied.push(row.group.clone());
+            }
             other => panic!("{}: {other}", row.id),
         }
     }

@@ -23,7 +23,7 @@ use crate::error::{Code, Outcome};
 use crate::headers::Sdk;
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
-use crate::waiter::Waiter;
+use crate::waiter::{Hears, Waiter};
 pub use cached::{Cached, Forward, Kept, Unkept};
 pub use context::{Remote, Sampling, SpanIds, Trace, Trust};
 pub use denied::Denied;
@@ -43,7 +43,8 @@ pub trait Observer: Send + Sync {
 pub trait Acceptance: Send + Sync + std::fmt::Debug {
     /// It was given a good one whole; perhaps said more than once.
     fn accepted(&self);
-    /// It heard of none, though the vendor may have acted; said once.
+    /// It heard of none, though the vendor may have acted; said once, and of a client that left at
+    /// once, though its call may go on.
     fn doubted(&self);
 }
 
@@ -194,7 +195,7 @@ impl Record {
     pub fn open_for(told: Option<Arc<Waiter>>, observer: Arc<dyn Observer>) -> Arc<Self> {
         observer.opened();
         let (call_id, more) = RandomId::with_more();
-        Arc::new(Self {
+        let record = Arc::new(Self {
             call_id,
             spans: SpanIds::new(more),
             started: Instant::now(),
@@ -204,7 +205,12 @@ impl Record {
             shared: AtomicBool::new(false),
             marks: Mutex::default(),
             observer,
-        })
+        });
+        if let Some(told) = &record.told {
+            let weak = Arc::downgrade(&record);
+            told.heard_by(weak);
+        }
+        record
     }
 
     /// Writes marks.
@@ -250,6 +256,14 @@ impl Record {
         self.waiter().not_done();
     }
 
+    /// `acceptance` is told what the client gets; at once, if it has left by now.
+    pub fn tells(&self, acceptance: Arc<dyn Acceptance>) {
+        self.mark(|marks| marks.acceptance = Some(acceptance));
+        if self.client_left() {
+            self.mark(Marks::doubted);
+        }
+    }
+
     /// From here on, until `false`, the fate of this call is that of another one's send.
     pub fn share(&self, shared: bool) {
         self.shared.store(shared, Ordering::Release);
@@ -290,6 +304,13 @@ impl Record {
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hears for Record {
+    /// Not at the call's end: a retry may come while the call goes on.
+    fn client_leaves(&self) {
+        self.mark(Marks::doubted);
     }
 }
 
@@ -340,6 +361,7 @@ impl std::fmt::Debug for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicU32;
 
     struct Seen(Mutex<Vec<u32>>);
 
@@ -371,6 +393,39 @@ mod tests {
         assert_eq!(record.outcome(), Outcome::NotSent);
         assert_eq!(record.read(|marks| marks.attempts), 0);
     }
+
+    #[derive(Debug, Default)]
+    struct Doubts(AtomicU32);
+
+    impl Acceptance for Doubts {
+        fn accepted(&self) {}
+
+        fn doubted(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_client_that_left_is_told_of_at_once_and_once_whenever_its_key_was_found() {
+        for key_first in [true, false] {
+            let (waiter, doubts) = (Arc::new(Waiter::default()), Arc::new(Doubts::default()));
+            let observer = Arc::new(Seen(Mutex::default()));
+            let record = Record::open_for(Some(waiter.clone()), observer);
+            if key_first {
+                record.tells(doubts.clone());
+                assert_eq!(doubts.0.load(Ordering::SeqCst), 0);
+                waiter.leaves();
+            } else {
+                waiter.leaves();
+                record.tells(doubts.clone());
+            }
+            assert_eq!(doubts.0.load(Ordering::SeqCst), 1, "{key_first}");
+            waiter.leaves();
+            record.mark(Marks::doubted);
+            assert_eq!(doubts.0.load(Ordering::SeqCst), 1, "a retry may have taken it up");
+        }
+    }
+
     #[test]
     fn what_an_earlier_attempt_did_stays_unknown_when_a_later_one_was_not_sent() {
         let record = Record::open(Arc::new(Seen(Mutex::default())));

@@ -5,6 +5,13 @@
 //! was is answered.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{OnceLock, Weak};
+
+/// Hears at once that a client shut its side. Must not block.
+pub trait Hears: Send + Sync + std::fmt::Debug {
+    /// It did, before its answer was there.
+    fn client_leaves(&self);
+}
 
 /// What both sides know of one request.
 #[derive(Debug, Default)]
@@ -12,6 +19,8 @@ pub struct Waiter {
     /// Attempts that the vendor may have acted on.
     sent: AtomicU32,
     left: AtomicBool,
+    /// Its call, which may be over.
+    hears: OnceLock<Weak<dyn Hears>>,
 }
 
 impl Waiter {
@@ -33,9 +42,21 @@ impl Waiter {
         self.sent.load(Ordering::Acquire)
     }
 
+    /// `call` hears of it if the client leaves from now on; the first to ask does.
+    pub fn heard_by(&self, call: Weak<dyn Hears>) {
+        // A request has one call.
+        let _ = self.hears.set(call);
+    }
+
     /// The client shut its side before its answer was there.
     pub fn leaves(&self) {
-        self.left.store(true, Ordering::Release);
+        // Said at every look; heard once.
+        if self.left.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(call) = self.hears.get().and_then(Weak::upgrade) {
+            call.client_leaves();
+        }
     }
 
     /// Whether it did.

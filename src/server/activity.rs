@@ -120,10 +120,15 @@ impl Activity {
     /// The client shut its side: true when nothing keeps it from being taken for gone. What it sent
     /// before may still have to be read, and a call that was sent is answered.
     pub(super) fn client_left(&self) -> bool {
-        let state = self.state();
-        let Some(waiter) = &state.waiting else { return false };
-        waiter.leaves();
-        state.arriving == 0 && waiter.sent() == 0
+        let (waiter, arriving) = {
+            let state = self.state();
+            (state.waiting.clone(), state.arriving)
+        };
+        // Not under the lock: its call hears of it.
+        waiter.is_some_and(|waiter| {
+            waiter.leaves();
+            arriving == 0 && waiter.sent() == 0
+        })
     }
 
     /// What the connection is about.

@@ -110,10 +110,8 @@ impl IdempotencyLayer {
         let Key { key, recognised } = keys.make(print, count);
         let ticket = Ticket { owner: owner(&caller.connection), print, key, count };
         let hold = Hold { keys: keys.clone(), ticket, record: call.record.clone() };
-        call.record.mark(|marks| {
-            marks.key_use = recognised.then_some(KeyUse::Recognised);
-            marks.acceptance = Some(Arc::new(Accepted { keys: keys.clone(), ticket }));
-        });
+        call.record.mark(|marks| marks.key_use = recognised.then_some(KeyUse::Recognised));
+        call.record.tells(Arc::new(Accepted { keys: keys.clone(), ticket }));
         let key = sign(call, key);
         let usage = self.usage(call, key.as_bytes(), Some(ticket));
         Some(Keyed { usage, _hold: Some(hold) })

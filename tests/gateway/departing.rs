@@ -1,10 +1,11 @@
 //! Clients that shut their side of a connection, to leave or because they have no more to say: a call
-//! that was not sent ends, one that was is answered.
+//! that was not sent ends, one that was is answered, and the same send again is one with it.
 #![cfg(target_os = "linux")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::HeaderMap;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,13 +37,14 @@ async fn connect(rig: &Rig, tls: Option<&Certificate>) -> Box<dyn Stream> {
     Box::new(connector.connect(name, tcp).await.unwrap())
 }
 
-/// A send, and what stands behind it.
-fn send(rig: &Rig, strays: &[u8]) -> Vec<u8> {
-    let body = "{\"message\":{\"to\":{\"user_id\":\"u\"},\"template\":\"t\"}}";
+const BODY: &str = "{\"message\":{\"to\":{\"user_id\":\"u\"},\"template\":\"t\"}}";
+
+/// A send with further fields, and what stands behind it.
+fn send(rig: &Rig, fields: &str, strays: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST /send HTTP/1.1\r\nHost: gateway\r\nx-api-key: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /send HTTP/1.1\r\nHost: gateway\r\nx-api-key: {}\r\n{fields}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{BODY}",
         rig.setup.acme,
-        body.len()
+        BODY.len()
     );
     [head.as_bytes(), strays].concat()
 }
@@ -71,7 +73,7 @@ async fn a_client_that_left_before_the_send_is_noticed_whatever_lies_behind_its_
             let mut first = Client::connect(rig.gateway.data, false, None).await;
             first.send("GET", "/profiles/u", &rig.setup.acme, Vec::new()).await;
             let mut client = connect(&rig, None).await;
-            client.write_all(&send(&rig, &strays)).await.unwrap();
+            client.write_all(&send(&rig, "", &strays)).await.unwrap();
             until(|| waiting(&rig) == 1).await;
             let before = rig.lines.all().len();
             if way == Way::HalfCloses {
@@ -119,7 +121,7 @@ async fn a_half_closed_client_whose_call_was_sent_gets_its_answer() {
         let rig = Rig::before(courier, &server, &setting).await;
         for (count, way) in [(1, Way::HalfCloses), (2, Way::Leaves)] {
             let mut client = connect(&rig, secure).await;
-            client.write_all(&send(&rig, b"")).await.unwrap();
+            client.write_all(&send(&rig, "", b"")).await.unwrap();
             came.notified().await;
             if way == Way::HalfCloses {
                 client.shutdown().await.unwrap();
@@ -147,5 +149,135 @@ async fn rounds(rig: &Rig) {
     for _ in 0..5 {
         let ask = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         assert!(raw(rig.gateway.ops, ask, "").await.starts_with("HTTP/1.1 200 "));
+    }
+}
+
+/// A vendor that answers its first send when it is told to, later ones at once, and notes their keys.
+#[derive(Clone, Default)]
+struct Holding {
+    keys: Arc<Mutex<Vec<String>>>,
+    goes_on: Arc<Notify>,
+}
+
+impl Holding {
+    async fn before_it() -> (Self, Rig) {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let setting = format!("base_url = \"http://{}\"", port.local_addr().unwrap());
+        let courier = simulator::Server::new(simulator::Options::default());
+        let vendor = Self::default();
+        let serving = vendor.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = port.accept().await {
+                tokio::spawn(serving.clone().serve(stream));
+            }
+        });
+        (vendor, Rig::before(courier, "", &setting).await)
+    }
+
+    async fn serve(self, mut stream: TcpStream) {
+        loop {
+            let mut request = Vec::new();
+            while !request.ends_with(b"}}") {
+                let Ok(octet) = stream.read_u8().await else { return };
+                request.push(octet);
+            }
+            let request = String::from_utf8(request).unwrap().to_lowercase();
+            let key = request.lines().find_map(|line| line.strip_prefix("idempotency-key: "));
+            self.keys.lock().unwrap().push(key.unwrap_or_default().to_owned());
+            if self.sends() == 1 {
+                self.goes_on.notified().await;
+            }
+            let answer = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{\"requestId\":\"1\"}";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    fn sends(&self) -> usize {
+        self.keys.lock().unwrap().len()
+    }
+}
+
+type Field = (&'static str, &'static str);
+
+/// Of an SDK that counts no retries.
+const UNCOUNTED: Field = ("user-agent", "courier-node/5.7.0");
+const FIRST: Field = ("x-stainless-retry-count", "0");
+const RETRY: Field = ("x-stainless-retry-count", "1");
+
+/// The send over `client`: its status, and whether its answer is that of another one.
+async fn sent(rig: &Rig, client: &mut Client, (name, value): Field) -> (u16, bool) {
+    let fields = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+    let request = http::Request::builder().method("POST");
+    let answer = client.ask(request, "/send", &rig.setup.acme, (fields, BODY.into())).await;
+    (answer.status().as_u16(), answer.headers().contains_key("idempotency-replayed"))
+}
+
+/// Sends the same again while the first is at the vendor: as one send with it, or as a second one.
+async fn one_or_two(rig: &Rig, vendor: &Holding, again: (Field, Field), one: bool, case: &str) {
+    rounds(rig).await;
+    let mut client = Client::connect(rig.gateway.data, false, None).await;
+    let page = || rig.gateway.state().metrics().page();
+    let under_way = || page().lines().any(|line| line == "tollgate_requests_in_flight 2");
+    let goes_on = async {
+        until(|| (one && under_way()) || vendor.sends() == 2).await;
+        rounds(rig).await;
+        assert_eq!(vendor.sends(), if one { 1 } else { 2 }, "{case}");
+        vendor.goes_on.notify_one();
+    };
+    let (answer, ()) = tokio::join!(sent(rig, &mut client, again.0), goes_on);
+    assert_eq!(answer, (202, one), "{case}");
+    if one {
+        // It has its answer: the same once more is wanted.
+        assert_eq!(sent(rig, &mut client, again.1).await, (202, false), "{case}");
+    }
+    let keys = vendor.keys.lock().unwrap().clone();
+    assert!(keys.len() == 2 && keys[0] != keys[1], "{case}: {keys:?}");
+}
+
+#[tokio::test]
+async fn a_send_whose_client_left_while_it_is_at_the_vendor_is_one_with_the_same_again() {
+    let (old, new) = ((UNCOUNTED, UNCOUNTED), (RETRY, FIRST));
+    for (case, first, again, one) in [
+        ("closes", UNCOUNTED, old, true),
+        ("half-closes", UNCOUNTED, old, true),
+        ("resets", UNCOUNTED, old, true),
+        ("stays", UNCOUNTED, old, false),
+        ("closes, counts", FIRST, new, true),
+        ("stays, counts", FIRST, new, true),
+    ] {
+        let (vendor, rig) = Holding::before_it().await;
+        let mut client = TcpStream::connect(rig.gateway.data).await.unwrap();
+        let field = format!("{}: {}\r\n", first.0, first.1);
+        client.write_all(&send(&rig, &field, b"")).await.unwrap();
+        until(|| vendor.sends() == 1).await;
+        match case {
+            "half-closes" => client.shutdown().await.unwrap(),
+            "resets" => client.set_zero_linger().unwrap(),
+            _ => {}
+        }
+        let stays = (!case.starts_with("closes") && case != "resets").then_some(client);
+        one_or_two(&rig, &vendor, again, one, case).await;
+        let Some(mut client) = stays else { continue };
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 202", "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_send_whose_stream_was_reset_at_the_vendor_is_one_with_the_same_again() {
+    for (case, one) in [("resets", true), ("stays", false)] {
+        let (vendor, rig) = Holding::before_it().await;
+        let mut client = Client::connect(rig.gateway.data, true, None).await;
+        let mut first = Box::pin(sent(&rig, &mut client, UNCOUNTED));
+        tokio::select! {
+            answer = &mut first => unreachable!("the vendor holds it: {answer:?}"),
+            () = until(|| vendor.sends() == 1) => {}
+        }
+        // To drop it resets its stream; the connection stays.
+        let stays = (case == "stays").then_some(first);
+        one_or_two(&rig, &vendor, (UNCOUNTED, UNCOUNTED), one, case).await;
+        let Some(first) = stays else { continue };
+        assert_eq!(first.await, (202, false), "{case}");
     }
 }

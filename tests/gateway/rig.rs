@@ -172,7 +172,8 @@ impl Client {
         self.ask(Request::builder().method(method), target, key, (fields, Vec::new())).await
     }
 
-    async fn ask(
+    /// A request with further fields and a body.
+    pub(crate) async fn ask(
         &mut self,
         request: http::request::Builder,
         target: &str,

@@ -212,7 +212,8 @@ impl Made {
         entry.kept.map(|kept| (kept.row, entry.remembered(ticket)))
     }
 
-    /// The client of the call was told of a failure, or has left: the same again is a retry.
+    /// The client of the call was told of a failure, or has left, though the call may go on: the same
+    /// again is a retry.
     pub(super) fn doubted(&mut self, ticket: &Ticket) {
         let entry = self.find(ticket).and_then(|at| self.known.get_mut(&at));
         if let Some(entry) = entry.filter(|entry| !entry.accepted) {

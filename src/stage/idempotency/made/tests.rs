@@ -244,6 +244,8 @@ enum End {
     Accepted,
     Failed,
     Refused,
+    /// Its client left, and it is still under way.
+    Left,
     /// It is still under way.
     Open,
 }
@@ -253,7 +255,8 @@ proptest! {
     #[test]
     fn as_many_uncounted_sends_share_a_key_as_were_in_doubt(
         ends in prop::collection::vec((0..2_u8, 0..30_u64, prop_oneof![
-            Just(End::Accepted), Just(End::Failed), Just(End::Refused), Just(End::Open),
+            Just(End::Accepted), Just(End::Failed), Just(End::Refused), Just(End::Left),
+            Just(End::Open),
         ]), 0..40)
     ) {
         let (mut now, mut made) = nothing();
@@ -274,12 +277,14 @@ proptest! {
             }
             match end {
                 End::Accepted => { made.accepted(&ticket); }
-                End::Failed | End::Refused => made.doubted(&ticket),
+                End::Failed | End::Refused | End::Left => made.doubted(&ticket),
                 End::Open => continue,
             }
-            made.release(&ticket, matches!(end, End::Accepted | End::Failed));
+            if !matches!(end, End::Left) {
+                made.release(&ticket, matches!(end, End::Accepted | End::Failed));
+            }
             // A refused retry leaves the one that it repeats in doubt.
-            if let (End::Failed | End::Refused, Some(since)) = (end, began.get(&key.key)) {
+            if let (End::Failed | End::Refused | End::Left, Some(since)) = (end, began.get(&key.key)) {
                 doubts.push((print, key.key, *since));
             }
         }

@@ -59,6 +59,7 @@ impl Journal {
         let header = Header {
             name: name.to_owned(),
             rest: *known.slots.rest(),
+            longest: state_file::longest(states.iter().copied(), clocks.now),
             slots: u32::try_from(states.len()).unwrap_or(u32::MAX),
             closed: false,
         };

@@ -17,8 +17,12 @@
 //! | 32..56 | window, guard, hard limit, ns | | |
 //! | 56..60 | slots | | |
 //! | 60 | 1 if closed | | |
-//! | 61..124 | length and text of the file's name | | |
+//! | 61..116 | length and text of the file's name | | |
+//! | 116..124 | how long a rest in it may last from its writing on, ns | | |
 //! | 124..128 | check | | |
+//!
+//! Versions before had names of up to 62 bytes and no such length; the place was empty behind a shorter
+//! name. They can read today's files.
 //!
 //! Reading and writing files is not done here.
 
@@ -31,9 +35,11 @@ use super::slots::{Rest, SlotState};
 pub const HEADER: usize = 128;
 /// Bytes of a record.
 pub const RECORD: usize = 16;
-/// The longest name of a pool, in bytes.
-pub const LONGEST_NAME: usize = 62;
+/// The longest name of a file, in bytes.
+pub const LONGEST_NAME: usize = LONGEST - NAME;
 const MAGIC: &[u8; 8] = b"TGSLOTS1";
+const NAME: usize = 62;
+const LONGEST: usize = 116;
 const LAST: usize = HEADER - 4;
 
 /// The clocks of this process at one moment.
@@ -70,6 +76,8 @@ pub struct Header {
     pub name: String,
     /// The rule that its moments were made with.
     pub rest: Rest,
+    /// How long a rest in it may last from now on by a rule before; see [`longest`].
+    pub longest: Duration,
     /// Slots in the file.
     pub slots: u32,
     /// The process ended in order and the file was synced afterwards.
@@ -119,11 +127,22 @@ impl Header {
         bytes[56..60].copy_from_slice(&self.slots.to_le_bytes());
         bytes[60] = u8::from(self.closed);
         bytes[61] = length;
-        bytes[62..62 + self.name.len()].copy_from_slice(self.name.as_bytes());
+        bytes[NAME..NAME + self.name.len()].copy_from_slice(self.name.as_bytes());
+        bytes[LONGEST..LAST].copy_from_slice(&nanos(self.longest).to_le_bytes());
         let check = check(&bytes[..LAST], 0);
         bytes[LAST..].copy_from_slice(&check.to_le_bytes());
         Some(bytes)
     }
+}
+
+/// How long the longest rest of `states` lasts from `now` on. A window that became shorter shortens no
+/// rest, so that it may be more than the rule of now makes.
+pub fn longest(states: impl IntoIterator<Item = SlotState>, now: Moment) -> Duration {
+    let lasts = states.into_iter().map(|state| match state {
+        SlotState::Resting(until) => until.since(now),
+        SlotState::Free | SlotState::Absent | SlotState::InUse(_) => Duration::ZERO,
+    });
+    lasts.max().unwrap_or_default()
 }
 
 /// Where the record of a slot stands in the file.
@@ -171,24 +190,27 @@ pub fn decode(
     let records = bytes.get(HEADER..).unwrap_or_default();
     let (records, _) = records.as_chunks::<RECORD>();
     let records = records.get(..head.slots as usize).ok_or(Unreadable::CutOff)?;
-    // A moment later than any that the old rule can have made.
-    let never = rest.after_silence(clocks.now).max(head.rest.after_silence(clocks.now));
+    let latest = head.latest(rest, clocks.now);
+    let longer = rest.longer_than(&head.rest);
     let same_boot = head.boot == clocks.boot;
     let mut until = Vec::new();
     for (slot, bytes) in (0..).zip(records) {
         let (kind, moment) = slot_of(slot, bytes)?;
         let moment = stored.moment_of(moment);
-        let free = match kind {
+        let latest = match kind {
             0 => continue,
-            1 if moment > clocks.now && same_boot => return Err(Unreadable::Implausible),
-            1 => rest.after_silence(moment).max(head.rest.after_silence(moment)),
-            2 => moment + rest.longer_than(&head.rest),
+            1 => clocks.now,
+            2 => latest,
             _ => return Err(Unreadable::Damaged),
         };
-        if free > never && same_boot {
+        if moment > latest && same_boot {
             return Err(Unreadable::Implausible);
         }
-        until.push(free.min(never));
+        let moment = moment.min(latest);
+        until.push(match kind {
+            1 => rest.after_silence(moment).max(head.rest.after_silence(moment)),
+            _ => moment + longer,
+        });
     }
     Ok(until)
 }
@@ -198,11 +220,19 @@ struct Head {
     boot: [u8; 16],
     origin: u64,
     rest: Rest,
+    longest: Duration,
     slots: u32,
     closed: bool,
 }
 
 impl Head {
+    /// The latest end of a rest that can stand in the file. By the rule of today, too: versions before
+    /// tell of no longer rest than the rule that was last.
+    fn latest(&self, rest: &Rest, now: Moment) -> Moment {
+        let ruled = rest.after_silence(now).max(self.rest.after_silence(now));
+        ruled.max(now + self.longest)
+    }
+
     fn read(bytes: &[u8], name: &str) -> Result<Self, Unreadable> {
         let head: &[u8; HEADER] = bytes.first_chunk().ok_or(Unreadable::CutOff)?;
         if !head.starts_with(MAGIC) {
@@ -212,18 +242,19 @@ impl Head {
             return Err(Unreadable::Damaged);
         }
         let length = usize::from(head[61]);
-        if head.get(62..62 + length) != Some(name.as_bytes()) || length > LONGEST_NAME {
+        if head.get(NAME..NAME + length) != Some(name.as_bytes()) || length > LAST - NAME {
             return Err(Unreadable::OtherPool);
         }
         let word = |at: usize| {
             let word = head[at..].first_chunk().copied().unwrap_or_default();
             u64::from_le_bytes(word)
         };
-        let length = |at: usize| Duration::from_nanos(word(at));
+        let lasts = |at: usize| Duration::from_nanos(word(at));
         Ok(Self {
             boot: head[8..].first_chunk().copied().unwrap_or_default(),
             origin: word(24),
-            rest: Rest { window: length(32), guard: length(40), hard_limit: length(48) },
+            rest: Rest { window: lasts(32), guard: lasts(40), hard_limit: lasts(48) },
+            longest: if length > LONGEST_NAME { Duration::ZERO } else { lasts(LONGEST) },
             slots: u32::from_le_bytes(head[56..].first_chunk().copied().unwrap_or_default()),
             closed: head[60] == 1,
         })

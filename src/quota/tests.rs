@@ -16,4 +16,5 @@ mod slots;
 mod standing;
 mod steer;
 mod steps;
+mod windows_file;
 mod world;

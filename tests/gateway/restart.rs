@@ -156,6 +156,21 @@ async fn a_reload_that_changes_the_window_keeps_what_rests() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rest_under_a_longer_window_than_that_of_now_is_no_unknown_state_after_a_restart() {
+    let dir = folder();
+    let head = format!("[state]\ndir = '{}'\n[vendor]\nhard_limit = \"2s\"\n", dir.display());
+    let long = Setup::with_quota(&head, &QUOTA.replace("10s", "30s"));
+    let short = with_connection(&long, "window = \"30s\"", "window = \"5s\"");
+    let mut stack = Stack::new(&long);
+    for _ in 0..2 {
+        stack.call(request("GET", "/messages", &long.acme, "")).await;
+    }
+    stack.reload(&short.text).unwrap();
+    drop(stack);
+    assert_eq!(room(&Stack::new(&short), &short).await, 1, "two slots rest");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_waits_during_a_reload_gets_its_turn() {
     let setup = Setup::with_quota("", &QUOTA.replace("\"1s\"", "\"30s\""));
     let mut stack = Stack::new(&setup);
@@ -271,7 +286,8 @@ async fn files_of_the_version_before_are_read_once_and_what_they_do_not_tell_is_
     };
     let name = "connection/acme-prod connection/acme-prod";
     let rest = Rest::of(Duration::from_secs(10), Duration::from_secs(60));
-    let header = Header { name: name.into(), rest, slots: 2, closed: false };
+    let longest = Duration::ZERO;
+    let header = Header { name: name.into(), rest, longest, slots: 2, closed: false };
     let mut bytes = header.encode(&clocks).unwrap().to_vec();
     for slot in 0..2 {
         let until = now + Duration::from_secs(5);

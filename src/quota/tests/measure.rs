@@ -89,6 +89,7 @@ impl World {
         let header = Header {
             name: "connection".into(),
             rest,
+            longest: Duration::ZERO,
             slots: u32::try_from(self.file.len()).unwrap(),
             closed: false,
         };

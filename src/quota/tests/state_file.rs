@@ -25,6 +25,7 @@ fn file(states: &[SlotState], closed: bool, clocks: &Clocks) -> Vec<u8> {
     let header = Header {
         name: "acme/connection".into(),
         rest: REST,
+        longest: longest(states.iter().copied(), clocks.now),
         slots: u32::try_from(states.len()).unwrap(),
         closed,
     };
@@ -105,7 +106,8 @@ fn foreign_cut_off_and_contradicting_files_are_unknown_state() {
     // The same boot, but earlier than the file.
     let early = clocks(1, 1000, 4000, 0);
     assert_eq!(read(&good, "acme/connection", &early), Err(Unreadable::Implausible));
-    let long = Header { name: "n".repeat(63), rest: REST, slots: 0, closed: false };
+    let name = "n".repeat(LONGEST_NAME + 1);
+    let long = Header { name, rest: REST, longest: Duration::ZERO, slots: 0, closed: false };
     assert!(long.encode(&now).is_none());
 }
 
@@ -158,4 +160,20 @@ proptest! {
             prop_assert!(read.since(after.now) + Duration::from_secs(passed) >= left);
         }
     }
+}
+
+/// The name of a file of versions before may reach over the place of the longest rest.
+#[test]
+fn a_file_with_a_longer_name_than_today_is_still_read() {
+    let now = clocks(1, 1000, 5000, 0);
+    let name = "n".repeat(62);
+    let mut bytes = file(&STATES, false, &now);
+    bytes[61] = 62;
+    bytes[62..124].copy_from_slice(name.as_bytes());
+    let sum = check(&bytes[..124], 0);
+    bytes[124..128].copy_from_slice(&sum.to_le_bytes());
+    let read = decode(&bytes, &name, &REST, &now).unwrap();
+    assert_eq!(read[0], at(1050));
+    bytes[HEADER..HEADER + RECORD].copy_from_slice(&record(0, SlotState::Resting(at(9000)), &now));
+    assert_eq!(decode(&bytes, &name, &REST, &now), Err(Unreadable::Implausible));
 }

@@ -9,6 +9,7 @@
 mod desk;
 mod figures;
 mod identity;
+mod index;
 mod journal;
 mod members;
 mod pass;
@@ -232,7 +233,8 @@ impl Admission {
     fn write_index(&self, books: &Books) {
         if let Some(store) = &self.0.store {
             let each = books.tenants.iter();
-            let live = each.flat_map(|(_, quotas)| quotas.look(|core, _| core.members.entries()));
+            let live = each
+                .flat_map(|(_, quotas)| quotas.look(|core, _| core.members.entries(store.key())));
             store.keep(live.collect(), self.0.base);
         }
     }

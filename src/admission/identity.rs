@@ -1,4 +1,5 @@
-//! Whose slots these are: a keyed hash of the connection's token, which says nothing of the token.
+//! Whose slots these are: a keyed hash of the connection's token, or of the place where it stands, which
+//! says nothing of either.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -7,11 +8,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::secret::VendorToken;
 
-/// A token, for who has the key.
+/// A token, or the place of one, for who has the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Identity([u8; 32]);
 
@@ -58,6 +60,14 @@ impl IdentityKey {
 
     pub(super) fn of(&self, token: &VendorToken) -> Identity {
         Identity(token.keyed_hash(&self.0))
+    }
+
+    /// The place where a token stands; no token has its identity.
+    pub(super) fn of_place(&self, reference: &str) -> Identity {
+        let key = self.0.as_slice();
+        let inner =
+            Sha256::new().chain_update(key).chain_update("\0place\0").chain_update(reference);
+        Identity(Sha256::new().chain_update(key).chain_update(inner.finalize()).finalize().into())
     }
 }
 

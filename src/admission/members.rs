@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::identity::Identity;
+use super::identity::{Identity, IdentityKey};
+use super::index::Entry;
 use super::quotas::Core;
-use super::store::Entry;
 use crate::catalog::CONNECTION_POOL;
 use crate::ids::{AppId, ConnectionId, RandomId};
 use crate::quota::{AppNo, ConnectionNo, Moment, PoolId};
@@ -116,8 +116,8 @@ impl Members {
         own.chain(self.named.iter().map(|named| (named.pool, named.file.as_str())))
     }
 
-    /// The lines of the index.
-    pub(super) fn entries(&self) -> Vec<Entry> {
+    /// The lines of the index, whose hashes are under `key`.
+    pub(super) fn entries(&self, key: &IdentityKey) -> Vec<Entry> {
         let mut entries = Vec::new();
         for member in &self.list {
             let named = member.pools.iter().filter_map(|(name, pool)| {
@@ -126,10 +126,12 @@ impl Members {
             });
             let pools: Vec<_> =
                 std::iter::once((CONNECTION_POOL, member.file.as_str())).chain(named).collect();
+            let place = key.of_place(&member.reference);
             for (identity, _) in &member.identities {
                 entries.extend(pools.iter().map(|(pool, file)| Entry {
                     file: (*file).to_owned(),
                     identity: *identity,
+                    place: Some(place),
                     connection: member.id.to_string(),
                     pool: (*pool).to_owned(),
                 }));

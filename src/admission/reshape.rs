@@ -125,7 +125,7 @@ impl Core {
         let mut identities = vec![(seat.identity, Moment::NEVER)];
         let (mut until, mut unknown_until) = (Vec::new(), Moment::ZERO);
         if let Some(store) = self.store() {
-            let seeker = seat.seeker(change);
+            let seeker = seat.seeker(change, store);
             let rested = rest.after_silence(store.opened(change.base));
             let former = store.former(&seeker).into_iter().map(|identity| (identity, rested));
             identities.extend(former);
@@ -304,8 +304,9 @@ impl Core {
         let joined: Vec<&Seated<'_>> = seated.iter().filter(joined).collect();
         let inherited = joined.iter().filter_map(|seat| seat.inherits.get(&settings.name));
         let mut until: Vec<Moment> = inherited.flatten().copied().collect();
-        let seekers: Vec<Seeker<'_>> = joined.iter().map(|seat| seat.seeker(change)).collect();
-        if let Some(store) = self.store().filter(|_| !seekers.is_empty()) {
+        if let Some(store) = self.store().filter(|_| !joined.is_empty()) {
+            let seekers: Vec<Seeker<'_>> =
+                joined.iter().map(|seat| seat.seeker(change, store)).collect();
             match store.past(&seekers, settings, false, change.base) {
                 Past::Fresh => {}
                 Past::Resting(rests) => until.extend(rests),
@@ -408,11 +409,12 @@ impl Core {
 }
 
 impl<'a> Seated<'a> {
-    fn seeker<'b>(&'b self, change: &'b Change<'_>) -> Seeker<'b> {
+    fn seeker<'b>(&'b self, change: &'b Change<'_>, store: &Store) -> Seeker<'b> {
         Seeker {
             identity: self.identity,
             connection: self.plan.id.as_str(),
             workspace: &self.plan.workspace,
+            place: store.key().of_place(&self.plan.reference),
             others: change.tokens,
         }
     }

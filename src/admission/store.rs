@@ -1,8 +1,8 @@
 //! The state folder: what slots did before this process.
 //!
 //! One file a pool, written in place at each take and settle; the page cache outlives a killed
-//! process. Files have random names; the index says which connection, by a keyed hash of its token,
-//! pays which pool and where its file is. So slots are found again whatever connections, workspaces
+//! process. Files have random names; the [`index`](super::index) says which connection pays which pool
+//! and where its file is. So slots are found again whatever connections, workspaces
 //! and pools are called by then, and a file that is missing is told from a pool that is new. A lock
 //! keeps a second process out.
 
@@ -10,18 +10,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
-
 use super::identity::{Identity, IdentityKey};
+use super::index::{self, Entry};
 use super::quotas::moment;
 use crate::catalog::CONNECTION_POOL;
 use crate::clock::{self, Instant};
-use crate::ids::RandomId;
 use crate::quota::slots::Rest;
 use crate::quota::state_file::{self, Clocks};
 use crate::quota::{Moment, Past, PoolSettings};
@@ -64,26 +61,22 @@ struct Index {
     left: Vec<Entry>,
 }
 
-/// One line of the index: where the slots of a pool are that a connection pays.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    /// The name of the file.
-    pub(super) file: String,
-    /// The connection's token.
-    pub(super) identity: Identity,
-    /// The connection's name.
-    pub(super) connection: String,
-    /// The pool's name; [`CONNECTION_POOL`] for its own.
-    pub(super) pool: String,
-}
-
 /// A connection that looks for what an earlier process left of it.
 pub(super) struct Seeker<'a> {
     pub(super) identity: Identity,
     pub(super) connection: &'a str,
     pub(super) workspace: &'a str,
+    /// Where its token stands.
+    pub(super) place: Identity,
     /// Every token of the configuration: what they left is theirs.
     pub(super) others: &'a HashSet<Identity>,
+}
+
+impl Seeker<'_> {
+    /// Whether the token of `entry` is nobody's now.
+    fn is_free(&self, entry: &Entry) -> bool {
+        !self.others.contains(&entry.identity)
+    }
 }
 
 impl Store {
@@ -107,7 +100,7 @@ impl Store {
         let (key, made) = IdentityKey::of_file(&path.join("key")).map_err(wrong)?;
         let files = slot_files(path).map_err(wrong)?;
         let (left, whole) = match fs::read_to_string(path.join(INDEX)) {
-            Ok(text) => read_index(&text),
+            Ok(text) => index::read(&text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), true),
             Err(error) => return Err(wrong(error)),
         };
@@ -151,13 +144,13 @@ impl Store {
         self.0.path.join(format!("{name}{SLOTS}"))
     }
 
-    /// The tokens by which earlier connections of this name went that are nobody's now.
+    /// The tokens by which the connection went that are nobody's now.
     pub(super) fn former(&self, seeker: &Seeker<'_>) -> Vec<Identity> {
         let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut former: Vec<Identity> = claimed(&index.left, seeker).map(|e| e.identity).collect();
+        let claimed = claimed(&index.left, seeker).filter(|entry| seeker.is_free(entry));
+        let mut former: Vec<Identity> = claimed.map(|entry| entry.identity).collect();
         former.sort_unstable();
         former.dedup();
-        former.retain(|identity| *identity != seeker.identity);
         former
     }
 
@@ -268,7 +261,7 @@ impl Store {
         index.left.retain(|entry| rest.contains(&entry.identity));
         let entries = live.iter().chain(&index.left);
         let names: HashSet<&str> = entries.clone().map(|entry| entry.file.as_str()).collect();
-        let text = index_text(entries.clone());
+        let text = index::text(entries.clone());
         let written = self.write_index(&text);
         self.0.index_fails.store(written.is_err(), Ordering::Relaxed);
         if let Err(error) = written {
@@ -318,75 +311,22 @@ impl Store {
 }
 
 const INDEX: &str = "slots.index";
-const HEAD: &str = "tollgate-slots 2";
-/// The last line, with a hash of all before it.
-const END: &str = "end ";
-/// Of versions without such a line.
-const OLD_HEAD: &str = "tollgate-slots 1";
 const SLOTS: &str = ".slots";
 /// Files of versions before: by the names of workspace and pool.
 const OLD_INDEX: &str = "index";
 
-/// What is left of the seeker: under its token, or under its name with a token that is nobody's now.
+/// What is left of the seeker: under its token, else what is nobody's now under its name, else where its
+/// token stands, else what others have of these. In `placing` a reload goes by the same order.
 fn claimed<'a>(left: &'a [Entry], seeker: &'a Seeker<'_>) -> impl Iterator<Item = &'a Entry> {
-    let by_token = left.iter().any(|entry| entry.identity == seeker.identity);
-    left.iter().filter(move |entry| match by_token {
-        true => entry.identity == seeker.identity,
-        false => entry.connection == seeker.connection && !seeker.others.contains(&entry.identity),
-    })
-}
-
-/// The text of the index.
-fn index_text<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
-    let head = std::iter::once(format!("{HEAD}\n"));
-    let text: String = head.chain(entries.map(|entry| format!("{entry}\n"))).collect();
-    let end = end(&text);
-    text + &end
-}
-
-/// The last line of an index that begins with `text`.
-fn end(text: &str) -> String {
-    let hash = Sha256::digest(text.as_bytes());
-    let hash = hash.iter().take(8).map(|octet| format!("{octet:02x}"));
-    format!("{END}{}\n", hash.collect::<String>())
-}
-
-/// The entries, and whether they are all that were written.
-fn read_index(text: &str) -> (Vec<Entry>, bool) {
-    let (whole, entries) = match text.split_once('\n') {
-        Some((HEAD, rest)) => {
-            let at = text.rfind(END).unwrap_or(text.len());
-            (end(&text[..at]) == text[at..], &text[text.len() - rest.len()..at.max(HEAD.len() + 1)])
-        }
-        Some((OLD_HEAD, rest)) => (rest.is_empty() || rest.ends_with('\n'), rest),
-        _ => (false, text),
-    };
-    let entries: Vec<Option<Entry>> = entries.lines().map(|line| line.parse().ok()).collect();
-    let whole = whole && entries.iter().all(Option::is_some);
-    (entries.into_iter().flatten().collect(), whole)
-}
-
-impl std::fmt::Display for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {} {}", self.file, self.identity, self.connection, self.pool)
-    }
-}
-
-impl FromStr for Entry {
-    type Err = ();
-
-    fn from_str(line: &str) -> Result<Self, ()> {
-        let parts: Vec<&str> = line.split(' ').collect();
-        let [file, identity, connection, pool] = parts[..] else { return Err(()) };
-        // A name of ours, which leads nowhere else.
-        file.parse::<RandomId>().map_err(drop)?;
-        Ok(Self {
-            file: file.into(),
-            identity: identity.parse()?,
-            connection: connection.into(),
-            pool: pool.into(),
-        })
-    }
+    type Rule = fn(&Entry, &Seeker<'_>) -> bool;
+    let rules: [Rule; 4] = [
+        |entry, seeker| entry.identity == seeker.identity,
+        |entry, seeker| entry.connection == seeker.connection && seeker.is_free(entry),
+        |entry, seeker| entry.place == Some(seeker.place) && seeker.is_free(entry),
+        |entry, seeker| entry.connection == seeker.connection || entry.place == Some(seeker.place),
+    ];
+    let rule = rules.into_iter().find(|rule| left.iter().any(|entry| rule(entry, seeker)));
+    left.iter().filter(move |entry| rule.is_some_and(|rule| rule(entry, seeker)))
 }
 
 /// The names of all files of slots in a folder.
@@ -403,46 +343,4 @@ fn slot_files(folder: &Path) -> std::io::Result<Vec<String>> {
 fn old_file(title: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '+' };
     title.chars().map(plain).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn entry() -> impl Strategy<Value = Entry> {
-        let name = || prop_oneof!["[a-z]{1,8}", Just("end".to_owned())];
-        (any::<[u8; 16]>(), any::<[u8; 32]>(), name(), name()).prop_map(
-            |(file, hash, connection, pool)| {
-                let hash: String = hash.iter().map(|octet| format!("{octet:02x}")).collect();
-                let file = RandomId::from_octets(file).to_string();
-                Entry { file, identity: hash.parse().unwrap(), connection, pool }
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn an_index_that_lost_anything_is_not_taken_for_whole(
-            entries in prop::collection::vec(entry(), 0..6),
-            at in any::<prop::sample::Index>(),
-            lost in 1_usize..300,
-        ) {
-            let text = index_text(entries.iter());
-            prop_assert!(read_index(&text) == (entries.clone(), true));
-            let from = at.index(text.len());
-            let cut = format!("{}{}", &text[..from], text.get(from + lost..).unwrap_or_default());
-            let (left, whole) = read_index(&cut);
-            prop_assert!(!whole, "{cut:?}");
-            prop_assert!(left.len() <= entries.len() + 1);
-            let lines: Vec<&str> = text.lines().collect();
-            for gone in 0..lines.len() {
-                let fewer: Vec<&str> = [&lines[..gone], &lines[gone + 1..]].concat();
-                prop_assert!(!read_index(&format!("{}\n", fewer.join("\n"))).1, "{gone}");
-            }
-            let old = text.replace(HEAD, OLD_HEAD);
-            let old = &old[..old.rfind(END).unwrap()];
-            prop_assert!(read_index(old) == (entries, true), "an earlier version's");
-        }
-    }
 }

@@ -41,6 +41,7 @@ mod raw;
 mod references;
 mod refusals;
 mod reload;
+mod renamed;
 mod restart;
 mod resting;
 mod retries;

@@ -12,16 +12,16 @@ use crate::support::{Setup, Stack, request};
 
 const QUOTA: &str = "[quota]\ncalls = 3\nwindow = \"10s\"\nmax_wait = \"1s\"\n";
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     std::env::temp_dir().join(format!("tollgate-state-{}", RandomId::new()))
 }
 
-fn setup(dir: &Path) -> Setup {
+pub(crate) fn setup(dir: &Path) -> Setup {
     Setup::with_quota(&format!("[state]\ndir = '{}'\n", dir.display()), QUOTA)
 }
 
 /// How many calls get through at once.
-async fn room(stack: &Stack, setup: &Setup) -> usize {
+pub(crate) async fn room(stack: &Stack, setup: &Setup) -> usize {
     let mut passed = 0;
     while stack.call(request("GET", "/messages", &setup.acme, "")).await.status.as_u16() == 200 {
         passed += 1;
@@ -187,85 +187,13 @@ async fn a_call_that_waits_during_a_reload_gets_its_turn() {
 }
 
 /// `setup` with other text in place of `acme`'s connection and what follows it.
-fn with_connection(setup: &Setup, from: &str, to: &str) -> Setup {
+pub(crate) fn with_connection(setup: &Setup, from: &str, to: &str) -> Setup {
     assert!(setup.text.contains(from), "{from} is in {}", setup.text);
     let text = setup.text.replacen(from, to, 1);
     Setup { text, acme: setup.acme.clone(), umbrella: setup.umbrella.clone() }
 }
 
-const CONNECTION: &str = "[[tenant.connection]]\nid = \"acme-prod\"\n";
-
-#[tokio::test(start_paused = true)]
-async fn slots_are_found_again_after_a_restart_under_any_name() {
-    let long = "x".repeat(64);
-    let renamed =
-        format!("[[tenant.connection]]\nid = \"{long}\"\nworkspace = \"{}\"\n", "w".repeat(64));
-    for (from, to) in [
-        (CONNECTION, "[[tenant.connection]]\nid = \"acme-prod\"\nworkspace = \"w\"\n"),
-        (CONNECTION, "[[tenant.connection]]\nid = \"renamed\"\n"),
-        ("[[tenant]]\nid = \"acme\"\n", "[[tenant]]\nid = \"other\"\n"),
-        (CONNECTION, renamed.as_str()),
-    ] {
-        let dir = folder();
-        let before = setup(&dir);
-        let after = with_connection(&before, from, to);
-        for (first, second) in [(&before, &after), (&after, &before)] {
-            let stack = Stack::new(first);
-            assert_eq!(room(&stack, first).await, 3);
-            drop(stack);
-            let stack = Stack::new(second);
-            assert_eq!(room(&stack, second).await, 0, "{to}");
-            advance(Duration::from_secs(11)).await;
-            assert_eq!(room(&stack, second).await, 3, "{to}");
-            advance(Duration::from_secs(11)).await;
-        }
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_that_is_replaced_before_a_restart_keeps_the_slots_of_its_connection() {
-    let dir = folder();
-    let setup = setup(&dir);
-    assert_eq!(room(&Stack::new(&setup), &setup).await, 3);
-    let file = setup.text.split("file = '").nth(1).unwrap().split('\'').next().unwrap();
-    std::fs::write(file, "token-next").unwrap();
-    assert_eq!(room(&Stack::new(&setup), &setup).await, 0);
-    // The one before is of the same connection.
-    std::fs::write(file, crate::support::token("acme")).unwrap();
-    let renamed = with_connection(&setup, CONNECTION, "[[tenant.connection]]\nid = \"renamed\"\n");
-    assert_eq!(room(&Stack::new(&renamed), &renamed).await, 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_connection_that_is_away_for_a_restart_comes_back_with_its_slots_and_leaves_no_file_later()
- {
-    let dir = folder();
-    let setup = setup(&dir);
-    assert_eq!(room(&Stack::new(&setup), &setup).await, 3);
-    let at = setup.text.find("[[tenant]]\nid = \"umbrella\"").unwrap();
-    let begin = setup.text.find("[[tenant]]").unwrap();
-    let text = format!("{}{}", &setup.text[..begin], &setup.text[at..]);
-    let without = Setup { text, acme: String::new(), umbrella: setup.umbrella.clone() };
-    drop(Stack::new(&without));
-    let files = |dir: &Path| {
-        let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-        names.filter(|path| path.extension().is_some_and(|e| e == "slots")).count()
-    };
-    let (each, index) = (5, dir.join("slots.index"));
-    assert!(std::fs::read_to_string(&index).unwrap().contains("acme-prod"));
-    let mut stack = Stack::new(&without);
-    stack.reload(&setup.text).unwrap();
-    assert_eq!(room(&stack, &setup).await, 0, "a reload finds them, too");
-    drop(stack);
-    assert_eq!(room(&Stack::new(&setup), &setup).await, 0);
-    drop(Stack::new(&without));
-    advance(Duration::from_secs(11)).await;
-    drop(Stack::new(&without));
-    let left = std::fs::read_to_string(&index).unwrap();
-    assert!(!left.contains("acme-prod"), "{left}");
-    assert_eq!(files(&dir), each, "a connection's own and those of four named pools");
-}
+pub(crate) const CONNECTION: &str = "[[tenant.connection]]\nid = \"acme-prod\"\n";
 
 #[tokio::test(start_paused = true)]
 async fn files_of_the_version_before_are_read_once_and_what_they_do_not_tell_is_unknown() {
@@ -319,7 +247,7 @@ async fn a_lost_index_or_key_makes_no_fresh_slots() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_in_the_state_folder_tells_a_token() {
+async fn nothing_in_the_state_folder_tells_a_token_or_where_it_stands() {
     let dir = folder();
     let setup = setup(&dir);
     room(&Stack::new(&setup), &setup).await;
@@ -328,7 +256,9 @@ async fn nothing_in_the_state_folder_tells_a_token() {
         if path.is_file() {
             let bytes = std::fs::read(&path).unwrap();
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            assert!(!text.contains("token-of"), "{}", path.display());
+            for secret in ["token-of", "tollgate-test-"] {
+                assert!(!text.contains(secret), "{} in {}", secret, path.display());
+            }
         }
     }
     use std::os::unix::fs::PermissionsExt as _;

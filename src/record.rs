@@ -298,6 +298,11 @@ impl Record {
         }
     }
 
+    /// Sees to it that a client that has left by now counts as such, and is heard of.
+    pub fn look_for_client(&self) {
+        self.waiter().look();
+    }
+
     fn waiter(&self) -> &Waiter {
         self.told.as_deref().unwrap_or(&self.untold)
     }
@@ -310,7 +315,11 @@ impl Record {
 impl Hears for Record {
     /// Not at the call's end: a retry may come while the call goes on.
     fn client_leaves(&self) {
-        self.mark(Marks::doubted);
+        self.mark(|marks| {
+            if !marks.complete {
+                marks.doubted();
+            }
+        });
     }
 }
 
@@ -424,6 +433,26 @@ mod tests {
             record.mark(Marks::doubted);
             assert_eq!(doubts.0.load(Ordering::SeqCst), 1, "a retry may have taken it up");
         }
+    }
+
+    #[derive(Debug)]
+    struct Gone;
+
+    impl crate::waiter::Looks for Gone {
+        fn has_left(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_look_at_a_client_that_left_unnoticed_counts_as_its_leaving() {
+        let (waiter, doubts) = (Arc::new(Waiter::seen_by(Gone)), Arc::new(Doubts::default()));
+        let record = Record::open_for(Some(waiter), Arc::new(Seen(Mutex::default())));
+        record.tells(doubts.clone());
+        assert!(!record.client_left());
+        record.look_for_client();
+        assert!(record.client_left());
+        assert_eq!(doubts.0.load(Ordering::SeqCst), 1);
     }
 
     #[test]

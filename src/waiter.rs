@@ -5,12 +5,18 @@
 //! was is answered.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// Hears at once that a client shut its side. Must not block.
 pub trait Hears: Send + Sync + std::fmt::Debug {
     /// It did, before its answer was there.
     fn client_leaves(&self);
+}
+
+/// Looks whether a client has shut its side. Must not block.
+pub trait Looks: Send + Sync + std::fmt::Debug {
+    /// It has, though perhaps nobody was told yet.
+    fn has_left(&self) -> bool;
 }
 
 /// What both sides know of one request.
@@ -21,9 +27,22 @@ pub struct Waiter {
     left: AtomicBool,
     /// Its call, which may be over.
     hears: OnceLock<Weak<dyn Hears>>,
+    looks: Option<Arc<dyn Looks>>,
 }
 
 impl Waiter {
+    /// One whom `looks` can see.
+    #[must_use]
+    pub fn seen_by(looks: impl Looks + 'static) -> Self {
+        Self { looks: Some(Arc::new(looks)), ..Self::default() }
+    }
+
+    /// Sees to it that a client that has left by now counts as such.
+    pub fn look(&self) {
+        if !self.left() && self.looks.as_ref().is_some_and(|looks| looks.has_left()) {
+            self.leaves();
+        }
+    }
     /// The vendor may be working on one more attempt.
     pub fn sending(&self) {
         self.sent.fetch_add(1, Ordering::AcqRel);

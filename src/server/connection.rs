@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Answering, Verdict};
 use super::keep_alive::KeepAlive;
-use super::socket::{Leaving, Reset};
+use super::socket::{Glance, Leaving, Reset};
 use super::streams::Streams;
 use super::watched::Watched;
 use super::{Answer, Event, Limits, RequestBody, TooSlow, Unreadable};
@@ -76,8 +76,8 @@ pub(super) async fn serve<A: Answer>(
     let builder = builder(&limits, protocol, streams.clone());
     let observer = answer.clone();
     let keep_alive = KeepAlive::of(limits.keep_alive);
-    let desk =
-        Desk { answer, activity: activity.clone(), keep_alive, drain: drain.clone(), streams };
+    let (seen, told, glance) = (activity.clone(), drain.clone(), leaving.glance());
+    let desk = Desk { answer, activity: seen, keep_alive, drain: told, streams, glance };
     let service = service_fn(move |request| desk.answer(request));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
     let mut left = pin!(leaving.seen());
@@ -132,6 +132,7 @@ struct Desk<A> {
     keep_alive: KeepAlive,
     drain: CancellationToken,
     streams: Streams,
+    glance: Glance,
 }
 
 impl<A: Answer> Desk<A> {
@@ -144,11 +145,12 @@ impl<A: Answer> Desk<A> {
         let answering = Answering::begin(self.activity.clone(), end);
         let told = self.keep_alive.asked_by(&request);
         let (answer, drain) = (self.answer.clone(), self.drain.clone());
+        let glance = self.glance.clone();
         async move {
             let (head, body) = request.into_parts();
             let mut request = Request::from_parts(head, ());
             if version < Version::HTTP_2 {
-                let waiter = Arc::new(Waiter::default());
+                let waiter = Arc::new(Waiter::seen_by(glance));
                 request.extensions_mut().insert(waiter.clone());
                 answering.waits(Some(waiter));
             }

@@ -5,13 +5,15 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::waiter::Looks;
 
 /// A socket. What it still has to write is lost if it is told so before it is dropped.
 pub(super) struct Socket {
@@ -28,6 +30,10 @@ pub(super) struct Reset(Arc<AtomicBool>);
 #[derive(Default)]
 pub(super) struct Leaving(Option<Arc<OwnedReadHalf>>);
 
+/// Asks the kernel whether the client has shut its side. It keeps no socket open.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Glance(Weak<OwnedReadHalf>);
+
 impl Reset {
     /// From now on the socket's end is a reset.
     pub(super) fn tell(&self) {
@@ -38,6 +44,11 @@ impl Reset {
 impl Leaving {
     /// Whether it can be seen on this system.
     pub(super) const SEEN: bool = cfg!(target_os = "linux");
+
+    /// The same for those who can't wait for it.
+    pub(super) fn glance(&self) -> Glance {
+        Glance(self.0.as_ref().map(Arc::downgrade).unwrap_or_default())
+    }
 
     /// Ends when the client has shut its side, whatever octets lie before that unread.
     pub(super) async fn seen(&self) {
@@ -50,6 +61,20 @@ impl Leaving {
             }
         }
         std::future::pending::<()>().await;
+    }
+}
+
+impl Looks for Glance {
+    fn has_left(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Some(socket) = self.0.upgrade() {
+            use rustix::event::{PollFd, PollFlags, Timespec, poll};
+            let socket: &TcpStream = (*socket).as_ref();
+            let mut ask = [PollFd::new(socket, PollFlags::RDHUP)];
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            return poll(&mut ask, Some(&at_once)).is_ok_and(|told| told > 0);
+        }
+        false
     }
 }
 
@@ -115,5 +140,28 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.write).poll_shutdown(cx)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_glance_sees_a_client_that_left_before_the_runtime_does() {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(port.local_addr().unwrap()).await.unwrap();
+        let (socket, _, leaving) = Socket::new(port.accept().await.unwrap().0);
+        let glance = leaving.glance();
+        assert!(!glance.has_left());
+        client.try_write(b"unread").unwrap();
+        drop(client);
+        // Nothing is awaited: only the kernel can tell.
+        while !glance.has_left() {
+            std::thread::yield_now();
+        }
+        drop((socket, leaving));
+        assert!(!glance.has_left(), "the socket is closed");
     }
 }

@@ -16,6 +16,7 @@ mod made;
 mod memory;
 mod retention;
 mod shim;
+mod waiting;
 mod writing;
 
 use std::collections::HashSet;
@@ -107,9 +108,12 @@ impl IdempotencyLayer {
             call.target.as_str().as_bytes(),
             call.body.bytes(),
         ]);
+        if count == UNCOUNTED {
+            keys.waiting.look(&print);
+        }
         let Key { key, recognised } = keys.make(print, count);
         let ticket = Ticket { owner: owner(&caller.connection), print, key, count };
-        let hold = Hold { keys: keys.clone(), ticket, record: call.record.clone() };
+        let hold = Hold::new(keys.clone(), ticket, call.record.clone());
         call.record.mark(|marks| marks.key_use = recognised.then_some(KeyUse::Recognised));
         call.record.tells(Arc::new(Accepted { keys: keys.clone(), ticket }));
         let key = sign(call, key);

@@ -9,7 +9,7 @@ use tower::Service;
 
 use super::REPLAYED;
 use super::keys::Keys;
-use super::made::Ticket;
+use super::made::{Ticket, UNCOUNTED};
 use super::memory::{Answer, Found, Id, Purpose};
 use crate::call::{self, BeforeSend, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
 use crate::clock::Instant;
@@ -37,9 +37,9 @@ pub(super) struct Usage {
 
 /// A call under a made key is under way; the key is forgotten with the last one if none was sent.
 pub(super) struct Hold {
-    pub(super) keys: Arc<Keys>,
-    pub(super) ticket: Ticket,
-    pub(super) record: Arc<Record>,
+    keys: Arc<Keys>,
+    ticket: Ticket,
+    record: Arc<Record>,
 }
 
 /// Notes whether the answer under a made key was accepted. It is held by the record of its call.
@@ -162,8 +162,18 @@ fn was_made(record: &Record) {
 
 // === impl Hold ===
 
+impl Hold {
+    pub(super) fn new(keys: Arc<Keys>, ticket: Ticket, record: Arc<Record>) -> Self {
+        if ticket.count == UNCOUNTED {
+            keys.waiting.enter(ticket.print, record.clone());
+        }
+        Self { keys, ticket, record }
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
+        self.keys.waiting.leave(&self.ticket.print, &self.record);
         self.keys.release(&self.ticket, self.record.was_sent());
     }
 }

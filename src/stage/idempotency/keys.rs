@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::journal::{Journal, Outcome, Writer};
 use super::made::{Key, Made, Remembered, Ticket};
 use super::memory::{Id, Memory};
+use super::waiting::Waiting;
 use super::writing::Writing;
 use crate::clock::Instant;
 use crate::flight::Crowd;
@@ -31,6 +32,8 @@ pub struct Keys {
     unwritten: Arc<AtomicBool>,
     /// Calls under way, by key.
     pub(super) running: Crowd<Id, ()>,
+    /// Those that are recognised by being equal.
+    pub(super) waiting: Waiting,
 }
 
 impl Keys {
@@ -59,6 +62,7 @@ impl Keys {
             journal,
             unwritten: Arc::default(),
             running: Crowd::default(),
+            waiting: Waiting::default(),
         }
     }
 

@@ -1,0 +1,42 @@
+//! Whose sends are under way that are recognised by being equal. An equal one looks first whether a
+//! client of theirs has left: the server may not have been told yet, and it is a retry if one has.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::memory::Id;
+use crate::record::Record;
+
+/// Records of calls under way, by what is sent. Bounded by the calls.
+#[derive(Default)]
+pub(super) struct Waiting(
+    /// std, not tokio: each section is one map operation and never awaits.
+    Mutex<HashMap<Id, Vec<Arc<Record>>>>,
+);
+
+impl Waiting {
+    pub(super) fn enter(&self, print: Id, record: Arc<Record>) {
+        self.all().entry(print).or_default().push(record);
+    }
+
+    pub(super) fn leave(&self, print: &Id, record: &Arc<Record>) {
+        let mut all = self.all();
+        if let Some(equal) = all.get_mut(print) {
+            equal.retain(|one| !Arc::ptr_eq(one, record));
+            if equal.is_empty() {
+                all.remove(print);
+            }
+        }
+    }
+
+    /// Sees to it that of those who left by now it is known.
+    pub(super) fn look(&self, print: &Id) {
+        // Not under the lock: their keys hear of it.
+        let equal = self.all().get(print).cloned().unwrap_or_default();
+        equal.iter().for_each(|record| record.look_for_client());
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Id, Vec<Arc<Record>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -17,7 +17,8 @@ pub(super) struct Args {
     /// Address and port; port 0 takes a free one, which is printed.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010", value_parser = crate::address::parse)]
     listen: SocketAddr,
-    /// The same seed and the same requests give the same answers.
+    /// The same seed and the same requests give the same answers, dates among them; without a seed or a
+    /// script its clock is this machine's.
     #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
     /// A JSON file with switches, faults and clock; simulator/README.md documents it.
@@ -32,7 +33,8 @@ fn seed(text: &str) -> Result<u64, String> {
 /// Runs the simulator until Ctrl-C or SIGTERM.
 pub(super) fn run(args: Args) -> ExitCode {
     let mut options = match args.script.as_deref().map(read).transpose() {
-        Ok(options) => options.unwrap_or_default(),
+        Ok(Some(options)) => options,
+        Ok(None) => to_try(args.seed.is_some()),
         Err(message) => {
             complain(&message);
             return ExitCode::from(WRONG_CONFIGURATION);
@@ -46,6 +48,15 @@ pub(super) fn run(args: Args) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// Somebody who tries things out compares clocks; who gives a seed compares answers.
+fn to_try(repeatable: bool) -> Options {
+    let mut options = Options::default();
+    if !repeatable {
+        options.clock.epoch = "real".into();
+    }
+    options
 }
 
 fn read(path: &Path) -> Result<Options, String> {

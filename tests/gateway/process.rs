@@ -325,6 +325,27 @@ async fn healthcheck_asks_a_running_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_simulators_clock_is_this_machines_unless_answers_shall_be_the_same_again() {
+    for (seed, right) in [(&[][..], true), (&["--seed", "7"], false)] {
+        let mut command = tollgate();
+        let mut child =
+            command.args(["simulate", "--listen", "127.0.0.1:0"]).args(seed).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+        let request = b"GET /brands HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answer = raw(address, request, "").await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let date = answer.lines().find_map(|line| line.strip_prefix("date: ")).unwrap();
+        let date = httpdate::parse_http_date(date).unwrap();
+        let now = tollgate::clock::wall();
+        let apart = now.duration_since(date).unwrap_or_else(|early| early.duration());
+        assert_eq!(apart < std::time::Duration::from_secs(3600), right, "{seed:?} {apart:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn simulate_prints_its_address_and_refuses_a_script_that_it_does_not_understand() {
     let mut child =
         tollgate().args(["simulate", "--listen", "127.0.0.1:0", "--seed", "7"]).spawn().unwrap();

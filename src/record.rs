@@ -446,7 +446,8 @@ mod tests {
 
     #[test]
     fn a_look_at_a_client_that_left_unnoticed_counts_as_its_leaving() {
-        let (waiter, doubts) = (Arc::new(Waiter::seen_by(Gone)), Arc::new(Doubts::default()));
+        let (waiter, doubts) =
+            (Arc::new(Waiter::seen_by(Arc::new(Gone))), Arc::new(Doubts::default()));
         let record = Record::open_for(Some(waiter), Arc::new(Seen(Mutex::default())));
         record.tells(doubts.clone());
         assert!(!record.client_left());

@@ -33,8 +33,8 @@ pub struct Waiter {
 impl Waiter {
     /// One whom `looks` can see.
     #[must_use]
-    pub fn seen_by(looks: impl Looks + 'static) -> Self {
-        Self { looks: Some(Arc::new(looks)), ..Self::default() }
+    pub fn seen_by(looks: Arc<dyn Looks>) -> Self {
+        Self { looks: Some(looks), ..Self::default() }
     }
 
     /// Sees to it that a client that has left by now counts as such.
@@ -43,6 +43,7 @@ impl Waiter {
             self.leaves();
         }
     }
+
     /// The vendor may be working on one more attempt.
     pub fn sending(&self) {
         self.sent.fetch_add(1, Ordering::AcqRel);

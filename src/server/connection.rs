@@ -76,7 +76,7 @@ pub(super) async fn serve<A: Answer>(
     let builder = builder(&limits, protocol, streams.clone());
     let observer = answer.clone();
     let keep_alive = KeepAlive::of(limits.keep_alive);
-    let (seen, told, glance) = (activity.clone(), drain.clone(), leaving.glance());
+    let (seen, told, glance) = (activity.clone(), drain.clone(), Arc::new(leaving.glance()));
     let desk = Desk { answer, activity: seen, keep_alive, drain: told, streams, glance };
     let service = service_fn(move |request| desk.answer(request));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
@@ -132,7 +132,7 @@ struct Desk<A> {
     keep_alive: KeepAlive,
     drain: CancellationToken,
     streams: Streams,
-    glance: Glance,
+    glance: Arc<Glance>,
 }
 
 impl<A: Answer> Desk<A> {

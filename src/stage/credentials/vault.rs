@@ -14,9 +14,6 @@ use crate::ids::ConnectionId;
 use crate::secret::VendorToken;
 use crate::tokens::{Stamp, TokenSource, Tokens};
 
-/// Said of a token that was found in place of another.
-const ANOTHER: &str = "the token's source has another one: it is used from now on";
-
 /// The tokens of one configuration, and where newer ones would be.
 pub(super) struct Vault {
     places: HashMap<ConnectionId, Place>,
@@ -107,7 +104,7 @@ impl Vault {
         }
         if let Some(before) = reading.before.take().filter(|_| place.is_unproven()) {
             tracing::error!(%connection, "Courier refuses the new token in the connection's file: the one before is used again");
-            self.take_over(connection, before).await;
+            self.take_over(connection, before, false).await;
             return Fate::Found;
         }
         if let Some(look) = reading.last
@@ -123,8 +120,7 @@ impl Vault {
         let new = self.clone().read(connection.clone(), token).await;
         reading.last = Some(Look { began, found: new.is_some() });
         let Some(new) = new else { return Fate::Stands };
-        self.take_over(connection, Arc::new(new)).await;
-        tracing::info!(%connection, "{ANOTHER}");
+        self.take_over(connection, Arc::new(new), false).await;
         Fate::Found
     }
 
@@ -145,23 +141,23 @@ impl Vault {
             // One that the vendor refuses is no way back.
             let good = !place.refused.load(Ordering::Relaxed) && !place.is_unproven();
             reading.before = good.then_some(token);
-            self.take_over(connection, Arc::new(new)).await;
-            place.unproven.store(true, Ordering::Relaxed);
-            tracing::info!(%connection, "{ANOTHER}");
+            self.take_over(connection, Arc::new(new), true).await;
         }
     }
 
     /// From now on `new` is the connection's token.
-    async fn take_over(&self, connection: &ConnectionId, new: Arc<VendorToken>) {
+    async fn take_over(&self, connection: &ConnectionId, new: Arc<VendorToken>, unproven: bool) {
         let place = self.place(connection);
-        place.token.store(new.clone());
+        // Before the token: a call that uses it may prove it at once.
         place.refused.store(false, Ordering::Relaxed);
-        place.unproven.store(false, Ordering::Relaxed);
+        place.unproven.store(unproven, Ordering::Release);
+        place.token.store(new.clone());
         self.cache.purge_connection(connection);
         let (admission, name) = (self.admission.clone(), connection.clone());
         // A small file, on whatever it lies. A panic in it is in the log, and the token is good.
         let told = move || admission.token_changed(&name, &new);
         let _ = tokio::task::spawn_blocking(told).await;
+        tracing::info!(%connection, "another token of the connection is used from now on");
     }
 
     /// The token that the connection's source has in place of `old`.
@@ -194,13 +190,13 @@ impl Vault {
         let doubted = place.refused.load(Ordering::Relaxed) || place.is_unproven();
         if doubted && place.token.load().same_as(token) {
             place.refused.store(false, Ordering::Relaxed);
-            place.unproven.store(false, Ordering::Relaxed);
+            place.unproven.store(false, Ordering::Release);
         }
     }
 }
 
 impl Place {
     fn is_unproven(&self) -> bool {
-        self.unproven.load(Ordering::Relaxed)
+        self.unproven.load(Ordering::Acquire)
     }
 }

@@ -19,6 +19,7 @@ use crate::clock::Instant;
 use crate::config::Config;
 use crate::descriptors::{self, Budget};
 use crate::error::Cause;
+use crate::flight::Flights;
 use crate::identity::{Keys, Rights};
 use crate::pipeline::Pipeline;
 use crate::server::{
@@ -63,6 +64,8 @@ struct Fixed {
     admin: SocketAddr,
     sockets: usize,
     sockets_per_peer: Option<usize>,
+    /// A port that speaks TLS must not begin to take keys in clear text.
+    secure: bool,
     state: (Option<PathBuf>, Option<Assume>),
 }
 
@@ -177,7 +180,7 @@ impl Gateway {
     /// old one stays.
     pub fn reload(&mut self, config: &Config) -> Result<(), String> {
         if Fixed::of(config) != self.fixed {
-            return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen, admin.listen and [state] can't change in a running gateway: restart it".into());
+            return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen, admin.listen, whether there is server.tls, and [state] can't change in a running gateway: restart it".into());
         }
         if self.admin.is_none() && !config.admin.is_empty() {
             return Err(
@@ -237,9 +240,7 @@ impl Gateway {
             flights.end_waits();
             let _ = timeout(LAST_ANSWERS, self.drain.ended()).await;
         }
-        for (call_id, operation) in flights.list() {
-            tracing::warn!(%call_id, operation, "sent, and its outcome was not awaited");
-        }
+        say_left(flights);
         let flights = flights.len();
         for task in &self.accepting {
             task.abort();
@@ -253,8 +254,8 @@ impl Gateway {
     }
 }
 
-/// Time after the grace for the refusals of those who still wait.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// Time for the refusals of those who still wait when nothing is waited for any more.
+pub const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Idle strangers must not keep probes, scrapers and operators out.
 const OPERATORS: Bound = Bound::ForFew { sockets: descriptors::OPERATORS };
@@ -279,6 +280,13 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotS
         socket.listen(BACKLOG)
     };
     listening().map_err(|source| CannotStart::Listen { key, address, source })
+}
+
+/// Names the calls that were sent and whose outcome nobody awaits any more.
+pub fn say_left(flights: &Flights) {
+    for (call_id, operation) in flights.list() {
+        tracing::warn!(%call_id, operation, "sent, and its outcome was not awaited");
+    }
 }
 
 /// Says what is forgotten without a state folder.
@@ -364,6 +372,7 @@ impl Fixed {
             admin: settings.admin.listen,
             sockets: settings.server.sockets,
             sockets_per_peer: settings.server.sockets_per_peer,
+            secure: config.tls.is_some(),
             state: (config.state_dir(), settings.state.assume),
         }
     }

@@ -1,19 +1,20 @@
 //! `tollgate serve`: starts a gateway and obeys its signals.
 //!
-//! SIGTERM and SIGINT make health checks fail, then drain and stop; a second one stops at once. SIGHUP reads the configuration
-//! again; a bad one changes nothing and says why.
+//! SIGTERM and SIGINT make health checks fail, then drain and stop; with a second one nothing is waited
+//! for. SIGHUP reads the configuration again; a bad one changes nothing and says why.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::started::Started;
 use super::{failed, refused, runtime};
-use crate::app::Gateway;
+use crate::app::{Gateway, LAST_ANSWERS, say_left};
 use crate::config::Config;
 use crate::telemetry::logs::Logs;
 use crate::terminal::complain;
@@ -59,12 +60,13 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
     }
     let delay = gateway.announce_drain().unwrap_or_else(usual_delay);
     tracing::info!(delay_s = delay.as_secs_f64(), "draining");
-    let ending = async {
+    let flights = gateway.state().flights().clone();
+    let mut ending = pin!(async {
         sleep(delay).await;
         gateway.shut_down().await
-    };
+    });
     tokio::select! {
-        left = ending => {
+        left = ending.as_mut() => {
             if left.connections + left.flights > 0 {
                 tracing::warn!(connections = left.connections, flights = left.flights, "grace is over");
                 return ExitCode::FAILURE;
@@ -74,6 +76,9 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
         }
         () = stop(&mut terminate, &mut interrupt) => {
             tracing::warn!("told twice to stop");
+            flights.end_waits();
+            let _ = timeout(LAST_ANSWERS, ending).await;
+            say_left(&flights);
             ExitCode::FAILURE
         }
     }

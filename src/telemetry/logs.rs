@@ -42,9 +42,9 @@ pub struct Wanted {
     /// longest name that fits counts. `access` is the line of each finished call: a warning when it
     /// ended in a 5xx, in a cut answer or in Courier's own 429, else of level `info`. `tollgate` is all
     /// else that the gateway says; of it `tollgate::admission` are the slots kept over a restart,
-    /// `tollgate::app` start and stop, `tollgate::cli` signals and reloads, `tollgate::edge` why calls
-    /// failed, `tollgate::server` client sockets, `tollgate::stage` what concerns Courier and its
-    /// tokens, `tollgate::telemetry` the usage files.
+    /// `tollgate::app` its ports and what a stop leaves, `tollgate::cli` the line of a start, signals and
+    /// reloads, `tollgate::edge` why calls failed, `tollgate::server` client sockets, `tollgate::stage`
+    /// what concerns Courier and its tokens, `tollgate::telemetry` the usage files.
     pub levels: levels::Map,
 }
 

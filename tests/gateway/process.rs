@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tollgate::ids::RandomId;
 
-use crate::rig::{Client, PORTS, raw};
+use crate::rig::{Certificate, Client, PORTS, raw};
 use crate::support::Setup;
 
 /// A running `tollgate serve`; it is ended with the test.
@@ -211,6 +211,31 @@ async fn what_outlives_the_grace_is_said_and_exits_with_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_a_second_signal_nothing_is_waited_for_and_who_waits_hears_it() {
+    let (courier, vendor) = courier().await;
+    let setup = setup(vendor);
+    let mut process = Process::start(&setup);
+    let request = format!(
+        "GET /messages HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\nx-simulator-latency-ms: 30000\r\n\r\n",
+        setup.acme
+    );
+    let data = process.data;
+    let call = tokio::spawn(async move { raw(data, request.as_bytes(), "\r\n\r\n").await });
+    while crate::support::arrived(&courier).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    process.signal("TERM");
+    process.line("draining");
+    process.signal("TERM");
+    let left = process.line("sent, and its outcome was not awaited");
+    assert_eq!(left["operation"], "messages.list", "{left}");
+    assert_eq!(process.end().0.code(), Some(1));
+    let told = call.await.unwrap().to_ascii_lowercase();
+    assert!(told.starts_with("http/1.1 503 "), "{told}");
+    assert!(told.contains("tollgate-outcome: unknown"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sighup_swaps_a_good_configuration_and_a_bad_one_changes_nothing() {
     let (_courier, vendor) = courier().await;
     let setup = setup(vendor);
@@ -228,6 +253,12 @@ async fn sighup_swaps_a_good_configuration_and_a_bad_one_changes_nothing() {
     process.signal("HUP");
     let line = process.line("configuration not reloaded; the old one stays");
     assert!(line["reason"].as_str().unwrap().contains("restart it"), "{line}");
+
+    let secure = format!("{}grace = ", Certificate::new().setting());
+    std::fs::write(&process.file, setup.text.replacen("grace = ", &secure, 1)).unwrap();
+    process.signal("HUP");
+    let line = process.line("configuration not reloaded; the old one stays");
+    assert!(line["reason"].as_str().unwrap().contains("server.tls"), "{line}");
 
     std::fs::write(&process.file, format!("[state]\ndir = '/elsewhere'\n{}", setup.text)).unwrap();
     process.signal("HUP");

@@ -100,7 +100,9 @@ impl File {
         let named = named.or_else(|| std::env::var_os("TOLLGATE_CONFIG").map(PathBuf::from));
         match named {
             Some(file) if file.as_os_str().is_empty() => {
-                complain("the name of the configuration file is empty: write tollgate serve FILE");
+                complain(
+                    "the name of the configuration file is empty: write FILE behind the command",
+                );
                 Err(ExitCode::from(USAGE))
             }
             named => Ok(named.unwrap_or_else(default_config)),

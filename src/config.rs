@@ -132,6 +132,8 @@ pub struct Checked {
     pub operations: usize,
     /// What is legal and most likely not meant, or can't be had here.
     pub warnings: Vec<Problem>,
+    /// What can be run; nothing where the secrets were not read.
+    pub config: Option<Config>,
 }
 
 /// Checks the file at `path`, and what `look` says beside it.
@@ -139,7 +141,7 @@ pub struct Checked {
 /// # Errors
 /// Every problem found.
 pub fn check(path: &Path, look: Look) -> Result<Checked, ConfigError> {
-    let config = read(path, |text| validate::resolve(document::read(text), look))?;
+    let mut config = read(path, |text| validate::resolve(document::read(text), look))?;
     let tenants = &config.settings.tenant;
     let apps = || tenants.iter().flat_map(|tenant| &tenant.app);
     Ok(Checked {
@@ -148,7 +150,8 @@ pub fn check(path: &Path, look: Look) -> Result<Checked, ConfigError> {
         apps: apps().count(),
         keys: apps().map(|app| app.keys.len()).sum(),
         operations: config.catalog.operations().len(),
-        warnings: config.warnings,
+        warnings: std::mem::take(&mut config.warnings),
+        config: look.secrets.then_some(config),
     })
 }
 
@@ -175,23 +178,28 @@ fn read<T>(
 ) -> Result<T, ConfigError> {
     let source = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let problems = vec![Problem::of_file(unreadable(path, &error))];
+        let problems = vec![Problem::of_file(unreadable(path, &error, BEGIN))];
         ConfigError { source: source.clone(), problems }
     })?;
     parse(&text).map_err(|problems| ConfigError { source, problems })
 }
 
-/// Why a file can't be read, and what would help.
-fn unreadable(path: &Path, error: &std::io::Error) -> String {
+/// What to do who has no configuration.
+const BEGIN: &str = "name the file, or begin with a copy of config/tollgate.toml";
+
+/// Why a file can't be read, and what would help; `else_do` if it is not there.
+fn unreadable(path: &Path, error: &std::io::Error, else_do: &str) -> String {
     use std::io::ErrorKind;
     let relative = || std::env::current_dir().map(|dir| dir.display().to_string());
     match error.kind() {
         ErrorKind::NotFound if path.is_relative() => format!(
-            "cannot be read: there is no such file in '{}', where this was started; name the file, or begin with a copy of config/tollgate.toml",
+            "cannot be read: there is no such file in '{}', where this was started; {else_do}",
             relative().unwrap_or_default()
         ),
-        ErrorKind::NotFound => "cannot be read: there is no such file; name the file, or begin with a copy of config/tollgate.toml".into(),
-        ErrorKind::PermissionDenied => "cannot be read: this user may not; let it read the file, or run as another".into(),
+        ErrorKind::NotFound => format!("cannot be read: there is no such file; {else_do}"),
+        ErrorKind::PermissionDenied => {
+            "cannot be read: this user may not; let it read the file, or run as another".into()
+        }
         ErrorKind::IsADirectory => "cannot be read: it is a folder; name the file in it".into(),
         ErrorKind::InvalidData => "cannot be read: it is no text in UTF-8; save it as UTF-8".into(),
         _ => format!("cannot be read: {error}"),

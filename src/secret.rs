@@ -6,6 +6,15 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+/// How Courier's tokens begin. Its documentation names no other form.
+const COURIER: [&[u8]; 5] = [b"pk_prod_", b"dk_prod_", b"pk_test_", b"dk_test_", b"token_"];
+
+/// Whether `octets` begin as a token of Courier's does.
+#[must_use]
+pub fn begins_as_couriers(octets: &[u8]) -> bool {
+    COURIER.iter().any(|begin| octets.starts_with(begin))
+}
+
 /// A vendor token as the `Authorization` field that carries it.
 #[derive(Clone)]
 pub struct VendorToken(SecretString);
@@ -39,6 +48,12 @@ impl VendorToken {
         ['"', '\'']
             .iter()
             .any(|quote| token.len() > 1 && token.starts_with(*quote) && token.ends_with(*quote))
+    }
+
+    /// True for a key of this gateway, which Courier does not know.
+    #[must_use]
+    pub fn is_gateway_key(&self) -> bool {
+        self.0.expose_secret().starts_with("tg_")
     }
 
     /// `Bearer <token>`, marked sensitive: it is neither printed nor put into HPACK tables.

@@ -9,7 +9,10 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::ids::ConnectionId;
-use crate::secret::VendorToken;
+use crate::secret::{self, VendorToken};
+
+/// Octets from which on what begins like a token is taken for one: Courier's have more.
+const LONG: usize = 24;
 
 /// The tokens of all connections.
 pub type Tokens = HashMap<ConnectionId, VendorToken>;
@@ -40,6 +43,17 @@ impl TokenSource {
     /// What is wrong with the source, without any of its contents.
     pub fn read(&self) -> Result<VendorToken, String> {
         VendorToken::parse(&self.text()?).map_err(|reason| format!("{self} {reason}"))
+    }
+
+    /// True where the token itself seems to stand in the place of its name: names are not that long.
+    #[must_use]
+    pub fn is_token_itself(&self) -> bool {
+        let name = match self {
+            Self::File(path) => path.as_os_str().as_encoded_bytes(),
+            Self::Env(name) => name.as_bytes(),
+        };
+        let secret = secret::begins_as_couriers(name) || name.starts_with(b"tg_");
+        secret && name.len() >= LONG
     }
 
     /// The value of a header field, marked sensitive; white space around it is dropped.
@@ -102,6 +116,8 @@ impl TokenSource {
 impl std::fmt::Display for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            // It would be in a log.
+            _ if self.is_token_itself() => f.write_str("a name that looks like a token"),
             Self::File(path) => write!(f, "token file '{}'", path.display()),
             Self::Env(name) => write!(f, "environment variable '{name}'"),
         }

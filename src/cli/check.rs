@@ -30,11 +30,15 @@ pub(super) fn run(args: Args) -> ExitCode {
         Err(code) => return code,
     };
     let look = if args.no_secrets { Look::FILE } else { Look::HERE };
-    match config::check(&file, look) {
-        Ok(checked) => told(&file, &checked),
+    let checked = match config::check(&file, look) {
+        Ok(checked) => checked,
         Err(error) => return refused(&error),
+    };
+    told(&file, &checked);
+    match checked.config.filter(|_| args.online) {
+        Some(config) => online::run(&config),
+        None => ExitCode::SUCCESS,
     }
-    if args.online { online::run(&file) } else { ExitCode::SUCCESS }
 }
 
 fn told(file: &Path, checked: &Checked) {

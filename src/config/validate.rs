@@ -186,7 +186,9 @@ impl<'a> Check<'a> {
                     .ok()
             }
             Err(error) => {
-                let reason = super::unreadable(path, &error);
+                let embedded =
+                    "name the file, or leave vendor.catalog out for Courier's operations";
+                let reason = super::unreadable(path, &error, embedded);
                 let message = format!("catalogue file '{}' {reason}", path.display());
                 self.refuse(&key(&["vendor", "catalog"]), message);
                 None

@@ -7,9 +7,7 @@ use std::time::SystemTime;
 use crate::clock;
 use crate::ids::KeyId;
 use crate::record::Denied;
-
-/// How Courier's tokens begin. Its documentation names no other form.
-const COURIER: [&[u8]; 5] = [b"pk_prod_", b"dk_prod_", b"pk_test_", b"dk_test_", b"token_"];
+use crate::secret;
 
 /// A key that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +42,7 @@ impl Refusal {
         if presented.is_empty() {
             return Self::nothing();
         }
-        let courier = COURIER.iter().any(|begin| presented.starts_with(begin));
+        let courier = secret::begins_as_couriers(presented);
         let hint = if courier { Hint::Courier } else { Hint::Nothing };
         Self { why: Denied::Foreign, key: None, hint }
     }

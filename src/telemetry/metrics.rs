@@ -197,7 +197,7 @@ instruments! {
     reloads: Counters<1> = Counters::default(), "counter" "tollgate_config_reloads" ["outcome"];
     /// When the configuration that is in use was loaded (Unix time).
     config_loaded: Real = Real::default(), "gauge" "tollgate_config_loaded_timestamp_seconds" [];
-    /// 1 while new calls are welcome, 0 while the gateway drains or no connection is usable.
+    /// 1 while new calls are welcome, 0 while the gateway drains, or rests after a start, as of no connection it is known what was called before. What Courier says of a token is `tollgate_vendor_token_good`.
     ready: Gauge = Gauge::default(), "gauge" "tollgate_ready" [];
     /// Files of the state folder that can't be written, by what they keep: slots, made-keys, usage. Calls go on; after a restart it is missed.
     unwritten: Gauges<1> = Gauges::default(), "gauge" "tollgate_state_files_unwritten" ["kind"];

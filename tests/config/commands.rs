@@ -70,7 +70,7 @@ fn a_wrong_command_line_is_told_what_is_wrong_and_what_would_be_right() {
     let output = run(&["serve"], &[("TOLLGATE_CONFIG", "")]);
     let (_, said) = texts(&output);
     assert!(
-        output.status.code() == Some(2) && said.contains("write tollgate serve FILE"),
+        output.status.code() == Some(2) && said.contains("write FILE behind the command"),
         "{said}"
     );
     let output = run(&["explain"], &[("TOLLGATE_ADMIN", "http://127.0.0.1:9091")]);

@@ -3,12 +3,11 @@
 //! Each connection makes one read call of the catalogue, which Courier counts.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Uri, header};
+use http::{Method, Request, Response, Uri, header};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -16,9 +15,10 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 
 use crate::catalog::{Access, Catalog, MethodPattern, Operation};
-use crate::cli::{failed, refused, runtime};
+use crate::cli::{failed, runtime};
 use crate::clock;
 use crate::config::{BaseUrl, Config, Connection};
+use crate::error::chain;
 use crate::stage::upstream::{Dial as _, Dialer, Line};
 use crate::terminal::say;
 
@@ -30,12 +30,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What was found: what is good about it, or what is bad and would be right.
 type Finding = Result<String, String>;
 
-/// Asks all questions of the file at `path`; 1 if one answer is bad.
-pub(super) fn run(path: &Path) -> ExitCode {
-    let config = match Config::load(path) {
-        Ok(config) => config,
-        Err(error) => return refused(&error),
-    };
+/// Asks all questions of `config`, whose state folder was looked at already; 1 if one answer is bad.
+pub(super) fn run(config: &Config) -> ExitCode {
     let mut all_good = true;
     let mut tell = |finding: Finding| match finding {
         Ok(good) => say(&format!("good: {good}")),
@@ -44,7 +40,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
             say(&format!("bad: {bad}"));
         }
     };
-    ports(&config).into_iter().for_each(&mut tell);
+    ports(config).into_iter().for_each(&mut tell);
     if let Some(dir) = config.state_dir() {
         tell(Ok(format!("state folder '{}' can be written", dir.display())));
     }
@@ -53,7 +49,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Err(error) => return failed(&error),
     };
     for (connection, url) in config.base_urls() {
-        runtime.block_on(ask(&config, connection, url)).into_iter().for_each(&mut tell);
+        runtime.block_on(ask(config, connection, url)).into_iter().for_each(&mut tell);
     }
     if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -63,8 +59,13 @@ fn ports(config: &Config) -> Vec<Finding> {
     let settings = &config.settings;
     let admin = (!config.admin.is_empty()).then_some(("admin.listen", settings.admin.listen));
     let ports = [("server.listen", settings.server.listen), ("ops.listen", settings.ops.listen)];
+    // Held until all are asked for: one may be in the way of another.
+    let mut held = Vec::new();
     let free = |(key, address)| match TcpListener::bind(address) {
-        Ok(_) => Ok(format!("{key}: {address} is free")),
+        Ok(listener) => {
+            held.push(listener);
+            Ok(format!("{key}: {address} is free"))
+        }
         Err(error) => Err(format!(
             "{key}: {address} cannot be taken ({}): end who has it, which may be a running gateway, or write another",
             error.kind()
@@ -81,7 +82,7 @@ async fn ask(config: &Config, connection: &Connection, url: &BaseUrl) -> Vec<Fin
     let opening = async {
         let uri: Uri = host.parse().map_err(|_| "it is no URL".to_owned())?;
         let dialer = Dialer::new(config.vendor_tls.clone());
-        dialer.dial(uri).await.map_err(|error| reason(error.as_ref()))
+        dialer.dial(uri).await.map_err(|error| chain(error.as_ref()))
     };
     let opened = timeout(limits.connect.get(), opening).await;
     let line = match opened.unwrap_or_else(|_| Err(format!("no answer within {}", limits.connect)))
@@ -111,7 +112,7 @@ async fn ask(config: &Config, connection: &Connection, url: &BaseUrl) -> Vec<Fin
             return findings;
         }
     };
-    findings.push(token(&name, connection, row, answer.status()));
+    findings.push(token(&name, connection, row, &answer));
     findings.push(clocks(&name, answer.headers(), before, clock::wall()));
     findings
 }
@@ -136,7 +137,7 @@ async fn send(
     line: Line,
     row: &Operation,
 ) -> Result<Response<Incoming>, String> {
-    let text = |error: hyper::Error| reason(&error);
+    let text = |error: hyper::Error| chain(&error);
     let token = config.tokens.get(&connection.id).ok_or("it has no token")?;
     let target = format!("{}{}", url.prefix(), row.path);
     let whole = format!("{}://{}{target}", url.scheme(), url.authority());
@@ -159,11 +160,17 @@ async fn send(
 }
 
 /// What the answer says of the token.
-fn token(name: &str, connection: &Connection, row: &Operation, status: StatusCode) -> Finding {
-    let (source, code) = (&connection.token, status.as_u16());
+fn token<B>(name: &str, connection: &Connection, row: &Operation, answer: &Response<B>) -> Finding {
+    let (source, code) = (&connection.token, answer.status().as_u16());
+    let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_json = kind.is_some_and(|kind| kind.starts_with("application/json"));
     match code {
         401 | 403 => Err(format!(
             "{name}: its token is refused ({code} to {}): put a valid one into {source}",
+            row.id
+        )),
+        200..=299 if !is_json => Err(format!(
+            "{name}: {} is answered with {code} and no JSON: is this the API, or something before it?",
             row.id
         )),
         200..=299 => Ok(format!("{name}: its token is taken ({code} to {})", row.id)),
@@ -200,14 +207,6 @@ fn clocks(name: &str, headers: &http::HeaderMap, before: SystemTime, after: Syst
         "{name}: its clock is {} s {word} this one: let this machine's clock be set, by NTP for one",
         apart.as_secs()
     ))
-}
-
-/// An error and what caused it.
-fn reason(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
-    words.dedup();
-    words.join(": ")
 }
 
 #[cfg(test)]

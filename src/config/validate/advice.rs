@@ -9,6 +9,7 @@ use crate::config::{App, Connection, Tenant};
 use crate::document::Step;
 use crate::identity::Digest;
 use crate::ids::KeyId;
+use crate::secret::VendorToken;
 use crate::tokens::Tokens;
 
 /// A key of an app or an operator, as far as advice goes.
@@ -36,6 +37,7 @@ impl Check<'_> {
             }
             for (a, app) in tenant.app.iter().enumerate() {
                 self.advise_limit(&within(t, "app", a, &["limit"]), tenant, app);
+                self.advise_scopes(&within(t, "app", a, &["scopes"]), app);
             }
         }
         self.advise_keys();
@@ -74,6 +76,13 @@ impl Check<'_> {
             );
             self.warn(&path("token"), message);
         }
+        if tokens.get(&connection.id).is_some_and(VendorToken::is_gateway_key) {
+            let message = format!(
+                "{} holds a key of the gateway, which Courier refuses: put Courier's token into it",
+                connection.token
+            );
+            self.warn(&path("token"), message);
+        }
         if let Some(message) = connection.base_url.as_ref().and_then(|url| url.advice()) {
             self.warn(&path("base_url"), message);
         }
@@ -88,6 +97,16 @@ impl Check<'_> {
             if !self.warnings.contains(&said) {
                 self.warn(&place, said.message);
             }
+        }
+    }
+
+    fn advise_scopes(&mut self, place: &[Step], app: &App) {
+        if app.scopes.is_empty() {
+            let message = format!(
+                "app '{}' may do nothing: name what it may, or leave scopes out for all that need not be named",
+                app.id
+            );
+            self.warn(place, message);
         }
     }
 

@@ -28,7 +28,7 @@ impl Check<'_> {
                 }
                 if app.limit.is_some_and(|limit| limit.calls == 0 || limit.window.get().is_zero()) {
                     let message = format!(
-                        "app '{}': a limit of 0 would let nothing through; pause the app instead",
+                        "app '{}': a limit of 0 would let nothing through: write at least 1 call and a window, or leave the app out",
                         app.id
                     );
                     self.refuse(&within(t, "app", a, &["limit"]), message);

@@ -64,6 +64,10 @@ impl Check<'_> {
     }
 
     fn token(&mut self, path: &[Step], connection: &Connection, tokens: &mut Tokens) {
+        if connection.token.is_token_itself() {
+            let message = "the token itself seems to stand here: write the name of a variable or a file that holds it, and take a new token, as this one was in a file";
+            return self.refuse(path, message);
+        }
         if !self.look.secrets {
             return;
         }

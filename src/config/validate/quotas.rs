@@ -55,7 +55,7 @@ impl Check<'_> {
         for (a, app) in tenant.app.iter().enumerate() {
             if app.weight == 0 {
                 let message = format!(
-                    "app '{}': weight must be 1 or more; to keep an app from calling, pause it",
+                    "app '{}': weight must be 1 or more; to keep an app from calling, take its keys out",
                     app.id
                 );
                 self.refuse(&within(t, "app", a, &["weight"]), message);

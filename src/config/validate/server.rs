@@ -1,5 +1,7 @@
 //! The ports and their limits.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::{Check, key};
 use crate::config::Settings;
 
@@ -7,6 +9,14 @@ use crate::config::Settings;
 const MOST: usize = 10_000_000;
 /// A terabyte: more would be no bound, and more than a semaphore can count.
 const MOST_UPLOADS: usize = 1 << 40;
+
+/// Whether no two ports can be had there: an address for all is for each of its kind, and `[::]` for
+/// both kinds, as Linux has it by default.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = |all: IpAddr, ip: IpAddr| all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4());
+    let (a, b) = (one.ip(), other.ip());
+    one.port() == other.port() && one.port() != 0 && (a == b || all(a, b) || all(b, a))
+}
 
 impl Check<'_> {
     /// Limits that would refuse everything.
@@ -64,11 +74,15 @@ impl Check<'_> {
         let served = (!admin.keys.is_empty()).then_some(("admin", admin.listen));
         let mut taken = vec![("server", server.listen)];
         for (table, address) in std::iter::once(("ops", ops.listen)).chain(served) {
-            let twin = taken.iter().find(|(_, other)| *other == address && address.port() != 0);
-            if let Some((other, _)) = twin {
-                let message = format!(
-                    "{other}.listen and {table}.listen are both {address}: give one of them another port"
-                );
+            let twin = taken.iter().find(|(_, other)| overlap(*other, address));
+            if let Some((other, there)) = twin {
+                let message = match *there == address {
+                    true => format!("{other}.listen and {table}.listen are both {address}"),
+                    false => format!(
+                        "{other}.listen = \"{there}\" and {table}.listen = \"{address}\" are in each other's way"
+                    ),
+                };
+                let message = format!("{message}: give one of them another port");
                 self.refuse(&key(&[table, "listen"]), message);
             }
             taken.push((table, address));
@@ -81,5 +95,30 @@ impl Check<'_> {
         }
         let path = key(&["vendor", "base_url"]);
         self.plain_http(&path, &self.settings().vendor.base_url);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a machine has it that serves both kinds.
+    #[test]
+    fn ports_are_in_each_others_way_where_a_machine_gives_only_one() {
+        for (one, other, way) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "0.0.0.0:80", true),
+            ("0.0.0.0:80", "[::]:80", true),
+            ("127.0.0.1:80", "[::]:80", true),
+            ("[::1]:80", "[::]:80", true),
+            ("[::1]:80", "0.0.0.0:80", false),
+        ] {
+            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(overlap(one, other), way, "{one} {other}");
+            assert_eq!(overlap(other, one), way, "{other} {one}");
+        }
     }
 }

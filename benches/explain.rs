@@ -10,10 +10,10 @@ use criterion::Criterion;
 use http::StatusCode;
 use tollgate::catalog::Catalog;
 use tollgate::clock::Instant;
+use tollgate::history::{Calls, PLACES};
 use tollgate::ids::{ConnectionId, KeyId, RandomId};
 use tollgate::quota::{Bound, PoolId, Standing};
 use tollgate::record::{Marks, Observer, Record, Stood, Wait};
-use tollgate::telemetry::explain::{Calls, PLACES};
 
 struct Nobody;
 

@@ -34,8 +34,8 @@ use tollgate::identity::NewKey;
 use tollgate::ids::{KeyId, RandomId};
 use tollgate::pipeline::Pipeline;
 use tollgate::record::{Marks, Observer, Record};
+use tollgate::runtime::State;
 use tollgate::server::{self, Answer, Bound, Drain, Limits, RequestBody, Terms};
-use tollgate::state::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::{AccessLog, Writer};
 

@@ -11,9 +11,9 @@ use tollgate::clock;
 use tollgate::ids::RandomId;
 use tollgate::record::{Marks, Observer, Record};
 use tollgate::telemetry::logs::AccessLog;
-use tollgate::telemetry::usage::Usage;
-use tollgate::telemetry::usage::book::{Book, Counts};
-use tollgate::telemetry::usage::day::Day;
+use tollgate::usage::Usage;
+use tollgate::usage::book::{Book, Counts};
+use tollgate::usage::day::Day;
 
 struct Nobody;
 

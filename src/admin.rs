@@ -2,6 +2,7 @@
 
 mod api;
 mod door;
+pub mod health;
 mod ops;
 
 pub use api::Api;

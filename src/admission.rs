@@ -6,11 +6,13 @@
 //! configuration, where each call stands. A [`Pass`] is a call's right to be sent, which settles itself
 //! whatever becomes of the call. The [`Store`] keeps slots over a restart.
 
+pub mod buffer_body;
 mod desk;
 mod figures;
 mod identity;
 mod index;
 mod journal;
+pub mod layer;
 mod members;
 mod pass;
 mod placing;

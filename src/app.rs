@@ -18,14 +18,14 @@ use crate::call::StreamBody;
 use crate::clock::Instant;
 use crate::config::Config;
 use crate::descriptors::{self, Budget};
+use crate::detached::Flights;
 use crate::error::Cause;
-use crate::flight::Flights;
 use crate::identity::{Keys, Rights};
 use crate::pipeline::Pipeline;
+use crate::runtime::State;
 use crate::server::{
     self, Answer, Bound, Drain, Event, Handshake, Limits, RequestBody, Terms, TooSlow, Unreadable,
 };
-use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::AccessLog;
 use crate::telemetry::metrics::{Counters, Labels, Metrics, Value, words};

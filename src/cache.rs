@@ -4,12 +4,13 @@
 //! [`variant`] for whom among them an answer was made, the [`policy`] how long it lives, the
 //! [`generations`] what a write makes worthless; the [`store`] holds the copies. Where a row goes by
 //! the vendor's header [`fields`], an answer's [`terms`] say what they allow, and [`validate`] how a
-//! copy is confirmed. All but the store are pure. A [`Shelf`] knows, for one configuration, what is kept; the layer is `stage/cache`.
+//! copy is confirmed. All but the store are pure. A [`Shelf`] knows, for one configuration, what is kept; the layer is `cache/layer`.
 
 pub mod accept;
 pub mod fields;
 pub mod generations;
 pub mod key;
+pub mod layer;
 pub mod policy;
 mod shelf;
 pub mod store;
@@ -26,9 +27,9 @@ use tokio::sync::Semaphore;
 pub use shelf::{ConnectionPlan, Kind, Plan, Row, RowPlan, Shelf};
 
 use crate::clock::{self, Instant};
-use crate::flight::Crowd;
 use crate::ids::ConnectionId;
-use crate::tokens::Tokens;
+use crate::secret::Tokens;
+use crate::single_flight::Crowd;
 use generations::{Generations, Moment, Name, Place};
 use key::Key;
 use shelf::Seat;

@@ -107,6 +107,13 @@ impl fmt::Debug for Body {
     }
 }
 
+/// Marks an answer by which the vendor refused the token of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The token's source has another one by now, which the next attempt will use.
+    pub changed: bool,
+}
+
 /// Which answers to a call are read whole before an octet of them is given: one that breaks off can
 /// still be asked for again.
 #[derive(Clone)]

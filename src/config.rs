@@ -33,8 +33,8 @@ use crate::catalog::Catalog;
 use crate::descriptors::Budget;
 use crate::document::{self, Problem};
 use crate::identity::{Keys, Rights};
+use crate::secret::Tokens;
 use crate::tls;
-use crate::tokens::Tokens;
 
 /// A configuration that can be run.
 pub struct Config {

@@ -1,5 +1,6 @@
 //! Who may call what: apps, their keys and their scopes.
 
+pub mod authenticate;
 mod keys;
 mod presented;
 mod refusal;

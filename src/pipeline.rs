@@ -10,30 +10,30 @@ use std::sync::Arc;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
+use crate::admin::health;
+use crate::admission::buffer_body::{self, IntakeLayer};
+use crate::admission::layer::AdmitLayer;
+use crate::breaker::{Breaker, BreakerLayer};
+use crate::cache::layer::CacheLayer;
 use crate::call::{Reply, Request, Stage};
 use crate::config::{Config, Server};
-use crate::edge::authenticate::AuthenticateLayer;
-use crate::edge::cors::CorsLayer;
-use crate::edge::health;
-use crate::edge::me::MeLayer;
-use crate::edge::record::RecordLayer;
-use crate::edge::respond::RespondLayer;
-use crate::edge::route::RouteLayer;
-use crate::edge::screen::{self, ScreenLayer};
+use crate::credentials::CredentialsLayer;
+use crate::detached::caller_deadline::HandoverLayer;
+use crate::idempotency::CommitLayer;
+use crate::idempotency::{IdempotencyLayer, WithoutKeys};
+use crate::identity::authenticate::AuthenticateLayer;
 use crate::ids::ConnectionId;
+use crate::ingress::cors::CorsLayer;
+use crate::ingress::finish::RespondLayer;
+use crate::ingress::route::RouteLayer;
+use crate::ingress::validate::{self, ScreenLayer};
+use crate::me::MeLayer;
 use crate::record::Observer;
-use crate::stage::admit::AdmitLayer;
-use crate::stage::breaker::{Breaker, BreakerLayer};
-use crate::stage::cache::CacheLayer;
-use crate::stage::commit::CommitLayer;
-use crate::stage::credentials::CredentialsLayer;
-use crate::stage::handover::HandoverLayer;
-use crate::stage::idempotency::{IdempotencyLayer, WithoutKeys};
-use crate::stage::intake::{self, IntakeLayer};
-use crate::stage::retry::RetryLayer;
-use crate::stage::upstream::{self, Destination, Upstream};
-use crate::state::State;
-use crate::tokens::TokenSource;
+use crate::record::layer::RecordLayer;
+use crate::retry::RetryLayer;
+use crate::runtime::State;
+use crate::secret::TokenSource;
+use crate::upstream::{self, Destination, Upstream};
 
 /// The stack of one configuration.
 #[derive(Clone)]
@@ -106,7 +106,7 @@ impl Pipeline {
     /// Answers `request`.
     pub async fn answer(&self, request: Request) -> Reply {
         if request.uri().path() == health::PATH {
-            return match screen::message(&request) {
+            return match validate::message(&request) {
                 Ok(()) => health::answer(request.method(), self.state.unready()),
                 Err(detail) => health::unclear(request.version(), detail),
             };
@@ -122,9 +122,9 @@ fn screen(server: &Server, state: &State) -> ScreenLayer {
     ScreenLayer::new(instance, target, head, server.head_fields)
 }
 
-fn body_limits(config: &Config) -> intake::Limits {
+fn body_limits(config: &Config) -> buffer_body::Limits {
     let server = &config.settings.server;
-    intake::Limits {
+    buffer_body::Limits {
         size: server.body_size.get(),
         total: server.body_total.get(),
         idle: server.body_idle.get(),

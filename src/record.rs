@@ -8,6 +8,7 @@
 mod cached;
 mod context;
 mod denied;
+pub mod layer;
 mod shortage;
 mod timeline;
 

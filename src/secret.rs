@@ -1,10 +1,14 @@
 //! Secrets: no `Display`, no `Serialize`, a `Debug` that says nothing, wiped when dropped.
 
+mod source;
+
 use std::fmt;
 
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
+
+pub use source::{Stamp, TokenSource, Tokens};
 
 /// How Courier's tokens begin. Its documentation names no other form.
 const COURIER: [&[u8]; 5] = [b"pk_prod_", b"dk_prod_", b"pk_test_", b"dk_test_", b"token_"];

@@ -1,11 +1,9 @@
 //! What the gateway tells about itself, made from finished records: the stages know none of it.
 
-pub mod explain;
 pub mod exposition;
 pub mod logs;
 pub mod metrics;
 pub mod traces;
-pub mod usage;
 
 use std::sync::Arc;
 
@@ -67,7 +65,7 @@ impl<A: Observer, B: Observer> Observer for Both<A, B> {
 }
 
 /// A client may send any word as its method: only the known ones are repeated.
-fn method(method: &http::Method) -> &str {
+pub(crate) fn method(method: &http::Method) -> &str {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     if known.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
 }

@@ -8,12 +8,12 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::Door;
-use crate::edge::screen;
 use crate::error::{Code, Error};
+use crate::history::{Document, Entry, Wanted};
 use crate::ids::RandomId;
+use crate::ingress::validate;
+use crate::runtime::State;
 use crate::server::{Answer, RequestBody};
-use crate::state::State;
-use crate::telemetry::explain::{Document, Entry, Wanted};
 
 /// The paths, for whoever is lost.
 const PATHS: &str = "the paths are /api/version, /api/connections, /api/calls and /api/calls/<id>";
@@ -151,7 +151,7 @@ impl Answer for Api {
     type Body = Full<Bytes>;
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
-        let clear = screen::message(&request);
+        let clear = validate::message(&request);
         let page = clear.map_err(Error::malformed).and_then(|()| self.page(&request));
         let mut response = match page {
             Ok(body) => answer(StatusCode::OK, "application/json", body),

@@ -11,9 +11,9 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
 
 use super::door::{address, is_localhost};
-use crate::edge::screen;
+use crate::ingress::validate;
+use crate::runtime::State;
 use crate::server::{Answer, RequestBody};
-use crate::state::State;
 use crate::telemetry::exposition::Format;
 
 /// Answers on the operations port.
@@ -73,7 +73,7 @@ impl Answer for Ops {
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
         let request = request.map(|_| ());
-        let unclear = screen::message(&request).err();
+        let unclear = validate::message(&request).err();
         let allowed = [Method::GET, Method::HEAD].contains(request.method());
         let (status, kind, text) = match unclear {
             Some(detail) => (StatusCode::BAD_REQUEST, "text/plain", format!("{detail}\n")),

@@ -16,7 +16,7 @@ use crate::catalog::{Access, Freshness, Operation};
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId, TenantId};
 use crate::record::{Kept, Unkept};
-use crate::tokens::Tokens;
+use crate::secret::Tokens;
 
 /// Stands for every collection of a workspace: what is changed by a path that the catalogue does
 /// not know.

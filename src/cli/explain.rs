@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{failed, runtime};
+use crate::history::{Document, Event};
 use crate::ids::RandomId;
-use crate::telemetry::explain::{Document, Event};
 use crate::terminal::{complain, say};
 
 /// A key on the command line would stand in the list of processes.

@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 use super::{default_config, refused};
 use crate::clock;
 use crate::config::Settings;
-use crate::telemetry::usage::book::{Counts, Row};
-use crate::telemetry::usage::day::{Day, Period};
-use crate::telemetry::usage::folder::Folder;
 use crate::terminal::complain;
+use crate::usage::book::{Counts, Row};
+use crate::usage::day::{Day, Period};
+use crate::usage::folder::Folder;
 
 /// What to tell, and how.
 #[derive(clap::Args)]

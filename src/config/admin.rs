@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::settings::Expiry;
+use crate::history;
 use crate::identity::{Digest, Rights};
 use crate::ids::KeyId;
-use crate::telemetry::explain;
 
 /// The operations port.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub(super) const MOST_CALLS: usize = 100_000;
 impl Default for Admin {
     fn default() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 9091));
-        Self { listen, keys: Vec::new(), calls: explain::PLACES }
+        Self { listen, keys: Vec::new(), calls: history::PLACES }
     }
 }
 

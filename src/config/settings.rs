@@ -18,8 +18,8 @@ use crate::catalog::Lane;
 use crate::identity::Digest;
 use crate::ids::{AppId, ConnectionId, KeyId, TenantId, WorkspaceId};
 use crate::record::Trust;
+use crate::secret::TokenSource;
 use crate::telemetry::logs::Wanted as Logs;
-use crate::tokens::TokenSource;
 use crate::units::{Size, Span};
 use crate::words::read_as_text;
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::base_url::BaseUrl;
 use crate::record::{Sampling, Trust};
+use crate::secret::TokenSource;
 use crate::tls;
-use crate::tokens::TokenSource;
 use crate::units::Span;
 use crate::words;
 

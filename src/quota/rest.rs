@@ -14,7 +14,7 @@ pub struct Rest {
     pub window: Duration,
     /// Added to the window for clock drift between the vendor and us.
     pub guard: Duration,
-    /// No call is counted later than this after its take: `stage/upstream` ends it by then.
+    /// No call is counted later than this after its take: `upstream` ends it by then.
     pub hard_limit: Duration,
 }
 

@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep};
 use tollgate::call::{self, BoxFuture};
 use tollgate::error::Cause;
 use tollgate::pipeline::Pipeline;
-use tollgate::stage::upstream::{Dial, Line};
-use tollgate::state::State;
+use tollgate::runtime::State;
 use tollgate::telemetry::Telemetry;
+use tollgate::upstream::{Dial, Line};
 
 use crate::support::{Lines, Setup, request};
 

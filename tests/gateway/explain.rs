@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::advance;
 use tollgate::call::StreamBody;
+use tollgate::history::{Document, Wanted};
 use tollgate::identity::NewKey;
 use tollgate::ids::KeyId;
-use tollgate::telemetry::explain::{Document, Wanted};
 
 use crate::cache::{inject, status};
 use crate::support::{Answer, Setup, Stack, request, token};

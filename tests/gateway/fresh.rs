@@ -9,7 +9,7 @@ use tokio::time::{advance, sleep};
 use tollgate::catalog::{Access, Catalog, MethodPattern, Operation};
 use tollgate::config::Config;
 use tollgate::pipeline::Pipeline;
-use tollgate::state::State;
+use tollgate::runtime::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::AccessLog;
 

@@ -10,10 +10,10 @@ use tokio::time::{Instant, advance};
 use tollgate::call::BoxFuture;
 use tollgate::error::Cause;
 use tollgate::pipeline::Pipeline;
-use tollgate::stage::upstream::{Dial, Line};
-use tollgate::state::State;
+use tollgate::runtime::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::AccessLog;
+use tollgate::upstream::{Dial, Line};
 
 use crate::support::{Setup, request};
 

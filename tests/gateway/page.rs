@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate::state::State;
+use tollgate::runtime::State;
 use tollgate::telemetry::exposition::Format;
 
 /// The samples of a page.

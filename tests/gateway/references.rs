@@ -9,10 +9,10 @@ use simulator::{Answer as Faulty, Effect, Fault, When};
 use tollgate::call::{BoxFuture, Reply, StreamBody};
 use tollgate::error::Cause;
 use tollgate::pipeline::Pipeline;
-use tollgate::stage::upstream::{Dial, Line};
-use tollgate::state::State;
+use tollgate::runtime::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::AccessLog;
+use tollgate::upstream::{Dial, Line};
 
 use crate::headers;
 use crate::support::{Answer, Setup, Stack, request};

@@ -13,11 +13,11 @@ use tollgate::error::Cause;
 use tollgate::identity::NewKey;
 use tollgate::ids::{KeyId, RandomId};
 use tollgate::pipeline::Pipeline;
-use tollgate::stage::upstream::{Dial, Line};
-use tollgate::state::State;
+use tollgate::runtime::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::AccessLog;
 use tollgate::telemetry::traces::Traces;
+use tollgate::upstream::{Dial, Line};
 
 /// The scopes of an app that may do everything, unlisted paths apart.
 pub(crate) const ALL: &str = "scopes = [\"*\", \"auth\", \"providers\", \"inbound\", \"client\"]\n";

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::advance;
 use tollgate::clock;
 use tollgate::ids::RandomId;
-use tollgate::telemetry::usage::EVERY;
-use tollgate::telemetry::usage::book::Counts;
-use tollgate::telemetry::usage::day::Day;
-use tollgate::telemetry::usage::folder::Folder;
+use tollgate::usage::EVERY;
+use tollgate::usage::book::Counts;
+use tollgate::usage::day::Day;
+use tollgate::usage::folder::Folder;
 
 use crate::cache::{inject, status as answers};
 use crate::process::{Process, courier, status, tollgate};

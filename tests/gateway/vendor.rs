@@ -126,7 +126,7 @@ async fn no_vendor_is_a_502_and_nothing_was_sent() {
     let config = setup.config();
     let telemetry =
         tollgate::telemetry::Telemetry::new(tollgate::telemetry::logs::AccessLog::none());
-    let state = tollgate::state::State::new(&config, telemetry).unwrap();
+    let state = tollgate::runtime::State::new(&config, telemetry).unwrap();
     let pipeline = tollgate::pipeline::Pipeline::build(&config, &state);
     let reply = pipeline.answer(send(&setup)).await;
     assert_eq!(

@@ -19,8 +19,8 @@ use crate::cli::{failed, runtime};
 use crate::clock;
 use crate::config::{BaseUrl, Config, Connection};
 use crate::error::chain;
-use crate::stage::upstream::{Dial as _, Dialer, Line};
 use crate::terminal::say;
+use crate::upstream::{Dial as _, Dialer, Line};
 
 /// Clocks further apart make times to come back, and expiries, wrong.
 const APART: Duration = Duration::from_secs(2);

@@ -9,8 +9,8 @@ use crate::config::{App, Connection, Tenant};
 use crate::document::Step;
 use crate::identity::Digest;
 use crate::ids::KeyId;
+use crate::secret::Tokens;
 use crate::secret::VendorToken;
-use crate::tokens::Tokens;
 
 /// A key of an app or an operator, as far as advice goes.
 struct Entry<'a> {

@@ -6,7 +6,7 @@ use super::{Check, key, within};
 use crate::config::Connection;
 use crate::document::Step;
 use crate::ids::{ConnectionId, TenantId, WorkspaceId};
-use crate::tokens::Tokens;
+use crate::secret::Tokens;
 
 impl Check<'_> {
     /// Names, workspaces and tokens of all connections.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::*;
 use crate::error::Code;
 use crate::record::Observer;
+use crate::targets;
 
 /// What outside parties would write to break a line or a terminal.
 const HOSTILE: &str =
@@ -278,7 +279,10 @@ fn each_module_that_logs_has_a_target_that_is_documented() {
             }
             let text = std::fs::read_to_string(&path).unwrap();
             let logs = ["error", "warn", "info", "debug", "trace"];
-            if logs.iter().any(|level| text.contains(&format!("tracing::{level}!("))) {
+            let lines = |what: &str| text.matches(what).count();
+            let own: usize = logs.iter().map(|level| lines(&format!("tracing::{level}!("))).sum();
+            // A line that names its target is not by the name of its module.
+            if own > lines("target: targets::") && !path.ends_with("logs/tests.rs") {
                 let below = path.strip_prefix("src").unwrap().with_extension("");
                 let module = below.components().next().unwrap().as_os_str().to_string_lossy();
                 let target = format!("tollgate::{module}");
@@ -287,7 +291,10 @@ fn each_module_that_logs_has_a_target_that_is_documented() {
             }
         }
     }
-    assert!(seen > 8, "only {seen} files log: does the search still work?");
+    assert!(seen > 5, "only {seen} files log: does the search still work?");
+    for named in [targets::EDGE, targets::VENDOR, targets::USAGE] {
+        assert!(Target::ALL.iter().any(|target| target.as_str() == named), "{named}");
+    }
     let schema = schemars::schema_for!(Wanted).to_value();
     let help = schema["properties"]["levels"]["description"].to_string();
     for target in Target::ALL {

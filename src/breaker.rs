@@ -1,0 +1,194 @@
+//! A vendor that is dead is not queued for: its calls are refused at once, until one probe finds it
+//! back. A host to which no connection can be opened is dead for all connections; one that takes the
+//! calls of a connection and does not answer them is dead for that connection only, since its calls
+//! may be the reason.
+
+mod circuit;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tower::{Layer, Service};
+
+use circuit::{Circuit, Entry, Verdict};
+
+use crate::call::{BoxFuture, Call, Reply, Result};
+use crate::clock::Instant;
+use crate::error::{Code, Error, Evidence};
+use crate::ids::ConnectionId;
+use crate::targets;
+
+/// The breaker of one host. It outlives a reload.
+#[derive(Debug, Default)]
+pub struct Breaker {
+    /// std, not tokio: each section is a few assignments and never awaits.
+    circuits: Mutex<Circuits>,
+}
+
+#[derive(Debug, Default)]
+struct Circuits {
+    /// Whether connections to it can be opened.
+    host: Circuit,
+    /// Whether it answers, by connection: as many as the configuration ever had.
+    connections: HashMap<ConnectionId, Circuit>,
+}
+
+/// Refuses calls to dead hosts.
+#[derive(Clone)]
+pub struct BreakerLayer {
+    hosts: Arc<HashMap<ConnectionId, Arc<Breaker>>>,
+}
+
+/// See [`BreakerLayer`].
+#[derive(Clone)]
+pub struct Guarded<S> {
+    hosts: Arc<HashMap<ConnectionId, Arc<Breaker>>>,
+    inner: S,
+}
+
+/// A call that was let through; it says how its host did, at the latest when it is dropped.
+struct Visit {
+    breaker: Arc<Breaker>,
+    connection: ConnectionId,
+    host_entry: Entry,
+    entry: Entry,
+    evidence: Evidence,
+}
+
+// === impl Breaker ===
+
+impl Breaker {
+    /// True while its host is taken for dead, for one connection at least.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let circuits = self.circuits();
+        circuits.host.is_open() || circuits.connections.values().any(Circuit::is_open)
+    }
+
+    fn circuits(&self) -> MutexGuard<'_, Circuits> {
+        self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(self: &Arc<Self>, connection: ConnectionId) -> Result<Visit> {
+        let (host_entry, entry) =
+            self.circuits().enter(&connection, Instant::now()).map_err(refused)?;
+        let evidence = Evidence::Nothing;
+        Ok(Visit { breaker: self.clone(), connection, host_entry, entry, evidence })
+    }
+}
+
+// === impl Circuits ===
+
+impl Circuits {
+    fn enter(
+        &mut self,
+        connection: &ConnectionId,
+        now: Instant,
+    ) -> std::result::Result<(Entry, Entry), Duration> {
+        let host = self.host.enter(now)?;
+        let entered = match self.connections.get_mut(connection) {
+            Some(circuit) => circuit.enter(now),
+            None => self.connections.entry(connection.clone()).or_default().enter(now),
+        };
+        entered.map(|entry| (host, entry)).inspect_err(|_| {
+            // It asks nothing of the host after all.
+            self.host.leave(host, Verdict::Unclear, now);
+        })
+    }
+
+    /// Takes in what a call came to; gives whether the connection's calls were refused before, and
+    /// whether they are after.
+    fn leave(&mut self, visit: &Visit, now: Instant) -> (bool, bool) {
+        let circuit = self.connections.entry(visit.connection.clone()).or_default();
+        let before = self.host.is_open() || circuit.is_open();
+        let (host, connection) = match visit.evidence {
+            Evidence::Nothing => (Verdict::Unclear, Verdict::Unclear),
+            Evidence::Alive => (Verdict::Alive, Verdict::Alive),
+            Evidence::Unreachable => (Verdict::Dead, Verdict::Unclear),
+            Evidence::Silent => (Verdict::Unclear, Verdict::Dead),
+        };
+        self.host.leave(visit.host_entry, host, now);
+        circuit.leave(visit.entry, connection, now);
+        (before, self.host.is_open() || circuit.is_open())
+    }
+}
+
+fn refused(wait: Duration) -> Error {
+    Error::refused(
+        Code::VendorDown,
+        "Courier did not answer the last calls; one asks whether it is back",
+    )
+    .with_retry_after(wait.max(Duration::from_secs(1)))
+}
+
+// === impl Visit ===
+
+impl Visit {
+    fn note(mut self, result: &Result) {
+        self.evidence = result.as_ref().map_or_else(|error| error.evidence, |_| Evidence::Alive);
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let connection = &self.connection;
+        match self.breaker.circuits().leave(self, Instant::now()) {
+            (false, true) => {
+                tracing::error!(target: targets::VENDOR, %connection, "Courier does not answer: its calls are refused");
+            }
+            (true, false) => {
+                tracing::info!(target: targets::VENDOR, %connection, "Courier answers again");
+            }
+            _ => {}
+        }
+    }
+}
+
+// === impl BreakerLayer ===
+
+impl BreakerLayer {
+    /// `hosts` has the breaker of every connection's host.
+    #[must_use]
+    pub fn new(hosts: HashMap<ConnectionId, Arc<Breaker>>) -> Self {
+        Self { hosts: Arc::new(hosts) }
+    }
+}
+
+impl<S> Layer<S> for BreakerLayer {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { hosts: self.hosts.clone(), inner }
+    }
+}
+
+// === impl Guarded ===
+
+impl<S> Service<Call> for Guarded<S>
+where
+    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> BoxFuture {
+        let connection = call.caller.connection.clone();
+        let breaker = self.hosts.get(&connection).cloned();
+        let breaker = breaker.expect("every connection of the configuration has a host");
+        let mut inner = self.inner.clone();
+        Box::pin(async move {
+            let visit = breaker.enter(connection)?;
+            let result = inner.call(call).await;
+            visit.note(&result);
+            result
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! One vendor call for a read: its answer is kept, handed to those who wait, or passed on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode};
+use tower::Service;
+
+use super::read::mark;
+use crate::cache::generations::Moment;
+use crate::cache::key::Key;
+use crate::cache::policy::{self, Life};
+use crate::cache::store::Copy;
+use crate::cache::variant::Variant;
+use crate::cache::{Landed, Row, Shelf, validate};
+use crate::call::{self, BoxFuture, Call, Collects, Gathered, Reply, Result, gather};
+use crate::clock;
+use crate::error::Error;
+use crate::headers::HadCookie;
+use crate::record::{Kept, Unkept};
+use crate::single_flight::Lead;
+
+/// The duty to tell those who wait.
+pub(super) type Leads = Lead<(Key, Moment), Landed>;
+
+/// What becomes of the answer.
+#[derive(Clone, Copy)]
+pub(super) enum Keep {
+    /// It is kept for the row's time, and handed round.
+    For(Duration),
+    /// It is handed round, and not kept.
+    Share,
+    /// It is its caller's alone.
+    Nothing(Unkept),
+}
+
+/// One vendor call.
+pub(super) struct Fetch<S> {
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) row: Arc<Row>,
+    pub(super) inner: S,
+    /// What is asked for.
+    pub(super) url: Key,
+    /// The client's own conditions, which are judged here.
+    pub(super) conditions: HeaderMap,
+    pub(super) moment: Moment,
+    pub(super) keep: Keep,
+    pub(super) lead: Option<Leads>,
+}
+
+/// How the answer to one request is judged.
+struct Judge {
+    keep: Keep,
+    url: Key,
+    stale: Duration,
+    request: HeaderMap,
+}
+
+/// A copy that is handed round and never kept.
+pub(super) const NO_LIFE: Life =
+    Life { fresh: Duration::ZERO, stale: Duration::ZERO, age: Duration::ZERO };
+
+impl<S> Fetch<S>
+where
+    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Send + 'static,
+{
+    pub(super) async fn run(mut self, call: Call) -> Result {
+        let result = self.answer(call).await;
+        // Who still waits asks for himself: what came is for its caller alone.
+        self.land(Landed::Alone);
+        result
+    }
+
+    async fn answer(&mut self, mut call: Call) -> Result {
+        let record = call.record.clone();
+        let connection = call.caller.connection.clone();
+        let judge = Arc::new(self.judge(&call));
+        let (limit, judges) = (self.shelf.largest(), judge.clone());
+        call.collects = Some(Collects::new(limit, move |reply| judges.terms(reply).is_ok()));
+        let reply = self.inner.call(call).await?;
+        let (life, variant) = match judge.terms(&reply) {
+            Ok(terms) => terms,
+            Err(reason) => {
+                mark(&record, Kept::Not(reason));
+                return Ok(reply);
+            }
+        };
+        let head = head(&reply);
+        let (parts, body) = reply.into_parts();
+        let body = match gather(body, limit).await? {
+            Gathered::Long(body) => {
+                mark(&record, Kept::Not(Unkept::TooLarge));
+                return Ok(Reply::from_parts(parts, body));
+            }
+            Gathered::Whole(body) => body,
+        };
+        let copy = Arc::new(Copy::new(&head, &body, life, self.moment.generation, variant));
+        if let Keep::For(_) = self.keep {
+            let now = self.shelf.moment(&connection, &self.row);
+            mark(&record, self.shelf.keep(self.url, copy.clone(), self.moment, now).await);
+        }
+        self.land(Landed::Copy(copy.clone()));
+        if validate::has_it(&self.conditions, copy.status(), copy.headers()) {
+            return Ok(copy.reply(&Method::GET, &self.conditions));
+        }
+        Ok(Reply::from_parts(parts, call::full(body)))
+    }
+
+    fn judge(&self, call: &Call) -> Judge {
+        Judge {
+            keep: self.keep,
+            url: self.url,
+            stale: self.shelf.stale_if_error(),
+            request: call.headers.clone(),
+        }
+    }
+
+    fn land(&mut self, landed: Landed) {
+        if let Some(lead) = self.lead.take() {
+            lead.finish(landed);
+        }
+    }
+}
+
+impl Judge {
+    /// How long an answer lives, and for whom it was made; or why it is its caller's alone.
+    fn terms(&self, reply: &Reply) -> std::result::Result<(Life, Variant), Unkept> {
+        let variant = |varies| Variant::of(&self.url, &self.request, varies);
+        let seconds = match self.keep {
+            Keep::Nothing(reason) => return Err(reason),
+            _ if reply.extensions().get::<HadCookie>().is_some() => return Err(Unkept::SetCookie),
+            Keep::Share if reply.status() != StatusCode::OK => return Err(Unkept::Status),
+            Keep::Share => return Ok((NO_LIFE, variant(Box::default()))),
+            Keep::For(seconds) => seconds,
+        };
+        let varies = policy::varies(reply.headers())?;
+        let rule = policy::Rule { seconds, dice: self.url.dice(), stale: self.stale };
+        let life = policy::life(rule, &head(reply), clock::wall())?;
+        Ok((life, variant(varies)))
+    }
+}
+
+/// Status and fields of `reply`.
+pub(super) fn head(reply: &Reply) -> http::Response<()> {
+    let mut head = http::Response::new(());
+    *head.status_mut() = reply.status();
+    head.headers_mut().clone_from(reply.headers());
+    head
+}

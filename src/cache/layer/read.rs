@@ -1,0 +1,259 @@
+//! A read: a copy, another caller's answer, or the vendor's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, Method};
+use tokio::time::timeout_at;
+use tower::Service;
+
+use super::fetch::{Fetch, Keep, Leads};
+use crate::cache::key::{self, Key};
+use crate::cache::policy::{LISTED, Wants};
+use crate::cache::store::Copy;
+use crate::cache::{Kind, Landed, Row, Shelf, accept, validate};
+use crate::call::{Body, BoxFuture, Call, Reply, Result};
+use crate::clock::Instant;
+use crate::detached::{Flight, Flights};
+use crate::error::{Code, Error};
+use crate::ids::ConnectionId;
+use crate::record::{Cached, Forward, Kept, Record, Unkept};
+use crate::single_flight::Part;
+use crate::targets;
+
+/// A caller whose time ends gets a stale copy so long before.
+const BEFORE_DEADLINE: Duration = Duration::from_millis(100);
+
+/// One read under way.
+pub(super) struct Read<S> {
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) flights: Flights,
+    pub(super) row: Arc<Row>,
+    pub(super) inner: S,
+}
+
+/// What is asked for.
+pub(super) struct Asked {
+    pub(super) url: Key,
+    /// Where its answer would be kept, by what is known of that URL.
+    pub(super) key: Key,
+    /// The client's own conditions, where they are not sent.
+    pub(super) conditions: HeaderMap,
+}
+
+/// One's turn among those that ask for the same.
+pub(super) enum Turn {
+    /// It asks for all of them.
+    Lead(Leads),
+    /// Another one asked, and this came.
+    Shares(Arc<Copy>),
+    /// It asks for itself.
+    Alone,
+}
+
+impl<S> Read<S>
+where
+    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
+{
+    pub(super) async fn answer(self, mut call: Call) -> Result {
+        accept::normalise(&mut call.headers);
+        let row = self.row.clone();
+        match &row.kind {
+            Kind::Kept(seconds, own) => self.kept(call, *seconds, own).await,
+            Kind::Shared if call.method == Method::GET && matches!(call.body, Body::Empty) => {
+                let url = self.shelf.key(&call, &row, None);
+                let asked = Asked { url, key: url, conditions: HeaderMap::new() };
+                self.together(call, asked, Keep::Share).await
+            }
+            Kind::Headers => self.by_headers(call).await,
+            Kind::Shared | Kind::Write => self.alone(call).await,
+        }
+    }
+
+    /// Past the cache.
+    pub(super) async fn alone(mut self, call: Call) -> Result {
+        self.inner.call(call).await
+    }
+
+    async fn kept(self, mut call: Call, seconds: Duration, own: &[HeaderName]) -> Result {
+        let wants = self.shelf.wants(&call);
+        let url = self.shelf.key(&call, &self.row, Some(own));
+        let (connection, record) = (call.caller.connection.clone(), call.record.clone());
+        let (key, copy) = self.shelf.find(url, &call.headers, &connection, &self.row).await;
+        if let Some(reply) = copy.as_ref().and_then(|copy| hit(copy, wants, &call)) {
+            return Ok(reply);
+        }
+        if wants.only_if_cached {
+            return Err(not_cached());
+        }
+        let conditions = validate::conditions(&call.headers);
+        call.headers = key::only(&call.headers, LISTED.iter().chain(own));
+        call.body = Body::Empty;
+        // What stands in for the vendor, if it comes to that.
+        let stale = copy.filter(|_| !wants.demands());
+        let why = if wants.demands() || wants.no_store {
+            Forward::Request
+        } else if stale.is_some() {
+            Forward::Stale
+        } else {
+            Forward::Miss
+        };
+        record.cached(Cached::Missed { why, kept: Kept::Undecided });
+        let asked = Asked { url, key, conditions: conditions.clone() };
+        let (method, deadline) = (call.method.clone(), call.deadline);
+        let shelf = self.shelf.clone();
+        let row = self.row.clone();
+        let asking = async move {
+            let keep = keep(&call.method, wants, seconds);
+            if wants.demands() || matches!(keep, Keep::Nothing(_)) {
+                self.fetch(call, asked, keep, None).await
+            } else {
+                self.together(call, asked, keep).await
+            }
+        };
+        let Some(copy) = stale else { return asking.await };
+        let result = match deadline.checked_sub(BEFORE_DEADLINE) {
+            Some(end) => timeout_at(end, asking).await,
+            None => Ok(asking.await),
+        };
+        let answered = result.as_ref().is_ok_and(|result| !is_no_answer(result));
+        let substitute = if answered { None } else { stands_in(&shelf, &row, &copy, &connection) };
+        match (substitute, result) {
+            (Some(cached), _) => {
+                tracing::warn!(target: targets::VENDOR, call_id = %record.call_id, "a stale copy stands in for Courier");
+                record.cached(cached);
+                Ok(copy.reply(&method, &conditions))
+            }
+            (None, Ok(result)) => result,
+            (None, Err(_)) => {
+                let detail = "the caller's time was over before Courier answered";
+                Err(Error::refused(Code::VendorTimeout, detail).with_outcome(record.outcome()))
+            }
+        }
+    }
+
+    /// Joins those that ask for the same, or asks for all of them.
+    async fn together(self, call: Call, asked: Asked, keep: Keep) -> Result {
+        match turn(&self.shelf, &self.row, &call.caller.connection, &asked, &call.headers).await {
+            Turn::Lead(lead) => self.fetch(call, asked, keep, Some(lead)).await,
+            Turn::Shares(copy) => {
+                call.record.cached(Cached::Shared);
+                Ok(copy.reply(&call.method, &asked.conditions))
+            }
+            Turn::Alone => self.fetch(call, asked, keep, None).await,
+        }
+    }
+
+    /// Asks the vendor, as a flight: what was sent is brought home for those who wait and for the
+    /// store, whoever leaves.
+    fn fetch(self, call: Call, asked: Asked, keep: Keep, lead: Option<Leads>) -> Flight {
+        let record = call.record.clone();
+        let moment = match &lead {
+            Some(lead) => lead.key().1,
+            None => self.shelf.moment(&call.caller.connection, &self.row),
+        };
+        let Self { shelf, flights, row, inner } = self;
+        let Asked { url, conditions, .. } = asked;
+        let fetch = Fetch { shelf, row, inner, url, conditions, moment, keep, lead };
+        Flight::new(Box::pin(fetch.run(call)), record, flights)
+    }
+}
+
+/// Waits for those that ask for the same, or leads them. Until the first answer of a URL says what
+/// tells its copies apart, all who ask for it wait for one; who can't be given its copy waits once
+/// more, with those who sent the same.
+pub(super) async fn turn(
+    shelf: &Shelf,
+    row: &Row,
+    connection: &ConnectionId,
+    asked: &Asked,
+    request: &HeaderMap,
+) -> Turn {
+    match join(shelf, row, connection, asked.key).await {
+        Turn::Shares(copy) if !copy.fits(&asked.url, request) => {
+            join(shelf, row, connection, asked.url.whole_variant(request)).await
+        }
+        turn => turn,
+    }
+}
+
+/// Waits for those that ask for `key`, or leads them.
+async fn join(shelf: &Shelf, row: &Row, connection: &ConnectionId, key: Key) -> Turn {
+    loop {
+        let moment = shelf.moment(connection, row);
+        let follow = match shelf.cache().reads().join((key, moment)) {
+            Part::Leads(lead) => return Turn::Lead(lead),
+            Part::Follows(follow) => follow,
+        };
+        let Ok(place) = shelf.cache().waiters().try_acquire() else {
+            return Turn::Alone;
+        };
+        let landed = follow.outcome().await;
+        drop(place);
+        match landed {
+            Some(Landed::Copy(copy)) => return Turn::Shares(copy),
+            Some(Landed::Alone) => return Turn::Alone,
+            // The leader left before its call was sent: somebody else leads now.
+            None => {}
+        }
+    }
+}
+
+/// The answer from a copy that is fresh and fresh enough.
+fn hit(copy: &Copy, wants: Wants, call: &Call) -> Option<Reply> {
+    let now = Instant::now();
+    let (left, age) = (copy.fresh_for(now)?, copy.age(now));
+    wants.takes(age, left).then(|| {
+        call.record.cached(Cached::Hit { age, left });
+        copy.reply(&call.method, &call.headers)
+    })
+}
+
+/// What becomes of the answer to a read of a row whose answers live for `seconds`.
+fn keep(method: &Method, wants: Wants, seconds: Duration) -> Keep {
+    if *method == Method::HEAD {
+        Keep::Nothing(Unkept::Method)
+    } else if wants.no_store {
+        Keep::Nothing(Unkept::ClientNoStore)
+    } else {
+        Keep::For(seconds)
+    }
+}
+
+/// What is said of a copy that may stand in: nothing was written since it was fetched.
+fn stands_in(shelf: &Shelf, row: &Row, copy: &Copy, connection: &ConnectionId) -> Option<Cached> {
+    let now = Instant::now();
+    let since = copy.stale_since(now)?;
+    let current = copy.generation() == shelf.moment(connection, row).generation;
+    current.then_some(Cached::Stale { age: copy.age(now), since })
+}
+
+/// True when the vendor is away or has no room for this call in time: a copy may stand in for it.
+fn is_no_answer(result: &Result) -> bool {
+    match result {
+        Ok(reply) => matches!(reply.status().as_u16(), 429 | 500 | 502 | 503 | 504),
+        Err(error) => match error.code {
+            Code::QuotaExhausted
+            | Code::QueueFull
+            | Code::DeadlineTooNear
+            | Code::VendorThrottled => true,
+            Code::Internal | Code::Loop => false,
+            code => code.status().is_server_error(),
+        },
+    }
+}
+
+/// A client asked for a copy or nothing, and there is none.
+pub(super) fn not_cached() -> Error {
+    let detail = "no copy answers this, and the request asks for nothing else";
+    Error::refused(Code::NotCached, detail)
+}
+
+/// Marks what became of an answer.
+pub(super) fn mark(record: &Record, became: Kept) {
+    record.mark(|marks| {
+        if let Some(Cached::Missed { kept, .. }) = &mut marks.cached {
+            *kept = became;
+        }
+    });
+}

@@ -1,0 +1,160 @@
+//! Puts the connection's vendor token in, and keeps it from coming back. Below the retries: a token
+//! that has changed is used at once.
+
+mod blank;
+mod decode;
+mod vault;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{StatusCode, header};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tower::{Layer, Service};
+
+use blank::Blanked;
+use vault::{Fate, Vault};
+
+use crate::admission::Admission;
+use crate::cache::Cache;
+use crate::call::{
+    self, BoxFuture, Call, Gathered, Rejected, Reply, Result, SHORT, StreamBody, gather,
+};
+use crate::error::Error;
+use crate::ids::ConnectionId;
+use crate::record::Record;
+use crate::secret::VendorToken;
+use crate::secret::{TokenSource, Tokens};
+use crate::targets;
+
+/// Adds vendor tokens.
+#[derive(Clone)]
+pub struct CredentialsLayer {
+    vault: Arc<Vault>,
+}
+
+/// See [`CredentialsLayer`].
+#[derive(Clone)]
+pub struct Credentials<S> {
+    vault: Arc<Vault>,
+    inner: S,
+}
+
+// === impl CredentialsLayer ===
+
+impl CredentialsLayer {
+    /// `sources` has one for every connection of `tokens`. When a token changes, `cache` forgets what
+    /// it keeps for its connection, and `admission` hears whose slots the new one's are.
+    ///
+    /// Must be called inside the runtime.
+    #[must_use]
+    pub fn new(
+        tokens: Tokens,
+        sources: HashMap<ConnectionId, TokenSource>,
+        cache: Cache,
+        admission: Admission,
+    ) -> Self {
+        let vault = Arc::new(Vault::new(tokens, sources, cache, admission));
+        tokio::spawn(watch::watch(Arc::downgrade(&vault)));
+        Self { vault }
+    }
+}
+
+impl<S> Layer<S> for CredentialsLayer {
+    type Service = Credentials<S>;
+
+    fn layer(&self, inner: S) -> Credentials<S> {
+        Credentials { vault: self.vault.clone(), inner }
+    }
+}
+
+/// What the caller may see of an answer, marked if it refuses the token.
+async fn look(
+    reply: Reply,
+    token: Arc<VendorToken>,
+    vault: Arc<Vault>,
+    connection: ConnectionId,
+    record: &Record,
+) -> Result {
+    let (mut head, mut body) = reply.into_parts();
+    blank::fields(&mut head.headers, &token);
+    let is_error = head.status.is_client_error() || head.status.is_server_error();
+    if is_error && !blank::is_plain(&head.headers) && !body.is_end_stream() {
+        body = readable(&mut head.headers, body).await?;
+    }
+    let plain = blank::is_plain(&head.headers);
+    let mut rejected = head.status == StatusCode::UNAUTHORIZED;
+    if head.status == StatusCode::FORBIDDEN && plain {
+        body = match gather(body, SHORT).await? {
+            Gathered::Whole(bytes) => {
+                rejected = is_about_us(&bytes);
+                call::full(bytes)
+            }
+            Gathered::Long(body) => body,
+        };
+    }
+    if rejected {
+        let fate = vault.refused(&connection, &token).await;
+        // One replacement is one, whoever else was refused with the old token.
+        if fate != Fate::Replaced {
+            record.mark(|marks| marks.token_refused = Some(fate == Fate::Found));
+        }
+        head.extensions.insert(Rejected { changed: fate != Fate::Stands });
+    } else {
+        vault.taken(&connection, &token);
+    }
+    if is_error && plain && !body.is_end_stream() {
+        body = Blanked::new(body, VendorToken::clone(&token)).boxed_unsync();
+    }
+    Ok(Reply::from_parts(head, body))
+}
+
+/// The body of an error without its codings. One that can't be read, or is longer than one is read,
+/// could hold the token: it is dropped.
+async fn readable(headers: &mut http::HeaderMap, body: StreamBody) -> Result<StreamBody> {
+    let decoded = match gather(body, SHORT).await? {
+        Gathered::Whole(octets) => decode::decode(headers, &octets),
+        Gathered::Long(_) => None,
+    };
+    if decoded.is_none() {
+        tracing::debug!(target: targets::VENDOR, "an error of Courier's came in a coding that can't be undone");
+    }
+    decode::now_plain(headers);
+    Ok(call::full(decoded.unwrap_or_default()))
+}
+
+/// Courier's way to say that a token is no good (seen live as 403); any other 403 is about what the
+/// token may do, which is the caller's business.
+fn is_about_us(body: &[u8]) -> bool {
+    let document: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| document[name].as_str().unwrap_or_default().to_ascii_lowercase();
+    text("type") == "authentication_error" || text("message").contains("authentication credentials")
+}
+
+// === impl Credentials ===
+
+impl<S> Service<Call> for Credentials<S>
+where
+    S: Service<Call, Response = Reply, Error = Error> + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> BoxFuture {
+        let (vault, connection) = (self.vault.clone(), call.caller.connection.clone());
+        let token = vault.token(&connection);
+        call.headers.insert(header::AUTHORIZATION, token.authorization());
+        let record = call.record.clone();
+        let answer = self.inner.call(call);
+        Box::pin(async move { look(answer.await?, token, vault, connection, &record).await })
+    }
+}

@@ -1,0 +1,199 @@
+//! A call that was sent is never cut.
+//!
+//! A [`Flight`] is a call's future that, when its waiter leaves after the call was sent and before
+//! it is over, moves itself to a task and goes on: its outcome still settles all that it touched.
+//! Before the send the waiter's leaving ends it.
+
+pub mod caller_deadline;
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::call::{BoxFuture, Result};
+use crate::ids::RandomId;
+use crate::record::Record;
+
+/// The flights that go on without their waiters; shutdown waits for them.
+#[derive(Clone, Debug)]
+pub struct Flights {
+    tasks: TaskTracker,
+    runtime: Handle,
+    /// Cancelled when no waiter may wait any longer.
+    last_call: CancellationToken,
+    /// std, not tokio: touched only when a waiter leaves and when its call lands.
+    under_way: Arc<Mutex<HashMap<RandomId, Arc<Record>>>>,
+}
+
+/// One call under way.
+pub struct Flight {
+    call: Option<BoxFuture>,
+    record: Arc<Record>,
+    flights: Flights,
+}
+
+// === impl Flights ===
+
+impl Flights {
+    /// None yet. Must be called inside the runtime that they shall go on in.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+            last_call: CancellationToken::new(),
+            under_way: Arc::default(),
+        }
+    }
+
+    /// How many go on without a waiter.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// True when none does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Which go on: call id and operation of each.
+    #[must_use]
+    pub fn list(&self) -> Vec<(RandomId, String)> {
+        let operation = |record: &Record| {
+            record.read(|marks| marks.operation.as_ref().map(|row| row.id.to_string()))
+        };
+        let under_way = self.under_way();
+        under_way.iter().map(|(id, record)| (*id, operation(record).unwrap_or_default())).collect()
+    }
+
+    /// Lets `call` go on in a task.
+    fn take_over(&self, call: BoxFuture, record: Arc<Record>) {
+        let id = record.call_id;
+        self.under_way().insert(id, record);
+        let landing = Landing(self.clone(), id);
+        let going_on = async move {
+            drop(call.await);
+            drop(landing);
+        };
+        self.tasks.spawn_on(going_on, &self.runtime);
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<RandomId, Arc<Record>>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on nobody waits for a call: the gateway stops.
+    pub fn end_waits(&self) {
+        self.last_call.cancel();
+    }
+
+    /// Waits until nobody may wait any longer.
+    pub async fn waits_ended(&self) {
+        self.last_call.cancelled().await;
+    }
+
+    /// Waits until none is left. Only to be called when no new call can start.
+    pub async fn landed(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Strikes a flight off the list, also when its call panics.
+struct Landing(Flights, RandomId);
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.0.under_way().remove(&self.1);
+    }
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// === impl Flight ===
+
+impl Flight {
+    /// `call` as a flight; `record` knows whether it was sent.
+    #[must_use]
+    pub fn new(call: BoxFuture, record: Arc<Record>, flights: Flights) -> Self {
+        Self { call: Some(call), record, flights }
+    }
+}
+
+impl Future for Flight {
+    type Output = Result;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {
+        let call = self.call.as_mut().expect("a flight is not polled after it landed");
+        let result = std::task::ready!(call.as_mut().poll(cx));
+        self.call = None;
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let Some(call) = self.call.take() else { return };
+        if self.record.was_sent() {
+            self.flights.take_over(call, self.record.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Marks, Observer};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn finished(&self, _: &Record, _: &Marks) {}
+    }
+
+    /// A call that ends when `gate` opens and says so in `done`.
+    fn call(gate: tokio::sync::oneshot::Receiver<()>, done: Arc<AtomicBool>) -> BoxFuture {
+        Box::pin(async move {
+            let _ = gate.await;
+            done.store(true, Ordering::SeqCst);
+            Ok(http::Response::new(crate::call::empty()))
+        })
+    }
+
+    #[tokio::test]
+    async fn a_sent_call_goes_on_when_its_waiter_leaves() {
+        let (flights, record) = (Flights::new(), Record::open(Arc::new(Nobody)));
+        let (open, gate) = tokio::sync::oneshot::channel();
+        let done = Arc::new(AtomicBool::new(false));
+        let flight = Flight::new(call(gate, done.clone()), record.clone(), flights.clone());
+        record.sending();
+        drop(flight);
+        assert_eq!(flights.len(), 1);
+        assert_eq!(flights.list(), [(record.call_id, String::new())]);
+        open.send(()).unwrap();
+        flights.landed().await;
+        assert!(flights.list().is_empty());
+        assert!(done.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_not_sent_ends_with_its_waiter() {
+        let (flights, record) = (Flights::new(), Record::open(Arc::new(Nobody)));
+        let (open, gate) = tokio::sync::oneshot::channel();
+        drop(Flight::new(call(gate, Arc::default()), record, flights.clone()));
+        assert!(flights.is_empty());
+        assert!(open.send(()).is_err(), "the call's future was dropped");
+    }
+}

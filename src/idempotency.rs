@@ -1,0 +1,212 @@
+//! Keys: given ones are kept, missing ones are made. A send under a key is one send.
+//!
+//! A key belongs to one app and one request of an operation on a connection. Who uses it while that
+//! request is under way waits for it; who uses it later gets the first good answer again. A POST on
+//! a row where the vendor's SDKs expose a key, sent without one, gets one; an SDK's own retry is
+//! recognised and gets the same: by its count, or, where an SDK counts nothing, as an equal request
+//! whose predecessor is in doubt.
+//!
+//! What takes room is what was sent: a call that is refused leaves nothing, and one connection's
+//! sends push out no other's.
+
+mod commit;
+mod journal;
+mod keyed;
+mod keys;
+mod made;
+mod memory;
+mod retention;
+mod shim;
+mod waiting;
+mod writing;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::Method;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use tower::{Layer, Service};
+
+pub use commit::CommitLayer;
+use keyed::{Accepted, Hold, Keyed, Single, Usage};
+pub use keys::Keys;
+use made::{Key, Ticket, UNCOUNTED};
+use memory::{Purpose, id};
+use retention::Owner;
+
+use crate::call::{BoxFuture, Call, Reply, Result};
+use crate::catalog::{Idempotency as Honours, Shim};
+use crate::error::Error;
+use crate::ids::{AppId, ConnectionId, RandomId, TenantId};
+use crate::record::{KeyUse, Marks};
+
+/// The field that carries a key.
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Marks an answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Apps for which no key is made.
+pub type WithoutKeys = HashSet<(TenantId, AppId)>;
+
+/// Makes and keeps keys.
+#[derive(Clone)]
+pub struct IdempotencyLayer {
+    keys: Arc<Keys>,
+    without: Arc<WithoutKeys>,
+}
+
+/// See [`IdempotencyLayer`].
+#[derive(Clone)]
+pub struct Idempotency<S> {
+    rules: IdempotencyLayer,
+    inner: S,
+}
+
+// === impl IdempotencyLayer ===
+
+impl IdempotencyLayer {
+    /// `keys` is what is remembered; no key is made for the apps of `without`.
+    #[must_use]
+    pub fn new(keys: Arc<Keys>, without: WithoutKeys) -> Self {
+        Self { keys, without: Arc::new(without) }
+    }
+
+    /// Gives `call` its key. What comes back is remembered; other calls need no memory.
+    fn key(&self, call: &mut Call) -> Result<Option<Keyed>> {
+        if call.operation.shim == Some(Shim::ConnectorIdempotency)
+            && let Some((target, key)) = shim::take(&call.target)
+        {
+            call.target = target;
+            if let Some(key) = key.filter(|_| !call.headers.contains_key(KEY)) {
+                call.headers.insert(KEY, key);
+            }
+        }
+        if let Some(key) = given(&mut call.headers)? {
+            call.record.mark(|marks| marks.key_use = Some(KeyUse::Given));
+            let usage = self.usage(call, key.as_bytes(), None);
+            return Ok(Some(Keyed { usage, _hold: None }));
+        }
+        let caller = &call.caller;
+        let makes = call.operation.idempotency == Honours::Make
+            && !self.without.contains(&(caller.tenant.clone(), caller.app.clone()));
+        Ok(if makes { self.make(call) } else { None })
+    }
+
+    /// Makes a key, or finds the one of the request that this one repeats.
+    fn make(&self, call: &mut Call) -> Option<Keyed> {
+        let Some(count) = call.record.read(count) else {
+            // Nobody could recognise a repetition of it: its key need not be remembered.
+            sign(call, RandomId::new());
+            call.before_send = Some(Arc::new(Single(call.record.clone())));
+            return None;
+        };
+        let (caller, keys) = (&call.caller, &self.keys);
+        let print = id(&[
+            caller.connection.as_str().as_bytes(),
+            caller.app.as_str().as_bytes(),
+            call.operation.id.as_bytes(),
+            call.target.as_str().as_bytes(),
+            call.body.bytes(),
+        ]);
+        if count == UNCOUNTED {
+            keys.waiting.look(&print);
+        }
+        let Key { key, recognised } = keys.make(print, count);
+        let ticket = Ticket { owner: owner(&caller.connection), print, key, count };
+        let hold = Hold::new(keys.clone(), ticket, call.record.clone());
+        call.record.mark(|marks| marks.key_use = recognised.then_some(KeyUse::Recognised));
+        call.record.tells(Arc::new(Accepted { keys: keys.clone(), ticket }));
+        let key = sign(call, key);
+        let usage = self.usage(call, key.as_bytes(), Some(ticket));
+        Some(Keyed { usage, _hold: Some(hold) })
+    }
+
+    fn usage(&self, call: &Call, key: &[u8], made: Option<Ticket>) -> Arc<Usage> {
+        let (connection, operation) = (&call.caller.connection, &call.operation.id);
+        let purpose = Purpose {
+            owner: owner(connection),
+            app: call.caller.app.clone(),
+            print: id(&[call.target.as_str().as_bytes(), call.body.bytes()]),
+        };
+        Arc::new(Usage {
+            keys: self.keys.clone(),
+            id: id(&[connection.as_str().as_bytes(), operation.as_bytes(), key]),
+            purpose,
+            made,
+            record: call.record.clone(),
+        })
+    }
+}
+
+/// How often the client has sent the request before, if it is one that sends by itself again.
+fn count(marks: &Marks) -> Option<u32> {
+    let uncounted = || marks.sdk.as_ref().is_some_and(|sdk| !sdk.counts_retries());
+    marks.sdk_retry.or_else(|| uncounted().then_some(UNCOUNTED))
+}
+
+/// Stands for `connection` where room is shared.
+fn owner(connection: &ConnectionId) -> Owner {
+    let hash = id(&[connection.as_str().as_bytes()]);
+    hash.first_chunk().copied().expect("a hash has 32 octets")
+}
+
+/// Puts a made key in.
+fn sign(call: &mut Call, key: RandomId) -> HeaderValue {
+    let key = HeaderValue::from_str(&format!("tollgate-{key}"));
+    let key = key.expect("hex digits are visible ASCII");
+    call.headers.insert(KEY, key.clone());
+    key
+}
+
+/// The client's key. An empty one is none; two are neither.
+fn given(headers: &mut HeaderMap) -> Result<Option<HeaderValue>> {
+    let mut values = headers.get_all(KEY).iter();
+    let first = values.next().cloned();
+    if values.next().is_some() {
+        return Err(Error::malformed("a request has one Idempotency-Key"));
+    }
+    if first.as_ref().is_some_and(|key| key.as_bytes().trim_ascii().is_empty()) {
+        headers.remove(KEY);
+        return Ok(None);
+    }
+    Ok(first)
+}
+
+impl<S> Layer<S> for IdempotencyLayer {
+    type Service = Idempotency<S>;
+
+    fn layer(&self, inner: S) -> Idempotency<S> {
+        Idempotency { rules: self.clone(), inner }
+    }
+}
+
+// === impl Idempotency ===
+
+impl<S> Service<Call> for Idempotency<S>
+where
+    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut call: Call) -> BoxFuture {
+        if call.method != Method::POST {
+            return self.inner.call(call);
+        }
+        let mut inner = self.inner.clone();
+        let keyed = self.rules.key(&mut call);
+        Box::pin(async move {
+            match keyed? {
+                Some(keyed) => keyed.run(inner, call).await,
+                None => inner.call(call).await,
+            }
+        })
+    }
+}

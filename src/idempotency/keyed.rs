@@ -1,0 +1,245 @@
+//! A call under a key that is remembered: what is known of the key, who makes the call, and what
+//! stays of it.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header::HeaderValue;
+use tower::Service;
+
+use super::REPLAYED;
+use super::keys::Keys;
+use super::made::{Ticket, UNCOUNTED};
+use super::memory::{Answer, Found, Id, Purpose};
+use crate::call::{self, BeforeSend, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
+use crate::clock::Instant;
+use crate::error::{Code, Error};
+use crate::record::{Acceptance, KeyUse, Record};
+use crate::single_flight::Part;
+
+/// A call under a key that is remembered.
+pub(super) struct Keyed {
+    pub(super) usage: Arc<Usage>,
+    /// Of a made key.
+    pub(super) _hold: Option<Hold>,
+}
+
+/// Which key is used, by which call, and for what.
+#[derive(Debug)]
+pub(super) struct Usage {
+    pub(super) keys: Arc<Keys>,
+    pub(super) id: Id,
+    pub(super) purpose: Purpose,
+    /// Of a made key; the others were given.
+    pub(super) made: Option<Ticket>,
+    pub(super) record: Arc<Record>,
+}
+
+/// A call under a made key is under way; the key is forgotten with the last one if none was sent.
+pub(super) struct Hold {
+    keys: Arc<Keys>,
+    ticket: Ticket,
+    record: Arc<Record>,
+}
+
+/// Notes whether the answer under a made key was accepted. It is held by the record of its call.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) keys: Arc<Keys>,
+    pub(super) ticket: Ticket,
+}
+
+/// A key that nobody will use again is sent.
+#[derive(Debug)]
+pub(super) struct Single(pub(super) Arc<Record>);
+
+/// A key while its call is under way. Whatever becomes of the call, the key is free again if
+/// nothing can have been done under it.
+struct Claim {
+    usage: Arc<Usage>,
+    /// No earlier call may have been acted on.
+    fresh: bool,
+}
+
+// === impl Keyed ===
+
+impl Keyed {
+    fn find(&self) -> Result<Found> {
+        let Usage { keys, id, purpose, .. } = &*self.usage;
+        match keys.memory(self.usage.given()).find(id, purpose, Instant::now()) {
+            Found::OtherRequest => {
+                let detail = "this Idempotency-Key stands for another path, query or body; a new request needs a new key";
+                Err(Error::refused(Code::KeyReused, detail))
+            }
+            Found::OtherApp => {
+                let detail = "another app uses this Idempotency-Key on the same connection";
+                Err(Error::refused(Code::KeyInUse, detail))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Makes the call unless its answer is known or a twin is making it.
+    pub(super) async fn run<S>(self, mut inner: S, mut call: Call) -> Result
+    where
+        S: Service<Call, Response = Reply, Error = Error>,
+    {
+        loop {
+            let lead = match self.usage.keys.running.join(self.usage.id) {
+                Part::Leads(lead) => lead,
+                Part::Follows(twin) => {
+                    self.find()?;
+                    // Until it is over, its fate is this call's.
+                    self.usage.record.share(true);
+                    twin.outcome().await;
+                    self.usage.record.share(false);
+                    continue;
+                }
+            };
+            let found = self.find()?;
+            if let Found::Answered(answer) = found {
+                self.usage.record.mark(|marks| marks.replayed = true);
+                return Ok(again(&answer));
+            }
+            let claim = Claim::new(self.usage.clone(), matches!(found, Found::Nothing));
+            call.before_send = Some(self.usage.clone());
+            let result = claim.settle(inner.call(call).await).await;
+            lead.finish(());
+            return result;
+        }
+    }
+}
+
+fn again(answer: &Answer) -> Reply {
+    let mut reply = Reply::new(call::full(answer.body.clone()));
+    *reply.status_mut() = answer.status;
+    *reply.headers_mut() = answer.headers.clone();
+    reply.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    reply
+}
+
+// === impl Usage ===
+
+impl Usage {
+    fn given(&self) -> bool {
+        self.made.is_none()
+    }
+
+    fn goes_out(&self) {
+        if self.made.is_some() {
+            was_made(&self.record);
+        }
+        self.keys.memory(self.given()).sent(self.id, &self.purpose, Instant::now());
+    }
+}
+
+impl BeforeSend for Usage {
+    fn before_send(self: Arc<Self>) -> Option<BoxFuture<Result<()>>> {
+        let writing = self.made.as_ref().and_then(|ticket| self.keys.sent(ticket));
+        let Some(writing) = writing else {
+            self.goes_out();
+            return None;
+        };
+        Some(Box::pin(async move {
+            writing.over(&self.record).await?;
+            self.goes_out();
+            Ok(())
+        }))
+    }
+}
+
+impl BeforeSend for Single {
+    fn before_send(self: Arc<Self>) -> Option<BoxFuture<Result<()>>> {
+        was_made(&self.0);
+        None
+    }
+}
+
+/// A key was made for the call of `record`, unless it is that of an earlier one.
+fn was_made(record: &Record) {
+    record.mark(|marks| marks.key_use = marks.key_use.or(Some(KeyUse::Made)));
+}
+
+// === impl Hold ===
+
+impl Hold {
+    pub(super) fn new(keys: Arc<Keys>, ticket: Ticket, record: Arc<Record>) -> Self {
+        if ticket.count == UNCOUNTED {
+            keys.waiting.enter(ticket.print, record.clone());
+        }
+        Self { keys, ticket, record }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.keys.waiting.leave(&self.ticket.print, &self.record);
+        self.keys.release(&self.ticket, self.record.was_sent());
+    }
+}
+
+// === impl Accepted ===
+
+impl Acceptance for Accepted {
+    fn accepted(&self) {
+        self.keys.accepted(&self.ticket);
+    }
+
+    fn doubted(&self) {
+        self.keys.doubted(&self.ticket);
+    }
+}
+
+// === impl Claim ===
+
+impl Claim {
+    fn new(usage: Arc<Usage>, fresh: bool) -> Self {
+        // An earlier call under this key may have been acted on: so may this one, as they are one.
+        usage.record.share(!fresh);
+        if fresh {
+            usage.keys.memory(usage.given()).claim(usage.id, &usage.purpose);
+        }
+        Self { usage, fresh }
+    }
+
+    /// What is remembered of a call that ended as `result`: its good answer, or that the vendor may
+    /// have acted, or nothing.
+    async fn settle(mut self, result: Result) -> Result {
+        let reply = result?;
+        let status = reply.status();
+        if status.is_client_error() && status != StatusCode::CONFLICT {
+            // Courier keeps no 4xx either: the request may be mended and sent under the same key.
+            self.free();
+        }
+        if !status.is_success() {
+            return Ok(reply);
+        }
+        let (head, body) = reply.into_parts();
+        match gather(body, SHORT).await? {
+            Gathered::Whole(body) => {
+                let headers = head.headers.clone();
+                let answer = Answer { status, headers, body: body.clone() };
+                let Usage { keys, id, .. } = &*self.usage;
+                keys.memory(self.usage.given()).keep(*id, answer, Instant::now());
+                self.fresh = false;
+                Ok(Reply::from_parts(head, call::full(body)))
+            }
+            Gathered::Long(body) => Ok(Reply::from_parts(head, body)),
+        }
+    }
+
+    /// Nothing was done under the key, now or before.
+    fn free(&mut self) {
+        if std::mem::take(&mut self.fresh) {
+            self.usage.keys.memory(self.usage.given()).free(&self.usage.id);
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.usage.record.was_sent() {
+            self.free();
+        }
+    }
+}

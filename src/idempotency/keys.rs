@@ -1,0 +1,153 @@
+//! All that is remembered of keys, behind its locks. It outlives a reload; with a state folder, what
+//! recognises an SDK's retry outlives a restart, too.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::journal::{Journal, Outcome, Writer};
+use super::made::{Key, Made, Remembered, Ticket};
+use super::memory::{Id, Memory};
+use super::waiting::Waiting;
+use super::writing::Writing;
+use crate::clock::Instant;
+use crate::single_flight::Crowd;
+
+/// Octets and time of the memory of keys that clients gave.
+const GIVEN: (usize, Duration) = (32 << 20, Duration::from_secs(24 * 3600));
+
+/// The same for answers under keys that the gateway made: as long as an SDK may come back.
+const MADE: (usize, Duration) = (8 << 20, Duration::from_secs(300));
+
+/// What is remembered of keys.
+pub struct Keys {
+    /// std, not tokio: each section is a few look-ups; none awaits, none waits for the disk.
+    given: Mutex<Memory>,
+    answers: Mutex<Memory>,
+    made: Mutex<Made>,
+    /// Where made keys are written.
+    journal: Option<Writer>,
+    /// The last write of a made key failed.
+    unwritten: Arc<AtomicBool>,
+    /// Calls under way, by key.
+    pub(super) running: Crowd<Id, ()>,
+    /// Those that are recognised by being equal.
+    pub(super) waiting: Waiting,
+}
+
+impl Keys {
+    /// Nothing is known yet, and nothing will be known after a restart.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(None, Vec::new())
+    }
+
+    /// Knows the made keys of the last two minutes from the state folder, and writes them there.
+    /// The caller holds the folder's lock. Must be called inside the runtime.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn open(folder: &Path) -> Result<Self, String> {
+        let (journal, rows) = Journal::open(folder)?;
+        let unwritten = journal.fails();
+        Ok(Self { unwritten, ..Self::with(Some(Writer::new(Box::new(journal))), rows) })
+    }
+
+    pub(super) fn with(journal: Option<Writer>, rows: Vec<(u32, Remembered)>) -> Self {
+        Self {
+            given: Mutex::new(Memory::new(GIVEN.0, GIVEN.1)),
+            answers: Mutex::new(Memory::new(MADE.0, MADE.1)),
+            made: Mutex::new(Made::new(rows, Instant::now())),
+            journal,
+            unwritten: Arc::default(),
+            running: Crowd::default(),
+            waiting: Waiting::default(),
+        }
+    }
+
+    /// True if the last write of a made key failed.
+    #[must_use]
+    pub fn is_unwritten(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// Octets of all that is remembered, over all connections.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.memory(true).octets() + self.memory(false).octets() + self.made().octets()
+    }
+
+    /// What is remembered of keys that were `given`, or made.
+    pub(super) fn memory(&self, given: bool) -> MutexGuard<'_, Memory> {
+        let memory = if given { &self.given } else { &self.answers };
+        memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// See [`Made::key`].
+    pub(super) fn make(&self, print: Id, count: u32) -> Key {
+        self.made().key(print, count, Instant::now())
+    }
+
+    /// See [`Made::sent`]: nothing is to be sent before what this gives is over, if it gives something.
+    pub(super) fn sent(self: &Arc<Self>, ticket: &Ticket) -> Option<Writing> {
+        let outcome = self.write(|made| made.sent(ticket, Instant::now()))?;
+        Some(Writing::new(self.clone(), *ticket, outcome))
+    }
+
+    /// See [`Made::accepted`]. Nobody waits until it is written.
+    pub(super) fn accepted(&self, ticket: &Ticket) {
+        if let Some(None) = self.write(|made| made.accepted(ticket)) {
+            self.unwritten(ticket);
+        }
+    }
+
+    /// See [`Made::doubted`].
+    pub(super) fn doubted(&self, ticket: &Ticket) {
+        self.made().doubted(ticket);
+    }
+
+    /// See [`Made::unwritten`].
+    pub(super) fn unwritten(&self, ticket: &Ticket) {
+        self.made().unwritten(ticket);
+    }
+
+    /// Has the row written that `change` gives; `None` if there is none, or no journal.
+    fn write(
+        &self,
+        change: impl FnOnce(&mut Made) -> Option<(u32, Remembered)>,
+    ) -> Option<Option<Outcome>> {
+        let mut made = self.made();
+        let row = change(&mut made);
+        let (journal, (number, known)) = self.journal.as_ref().zip(row)?;
+        // Under the lock: of two that have one row after each other, the later is written later.
+        let outcome = journal.push(number, known);
+        drop(made);
+        journal.run();
+        Some(outcome)
+    }
+
+    /// See [`Made::release`].
+    pub(super) fn release(&self, ticket: &Ticket, sent: bool) {
+        self.made().release(ticket, sent);
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The key becomes a caller, and every credential that the client sent is removed.
+//!
+//! | the client sends | is |
+//! | --- | --- |
+//! | one `x-api-key`, `tg_…` or `Bearer tg_…` | the key; any `Authorization` is removed |
+//! | one `Authorization`, `Bearer tg_…` or bare `tg_…` | the key |
+//! | one `Authorization`, `Basic` with the key as password | the key |
+//! | none, several of one, anything else | 401; `key_detail` of the line says why, the answer only what the caller may know |
+
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::header::{self, HeaderValue};
+use tower::{Layer, Service};
+
+use crate::call::{Reply, Request};
+use crate::clock;
+use crate::error::{Code, Error};
+use crate::headers;
+use crate::identity::{App, Keys, Refusal, presented};
+use crate::ids::KeyId;
+use crate::record::Record;
+use crate::record::layer::Opened;
+
+/// A request whose caller is known. It holds none of the client's credentials.
+pub struct Authenticated {
+    /// The request, without credentials and fields of one hop.
+    pub request: Request,
+    /// Where marks are written.
+    pub record: Arc<Record>,
+    /// Who calls.
+    pub app: Arc<App>,
+    /// The key that proved it.
+    pub key: KeyId,
+    /// It came in `x-api-key`, which clients take along when they follow a redirect to another host;
+    /// `Authorization` they leave behind.
+    pub key_travels: bool,
+}
+
+/// Authenticates requests by their gateway key.
+#[derive(Clone)]
+pub struct AuthenticateLayer {
+    keys: Arc<Keys>,
+}
+
+/// See [`AuthenticateLayer`].
+#[derive(Clone)]
+pub struct Authenticate<S> {
+    keys: Arc<Keys>,
+    inner: S,
+}
+
+// === impl AuthenticateLayer ===
+
+impl AuthenticateLayer {
+    /// `keys` are those that are accepted.
+    #[must_use]
+    pub fn new(keys: Arc<Keys>) -> Self {
+        Self { keys }
+    }
+}
+
+impl<S> Layer<S> for AuthenticateLayer {
+    type Service = Authenticate<S>;
+
+    fn layer(&self, inner: S) -> Authenticate<S> {
+        Authenticate { keys: self.keys.clone(), inner }
+    }
+}
+
+// === impl Authenticate ===
+
+impl<S> Authenticate<S> {
+    fn authenticate(&self, opened: Opened) -> Result<Authenticated, Error> {
+        let Opened { mut request, record } = opened;
+        let presented = presented(request.headers()).ok_or_else(Refusal::nothing);
+        let (app, key) = match presented.and_then(|key| self.keys.find(&key, clock::wall())) {
+            Ok((app, key)) => (app.clone(), key.clone()),
+            Err(refusal) => {
+                let detail = refusal.detail("a gateway key");
+                record.mark(|marks| (marks.denied, marks.key) = (Some(refusal.why), refusal.key));
+                return Err(unauthenticated(detail));
+            }
+        };
+        record.mark(|marks| {
+            marks.tenant = Some(app.tenant.clone());
+            marks.app = Some(app.id.clone());
+            marks.key = Some(key.clone());
+            marks.trust = Some(app.trust);
+        });
+        let key_travels = request.headers().contains_key("x-api-key");
+        // Hop by hop first: a client can't name away what is added later.
+        headers::strip_hop_by_hop(request.headers_mut());
+        headers::strip_credentials(request.headers_mut());
+        Ok(Authenticated { request, record, app, key, key_travels })
+    }
+}
+
+fn unauthenticated(detail: Cow<'static, str>) -> Error {
+    Error::refused(Code::Unauthenticated, detail).with_header(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static("Bearer realm=\"tollgate\""),
+    )
+}
+
+impl<S> Service<Opened> for Authenticate<S>
+where
+    S: Service<Authenticated, Response = Reply, Error = Error>,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = Either<S::Future, Ready<Result<Reply, Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, opened: Opened) -> Self::Future {
+        match self.authenticate(opened) {
+            Ok(authenticated) => Either::Left(self.inner.call(authenticated)),
+            Err(error) => Either::Right(ready(Err(error))),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The outermost layer that can fail: errors and panics become problem documents (RFC 9457), and
+//! every answer gets the fields that come from the record.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use http_body::Body as _;
+use tower::{Layer, Service};
+
+use crate::call::{self, BoxFuture, Reply};
+use crate::clock::Instant;
+use crate::error::{Code, Error, Outcome, chain, millis};
+use crate::headers::Sdk;
+use crate::record::layer::Opened;
+use crate::record::{Cached, KeyUse, Marks, Record};
+use crate::targets;
+
+const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
+const OUTCOME: HeaderName = HeaderName::from_static("tollgate-outcome");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Milliseconds beside the whole seconds of `Retry-After`; Courier's SDKs read it first.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// The longest time to come back that Courier's Python SDK heeds.
+const A_MINUTE: Duration = Duration::from_secs(60);
+
+/// Answers whatever happens below.
+#[derive(Clone, Copy)]
+pub struct RespondLayer;
+
+/// See [`RespondLayer`].
+#[derive(Clone)]
+pub struct Respond<S> {
+    inner: S,
+}
+
+// === impl RespondLayer ===
+
+impl<S> Layer<S> for RespondLayer {
+    type Service = Respond<S>;
+
+    fn layer(&self, inner: S) -> Respond<S> {
+        Respond { inner }
+    }
+}
+
+// === impl Respond ===
+
+impl<S> Service<Opened> for Respond<S>
+where
+    S: Service<Opened, Response = Reply, Error = Error> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = BoxFuture<Result<Reply, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, opened: Opened) -> Self::Future {
+        let mut inner = self.inner.clone();
+        let record = opened.record.clone();
+        Box::pin(async move {
+            // A record and handles cross the unwind; neither is left half changed by a panic.
+            let answer = AssertUnwindSafe(async move { inner.call(opened).await });
+            let result = answer.catch_unwind().await.unwrap_or_else(|_| {
+                Err(Error::refused(Code::Internal, "an unexpected condition was met; it is logged")
+                    .with_outcome(record.outcome()))
+            });
+            let reply = result.unwrap_or_else(|error| problem(error, &record));
+            let mut reply = frame(reply, &record.read(|marks| marks.method.clone()));
+            finish(&mut reply, &record);
+            Ok(reply)
+        })
+    }
+}
+
+/// The document for `error`, which is logged here, once.
+fn problem(mut error: Error, record: &Record) -> Reply {
+    let code = error.code;
+    if let Some(cause) = &error.cause {
+        let cause = chain(cause.as_ref());
+        tracing::warn!(target: targets::EDGE, call_id = %record.call_id, code = code.as_str(), cause, "call failed");
+    }
+    record.mark(|marks| {
+        marks.code = Some(code);
+        marks.outcome = Some(error.outcome);
+    });
+    // Fields, document and whoever asks later are told the same.
+    error.retry_after = error.retry_after.map(|after| heeded(after, record));
+    if let Some(after) = error.retry_after {
+        record.mark(|marks| marks.timeline.told(Duration::from_millis(millis(after))));
+    }
+    let body = error.document(Some(&record.call_id.to_string()));
+    let mut reply = Reply::new(call::full(body));
+    *reply.status_mut() = code.status();
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(record)));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    own_fields(headers, code, error.outcome);
+    if let Some(after) = error.retry_after {
+        say_when(headers, after);
+    }
+    for (name, value) in error.headers {
+        headers.insert(name, value);
+    }
+    reply
+}
+
+/// A problem document, or plain JSON for the SDKs that look for no message in anything else.
+fn media_type(record: &Record) -> &'static str {
+    let plain = |marks: &Marks| marks.sdk.as_ref().is_some_and(Sdk::reads_plain_json_only);
+    if record.read(plain) { "application/json" } else { "application/problem+json" }
+}
+
+fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {
+    headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));
+    let status = format!("tollgate; error={}; details=\"{}\"", code.proxy_error(), code.as_str());
+    set(headers, PROXY_STATUS, &status);
+}
+
+/// Fields that every answer has.
+fn finish(reply: &mut Reply, record: &Record) {
+    let now = Instant::now();
+    let status = reply.status();
+    let headers = reply.headers_mut();
+    let when = come_back(headers, record);
+    record.mark(|marks| {
+        marks.head_at = Some(now);
+        marks.status = Some(status);
+        set(headers, REQUEST_ID, &marks.request_id);
+        let total = now.saturating_duration_since(record.started);
+        set(headers, SERVER_TIMING, &server_timing(total, marks));
+        if let Some((policy, limit)) = &marks.rate_limit {
+            headers.insert(RATE_LIMIT_POLICY, policy.clone());
+            headers.insert(RATE_LIMIT, no_later(limit, when));
+        }
+        if status.is_server_error() || marks.outcome == Some(Outcome::Unknown) {
+            marks.doubted();
+        }
+        if let Some(cached) = marks.cached {
+            say_cached(headers, cached);
+        }
+    });
+    set(headers, CALL_ID, &record.call_id.to_string());
+    if record.read(|marks| ends_here(status, marks)) {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+}
+
+/// Says when to come back: `Retry-After` in whole seconds and `retry-after-ms`, both rounded up.
+fn say_when(headers: &mut HeaderMap, after: Duration) {
+    let millis = millis(after).max(1);
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
+    headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
+}
+
+/// What an answer says of when to come back, in its most precise words.
+fn said_when(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &HeaderName| headers.get(name)?.to_str().ok()?.parse().ok();
+    let seconds = || number(&header::RETRY_AFTER).map(Duration::from_secs);
+    number(&RETRY_AFTER_MS).map(Duration::from_millis).or_else(seconds)
+}
+
+/// When an answer, the vendor's own among them, tells its client to come back: a time that it heeds.
+fn come_back(headers: &mut HeaderMap, record: &Record) -> Option<Duration> {
+    let said = said_when(headers)?;
+    let heeded = heeded(said, record);
+    if heeded != said {
+        say_when(headers, heeded);
+    }
+    Some(heeded)
+}
+
+/// A time to come back that the client's SDK heeds. One that heeds no more than a minute would come
+/// back at once: it is told 45 to 60 s, by chance, so that those who are told so don't come together.
+fn heeded(after: Duration, record: &Record) -> Duration {
+    let cut = |marks: &Marks| marks.sdk.as_ref().is_some_and(Sdk::heeds_a_minute);
+    if after <= A_MINUTE || !record.read(cut) {
+        return after;
+    }
+    let spread = record.call_id.number() % 15_001;
+    A_MINUTE - Duration::from_millis(u64::try_from(spread).unwrap_or_default())
+}
+
+/// `RateLimit` with a `t` that is no later than `Retry-After`: who reads both must not wait longer for
+/// the one than for the other. It is often earlier, since the refused are spread over what comes back.
+fn no_later(limit: &HeaderValue, when: Option<Duration>) -> HeaderValue {
+    let cut = || {
+        let seconds = millis(when?).div_ceil(1000);
+        let (head, t) = limit.to_str().ok()?.rsplit_once(";t=")?;
+        let later = t.parse::<u64>().ok()? > seconds;
+        later.then(|| HeaderValue::from_str(&format!("{head};t={seconds}")).ok())?
+    };
+    cut().unwrap_or_else(|| limit.clone())
+}
+
+/// Whether the client's SDK is told not to send the call again by itself.
+fn ends_here(status: StatusCode, marks: &Marks) -> bool {
+    marks.code.is_some_and(Code::is_for_good) || may_do_it_twice(status, marks)
+}
+
+/// True for a failed POST or PATCH without a key of the client's that may have been acted on: its
+/// SDK must not send it again by itself. A 429 is Courier's word that it did nothing.
+fn may_do_it_twice(status: StatusCode, marks: &Marks) -> bool {
+    let changes = marks.method == Method::POST || marks.method == Method::PATCH;
+    let failed = status.is_client_error() || status.is_server_error();
+    let idle = match marks.outcome {
+        Some(outcome) => outcome == Outcome::NotSent,
+        None => status == StatusCode::TOO_MANY_REQUESTS,
+    };
+    changes && failed && !idle && marks.key_use != Some(KeyUse::Given)
+}
+
+/// One framing, told by what the answer holds: its exact length, or the server's own for a body that
+/// streams. The answer to a HEAD tells the length that a GET would have, and holds nothing.
+fn frame(reply: Reply, method: &Method) -> Reply {
+    let (mut head, body) = reply.into_parts();
+    let told = head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.remove(header::TRANSFER_ENCODING);
+    let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let empty = method == Method::HEAD && body.is_end_stream();
+    let length = match body.size_hint().exact() {
+        _ if bodiless => None,
+        _ if empty => told,
+        Some(held) => told
+            .filter(|told| told.to_str().is_ok_and(|told| told.parse() == Ok(held)))
+            .or_else(|| Some(HeaderValue::from(held))),
+        None if method == Method::HEAD => told,
+        None => None,
+    };
+    head.headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
+    // hyper leaves the body of an answer to HEAD out in HTTP/1.1 only.
+    let body = if method == Method::HEAD { call::empty() } else { body };
+    Reply::from_parts(head, body)
+}
+
+/// `Cache-Status` (RFC 9211), behind those of caches nearer to the vendor; `Age` on reuse.
+fn say_cached(headers: &mut HeaderMap, cached: Cached) {
+    if let Ok(value) = HeaderValue::from_str(&cached.status()) {
+        headers.append(CACHE_STATUS, value);
+    }
+    if let Some(age) = cached.age() {
+        headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
+    }
+}
+
+/// `Server-Timing`: its parts are the time to the head, in milliseconds.
+fn server_timing(total: Duration, marks: &Marks) -> String {
+    let (queue, vendor) = (marks.queued, marks.vendor_time().unwrap_or_default());
+    let gateway = total.saturating_sub(queue + vendor);
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    format!(
+        "queue;dur={:.3}, vendor;dur={:.3}, gateway;dur={:.3}",
+        ms(queue),
+        ms(vendor),
+        ms(gateway)
+    )
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_is_told_no_later_than_the_time_to_come_back() {
+        let told = |limit: &'static str, after: Option<u64>| {
+            let limit = HeaderValue::from_static(limit);
+            no_later(&limit, after.map(Duration::from_millis)).to_str().unwrap().to_owned()
+        };
+        let limit = "\"connection\";r=0;t=44";
+        assert_eq!(told(limit, None), limit);
+        assert_eq!(told(limit, Some(44_000)), limit);
+        assert_eq!(told(limit, Some(60_000)), limit, "the refused are spread behind it");
+        assert_eq!(told(limit, Some(43_001)), limit, "the second that it is in");
+        assert_eq!(told(limit, Some(43_000)), "\"connection\";r=0;t=43");
+    }
+}

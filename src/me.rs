@@ -1,0 +1,158 @@
+//! `/.tollgate/me` on the data port: what an app may do now, what was refused to it of late, and, with
+//! `?call=<id>`, why a call of its own was slow. It costs no quota and asks nobody.
+//!
+//! Its place is below `authenticate`, so that the key, the record and the 401 are those of every
+//! request, and above `route`, since it is no operation.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::header::{self, HeaderValue};
+use http::{Method, Response};
+use serde::Serialize;
+use tower::{Layer, Service};
+
+use crate::admission::{Desk, Outlook};
+use crate::call::{self, Reply};
+use crate::clock;
+use crate::error::{Code, Error};
+use crate::history::{Calls, Entry, Refused};
+use crate::identity::Keys;
+use crate::identity::authenticate::Authenticated;
+use crate::ids::RandomId;
+
+/// The path that never reaches the catalogue.
+const PATH: &str = "/.tollgate/me";
+
+/// Tells apps about themselves.
+#[derive(Clone)]
+pub struct MeLayer {
+    keys: Arc<Keys>,
+    desk: Arc<Desk>,
+    calls: Arc<Calls>,
+}
+
+/// See [`MeLayer`].
+#[derive(Clone)]
+pub struct Me<S> {
+    rules: MeLayer,
+    inner: S,
+}
+
+/// What an app is told about itself.
+#[derive(Serialize)]
+struct About {
+    tenant: String,
+    app: String,
+    key: KeyInUse,
+    scopes: Vec<String>,
+    /// The default first.
+    connections: Vec<Outlook>,
+    /// The last ones first.
+    refusals: Vec<Refused>,
+}
+
+#[derive(Serialize)]
+struct KeyInUse {
+    id: String,
+    expires: Option<String>,
+}
+
+// === impl MeLayer ===
+
+impl MeLayer {
+    /// `keys` knows when keys end, `desk` what apps could do, `calls` what became of calls.
+    #[must_use]
+    pub fn new(keys: Arc<Keys>, desk: Arc<Desk>, calls: Arc<Calls>) -> Self {
+        Self { keys, desk, calls }
+    }
+
+    fn answer(&self, authenticated: &Authenticated) -> Result<Reply, Error> {
+        let request = &authenticated.request;
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            return Err(Error::refused(Code::MethodNotAllowed, "this path takes GET and HEAD")
+                .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
+        }
+        let query = request.uri().query().unwrap_or_default();
+        match query.strip_prefix("call=") {
+            Some(id) => self.explain(authenticated, id),
+            None if query.is_empty() => Ok(json(&self.about(authenticated), request.method())),
+            None => Err(Error::malformed("the query takes call=<id of a call>")),
+        }
+    }
+
+    fn about(&self, authenticated: &Authenticated) -> About {
+        let Authenticated { app, key, .. } = authenticated;
+        let outlook = |connection| self.desk.outlook(connection, &app.id);
+        let refused = self.calls.refused(&app.tenant, &app.id);
+        About {
+            tenant: app.tenant.to_string(),
+            app: app.id.to_string(),
+            key: KeyInUse {
+                id: key.as_str().into(),
+                expires: self.keys.expiry(key).map(clock::rfc3339),
+            },
+            scopes: app.scopes.words(),
+            connections: app.connections.iter().filter_map(outlook).collect(),
+            refusals: refused.iter().map(Entry::refused).collect(),
+        }
+    }
+
+    /// A call of another app is as unknown as one that never was.
+    fn explain(&self, authenticated: &Authenticated, id: &str) -> Result<Reply, Error> {
+        let app = &authenticated.app;
+        let id = id.parse::<RandomId>().map_err(Error::malformed)?;
+        let entry = self.calls.find(id).filter(|entry| entry.is_of(&app.tenant, &app.id));
+        let entry = entry.ok_or_else(|| {
+            let detail = "no call of that id is kept of this app: newer ones have its place, or it is under way";
+            Error::refused(Code::UnknownCall, detail)
+        })?;
+        Ok(json(&entry.document(), authenticated.request.method()))
+    }
+}
+
+fn json(value: &impl Serialize, method: &Method) -> Reply {
+    let body = serde_json::to_vec(value).expect("strings, numbers and lists of them are JSON");
+    let length = body.len();
+    // hyper leaves the body of an answer to HEAD out in HTTP/1.1 only.
+    let body = if method == Method::HEAD { call::empty() } else { call::full(body) };
+    let mut reply = Response::new(body);
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply
+}
+
+impl<S> Layer<S> for MeLayer {
+    type Service = Me<S>;
+
+    fn layer(&self, inner: S) -> Me<S> {
+        Me { rules: self.clone(), inner }
+    }
+}
+
+// === impl Me ===
+
+impl<S> Service<Authenticated> for Me<S>
+where
+    S: Service<Authenticated, Response = Reply, Error = Error>,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = Either<S::Future, Ready<Result<Reply, Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, authenticated: Authenticated) -> Self::Future {
+        if authenticated.request.uri().path() == PATH {
+            Either::Right(ready(self.rules.answer(&authenticated)))
+        } else {
+            Either::Left(self.inner.call(authenticated))
+        }
+    }
+}

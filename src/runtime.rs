@@ -1,0 +1,334 @@
+//! What outlives a reload: vendor sockets, flights, the bytes that uploads may take, telemetry.
+//!
+//! A [`Pipeline`](crate::pipeline::Pipeline) holds handles to it; [`State::reconfigure`] changes it
+//! in place.
+
+mod gauges;
+mod unwritten;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::uri::{Authority, Scheme};
+
+use crate::admission::{Admission, Desk, Store};
+use crate::breaker::Breaker;
+use crate::cache::{Cache, Shelf};
+use crate::call::{Room, Uploads};
+use crate::config::{BaseUrl, Config};
+use crate::detached::Flights;
+use crate::history::Calls;
+use crate::idempotency::Keys;
+use crate::ids::RandomId;
+use crate::record::Observer;
+use crate::retry::Book;
+use crate::telemetry::{Both, Telemetry};
+use crate::upstream::{Dial, Dialer, Host, HostLimits};
+use crate::usage::Usage;
+use crate::{tls, wiring};
+
+/// A handle; clones share one state.
+#[derive(Clone)]
+pub struct State(Arc<Inner>);
+
+struct Inner {
+    instance: Arc<str>,
+    flights: Flights,
+    telemetry: Arc<Telemetry>,
+    usage: Option<Arc<Usage>>,
+    observer: Arc<dyn Observer>,
+    calls: Arc<Calls>,
+    ready: AtomicBool,
+    uploads: Uploads,
+    admission: Admission,
+    desk: ArcSwap<Desk>,
+    retries: Arc<Book>,
+    keys: Arc<Keys>,
+    cache: Cache,
+    owners: ArcSwap<gauges::Owners>,
+    /// std, not tokio: held while a page of metrics is written.
+    scrape: Mutex<()>,
+    /// std, not tokio: changed by a reload only, read when a pipeline is built.
+    vendor: Mutex<VendorSide>,
+}
+
+struct VendorSide {
+    dialing: Dialing,
+    tls: tls::Client,
+    dial: Arc<dyn Dial>,
+    limits: HostLimits,
+    hosts: HashMap<(Scheme, Authority), Arc<Host>>,
+    breakers: HashMap<(Scheme, Authority), Arc<Breaker>>,
+}
+
+/// Where lines to the vendor come from.
+enum Dialing {
+    /// The network, with the TLS of the configuration.
+    Configured,
+    /// Somewhere else.
+    Given(Arc<dyn Dial>),
+}
+
+impl Dialing {
+    fn by(&self, tls: &tls::Client) -> Arc<dyn Dial> {
+        match self {
+            Self::Configured => Arc::new(Dialer::new(tls.clone())),
+            Self::Given(dial) => dial.clone(),
+        }
+    }
+}
+
+impl State {
+    /// The state of a gateway that starts with `config`. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the state folder can't be used.
+    pub fn new(config: &Config, telemetry: Telemetry) -> Result<Self, String> {
+        Self::make(config, telemetry, Dialing::Configured)
+    }
+
+    /// The same with another way to open lines to the vendor, whatever a reload says.
+    ///
+    /// # Errors
+    /// When the state folder can't be used.
+    pub fn with_dial(
+        config: &Config,
+        telemetry: Telemetry,
+        dial: Arc<dyn Dial>,
+    ) -> Result<Self, String> {
+        Self::make(config, telemetry, Dialing::Given(dial))
+    }
+
+    fn make(config: &Config, telemetry: Telemetry, dialing: Dialing) -> Result<Self, String> {
+        let open = |dir: std::path::PathBuf| Store::open(&dir, config.settings.state.assume);
+        let store = config.state_dir().map(open).transpose()?;
+        let admission = Admission::new(store);
+        // After the store: its lock keeps others out of the folder.
+        let keys = config.state_dir().map(|dir| Keys::open(&dir)).transpose()?.unwrap_or_default();
+        let (telemetry, instance) = (Arc::new(telemetry), RandomId::new().to_string().into());
+        telemetry.traces.reconfigure(
+            wiring::traces::rules(config),
+            wiring::traces::collector(config, &instance),
+        );
+        let calls = Arc::new(Calls::default());
+        calls.resize(config.settings.admin.calls);
+        let told = Arc::new(Both(telemetry.clone(), calls.clone()));
+        let usage = config.state_dir().map(|dir| Usage::open(&dir)).transpose()?;
+        let observer: Arc<dyn Observer> = match &usage {
+            Some(usage) => {
+                usage.keep();
+                Arc::new(Both(told, usage.clone()))
+            }
+            None => told,
+        };
+        let owners = gauges::take_over(config, &telemetry.metrics);
+        Ok(Self(Arc::new(Inner {
+            instance,
+            flights: Flights::new(),
+            usage,
+            calls,
+            observer,
+            telemetry,
+            ready: AtomicBool::new(true),
+            uploads: Uploads::new(room(config)),
+            desk: ArcSwap::from_pointee(admission.desk(wiring::admission::plan(config))?),
+            admission,
+            retries: Arc::default(),
+            keys: Arc::new(keys),
+            cache: Cache::new(config.settings.cache.capacity.get()),
+            owners: ArcSwap::from_pointee(owners),
+            scrape: Mutex::default(),
+            vendor: Mutex::new(VendorSide {
+                dial: dialing.by(&config.vendor_tls),
+                dialing,
+                tls: config.vendor_tls.clone(),
+                limits: host_limits(config),
+                hosts: HashMap::new(),
+                breakers: HashMap::new(),
+            }),
+        })))
+    }
+
+    /// Takes over what a reload may change. Call it before the new pipeline is built.
+    ///
+    /// # Errors
+    /// When the quotas can't become what `config` says while they are in use; then nothing is changed.
+    pub fn reconfigure(&self, config: &Config) -> Result<(), String> {
+        self.0.desk.store(Arc::new(self.0.admission.desk(wiring::admission::plan(config))?));
+        self.0.calls.resize(config.settings.admin.calls);
+        self.0.owners.store(Arc::new(gauges::take_over(config, self.metrics())));
+        self.traces().reconfigure(
+            wiring::traces::rules(config),
+            wiring::traces::collector(config, self.instance()),
+        );
+        self.0.uploads.reconfigure(room(config));
+        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        // While the same is trusted, sessions of before are resumed.
+        if !vendor.tls.trusts_as(&config.vendor_tls) {
+            vendor.tls = config.vendor_tls.clone();
+            vendor.dial = vendor.dialing.by(&config.vendor_tls);
+        }
+        if vendor.limits == host_limits(config) {
+            let dial = vendor.dial.clone();
+            vendor.hosts.values().for_each(|host| host.redial(dial.clone()));
+        } else {
+            // Other limits mean other sockets; calls under way keep theirs.
+            vendor.limits = host_limits(config);
+            vendor.hosts.clear();
+        }
+        Ok(())
+    }
+
+    /// The host behind `url`, with its sockets.
+    #[must_use]
+    pub fn host(&self, url: &BaseUrl) -> Arc<Host> {
+        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        let (dial, limits) = (vendor.dial.clone(), vendor.limits);
+        let (scheme, authority) = (url.scheme().clone(), url.authority().clone());
+        let host = vendor.hosts.entry((scheme.clone(), authority.clone()));
+        host.or_insert_with(|| Arc::new(Host::new(scheme, authority, limits, dial))).clone()
+    }
+
+    /// The breaker of the host behind `url`.
+    #[must_use]
+    pub fn breaker(&self, url: &BaseUrl) -> Arc<Breaker> {
+        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = (url.scheme().clone(), url.authority().clone());
+        vendor.breakers.entry(host).or_default().clone()
+    }
+
+    /// Vendor hosts that are taken for dead.
+    #[must_use]
+    pub fn hosts_down(&self) -> usize {
+        let vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        vendor.breakers.values().filter(|breaker| breaker.is_open()).count()
+    }
+
+    /// This gateway's name in `Via`, fresh at each start.
+    #[must_use]
+    pub fn instance(&self) -> &Arc<str> {
+        &self.0.instance
+    }
+
+    /// Calls that go on without their callers.
+    #[must_use]
+    pub fn flights(&self) -> &Flights {
+        &self.0.flights
+    }
+
+    /// The request bodies that are held.
+    #[must_use]
+    pub fn uploads(&self) -> &Uploads {
+        &self.0.uploads
+    }
+
+    /// Who gets finished records.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<dyn Observer> {
+        &self.0.observer
+    }
+
+    /// The instruments.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<crate::telemetry::metrics::Metrics> {
+        &self.0.telemetry.metrics
+    }
+
+    /// The last calls, to be explained.
+    #[must_use]
+    pub fn calls(&self) -> &Arc<Calls> {
+        &self.0.calls
+    }
+
+    /// Where spans go.
+    #[must_use]
+    pub fn traces(&self) -> &crate::telemetry::traces::Traces {
+        &self.0.telemetry.traces
+    }
+
+    /// Where calls stand in the quotas.
+    #[must_use]
+    pub fn desk(&self) -> Arc<Desk> {
+        self.0.desk.load_full()
+    }
+
+    /// The quotas, for an operator's changes.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
+    /// What is remembered of idempotency keys.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.0.keys
+    }
+
+    /// What further attempts may still be made.
+    #[must_use]
+    pub fn retries(&self) -> &Arc<Book> {
+        &self.0.retries
+    }
+
+    /// What is kept under `config`.
+    #[must_use]
+    pub fn shelf(&self, config: &Config) -> Shelf {
+        self.0.cache.shelf(wiring::cache::plan(config))
+    }
+
+    /// The copies: purges and bypasses are asked of it.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    /// Writes the usage that was counted and is not in its file yet.
+    pub async fn write_usage(&self) {
+        if let Some(usage) = &self.0.usage {
+            Usage::write_aside(usage.clone()).await;
+        }
+    }
+
+    /// Marks what is remembered as whole: nothing is sent after this.
+    pub fn close(&self) {
+        self.0.admission.close();
+    }
+
+    /// Why new requests are not welcome, in a line.
+    #[must_use]
+    pub fn unready(&self) -> Option<&'static str> {
+        if !self.0.ready.load(Ordering::Acquire) {
+            Some("draining\n")
+        } else if !self.0.admission.is_usable() {
+            Some("resting: of no connection it is known what was called before the start\n")
+        } else {
+            None
+        }
+    }
+
+    /// From now on health checks say that the gateway drains.
+    pub fn drain(&self) {
+        self.0.ready.store(false, Ordering::Release);
+    }
+}
+
+fn room(config: &Config) -> Room {
+    let server = &config.settings.server;
+    Room {
+        total: server.uploads_total.get(),
+        body: server.body_size.get(),
+        connections: config.base_urls().count(),
+    }
+}
+
+fn host_limits(config: &Config) -> HostLimits {
+    let vendor = &config.settings.vendor;
+    HostLimits {
+        connect: vendor.connect.get(),
+        idle: vendor.idle.get(),
+        max_age: vendor.max_age.get(),
+        sockets: config.sockets.vendor,
+    }
+}

@@ -1,0 +1,11 @@
+//! What lines carry as their target where it is not the name of their module. Operators set levels by
+//! these names (`logs.levels`): they stay, wherever the code goes.
+
+/// Why calls failed.
+pub const EDGE: &str = "tollgate::edge";
+
+/// The vendor and its tokens.
+pub const VENDOR: &str = "tollgate::stage";
+
+/// Usage files.
+pub const USAGE: &str = "tollgate::telemetry";

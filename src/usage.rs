@@ -1,0 +1,100 @@
+//! Usage: how much each application called through which connection, a day at a time.
+//!
+//! [`Usage`] adds up finished records in memory. A task of its own adds what is new to a small file
+//! a day in the state folder, every ten seconds and at shutdown: never on the path of a call. A
+//! process that is killed loses at most what it counted since the last time. What can't be written
+//! stays in memory and is tried again.
+
+pub mod book;
+pub mod day;
+pub mod folder;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use book::{Book, Counts};
+use day::Day;
+use folder::Folder;
+
+use crate::clock;
+use crate::record::{Marks, Observer, Record};
+use crate::targets;
+
+/// Time between two writes.
+pub const EVERY: Duration = Duration::from_secs(10);
+
+/// The usage that is being counted, and where it is kept.
+pub struct Usage {
+    /// std, not tokio: each section is some additions and never awaits.
+    book: Mutex<Book>,
+    /// Held while files are written: one writer at a time. Calls never wait for it.
+    folder: Mutex<Folder>,
+    /// The last write failed.
+    unwritten: AtomicBool,
+}
+
+impl Usage {
+    /// Keeps usage in the state folder at `path`, which must be this process's own.
+    ///
+    /// # Errors
+    /// When the folder for usage can't be made.
+    pub fn open(path: &Path) -> Result<Arc<Self>, String> {
+        let folder = Folder::create(path)?;
+        let folder = Mutex::new(folder);
+        Ok(Arc::new(Self { book: Mutex::default(), folder, unwritten: AtomicBool::default() }))
+    }
+
+    /// Writes every [`EVERY`] until nobody else holds this. Must be called inside a tokio runtime.
+    pub fn keep(self: &Arc<Self>) {
+        let usage = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(EVERY).await;
+                let Some(usage) = usage.upgrade() else { return };
+                Self::write_aside(usage).await;
+            }
+        });
+    }
+
+    /// [`write`](Self::write) on a thread that may block.
+    pub async fn write_aside(usage: Arc<Self>) {
+        if let Err(error) = tokio::task::spawn_blocking(move || usage.write()).await {
+            tracing::error!(target: targets::USAGE, cause = %error, "usage was not written");
+        }
+    }
+
+    /// Adds what was counted since the last time to the files of its days. Blocks.
+    pub fn write(&self) {
+        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = self.book().take(Day::of(clock::wall()));
+        let mut failed = false;
+        for (day, rows) in news {
+            if let Err(error) = folder.add(day, &rows) {
+                tracing::error!(target: targets::USAGE, %day, cause = %error, "usage can't be written; it is kept in memory");
+                self.book().put_back(day, rows);
+                failed = true;
+            }
+        }
+        self.unwritten.store(failed, Ordering::Relaxed);
+    }
+
+    /// True if the last write failed: what was counted since waits in memory.
+    #[must_use]
+    pub fn is_unwritten(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Usage {
+    fn finished(&self, record: &Record, marks: &Marks) {
+        let (Some(tenant), Some(app)) = (&marks.tenant, &marks.app) else { return };
+        let (day, counts) = (Day::of(record.started_at), Counts::of(marks));
+        self.book().count(day, (tenant, app, &marks.connection), &counts);
+    }
+}

@@ -1,0 +1,5 @@
+//! From the configuration to what each part wants of it. Nothing is started here.
+
+pub mod admission;
+pub mod cache;
+pub mod traces;

@@ -1,0 +1,76 @@
+//! From a configuration to what admission is to do.
+
+use std::sync::Arc;
+
+use crate::admission::{AppPlan, ConnectionPlan, Cost, Plan, TenantPlan};
+use crate::catalog::Operation;
+use crate::config::{Config, Connection, Tenant};
+use crate::quota::{Past, PoolSettings};
+
+/// The quotas of `config` and what its operations cost.
+pub(crate) fn plan(config: &Config) -> Plan {
+    let catalog = &config.catalog;
+    let operations = catalog.operations().iter().chain([catalog.unlisted()]);
+    let tenants = config.settings.tenant.iter().map(|tenant| TenantPlan {
+        id: tenant.id.clone(),
+        connections: tenant.connection.iter().map(|c| connection(config, c)).collect(),
+        apps: tenant.connection.iter().flat_map(|c| apps(tenant, c)).collect(),
+    });
+    Plan {
+        costs: operations.map(|operation| (operation.id.clone(), cost(operation))).collect(),
+        named: named(config),
+        tenants: tenants.collect(),
+    }
+}
+
+fn connection(config: &Config, connection: &Connection) -> ConnectionPlan {
+    let token = config.tokens.get(&connection.id);
+    let settings = config.settings.quota_of(connection);
+    ConnectionPlan {
+        id: connection.id.clone(),
+        workspace: workspace(connection),
+        token: token.expect("the configuration refuses a connection without a token").clone(),
+        reference: connection.token.to_string(),
+        settings: settings.expect("the configuration refuses a quota that makes no sense"),
+    }
+}
+
+/// Whose writes `connection` sees. A workspace of its own is told from one that is named by the
+/// slash.
+pub(crate) fn workspace(connection: &Connection) -> String {
+    match &connection.workspace {
+        Some(workspace) => workspace.to_string(),
+        None => format!("connection/{}", connection.id),
+    }
+}
+
+fn named(config: &Config) -> Vec<PoolSettings> {
+    let hard_limit = config.settings.vendor.hard_limit.get();
+    let pools = config.catalog.pools().iter();
+    pools
+        .map(|pool| PoolSettings {
+            name: pool.id.clone(),
+            calls: pool.calls.get(),
+            window: pool.window.get(),
+            hard_limit,
+            past: Past::Fresh,
+        })
+        .collect()
+}
+
+/// The apps that may use `connection`.
+fn apps<'a>(tenant: &'a Tenant, connection: &'a Connection) -> impl Iterator<Item = AppPlan> + 'a {
+    let may_use = |app: &&crate::config::App| {
+        app.connections.as_ref().is_none_or(|listed| listed.contains(&connection.id))
+    };
+    tenant.app.iter().filter(may_use).map(|app| AppPlan {
+        connection: connection.id.clone(),
+        app: app.id.clone(),
+        settings: app.quota(),
+    })
+}
+
+fn cost(operation: &Arc<Operation>) -> Cost {
+    let named = operation.named_pools().map(|(name, cost)| (name.to_owned(), cost));
+    Cost { own: operation.own_cost(), named: named.collect() }
+}

@@ -1,0 +1,42 @@
+//! What the configuration says of traces, as telemetry takes it.
+
+use std::sync::Arc;
+
+use http::uri::Scheme;
+
+use crate::config::Config;
+use crate::telemetry::traces::{Destination, Rules};
+
+/// Which calls are traced.
+pub(crate) fn rules(config: &Config) -> Rules {
+    let settings = &config.settings;
+    let hosts = config.base_urls().map(|(connection, url)| {
+        let authority = url.authority();
+        let usual = if *url.scheme() == Scheme::HTTP { 80 } else { 443 };
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        (connection.id.clone(), (host.into(), authority.port_u16().unwrap_or(usual)))
+    });
+    Rules {
+        sampling: settings.traces.sampling(),
+        slow: settings.traces.slow.get(),
+        scheme: if settings.server.tls.is_some() { "https" } else { "http" },
+        hosts: hosts.collect(),
+    }
+}
+
+/// Where spans go, if anywhere.
+pub(crate) fn collector(config: &Config, instance: &Arc<str>) -> Option<Destination> {
+    let traces = &config.settings.traces;
+    let (url, collector) = (traces.url()?, config.collector.as_ref()?);
+    Some(Destination {
+        url,
+        headers: collector.headers.clone(),
+        tls: collector.tls.clone(),
+        timeout: traces.timeout.get(),
+        queue: traces.queue,
+        batch: traces.batch,
+        interval: traces.interval.get(),
+        service: traces.service_name.clone(),
+        instance: instance.clone(),
+    })
+}

@@ -26,10 +26,9 @@ mod view;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-pub(crate) use desk::whole_seconds;
 pub use desk::{Desk, Turn};
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
-pub use pass::{Pass, Throttled};
+pub use pass::Pass;
 pub use plan::{AppPlan, ConnectionPlan, Cost, Plan, TenantPlan};
 pub use quotas::{Edition, Quotas};
 pub use store::{Assume, Store};

@@ -6,15 +6,18 @@
 mod circuit;
 
 use std::collections::HashMap;
+use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tower::{Layer, Service};
+use futures_util::future::Either;
+use pin_project_lite::pin_project;
 
 use circuit::{Circuit, Entry, Verdict};
 
-use crate::call::{BoxFuture, Call, Reply, Result};
+use crate::call::{Attempt, Next, Reply, Result, Stage, StageLayer, Staged};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Evidence};
 use crate::ids::ConnectionId;
@@ -36,20 +39,21 @@ struct Circuits {
 }
 
 /// Refuses calls to dead hosts.
-#[derive(Clone)]
-pub struct BreakerLayer {
-    hosts: Arc<HashMap<ConnectionId, Arc<Breaker>>>,
+pub struct Guard {
+    hosts: HashMap<ConnectionId, Arc<Breaker>>,
 }
 
-/// See [`BreakerLayer`].
-#[derive(Clone)]
-pub struct Guarded<S> {
-    hosts: Arc<HashMap<ConnectionId, Arc<Breaker>>>,
-    inner: S,
+pin_project! {
+    /// The answer to a call that was let through.
+    pub struct Visiting<F> {
+        #[pin]
+        answer: F,
+        visit: Option<Visit>,
+    }
 }
 
 /// A call that was let through; it says how its host did, at the latest when it is dropped.
-struct Visit {
+pub struct Visit {
     breaker: Arc<Breaker>,
     connection: ConnectionId,
     host_entry: Entry,
@@ -146,49 +150,42 @@ impl Drop for Visit {
     }
 }
 
-// === impl BreakerLayer ===
+// === impl Guard ===
 
-impl BreakerLayer {
+impl Guard {
     /// `hosts` has the breaker of every connection's host.
     #[must_use]
-    pub fn new(hosts: HashMap<ConnectionId, Arc<Breaker>>) -> Self {
-        Self { hosts: Arc::new(hosts) }
+    pub fn layer(hosts: HashMap<ConnectionId, Arc<Breaker>>) -> StageLayer<Self> {
+        StageLayer::new(Self { hosts })
     }
 }
 
-impl<S> Layer<S> for BreakerLayer {
-    type Service = Guarded<S>;
-
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { hosts: self.hosts.clone(), inner }
-    }
-}
-
-// === impl Guarded ===
-
-impl<S> Service<Call> for Guarded<S>
-where
-    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Reply;
+impl<S: Next<Attempt>> Stage<S> for Guard {
+    type Call = Attempt;
+    type Reply = Reply;
     type Error = Error;
-    type Future = BoxFuture;
+    type Future = Either<Visiting<S::Future>, Ready<Result>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> BoxFuture {
+    fn call(this: &Staged<Self, S>, call: Attempt) -> Self::Future {
         let connection = call.caller.connection.clone();
-        let breaker = self.hosts.get(&connection).cloned();
+        let breaker = this.stage().hosts.get(&connection);
         let breaker = breaker.expect("every connection of the configuration has a host");
-        let mut inner = self.inner.clone();
-        Box::pin(async move {
-            let visit = breaker.enter(connection)?;
-            let result = inner.call(call).await;
+        match breaker.enter(connection) {
+            Ok(visit) => Either::Left(Visiting { answer: this.pass(call), visit: Some(visit) }),
+            Err(error) => Either::Right(ready(Err(error))),
+        }
+    }
+}
+
+impl<F: Future<Output = Result>> Future for Visiting<F> {
+    type Output = Result;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {
+        let this = self.project();
+        let result = std::task::ready!(this.answer.poll(cx));
+        if let Some(visit) = this.visit.take() {
             visit.note(&result);
-            result
-        })
+        }
+        Poll::Ready(result)
     }
 }

@@ -1,33 +1,30 @@
-//! What moves through the stack: bodies, callers, the [`Call`] and its [`Reply`].
+//! What moves through the stack: a [`Call`] on its way down, a [`Reply`] on its way back.
 //!
-//! Above the seam services take HTTP requests; below it they take a [`Call`]. A layer in the wrong
-//! place does not compile.
+//! Layers take HTTP requests until the route is known, then a [`Call`], and each step of it has a type
+//! of its own that only one layer makes: a layer in the wrong place does not compile.
 
 mod gather;
+mod reply;
+mod stage;
+mod steps;
 mod uploads;
 
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full};
 
 pub use gather::{Gathered, SHORT, gather};
+pub use reply::{Facts, Head, Rejected, Reply, StreamBody, Throttled, empty, full};
+pub use stage::{Next, Stage, StageLayer, Staged};
+pub use steps::{AdmittedCall, Attempt, AuthorizedCall, Buffered, BufferedCall, Unread};
 pub use uploads::{Held, Room, Uploads};
 
 use crate::catalog::Operation;
 use crate::clock::Instant;
-use crate::error::{Cause, Error};
+use crate::error::Error;
 use crate::ids::{AppId, ConnectionId, KeyId, TenantId};
 use crate::record::Record;
-
-/// A body that arrives as it is read.
-pub type StreamBody = UnsyncBoxBody<Bytes, Cause>;
-
-/// An answer on its way to the client.
-pub type Reply = http::Response<StreamBody>;
 
 /// A request as the server hands it to the pipeline.
 pub type Request = http::Request<StreamBody>;
@@ -35,23 +32,8 @@ pub type Request = http::Request<StreamBody>;
 /// What a stage answers.
 pub type Result<T = Reply> = std::result::Result<T, Error>;
 
-/// What a stage's `call` returns when it awaits.
+/// The future of a stage that waits.
 pub type BoxFuture<T = Result> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// The stages below the seam, boxed once.
-pub type Stage = tower::util::BoxCloneSyncService<Call, Reply, Error>;
-
-/// A body that is already here.
-#[must_use]
-pub fn full(bytes: impl Into<Bytes>) -> StreamBody {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
-}
-
-/// No body.
-#[must_use]
-pub fn empty() -> StreamBody {
-    Empty::new().map_err(|never| match never {}).boxed_unsync()
-}
 
 /// Who is calling, through which connection.
 #[derive(Clone, Debug)]
@@ -64,54 +46,6 @@ pub struct Caller {
     pub key: KeyId,
     /// The vendor credential that this call uses.
     pub connection: ConnectionId,
-}
-
-/// The request body at this point of the stack.
-pub enum Body {
-    /// There is none.
-    Empty,
-    /// The client has not been asked for it yet.
-    Unread(StreamBody),
-    /// All of it, counted against the bytes that the gateway may hold until the last copy ends.
-    Buffered(Bytes, Option<Arc<Held>>),
-}
-
-impl Body {
-    /// The same body once more; one that is still unread can't be had twice.
-    #[must_use]
-    pub fn again(&self) -> Option<Self> {
-        match self {
-            Self::Empty => Some(Self::Empty),
-            Self::Unread(_) => None,
-            Self::Buffered(bytes, held) => Some(Self::Buffered(bytes.clone(), held.clone())),
-        }
-    }
-
-    /// What is here of it.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Empty | Self::Unread(_) => &[],
-            Self::Buffered(bytes, _) => bytes,
-        }
-    }
-}
-
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("Empty"),
-            Self::Unread(_) => f.write_str("Unread"),
-            Self::Buffered(bytes, _) => write!(f, "Buffered({})", bytes.len()),
-        }
-    }
-}
-
-/// Marks an answer by which the vendor refused the token of its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// The token's source has another one by now, which the next attempt will use.
-    pub changed: bool,
 }
 
 /// Which answers to a call are read whole before an octet of them is given: one that breaks off can
@@ -151,9 +85,9 @@ pub trait BeforeSend: Send + Sync + fmt::Debug {
     fn before_send(self: Arc<Self>) -> Option<BoxFuture<Result<()>>>;
 }
 
-/// One call of one app on one operation.
-#[derive(Debug)]
-pub struct Call {
+/// One call of one app on one operation, whose body is a `B`.
+#[derive(Clone, Debug)]
+pub struct Call<B = Unread> {
     /// Who.
     pub caller: Caller,
     /// What, as the catalogue knows it.
@@ -165,7 +99,7 @@ pub struct Call {
     /// The client's end-to-end fields, without credentials and overrides.
     pub headers: HeaderMap,
     /// The body.
-    pub body: Body,
+    pub body: B,
     /// When the caller must have an answer's head.
     pub deadline: Instant,
     /// The caller itself set the deadline, by a time-out of its own that is below the operator's.
@@ -176,34 +110,6 @@ pub struct Call {
     pub collects: Option<Collects>,
     /// What must be known of it before it is sent.
     pub before_send: Option<Arc<dyn BeforeSend>>,
-    /// When it first came to its line, if the vendor refused it and it goes back there.
-    pub back_since: Option<Instant>,
-    /// When the slots of its attempt were taken, once it was let in: the hard limit counts from here.
-    pub taken: Option<Instant>,
     /// Where marks are written.
     pub record: Arc<Record>,
-}
-
-impl Call {
-    /// The same call for one more attempt, once its body was read: its octets are shared. It takes
-    /// slots of its own.
-    #[must_use]
-    pub fn again(&self) -> Option<Self> {
-        Some(Self {
-            caller: self.caller.clone(),
-            operation: self.operation.clone(),
-            method: self.method.clone(),
-            target: self.target.clone(),
-            headers: self.headers.clone(),
-            body: self.body.again()?,
-            deadline: self.deadline,
-            own_deadline: self.own_deadline,
-            wait_until: self.wait_until,
-            collects: self.collects.clone(),
-            before_send: self.before_send.clone(),
-            back_since: self.back_since,
-            taken: None,
-            record: self.record.clone(),
-        })
-    }
 }

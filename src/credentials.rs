@@ -8,12 +8,10 @@ mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use http::{StatusCode, header};
+use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use tower::{Layer, Service};
 
 use blank::Blanked;
 use vault::{Fate, Vault};
@@ -21,7 +19,8 @@ use vault::{Fate, Vault};
 use crate::admission::Admission;
 use crate::cache::Cache;
 use crate::call::{
-    self, BoxFuture, Call, Gathered, Rejected, Reply, Result, SHORT, StreamBody, gather,
+    self, AdmittedCall, AuthorizedCall, BoxFuture, Gathered, Next, Rejected, Reply, Result, SHORT,
+    Stage, StageLayer, Staged, StreamBody, gather,
 };
 use crate::error::Error;
 use crate::ids::ConnectionId;
@@ -31,43 +30,25 @@ use crate::secret::{TokenSource, Tokens};
 use crate::targets;
 
 /// Adds vendor tokens.
-#[derive(Clone)]
-pub struct CredentialsLayer {
+pub struct Credentials {
     vault: Arc<Vault>,
 }
 
-/// See [`CredentialsLayer`].
-#[derive(Clone)]
-pub struct Credentials<S> {
-    vault: Arc<Vault>,
-    inner: S,
-}
-
-// === impl CredentialsLayer ===
-
-impl CredentialsLayer {
+impl Credentials {
     /// `sources` has one for every connection of `tokens`. When a token changes, `cache` forgets what
     /// it keeps for its connection, and `admission` hears whose slots the new one's are.
     ///
     /// Must be called inside the runtime.
     #[must_use]
-    pub fn new(
+    pub fn layer(
         tokens: Tokens,
         sources: HashMap<ConnectionId, TokenSource>,
         cache: Cache,
         admission: Admission,
-    ) -> Self {
+    ) -> StageLayer<Self> {
         let vault = Arc::new(Vault::new(tokens, sources, cache, admission));
         tokio::spawn(watch::watch(Arc::downgrade(&vault)));
-        Self { vault }
-    }
-}
-
-impl<S> Layer<S> for CredentialsLayer {
-    type Service = Credentials<S>;
-
-    fn layer(&self, inner: S) -> Credentials<S> {
-        Credentials { vault: self.vault.clone(), inner }
+        StageLayer::new(Self { vault })
     }
 }
 
@@ -102,7 +83,7 @@ async fn look(
         if fate != Fate::Replaced {
             record.mark(|marks| marks.token_refused = Some(fate == Fate::Found));
         }
-        head.extensions.insert(Rejected { changed: fate != Fate::Stands });
+        head.facts.rejected = Some(Rejected { changed: fate != Fate::Stands });
     } else {
         vault.taken(&connection, &token);
     }
@@ -134,27 +115,17 @@ fn is_about_us(body: &[u8]) -> bool {
     text("type") == "authentication_error" || text("message").contains("authentication credentials")
 }
 
-// === impl Credentials ===
-
-impl<S> Service<Call> for Credentials<S>
-where
-    S: Service<Call, Response = Reply, Error = Error> + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Reply;
+impl<S: Next<AuthorizedCall>> Stage<S> for Credentials {
+    type Call = AdmittedCall;
+    type Reply = Reply;
     type Error = Error;
     type Future = BoxFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut call: Call) -> BoxFuture {
-        let (vault, connection) = (self.vault.clone(), call.caller.connection.clone());
+    fn call(this: &Staged<Self, S>, call: AdmittedCall) -> BoxFuture {
+        let (vault, connection) = (this.stage().vault.clone(), call.caller.connection.clone());
         let token = vault.token(&connection);
-        call.headers.insert(header::AUTHORIZATION, token.authorization());
         let record = call.record.clone();
-        let answer = self.inner.call(call);
+        let answer = this.pass(call.authorized(token.authorization()));
         Box::pin(async move { look(answer.await?, token, vault, connection, &record).await })
     }
 }

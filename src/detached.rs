@@ -154,6 +154,7 @@ impl Drop for Flight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::Reply;
     use crate::record::{Marks, Observer};
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -168,7 +169,7 @@ mod tests {
         Box::pin(async move {
             let _ = gate.await;
             done.store(true, Ordering::SeqCst);
-            Ok(http::Response::new(crate::call::empty()))
+            Ok(Reply::new(crate::call::empty()))
         })
     }
 

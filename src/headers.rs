@@ -112,10 +112,6 @@ pub fn strip_overrides(headers: &mut HeaderMap) {
     }
 }
 
-/// An extension of an answer that came with a cookie, which was removed: it is somebody's own.
-#[derive(Clone, Copy, Debug)]
-pub struct HadCookie;
-
 /// Prepares a vendor's answer for the client.
 pub fn strip_answer(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);

@@ -22,20 +22,19 @@ mod writing;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
+use futures_util::future::Either;
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use tower::{Layer, Service};
 
-pub use commit::CommitLayer;
+pub use commit::Commit;
 use keyed::{Accepted, Hold, Keyed, Single, Usage};
 pub use keys::Keys;
 use made::{Key, Ticket, UNCOUNTED};
 use memory::{Purpose, id};
 use retention::Owner;
 
-use crate::call::{BoxFuture, Call, Reply, Result};
+use crate::call::{BoxFuture, BufferedCall, Next, Reply, Result, Stage, StageLayer, Staged};
 use crate::catalog::{Idempotency as Honours, Shim};
 use crate::error::Error;
 use crate::ids::{AppId, ConnectionId, RandomId, TenantId};
@@ -51,30 +50,20 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 pub type WithoutKeys = HashSet<(TenantId, AppId)>;
 
 /// Makes and keeps keys.
-#[derive(Clone)]
-pub struct IdempotencyLayer {
+pub struct Idempotency {
     keys: Arc<Keys>,
-    without: Arc<WithoutKeys>,
+    without: WithoutKeys,
 }
 
-/// See [`IdempotencyLayer`].
-#[derive(Clone)]
-pub struct Idempotency<S> {
-    rules: IdempotencyLayer,
-    inner: S,
-}
-
-// === impl IdempotencyLayer ===
-
-impl IdempotencyLayer {
+impl Idempotency {
     /// `keys` is what is remembered; no key is made for the apps of `without`.
     #[must_use]
-    pub fn new(keys: Arc<Keys>, without: WithoutKeys) -> Self {
-        Self { keys, without: Arc::new(without) }
+    pub fn layer(keys: Arc<Keys>, without: WithoutKeys) -> StageLayer<Self> {
+        StageLayer::new(Self { keys, without })
     }
 
     /// Gives `call` its key. What comes back is remembered; other calls need no memory.
-    fn key(&self, call: &mut Call) -> Result<Option<Keyed>> {
+    fn key(&self, call: &mut BufferedCall) -> Result<Option<Keyed>> {
         if call.operation.shim == Some(Shim::ConnectorIdempotency)
             && let Some((target, key)) = shim::take(&call.target)
         {
@@ -95,7 +84,7 @@ impl IdempotencyLayer {
     }
 
     /// Makes a key, or finds the one of the request that this one repeats.
-    fn make(&self, call: &mut Call) -> Option<Keyed> {
+    fn make(&self, call: &mut BufferedCall) -> Option<Keyed> {
         let Some(count) = call.record.read(count) else {
             // Nobody could recognise a repetition of it: its key need not be remembered.
             sign(call, RandomId::new());
@@ -108,7 +97,7 @@ impl IdempotencyLayer {
             caller.app.as_str().as_bytes(),
             call.operation.id.as_bytes(),
             call.target.as_str().as_bytes(),
-            call.body.bytes(),
+            &call.body.bytes,
         ]);
         if count == UNCOUNTED {
             keys.waiting.look(&print);
@@ -123,12 +112,12 @@ impl IdempotencyLayer {
         Some(Keyed { usage, _hold: Some(hold) })
     }
 
-    fn usage(&self, call: &Call, key: &[u8], made: Option<Ticket>) -> Arc<Usage> {
+    fn usage(&self, call: &BufferedCall, key: &[u8], made: Option<Ticket>) -> Arc<Usage> {
         let (connection, operation) = (&call.caller.connection, &call.operation.id);
         let purpose = Purpose {
             owner: owner(connection),
             app: call.caller.app.clone(),
-            print: id(&[call.target.as_str().as_bytes(), call.body.bytes()]),
+            print: id(&[call.target.as_str().as_bytes(), &call.body.bytes]),
         };
         Arc::new(Usage {
             keys: self.keys.clone(),
@@ -153,7 +142,7 @@ fn owner(connection: &ConnectionId) -> Owner {
 }
 
 /// Puts a made key in.
-fn sign(call: &mut Call, key: RandomId) -> HeaderValue {
+fn sign(call: &mut BufferedCall, key: RandomId) -> HeaderValue {
     let key = HeaderValue::from_str(&format!("tollgate-{key}"));
     let key = key.expect("hex digits are visible ASCII");
     call.headers.insert(KEY, key.clone());
@@ -174,39 +163,23 @@ fn given(headers: &mut HeaderMap) -> Result<Option<HeaderValue>> {
     Ok(first)
 }
 
-impl<S> Layer<S> for IdempotencyLayer {
-    type Service = Idempotency<S>;
-
-    fn layer(&self, inner: S) -> Idempotency<S> {
-        Idempotency { rules: self.clone(), inner }
-    }
-}
-
-// === impl Idempotency ===
-
-impl<S> Service<Call> for Idempotency<S>
-where
-    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
-{
-    type Response = Reply;
+impl<S: Next<BufferedCall>> Stage<S> for Idempotency {
+    type Call = BufferedCall;
+    type Reply = Reply;
     type Error = Error;
-    type Future = BoxFuture;
+    type Future = Either<S::Future, BoxFuture>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut call: Call) -> BoxFuture {
+    fn call(this: &Staged<Self, S>, mut call: BufferedCall) -> Self::Future {
         if call.method != Method::POST {
-            return self.inner.call(call);
+            return Either::Left(this.pass(call));
         }
-        let mut inner = self.inner.clone();
-        let keyed = self.rules.key(&mut call);
-        Box::pin(async move {
+        let keyed = this.stage().key(&mut call);
+        let this = this.clone();
+        Either::Right(Box::pin(async move {
             match keyed? {
-                Some(keyed) => keyed.run(inner, call).await,
-                None => inner.call(call).await,
+                Some(keyed) => keyed.run(this.next(), call).await,
+                None => this.pass(call).await,
             }
-        })
+        }))
     }
 }

@@ -6,16 +6,14 @@
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use futures_util::future::Either;
+use http::Method;
 use http::header::{self, HeaderValue};
-use http::{Method, Response};
 use serde::Serialize;
-use tower::{Layer, Service};
 
 use crate::admission::{Desk, Outlook};
-use crate::call::{self, Reply};
+use crate::call::{self, Next, Reply, Stage, StageLayer, Staged};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::history::{Calls, Entry, Refused};
@@ -27,18 +25,10 @@ use crate::ids::RandomId;
 const PATH: &str = "/.tollgate/me";
 
 /// Tells apps about themselves.
-#[derive(Clone)]
-pub struct MeLayer {
+pub struct Me {
     keys: Arc<Keys>,
     desk: Arc<Desk>,
     calls: Arc<Calls>,
-}
-
-/// See [`MeLayer`].
-#[derive(Clone)]
-pub struct Me<S> {
-    rules: MeLayer,
-    inner: S,
 }
 
 /// What an app is told about itself.
@@ -60,13 +50,11 @@ struct KeyInUse {
     expires: Option<String>,
 }
 
-// === impl MeLayer ===
-
-impl MeLayer {
+impl Me {
     /// `keys` knows when keys end, `desk` what apps could do, `calls` what became of calls.
     #[must_use]
-    pub fn new(keys: Arc<Keys>, desk: Arc<Desk>, calls: Arc<Calls>) -> Self {
-        Self { keys, desk, calls }
+    pub fn layer(keys: Arc<Keys>, desk: Arc<Desk>, calls: Arc<Calls>) -> StageLayer<Self> {
+        StageLayer::new(Self { keys, desk, calls })
     }
 
     fn answer(&self, authenticated: &Authenticated) -> Result<Reply, Error> {
@@ -118,7 +106,7 @@ fn json(value: &impl Serialize, method: &Method) -> Reply {
     let length = body.len();
     // hyper leaves the body of an answer to HEAD out in HTTP/1.1 only.
     let body = if method == Method::HEAD { call::empty() } else { call::full(body) };
-    let mut reply = Response::new(body);
+    let mut reply = Reply::new(body);
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -126,33 +114,17 @@ fn json(value: &impl Serialize, method: &Method) -> Reply {
     reply
 }
 
-impl<S> Layer<S> for MeLayer {
-    type Service = Me<S>;
-
-    fn layer(&self, inner: S) -> Me<S> {
-        Me { rules: self.clone(), inner }
-    }
-}
-
-// === impl Me ===
-
-impl<S> Service<Authenticated> for Me<S>
-where
-    S: Service<Authenticated, Response = Reply, Error = Error>,
-{
-    type Response = Reply;
+impl<S: Next<Authenticated>> Stage<S> for Me {
+    type Call = Authenticated;
+    type Reply = Reply;
     type Error = Error;
-    type Future = Either<S::Future, Ready<Result<Reply, Error>>>;
+    type Future = Either<S::Future, Ready<call::Result>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, authenticated: Authenticated) -> Self::Future {
+    fn call(this: &Staged<Self, S>, authenticated: Authenticated) -> Self::Future {
         if authenticated.request.uri().path() == PATH {
-            Either::Right(ready(self.rules.answer(&authenticated)))
+            Either::Right(ready(this.stage().answer(&authenticated)))
         } else {
-            Either::Left(self.inner.call(authenticated))
+            Either::Left(this.pass(authenticated))
         }
     }
 }

@@ -7,38 +7,43 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
 use crate::admin::health;
-use crate::admission::buffer_body::{self, IntakeLayer};
-use crate::admission::layer::AdmitLayer;
-use crate::breaker::{Breaker, BreakerLayer};
-use crate::cache::layer::CacheLayer;
-use crate::call::{Reply, Request, Stage};
+use crate::admission::buffer_body::{self, BufferBody};
+use crate::admission::layer::Admit;
+use crate::breaker::{Breaker, Guard};
+use crate::cache::layer::Caching;
+use crate::call::{BoxFuture, Request, StageLayer, StreamBody};
 use crate::config::{Config, Server};
-use crate::credentials::CredentialsLayer;
-use crate::detached::caller_deadline::HandoverLayer;
-use crate::idempotency::CommitLayer;
-use crate::idempotency::{IdempotencyLayer, WithoutKeys};
-use crate::identity::authenticate::AuthenticateLayer;
+use crate::credentials::Credentials;
+use crate::detached::caller_deadline::CallerDeadline;
+use crate::idempotency::Commit;
+use crate::idempotency::{Idempotency, WithoutKeys};
+use crate::identity::authenticate::Authenticate;
 use crate::ids::ConnectionId;
-use crate::ingress::cors::CorsLayer;
-use crate::ingress::finish::RespondLayer;
-use crate::ingress::route::RouteLayer;
-use crate::ingress::validate::{self, ScreenLayer};
-use crate::me::MeLayer;
+use crate::ingress::cors::Cors;
+use crate::ingress::finish::Finish;
+use crate::ingress::route::Route;
+use crate::ingress::validate::{self, Validate};
+use crate::me::Me;
 use crate::record::Observer;
-use crate::record::layer::RecordLayer;
-use crate::retry::RetryLayer;
+use crate::record::layer::OpenRecord;
+use crate::retry::Retry;
 use crate::runtime::State;
 use crate::secret::TokenSource;
 use crate::upstream::{self, Destination, Upstream};
 
+/// What a client is given.
+pub type Response = http::Response<StreamBody>;
+
+/// The same, to come.
+type Answer = BoxFuture<Result<Response, Infallible>>;
+
 /// The stack of one configuration.
 #[derive(Clone)]
 pub struct Pipeline {
-    stack: BoxCloneSyncService<Request, Reply, Infallible>,
+    stack: Arc<dyn Fn(Request) -> Answer + Send + Sync>,
     state: State,
 }
 
@@ -54,27 +59,27 @@ impl Pipeline {
     pub fn observed(config: &Config, state: &State, observer: Arc<dyn Observer>) -> Self {
         let server = &config.settings.server;
         let desk = state.desk();
-        // Below the seam: a `Call`, and services that are always ready.
+        // Below: a `Call`, step by step.
         let stages = ServiceBuilder::new()
             // the caller's deadline ends here; a call that was sent goes on without its caller
-            .layer(HandoverLayer::new(state.flights().clone()))
+            .layer(CallerDeadline::layer(state.flights().clone()))
             // the whole body, bounded: a slow client holds nothing of what follows, and a call that
             // the quota would refuse is refused unread
-            .layer(IntakeLayer::new(body_limits(config), state.uploads().clone(), desk.clone()))
+            .layer(BufferBody::layer(body_limits(config), state.uploads().clone(), desk.clone()))
             // a send under a key is one send: known answers, twins, keys for those who gave none
-            .layer(IdempotencyLayer::new(state.keys().clone(), without_keys(config)))
+            .layer(Idempotency::layer(state.keys().clone(), without_keys(config)))
             // a fresh copy costs nothing of what follows; a write clears what it changes
-            .layer(CacheLayer::new(Arc::new(state.shelf(config)), state.flights().clone()))
+            .layer(Caching::layer(Arc::new(state.shelf(config)), state.flights().clone()))
             // further attempts, while proof, deadline and budget allow; each pays below
-            .layer(RetryLayer::new(state.retries().clone(), desk.clone()))
+            .layer(Retry::layer(state.retries().clone(), desk.clone()))
             // a dead vendor host is not queued for
-            .layer(BreakerLayer::new(breakers(config, state)))
+            .layer(Guard::layer(breakers(config, state)))
             // its turn, and a slot of each pool that the operation pays
-            .layer(AdmitLayer::new(desk))
+            .layer(Admit::layer(desk))
             // from here on it may be acted on: what it must be known by is written down first
-            .layer(CommitLayer)
+            .layer(Commit::layer())
             // the tenant's token, as late as possible
-            .layer(CredentialsLayer::new(
+            .layer(Credentials::layer(
                 config.tokens.clone(),
                 token_sources(config),
                 state.cache().clone(),
@@ -82,44 +87,45 @@ impl Pipeline {
             ))
             // pooled sockets, the attempt's own limits, a streaming answer
             .service(upstream(config, state));
-        let seam = Stage::new(stages);
-        // Above the seam: an HTTP request, step by step.
+        // Above: an HTTP request, until its route is known.
         let stack = ServiceBuilder::new()
             // one record a request: its line and metrics are written whatever happens below
-            .layer(RecordLayer::new(observer))
+            .layer(OpenRecord::layer(observer))
             // the outermost layer that can fail: errors and panics become problem documents
-            .layer(RespondLayer)
+            .layer(Finish::layer())
             // a page in a browser asks first, without its key, and reads the errors from below
-            .layer(CorsLayer::new(server.cors.values()))
+            .layer(Cors::layer(server.cors.values()))
             // ambiguous requests and loops are seen by nobody below
             .layer(screen(server, state))
             // the key becomes a caller; every credential of the client ends here
-            .layer(AuthenticateLayer::new(config.keys.clone()))
+            .layer(Authenticate::layer(config.keys.clone()))
             // what an app asks about itself is no operation: it ends here
-            .layer(MeLayer::new(config.keys.clone(), state.desk(), state.calls().clone()))
+            .layer(Me::layer(config.keys.clone(), state.desk(), state.calls().clone()))
             // raw path and method become an operation, the request becomes a call
-            .layer(RouteLayer::new(config.catalog.clone(), server.deadline.get()))
-            .service(seam);
-        Self { stack: BoxCloneSyncService::new(stack), state: state.clone() }
+            .layer(Route::layer(config.catalog.clone(), server.deadline.get()))
+            .service(stages);
+        let stack = Arc::new(move |request| -> Answer { Box::pin(stack.clone().call(request)) });
+        Self { stack, state: state.clone() }
     }
 
     /// Answers `request`.
-    pub async fn answer(&self, request: Request) -> Reply {
+    pub async fn answer(&self, request: Request) -> Response {
         if request.uri().path() == health::PATH {
-            return match validate::message(&request) {
+            let reply = match validate::message(&request) {
                 Ok(()) => health::answer(request.method(), self.state.unready()),
                 Err(detail) => health::unclear(request.version(), detail),
             };
+            return reply.into_response();
         }
-        let Ok(reply) = self.stack.clone().call(request).await;
-        reply
+        let Ok(response) = (self.stack)(request).await;
+        response
     }
 }
 
-fn screen(server: &Server, state: &State) -> ScreenLayer {
+fn screen(server: &Server, state: &State) -> StageLayer<Validate> {
     let instance = state.instance().clone();
     let (target, head) = (server.target_size.get(), server.head_size.get());
-    ScreenLayer::new(instance, target, head, server.head_fields)
+    Validate::layer(instance, target, head, server.head_fields)
 }
 
 fn body_limits(config: &Config) -> buffer_body::Limits {

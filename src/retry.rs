@@ -7,19 +7,19 @@ mod budget;
 mod decide;
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::time::sleep;
-use tower::{Layer, Service};
 
 pub use book::Book;
 use decide::{Course, Kind, Known, Verdict, decide, is_inconclusive};
 
-use crate::admission::{Desk, Throttled};
-use crate::call::Rejected;
-use crate::call::{self, BoxFuture, Call, Collects, Gathered, Reply, Result, SHORT, gather};
+use crate::admission::Desk;
+use crate::call::{
+    self, Attempt, BoxFuture, BufferedCall, Collects, Gathered, Next, Rejected, Reply, Result,
+    SHORT, Stage, StageLayer, Staged, gather,
+};
 use crate::catalog::Idempotency;
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome};
@@ -31,31 +31,23 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Tries again.
-#[derive(Clone)]
-pub struct RetryLayer {
+pub struct Retry {
     book: Arc<Book>,
     desk: Arc<Desk>,
 }
 
-/// See [`RetryLayer`].
-#[derive(Clone)]
-pub struct Retry<S> {
-    rules: RetryLayer,
-    inner: S,
-}
+// === impl Retry ===
 
-// === impl RetryLayer ===
-
-impl RetryLayer {
+impl Retry {
     /// `book` has the budgets; `desk` is asked whether a call that the vendor refused has time to wait
     /// in its line again.
     #[must_use]
-    pub fn new(book: Arc<Book>, desk: Arc<Desk>) -> Self {
-        Self { book, desk }
+    pub fn layer(book: Arc<Book>, desk: Arc<Desk>) -> StageLayer<Self> {
+        StageLayer::new(Self { book, desk })
     }
 
     /// The pause before one more attempt of `call`, if there may be one: paid from the budget.
-    fn grant(&self, call: &Call, nth: u32, time: Duration) -> Option<Duration> {
+    fn grant(&self, call: &BufferedCall, nth: u32, time: Duration) -> Option<Duration> {
         let keyed = kind(call) == Kind::Keyed;
         let pause = time.max(self.book.pause(nth));
         let now = Instant::now();
@@ -64,38 +56,24 @@ impl RetryLayer {
         fits.then_some(pause)
     }
 
-    /// Whether `call` goes back to its line. Where only our token was at fault it does, and hears there
-    /// if its time does not suffice.
-    fn goes_back(&self, call: &Call, known: Known) -> bool {
-        known != Known::Throttled || self.desk.ask(call).is_ok()
+    /// Whether the call of `attempt` goes back to its line. Where only our token was at fault it does,
+    /// and hears there if its time does not suffice.
+    fn goes_back(&self, attempt: &Attempt, known: Known) -> bool {
+        known != Known::Throttled || self.desk.ask(attempt, attempt.back_since).is_ok()
     }
-}
 
-impl<S> Layer<S> for RetryLayer {
-    type Service = Retry<S>;
-
-    fn layer(&self, inner: S) -> Retry<S> {
-        Retry { rules: self.clone(), inner }
-    }
-}
-
-// === impl Retry ===
-
-impl<S> Retry<S>
-where
-    S: Service<Call, Response = Reply, Error = Error>,
-{
-    async fn attempts(mut self, mut call: Call) -> Result {
+    async fn attempts(&self, mut inner: impl Next<Attempt>, call: BufferedCall) -> Result {
         let mut since = Instant::now();
+        let call = Arc::new(call);
+        let mut attempt = Attempt::first(call.clone());
         let kind = kind(&call);
         let keyed = kind == Kind::Keyed;
-        self.rules.book.call(&call.caller.connection, keyed, Instant::now());
+        self.book.call(&call.caller.connection, keyed, Instant::now());
         let mut course = Course::default();
         // What the call ends with if a further attempt says nothing about it.
         let mut earlier: Option<Result> = None;
         loop {
-            let attempt = call.again().expect("intake has read the body");
-            let result = self.inner.call(attempt).await;
+            let result = inner.call(attempt.clone()).await;
             let (known, result) = look(result, call.collects.as_ref(), keyed).await;
             let declined = declines(&result);
             if proves_idle(known) {
@@ -112,17 +90,17 @@ where
             match verdict {
                 Verdict::Done => return honest(last, &call),
                 Verdict::Again(time) => {
-                    let pause = self.rules.grant(&call, course.attempts + 1, time);
+                    let pause = self.grant(&call, course.attempts + 1, time);
                     let Some(pause) = pause else { return honest(last, &call) };
                     earlier = Some(set_aside(last).await);
-                    call.back_since = None;
+                    attempt.back_since = None;
                     sleep(pause).await;
                     // What Courier took over the attempt before was no waiting for a turn.
                     since = Instant::now();
                 }
                 Verdict::Back => {
-                    call.back_since = Some(since);
-                    if !self.rules.goes_back(&call, known) {
+                    attempt.back_since = Some(since);
+                    if !self.goes_back(&attempt, known) {
                         return honest(last, &call);
                     }
                     let last = set_aside(last).await;
@@ -141,7 +119,7 @@ async fn set_aside(result: Result) -> Result {
 }
 
 /// How `call` may be repeated.
-fn kind(call: &Call) -> Kind {
+fn kind(call: &BufferedCall) -> Kind {
     let honoured = call.operation.idempotency != Idempotency::None;
     Kind::of(&call.method, honoured && call.headers.contains_key(KEY))
 }
@@ -162,7 +140,7 @@ fn declines(result: &Result) -> bool {
 }
 
 /// An error that says "not sent" speaks of its own attempt; the caller is told of all of them.
-fn honest(result: Result, call: &Call) -> Result {
+fn honest(result: Result, call: &BufferedCall) -> Result {
     result.map_err(|error| match error.outcome {
         Outcome::NotSent => error.with_outcome(call.record.outcome()),
         Outcome::Unknown => error,
@@ -179,9 +157,7 @@ async fn look(result: Result, collects: Option<&Collects>, keyed: bool) -> (Know
     };
     let limit = result.as_ref().ok().and_then(limit);
     match result {
-        Ok(reply) if reply.extensions().get::<Rejected>().is_some() => {
-            (answered(&reply), Err(rejected()))
-        }
+        Ok(reply) if reply.facts().rejected.is_some() => (answered(&reply), Err(rejected())),
         Ok(reply) => match whole(reply, limit).await {
             Ok(reply) => (answered(&reply), Ok(reply)),
             Err(error) => (Known::NoAnswer, Err(error)),
@@ -198,19 +174,22 @@ fn rejected() -> Error {
 }
 
 fn answered(reply: &Reply) -> Known {
-    if let Some(Rejected { changed }) = reply.extensions().get() {
-        return Known::Rejected { changed: *changed };
+    let facts = reply.facts();
+    if let Some(Rejected { changed }) = facts.rejected {
+        return Known::Rejected { changed };
     }
     let throttled = reply.status() == http::StatusCode::TOO_MANY_REQUESTS;
-    let closed = reply.extensions().get::<Throttled>();
-    if throttled && closed.is_some_and(|closed| closed.held) {
+    let Some(closed) = &facts.throttled else {
+        let seconds = reply.headers().get(RETRY_AFTER).and_then(seconds);
+        return Known::Answered(reply.status(), seconds);
+    };
+    if throttled && closed.held {
         return Known::Throttled;
     }
-    let seconds = reply.headers().get(RETRY_AFTER).and_then(seconds);
-    Known::Answered(reply.status(), seconds)
+    Known::Answered(reply.status(), Some(Duration::from_secs(closed.seconds())))
 }
 
-/// A time in seconds: admission has put the vendor's into them where it closed a pool.
+/// The vendor's time to come back, in seconds.
 fn seconds(value: &HeaderValue) -> Option<Duration> {
     value.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
@@ -236,20 +215,14 @@ async fn whole(reply: Reply, limit: Option<usize>) -> Result {
     Ok(Reply::from_parts(head, body))
 }
 
-impl<S> Service<Call> for Retry<S>
-where
-    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Reply;
+impl<S: Next<Attempt>> Stage<S> for Retry {
+    type Call = BufferedCall;
+    type Reply = Reply;
     type Error = Error;
     type Future = BoxFuture;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> BoxFuture {
-        Box::pin(self.clone().attempts(call))
+    fn call(this: &Staged<Self, S>, call: BufferedCall) -> BoxFuture {
+        let this = this.clone();
+        Box::pin(async move { this.stage().attempts(this.next(), call).await })
     }
 }

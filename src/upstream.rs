@@ -32,7 +32,7 @@ pub use dial::{Dial, Dialer, Io, Line};
 pub use host::{Host, HostLimits};
 pub use pool::Pool;
 
-use crate::call::{Body, BoxFuture, Call, Reply, Result};
+use crate::call::{AuthorizedCall, BoxFuture, Facts, Head, Reply, Result};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Evidence, Outcome};
 use crate::headers::{self, references};
@@ -129,18 +129,18 @@ impl Upstream {
         Self { traces, ..self }
     }
 
-    async fn attempt(self, mut call: Call) -> Result {
+    async fn attempt(self, call: AuthorizedCall) -> Result {
         let destination = self.destinations.get(&call.caller.connection);
         let destination =
             destination.expect("every connection of the configuration has a destination");
         let (record, target) = (call.record.clone(), call.target.clone());
-        let mut outgoing = self.outgoing(&mut call, destination)?;
+        let mut outgoing = self.outgoing(&call, destination)?;
         let start = Instant::now();
         record.mark(|marks| marks.timeline.try_begins(start));
         if let Some(traces) = self.traces {
             record.pass_on(traces, &mut outgoing.headers);
         }
-        let end = call.taken.unwrap_or(start) + self.limits.hard_limit;
+        let end = call.taken() + self.limits.hard_limit;
         let attempt = Attempt {
             limits: self.limits,
             pool: &destination.pool,
@@ -161,7 +161,7 @@ impl Upstream {
         result
     }
 
-    fn outgoing(&self, call: &mut Call, destination: &Destination) -> Result<Outgoing> {
+    fn outgoing(&self, call: &AuthorizedCall, destination: &Destination) -> Result<Outgoing> {
         let target = if destination.prefix.is_empty() {
             call.target.clone()
         } else {
@@ -169,12 +169,10 @@ impl Upstream {
                 |_| Error::malformed("the path cannot be put behind the vendor's base path"),
             )?
         };
-        let mut headers = std::mem::take(&mut call.headers);
+        let mut headers = call.headers.clone();
+        headers.insert(header::AUTHORIZATION, call.authorization.clone());
         headers::add_via(&mut headers, Version::HTTP_11, &self.instance);
-        let body = match &call.body {
-            Body::Buffered(bytes, _) => bytes.clone(),
-            Body::Empty | Body::Unread(_) => Bytes::new(),
-        };
+        let body = call.body.bytes.clone();
         let with_content = [Method::POST, Method::PUT, Method::PATCH].contains(&call.method);
         if body.is_empty() && with_content {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -248,15 +246,11 @@ impl Attempt<'_> {
         let bodiless = framing::is_bodiless(&asked.method, head.status);
         let cookie = head.headers.contains_key(header::SET_COOKIE);
         headers::strip_answer(&mut head.headers);
-        let mut reply = http::Response::new(());
-        *reply.status_mut() = head.status;
-        *reply.headers_mut() = head.headers;
-        if cookie {
-            reply.extensions_mut().insert(headers::HadCookie);
-        }
+        let facts = Facts { had_cookie: cookie, ..Facts::default() };
+        let head = Head { status: head.status, headers: head.headers, facts };
         let (idle, total) = (self.limits.body_idle, self.limits.body_total);
         let body = body::Answer::new(incoming, bodiless, (idle, total), lease);
-        Ok(reply.map(|()| body.boxed_unsync()))
+        Ok(Reply::from_parts(head, body.boxed_unsync()))
     }
 
     /// Nothing was sent, for want of a socket.
@@ -322,7 +316,7 @@ fn unsent(refusal: Refusal) -> Error {
     Error::refused(Code::VendorUnreachable, detail).with_evidence(evidence).caused_by(refusal.cause)
 }
 
-impl Service<Call> for Upstream {
+impl Service<AuthorizedCall> for Upstream {
     type Response = Reply;
     type Error = Error;
     type Future = BoxFuture;
@@ -331,7 +325,7 @@ impl Service<Call> for Upstream {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> BoxFuture {
+    fn call(&mut self, call: AuthorizedCall) -> BoxFuture {
         Box::pin(self.clone().attempt(call))
     }
 }

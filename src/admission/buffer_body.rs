@@ -3,17 +3,19 @@
 //! its connection's part; a call that the quota would refuse is refused before its body is asked for.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::Either;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
-use tower::{Layer, Service};
 
 use crate::admission::Desk;
-use crate::call::{Body, BoxFuture, Call, Held, Reply, Result, StreamBody, Uploads};
+use crate::call::{
+    BoxFuture, Buffered, BufferedCall, Call, Held, Next, Reply, Result, Stage, StageLayer, Staged,
+    StreamBody, Unread, Uploads,
+};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::ids::ConnectionId;
@@ -32,41 +34,42 @@ pub struct Limits {
 }
 
 /// Reads bodies.
-#[derive(Clone)]
-pub struct IntakeLayer {
+pub struct BufferBody {
     limits: Limits,
     uploads: Uploads,
     desk: Arc<Desk>,
 }
 
-/// See [`IntakeLayer`].
-#[derive(Clone)]
-pub struct Intake<S> {
-    rules: IntakeLayer,
-    inner: S,
-}
-
-// === impl IntakeLayer ===
-
-impl IntakeLayer {
+impl BufferBody {
     /// `uploads` counts what is held over all calls; `desk` is asked before a body is read.
     #[must_use]
-    pub fn new(limits: Limits, uploads: Uploads, desk: Arc<Desk>) -> Self {
-        Self { limits, uploads, desk }
+    pub fn layer(limits: Limits, uploads: Uploads, desk: Arc<Desk>) -> StageLayer<Self> {
+        StageLayer::new(Self { limits, uploads, desk })
+    }
+
+    /// `call` with all of `body`.
+    async fn buffer(&self, mut call: BufferedCall, body: StreamBody) -> Result<BufferedCall> {
+        self.desk.show(&call.caller, &call.operation, &call.record);
+        self.may_be_read(&body)?;
+        self.desk.ask(&call, None).map_err(|refusal| self.refused(&call, refusal))?;
+        let (bytes, held) = self.read(body, &call.caller.connection).await?;
+        let read_at = Some(Instant::now());
+        call.record.mark(|marks| {
+            marks.bytes_in = bytes.len() as u64;
+            marks.read_at = read_at;
+        });
+        call.body = Buffered::new(bytes, held);
+        Ok(call)
     }
 
     /// A body that announces too much is refused before the quota is asked: waiting does not help it.
-    fn may_be_read(&self, body: &Body) -> Result<()> {
-        match body {
-            Body::Unread(body) if body.size_hint().lower() > self.limits.size as u64 => {
-                Err(self.too_large())
-            }
-            _ => Ok(()),
-        }
+    fn may_be_read(&self, body: &StreamBody) -> Result<()> {
+        let fits = body.size_hint().lower() <= self.limits.size as u64;
+        fits.then_some(()).ok_or_else(|| self.too_large())
     }
 
     /// Reads `body`. What is announced must fit at this moment; what is held is what has arrived.
-    async fn read(self, body: StreamBody, connection: &ConnectionId) -> Result<(Bytes, Held)> {
+    async fn read(&self, body: StreamBody, connection: &ConnectionId) -> Result<(Bytes, Held)> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if !self.uploads.fits(connection, announced) {
             return Err(no_room());
@@ -99,7 +102,7 @@ impl IntakeLayer {
     }
 
     /// `call` is refused unread: what there is to say of its waiting is that there was none.
-    fn refused(&self, call: &Call, refusal: Refusal) -> Error {
+    fn refused(&self, call: &BufferedCall, refusal: Refusal) -> Error {
         let mut wait = Wait::begins(Instant::now(), self.desk.stood(call, refusal.standing));
         wait.refused(&refusal);
         call.record.mark(|marks| marks.timeline.waited(wait));
@@ -121,51 +124,24 @@ fn late() -> Error {
     Error::refused(Code::RequestTimeout, "the request body came too slowly")
 }
 
-impl<S> Layer<S> for IntakeLayer {
-    type Service = Intake<S>;
-
-    fn layer(&self, inner: S) -> Intake<S> {
-        Intake { rules: self.clone(), inner }
-    }
-}
-
-// === impl Intake ===
-
-impl<S> Service<Call> for Intake<S>
-where
-    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
-{
-    type Response = Reply;
+impl<S: Next<BufferedCall>> Stage<S> for BufferBody {
+    type Call = Call;
+    type Reply = Reply;
     type Error = Error;
-    type Future = BoxFuture;
+    type Future = Either<S::Future, BoxFuture>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut call: Call) -> BoxFuture {
-        if !matches!(call.body, Body::Unread(_)) {
+    fn call(this: &Staged<Self, S>, call: Call) -> Self::Future {
+        let desk = &this.stage().desk;
+        let (Unread(body), call) = call.with_body(Buffered::default());
+        let Some(body) = body else {
             // It is refused where it would wait: a copy may answer it first.
-            self.rules.desk.show_lately(&call.caller, &call.operation, &call.record);
-            return self.inner.call(call);
-        }
-        let (rules, mut inner) = (self.rules.clone(), self.inner.clone());
-        Box::pin(async move {
-            rules.desk.show(&call.caller, &call.operation, &call.record);
-            rules.may_be_read(&call.body)?;
-            rules.desk.ask(&call).map_err(|refusal| rules.refused(&call, refusal))?;
-            if let Body::Unread(body) = std::mem::replace(&mut call.body, Body::Empty) {
-                let (bytes, held) = rules.read(body, &call.caller.connection).await?;
-                let read_at = Some(Instant::now());
-                call.record.mark(|marks| {
-                    marks.bytes_in = bytes.len() as u64;
-                    marks.read_at = read_at;
-                });
-                if !bytes.is_empty() {
-                    call.body = Body::Buffered(bytes, Some(Arc::new(held)));
-                }
-            }
-            inner.call(call).await
-        })
+            desk.show_lately(&call.caller, &call.operation, &call.record);
+            return Either::Left(this.pass(call));
+        };
+        let this = this.clone();
+        Either::Right(Box::pin(async move {
+            let call = this.stage().buffer(call, body).await?;
+            this.pass(call).await
+        }))
     }
 }

@@ -12,7 +12,7 @@ use super::plan::Cost;
 use super::quotas::{Core, Edition, Entry};
 use super::reshape::{Change, Seated};
 use super::view::Outlook;
-use crate::call::{Call, Caller};
+use crate::call::{Attempt, BufferedCall, Caller};
 use crate::catalog::{CONNECTION_POOL, Lane, Operation};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
@@ -124,23 +124,27 @@ impl Desk {
     ///
     /// # Errors
     /// The refusal, if it would be.
-    pub fn ask(&self, call: &Call) -> std::result::Result<(), Refusal> {
+    pub fn ask(
+        &self,
+        call: &BufferedCall,
+        back_since: Option<Instant>,
+    ) -> std::result::Result<(), Refusal> {
         let (seat, ticket) = self.ticket(call);
-        seat.quotas.ask(&ticket, call.back_since).map(drop)
+        seat.quotas.ask(&ticket, back_since).map(drop)
     }
 
     /// Lets `call` in, now or when its turn comes.
     ///
     /// # Errors
     /// The refusal, if it can't start in time.
-    pub fn enter(&self, call: &Call) -> std::result::Result<Turn, Refusal> {
+    pub fn enter(&self, call: &Attempt) -> std::result::Result<Turn, Refusal> {
         let (seat, ticket) = self.ticket(call);
         seat.quotas.enter(&ticket, call.back_since).map(Turn)
     }
 
     /// Where a call that can't start at once stands, with the name of the pool that it waits for.
     #[must_use]
-    pub fn stood(&self, call: &Call, standing: Option<Standing>) -> Option<Stood> {
+    pub fn stood(&self, call: &BufferedCall, standing: Option<Standing>) -> Option<Stood> {
         let standing = standing?;
         let (seat, _, price) = self.find(&call.caller, &call.operation);
         let policy = seat.policies.get(usize::from(price.0));
@@ -183,7 +187,7 @@ impl Desk {
 
     /// The refusal of `call` as its answer: 429 (403 for a paused app) with a true time to come back.
     #[must_use]
-    pub fn refused(&self, call: &Call, refusal: &Refusal) -> Error {
+    pub fn refused(&self, call: &BufferedCall, refusal: &Refusal) -> Error {
         let pool = self.stood(call, refusal.standing).and_then(|stood| stood.pool);
         let Usage { calls, window, held, own } = refusal.usage;
         let used = match pool.filter(|pool| **pool != *CONNECTION_POOL) {
@@ -221,7 +225,7 @@ impl Desk {
         Error::refused(code, detail).with_retry_after(refusal.after)
     }
 
-    fn ticket(&self, call: &Call) -> (&Seat, Ticket) {
+    fn ticket(&self, call: &BufferedCall) -> (&Seat, Ticket) {
         let (seat, app, price) = self.find(&call.caller, &call.operation);
         let app = app.number;
         let usual = seat.quotas.usual_answer(seat.number);
@@ -262,7 +266,7 @@ impl Seat {
         let known =
             policy.pools.iter().zip(rooms).filter_map(|((_, name), room)| Some((name, room?)));
         let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
-        let seconds = whole_seconds(room.next);
+        let seconds = room.next.as_millis().div_ceil(1000);
         let limit = format!("\"{name}\";r={};t={seconds}", room.calls);
         Some((policy.text.clone(), HeaderValue::from_str(&limit).ok()?))
     }
@@ -290,10 +294,4 @@ impl Policy {
         let text = HeaderValue::from_str(&items.join(", "));
         Self { pools, text: text.expect("names of pools are visible ASCII") }
     }
-}
-
-/// Seconds for `Retry-After`, rounded up.
-#[must_use]
-pub(crate) fn whole_seconds(pause: Duration) -> u64 {
-    u64::try_from(pause.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
 }

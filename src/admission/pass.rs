@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::quotas::Edition;
+use crate::call::Throttled;
 use crate::clock::Instant;
 use crate::quota::{Grant, Lane, Settlement, Would};
 use crate::record::Record;
@@ -20,18 +21,6 @@ struct Attempt {
     record: Arc<Record>,
     /// Earlier attempts of the same call that the vendor may have acted on.
     earlier: u32,
-}
-
-/// What a vendor's 429 did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Throttled {
-    /// The pool that is closed.
-    pub pool: String,
-    /// For how long.
-    pub pause: Duration,
-    /// Calls are held back until then: the refused one may go back to its line. False where the quota
-    /// only watches.
-    pub held: bool,
 }
 
 impl Pass {

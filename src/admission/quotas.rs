@@ -11,8 +11,9 @@ use tokio::time::sleep_until;
 
 use super::journal::Journal;
 use super::members::Members;
-use super::pass::{Pass, Throttled};
+use super::pass::Pass;
 use super::store::Store;
+use crate::call::Throttled;
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{

@@ -6,14 +6,13 @@ mod fetch;
 mod read;
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
+use futures_util::future::Either;
 use http::StatusCode;
-use tower::{Layer, Service};
 
 use crate::cache::generations::{Clearing, End};
 use crate::cache::{Kind, Shelf};
-use crate::call::{BoxFuture, Call, Reply, Result};
+use crate::call::{BoxFuture, BufferedCall, Next, Reply, Result, Stage, StageLayer, Staged};
 use crate::clock::Instant;
 use crate::detached::Flights;
 use crate::error::Error;
@@ -21,17 +20,9 @@ use crate::record::Record;
 use read::Read;
 
 /// Answers reads from copies.
-#[derive(Clone)]
-pub struct CacheLayer {
+pub struct Caching {
     shelf: Arc<Shelf>,
     flights: Flights,
-}
-
-/// See [`CacheLayer`].
-#[derive(Clone)]
-pub struct Cache<S> {
-    rules: CacheLayer,
-    inner: S,
 }
 
 /// A write under way: closed whatever becomes of it.
@@ -41,21 +32,13 @@ struct Write {
     record: Arc<Record>,
 }
 
-// === impl CacheLayer ===
+// === impl Caching ===
 
-impl CacheLayer {
+impl Caching {
     /// `shelf` knows what is kept; a fetch that its caller leaves goes on among `flights`.
     #[must_use]
-    pub fn new(shelf: Arc<Shelf>, flights: Flights) -> Self {
-        Self { shelf, flights }
-    }
-}
-
-impl<S> Layer<S> for CacheLayer {
-    type Service = Cache<S>;
-
-    fn layer(&self, inner: S) -> Cache<S> {
-        Cache { rules: self.clone(), inner }
+    pub fn layer(shelf: Arc<Shelf>, flights: Flights) -> StageLayer<Self> {
+        StageLayer::new(Self { shelf, flights })
     }
 }
 
@@ -95,39 +78,33 @@ impl Drop for Write {
     }
 }
 
-// === impl Cache ===
-
-impl<S> Service<Call> for Cache<S>
-where
-    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
-{
-    type Response = Reply;
+impl<S: Next<BufferedCall>> Stage<S> for Caching {
+    type Call = BufferedCall;
+    type Reply = Reply;
     type Error = Error;
-    type Future = BoxFuture;
+    type Future = Either<S::Future, BoxFuture>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> BoxFuture {
-        let CacheLayer { shelf, flights } = &self.rules;
+    fn call(this: &Staged<Self, S>, call: BufferedCall) -> Self::Future {
+        let Self { shelf, flights } = &**this.stage();
         let Some(row) = shelf.row(&call) else {
-            return self.inner.call(call);
+            return Either::Left(this.pass(call));
         };
-        let mut inner = self.inner.clone();
         let (shelf, flights) = (shelf.clone(), flights.clone());
-        if let Kind::Write = row.kind {
+        let future: BoxFuture = if let Kind::Write = row.kind {
             let clearing = Some(shelf.open(&call.caller.connection, &row));
             let record = call.record.clone();
             record.mark(|marks| marks.clears = true);
             let mut write = Write { clearing, shelf, record };
-            return Box::pin(async move {
-                let result = inner.call(call).await;
+            let answer = this.pass(call);
+            Box::pin(async move {
+                let result = answer.await;
                 let end = write.end(&result);
                 write.close(end);
                 result
-            });
-        }
-        Box::pin(Read { shelf, flights, row, inner }.answer(call))
+            })
+        } else {
+            Box::pin(Read { shelf, flights, row, inner: this.next() }.answer(call))
+        };
+        Either::Right(future)
     }
 }

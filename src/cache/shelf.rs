@@ -11,7 +11,7 @@ use super::generations::{Clearing, End, Moment, Name, Place};
 use super::key::{Key, Parts};
 use super::policy::{self, LISTED, Wants};
 use super::store::{Copy, Store};
-use crate::call::{Call, Caller};
+use crate::call::{BufferedCall, Caller};
 use crate::catalog::{Access, Freshness, Operation};
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId, TenantId};
@@ -188,7 +188,7 @@ impl Shelf {
 
     /// What is done for `call`, if the cache has any part in it.
     #[must_use]
-    pub fn row(&self, call: &Call) -> Option<Arc<Row>> {
+    pub fn row(&self, call: &BufferedCall) -> Option<Arc<Row>> {
         let row = self.rows.get(&call.operation.id)?;
         let reads = [Method::GET, Method::HEAD].contains(&call.method);
         let write = matches!(row.kind, Kind::Write);
@@ -198,13 +198,13 @@ impl Shelf {
 
     /// What the client asks of the cache, if its app has a say in it.
     #[must_use]
-    pub fn wants(&self, call: &Call) -> Wants {
+    pub fn wants(&self, call: &BufferedCall) -> Wants {
         if self.ignores(call) { Wants::default() } else { policy::wants(&call.headers) }
     }
 
     /// True when the app of `call` has no say.
     #[must_use]
-    pub fn ignores(&self, call: &Call) -> bool {
+    pub fn ignores(&self, call: &BufferedCall) -> bool {
         let Caller { tenant, app, .. } = &call.caller;
         !self.ignoring.is_empty() && self.ignoring.contains(&(tenant.clone(), app.clone()))
     }
@@ -218,7 +218,7 @@ impl Shelf {
 
     /// The key of a read, told apart from others by the fields `names` only, or by all of its fields.
     #[must_use]
-    pub fn key(&self, call: &Call, row: &Row, names: Option<&[HeaderName]>) -> Key {
+    pub fn key(&self, call: &BufferedCall, row: &Row, names: Option<&[HeaderName]>) -> Key {
         let connection = &call.caller.connection;
         let parts = Parts {
             connection,

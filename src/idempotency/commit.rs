@@ -2,52 +2,36 @@
 //!
 //! It stands below admission: a call that is refused was never here.
 
-use std::task::{Context, Poll};
-
 use futures_util::future::Either;
-use tower::{Layer, Service};
 
-use crate::call::{BoxFuture, Call, Reply, Result};
+use crate::call::{AdmittedCall, BoxFuture, Next, Reply, Stage, StageLayer, Staged};
 use crate::error::Error;
 
 /// Tells.
-#[derive(Clone, Copy, Debug)]
-pub struct CommitLayer;
+#[derive(Debug)]
+pub struct Commit;
 
-/// See [`CommitLayer`].
-#[derive(Clone, Debug)]
-pub struct Commit<S> {
-    inner: S,
-}
-
-impl<S> Layer<S> for CommitLayer {
-    type Service = Commit<S>;
-
-    fn layer(&self, inner: S) -> Commit<S> {
-        Commit { inner }
+impl Commit {
+    /// See the module text.
+    #[must_use]
+    pub fn layer() -> StageLayer<Self> {
+        StageLayer::new(Self)
     }
 }
 
-impl<S> Service<Call> for Commit<S>
-where
-    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Reply;
+impl<S: Next<AdmittedCall>> Stage<S> for Commit {
+    type Call = AdmittedCall;
+    type Reply = Reply;
     type Error = Error;
     type Future = Either<S::Future, BoxFuture>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Self::Future {
+    fn call(this: &Staged<Self, S>, call: AdmittedCall) -> Self::Future {
         let told = call.before_send.clone().and_then(|told| told.before_send());
-        let Some(written) = told else { return Either::Left(self.inner.call(call)) };
-        let mut inner = self.inner.clone();
+        let Some(written) = told else { return Either::Left(this.pass(call)) };
+        let this = this.clone();
         Either::Right(Box::pin(async move {
             written.await?;
-            inner.call(call).await
+            this.pass(call).await
         }))
     }
 }

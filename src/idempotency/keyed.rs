@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::HeaderValue;
-use tower::Service;
 
 use super::REPLAYED;
 use super::keys::Keys;
 use super::made::{Ticket, UNCOUNTED};
 use super::memory::{Answer, Found, Id, Purpose};
-use crate::call::{self, BeforeSend, BoxFuture, Call, Gathered, Reply, Result, SHORT, gather};
+use crate::call::{
+    self, BeforeSend, BoxFuture, BufferedCall, Gathered, Next, Reply, Result, SHORT, gather,
+};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::record::{Acceptance, KeyUse, Record};
@@ -80,10 +81,11 @@ impl Keyed {
     }
 
     /// Makes the call unless its answer is known or a twin is making it.
-    pub(super) async fn run<S>(self, mut inner: S, mut call: Call) -> Result
-    where
-        S: Service<Call, Response = Reply, Error = Error>,
-    {
+    pub(super) async fn run(
+        self,
+        mut inner: impl Next<BufferedCall>,
+        mut call: BufferedCall,
+    ) -> Result {
         loop {
             let lead = match self.usage.keys.running.join(self.usage.id) {
                 Part::Leads(lead) => lead,

@@ -10,13 +10,11 @@
 use std::borrow::Cow;
 use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use futures_util::future::Either;
 use http::header::{self, HeaderValue};
-use tower::{Layer, Service};
 
-use crate::call::{Reply, Request};
+use crate::call::{self, Next, Reply, Request, Stage, StageLayer, Staged};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::headers;
@@ -41,39 +39,17 @@ pub struct Authenticated {
 }
 
 /// Authenticates requests by their gateway key.
-#[derive(Clone)]
-pub struct AuthenticateLayer {
+pub struct Authenticate {
     keys: Arc<Keys>,
 }
 
-/// See [`AuthenticateLayer`].
-#[derive(Clone)]
-pub struct Authenticate<S> {
-    keys: Arc<Keys>,
-    inner: S,
-}
-
-// === impl AuthenticateLayer ===
-
-impl AuthenticateLayer {
+impl Authenticate {
     /// `keys` are those that are accepted.
     #[must_use]
-    pub fn new(keys: Arc<Keys>) -> Self {
-        Self { keys }
+    pub fn layer(keys: Arc<Keys>) -> StageLayer<Self> {
+        StageLayer::new(Self { keys })
     }
-}
 
-impl<S> Layer<S> for AuthenticateLayer {
-    type Service = Authenticate<S>;
-
-    fn layer(&self, inner: S) -> Authenticate<S> {
-        Authenticate { keys: self.keys.clone(), inner }
-    }
-}
-
-// === impl Authenticate ===
-
-impl<S> Authenticate<S> {
     fn authenticate(&self, opened: Opened) -> Result<Authenticated, Error> {
         let Opened { mut request, record } = opened;
         let presented = presented(request.headers()).ok_or_else(Refusal::nothing);
@@ -106,21 +82,15 @@ fn unauthenticated(detail: Cow<'static, str>) -> Error {
     )
 }
 
-impl<S> Service<Opened> for Authenticate<S>
-where
-    S: Service<Authenticated, Response = Reply, Error = Error>,
-{
-    type Response = Reply;
+impl<S: Next<Authenticated>> Stage<S> for Authenticate {
+    type Call = Opened;
+    type Reply = Reply;
     type Error = Error;
-    type Future = Either<S::Future, Ready<Result<Reply, Error>>>;
+    type Future = Either<S::Future, Ready<call::Result>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, opened: Opened) -> Self::Future {
-        match self.authenticate(opened) {
-            Ok(authenticated) => Either::Left(self.inner.call(authenticated)),
+    fn call(this: &Staged<Self, S>, opened: Opened) -> Self::Future {
+        match this.stage().authenticate(opened) {
+            Ok(authenticated) => Either::Left(this.pass(authenticated)),
             Err(error) => Either::Right(ready(Err(error))),
         }
     }

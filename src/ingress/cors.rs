@@ -4,15 +4,11 @@
 //! it is answered above `authenticate`; answers get their fields here too, the gateway's own errors
 //! among them, or a page could not read its 429. Cookies are never allowed: `Cookie` is not sent on.
 
-use std::sync::Arc;
-use std::task::{Context, Poll};
-
 use futures_util::future::{Either, Ready, ready};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use tower::{Layer, Service};
 
-use crate::call::{self, BoxFuture, Reply, Request};
+use crate::call::{self, BoxFuture, Next, Reply, Request, Result, Stage, StageLayer, Staged};
 use crate::error::{Code, Error};
 use crate::record::layer::Opened;
 
@@ -22,28 +18,18 @@ const KEPT: HeaderValue = HeaderValue::from_static("600");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 
 /// Lets pages of some origins in.
-#[derive(Clone)]
-pub struct CorsLayer {
-    origins: Arc<[HeaderValue]>,
-}
-
-/// See [`CorsLayer`].
-#[derive(Clone)]
-pub struct Cors<S> {
-    rules: CorsLayer,
-    inner: S,
+pub struct Cors {
+    origins: Vec<HeaderValue>,
 }
 
 /// The fields of an answer.
 type Fields = Vec<(HeaderName, HeaderValue)>;
 
-// === impl CorsLayer ===
-
-impl CorsLayer {
+impl Cors {
     /// `origins` as browsers write them (`https://app.example`), or `*` for all; none lets no page in.
     #[must_use]
-    pub fn new(origins: Vec<HeaderValue>) -> Self {
-        Self { origins: origins.into() }
+    pub fn layer(origins: Vec<HeaderValue>) -> StageLayer<Self> {
+        StageLayer::new(Self { origins })
     }
 
     /// The fields by which the browser lets the page at `request` read its answer; none if it may not.
@@ -73,7 +59,7 @@ fn is_preflight(request: &Request) -> bool {
 }
 
 /// The answer to a preflight: whatever the page wants to send, its key decides what it may do.
-fn preflight(request: &Request, fields: Fields) -> Result<Reply, Error> {
+fn preflight(request: &Request, fields: Fields) -> Result {
     if fields.is_empty() {
         let detail =
             "pages of this origin are not served: [server.cors] origins names those that are";
@@ -97,36 +83,18 @@ fn put(headers: &mut HeaderMap, fields: Fields) {
     headers.append(header::VARY, HeaderValue::from_static("origin"));
 }
 
-impl<S> Layer<S> for CorsLayer {
-    type Service = Cors<S>;
-
-    fn layer(&self, inner: S) -> Cors<S> {
-        Cors { rules: self.clone(), inner }
-    }
-}
-
-// === impl Cors ===
-
-impl<S> Service<Opened> for Cors<S>
-where
-    S: Service<Opened, Response = Reply, Error = Error>,
-    S::Future: Send + 'static,
-{
-    type Response = Reply;
+impl<S: Next<Opened>> Stage<S> for Cors {
+    type Call = Opened;
+    type Reply = Reply;
     type Error = Error;
-    type Future =
-        Either<S::Future, Either<BoxFuture<Result<Reply, Error>>, Ready<Result<Reply, Error>>>>;
+    type Future = Either<S::Future, Either<BoxFuture, Ready<Result>>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, opened: Opened) -> Self::Future {
-        let fields = self.rules.fields(&opened.request);
+    fn call(this: &Staged<Self, S>, opened: Opened) -> Self::Future {
+        let fields = this.stage().fields(&opened.request);
         if is_preflight(&opened.request) {
             return Either::Right(Either::Right(ready(preflight(&opened.request, fields))));
         }
-        let answer = self.inner.call(opened);
+        let answer = this.pass(opened);
         if fields.is_empty() {
             return Either::Left(answer);
         }

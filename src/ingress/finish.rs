@@ -3,16 +3,19 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::CatchUnwind;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use http_body::Body as _;
-use tower::{Layer, Service};
+use pin_project_lite::pin_project;
 
-use crate::call::{self, BoxFuture, Reply};
+use crate::call::{self, Next, Reply, Stage, StageLayer, Staged, Throttled};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome, chain, millis};
 use crate::headers::Sdk;
@@ -37,55 +40,53 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// Answers whatever happens below.
-#[derive(Clone, Copy)]
-pub struct RespondLayer;
+#[derive(Debug)]
+pub struct Finish;
 
-/// See [`RespondLayer`].
-#[derive(Clone)]
-pub struct Respond<S> {
-    inner: S,
-}
-
-// === impl RespondLayer ===
-
-impl<S> Layer<S> for RespondLayer {
-    type Service = Respond<S>;
-
-    fn layer(&self, inner: S) -> Respond<S> {
-        Respond { inner }
+pin_project! {
+    /// An answer that comes whatever happens.
+    pub struct Finishing<F> {
+        #[pin]
+        answer: CatchUnwind<AssertUnwindSafe<F>>,
+        record: Arc<Record>,
     }
 }
 
-// === impl Respond ===
+impl Finish {
+    /// See the module text.
+    #[must_use]
+    pub fn layer() -> StageLayer<Self> {
+        StageLayer::new(Self)
+    }
+}
 
-impl<S> Service<Opened> for Respond<S>
-where
-    S: Service<Opened, Response = Reply, Error = Error> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Reply;
+impl<S: Next<Opened>> Stage<S> for Finish {
+    type Call = Opened;
+    type Reply = Reply;
     type Error = Infallible;
-    type Future = BoxFuture<Result<Reply, Infallible>>;
+    type Future = Finishing<S::Future>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, opened: Opened) -> Self::Future {
-        let mut inner = self.inner.clone();
+    fn call(this: &Staged<Self, S>, opened: Opened) -> Self::Future {
         let record = opened.record.clone();
-        Box::pin(async move {
-            // A record and handles cross the unwind; neither is left half changed by a panic.
-            let answer = AssertUnwindSafe(async move { inner.call(opened).await });
-            let result = answer.catch_unwind().await.unwrap_or_else(|_| {
-                Err(Error::refused(Code::Internal, "an unexpected condition was met; it is logged")
-                    .with_outcome(record.outcome()))
-            });
-            let reply = result.unwrap_or_else(|error| problem(error, &record));
-            let mut reply = frame(reply, &record.read(|marks| marks.method.clone()));
-            finish(&mut reply, &record);
-            Ok(reply)
-        })
+        // A record and handles cross the unwind; neither is left half changed by a panic.
+        Finishing { answer: AssertUnwindSafe(this.pass(opened)).catch_unwind(), record }
+    }
+}
+
+impl<F: Future<Output = call::Result>> Future for Finishing<F> {
+    type Output = Result<Reply, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let record = &**this.record;
+        let result = std::task::ready!(this.answer.poll(cx)).unwrap_or_else(|_| {
+            Err(Error::refused(Code::Internal, "an unexpected condition was met; it is logged")
+                .with_outcome(record.outcome()))
+        });
+        let reply = result.unwrap_or_else(|error| problem(error, record));
+        let mut reply = frame(reply, &record.read(|marks| marks.method.clone()));
+        finish(&mut reply, record);
+        Poll::Ready(Ok(reply))
     }
 }
 
@@ -137,7 +138,11 @@ fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {
 fn finish(reply: &mut Reply, record: &Record) {
     let now = Instant::now();
     let status = reply.status();
+    let throttled = reply.facts_mut().throttled.take();
     let headers = reply.headers_mut();
+    if let Some(throttled) = throttled {
+        say_throttled(headers, status, &throttled);
+    }
     let when = come_back(headers, record);
     record.mark(|marks| {
         marks.head_at = Some(now);
@@ -159,6 +164,16 @@ fn finish(reply: &mut Reply, record: &Record) {
     set(headers, CALL_ID, &record.call_id.to_string());
     if record.read(|marks| ends_here(status, marks)) {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+}
+
+/// Says of the vendor's own refusal when its pool opens again, within the bounds of the gateway, and
+/// that the status is the vendor's (RFC 9209 section 2.1.5).
+fn say_throttled(headers: &mut HeaderMap, status: StatusCode, throttled: &Throttled) {
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(throttled.seconds()));
+    let text = format!("tollgate; received-status={}", status.as_u16());
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        headers.append(PROXY_STATUS, value);
     }
 }
 

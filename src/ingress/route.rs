@@ -12,10 +12,10 @@ use futures_util::future::Either;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
+use http_body::Body as _;
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
 
-use crate::call::{Body, Call, Caller, Reply};
+use crate::call::{self, Call, Caller, Next, Reply, Stage, StageLayer, Staged, Unread};
 use crate::catalog::{Catalog, Match, MethodPattern, Operation};
 use crate::error::{Code, Error, Outcome};
 use crate::headers::{self, Sdk, references};
@@ -28,17 +28,9 @@ use crate::record::Record;
 const RETURN_TRIP: Duration = Duration::from_secs(1);
 
 /// Routes requests by the catalogue.
-#[derive(Clone)]
-pub struct RouteLayer {
+pub struct Route {
     catalog: Arc<Catalog>,
     deadline: Duration,
-}
-
-/// See [`RouteLayer`].
-#[derive(Clone)]
-pub struct Route<S> {
-    rules: RouteLayer,
-    inner: S,
 }
 
 pin_project! {
@@ -59,13 +51,13 @@ struct Way {
     key_travels: bool,
 }
 
-// === impl RouteLayer ===
+// === impl Route ===
 
-impl RouteLayer {
+impl Route {
     /// A call has at most `deadline` from ingress to the head of its answer.
     #[must_use]
-    pub fn new(catalog: Arc<Catalog>, deadline: Duration) -> Self {
-        Self { catalog, deadline }
+    pub fn layer(catalog: Arc<Catalog>, deadline: Duration) -> StageLayer<Self> {
+        StageLayer::new(Self { catalog, deadline })
     }
 
     fn route(&self, authenticated: Authenticated) -> Result<(Call, Way), Error> {
@@ -86,8 +78,7 @@ impl RouteLayer {
         let wait_until = preferred_wait(&mut head.headers).map(|wait| record.started + wait);
         headers::strip_overrides(&mut head.headers);
         head.headers.remove(header::CONTENT_LENGTH);
-        let body =
-            if http_body::Body::is_end_stream(&body) { Body::Empty } else { Body::Unread(body) };
+        let body = Unread(Some(body).filter(|body| !body.is_end_stream()));
         let caller = Caller { tenant: app.tenant.clone(), app: app.id.clone(), key, connection };
         let call = Call {
             caller,
@@ -101,8 +92,6 @@ impl RouteLayer {
             wait_until,
             collects: None,
             before_send: None,
-            back_since: None,
-            taken: None,
             record,
         };
         Ok((call, way))
@@ -203,31 +192,15 @@ fn connection(app: &App, target: PathAndQuery) -> Result<(ConnectionId, PathAndQ
     Ok((connection.clone(), target))
 }
 
-impl<S> Layer<S> for RouteLayer {
-    type Service = Route<S>;
-
-    fn layer(&self, inner: S) -> Route<S> {
-        Route { rules: self.clone(), inner }
-    }
-}
-
-// === impl Route ===
-
-impl<S> Service<Authenticated> for Route<S>
-where
-    S: Service<Call, Response = Reply, Error = Error>,
-{
-    type Response = Reply;
+impl<S: Next<Call>> Stage<S> for Route {
+    type Call = Authenticated;
+    type Reply = Reply;
     type Error = Error;
-    type Future = Either<Back<S::Future>, Ready<Result<Reply, Error>>>;
+    type Future = Either<Back<S::Future>, Ready<call::Result>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, authenticated: Authenticated) -> Self::Future {
-        match self.rules.route(authenticated) {
-            Ok((call, way)) => Either::Left(Back { answer: self.inner.call(call), way }),
+    fn call(this: &Staged<Self, S>, authenticated: Authenticated) -> Self::Future {
+        match this.stage().route(authenticated) {
+            Ok((call, way)) => Either::Left(Back { answer: this.pass(call), way }),
             Err(error) => Either::Right(ready(Err(error))),
         }
     }

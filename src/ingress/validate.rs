@@ -3,46 +3,34 @@
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use futures_util::future::Either;
 use http::{HeaderValue, Method, Version, header};
-use tower::{Layer, Service};
 
-use crate::call::{Reply, Request};
+use crate::call::{self, Next, Reply, Request, Stage, StageLayer, Staged};
 use crate::error::{Code, Error};
 use crate::record::layer::Opened;
 use crate::{headers, hosts, paths};
 
-/// Screens requests.
-#[derive(Clone)]
-pub struct ScreenLayer {
+/// Checks requests.
+pub struct Validate {
     instance: Arc<str>,
     target_size: usize,
     head_size: usize,
     head_fields: usize,
 }
 
-/// See [`ScreenLayer`].
-#[derive(Clone)]
-pub struct Screen<S> {
-    rules: ScreenLayer,
-    inner: S,
-}
-
-// === impl ScreenLayer ===
-
-impl ScreenLayer {
+impl Validate {
     /// `instance` is this gateway's name in `Via`; a target has at most `target_size` octets, a head at
     /// most `head_size` octets and `head_fields` fields.
     #[must_use]
-    pub fn new(
+    pub fn layer(
         instance: Arc<str>,
         target_size: usize,
         head_size: usize,
         head_fields: usize,
-    ) -> Self {
-        Self { instance, target_size, head_size, head_fields }
+    ) -> StageLayer<Self> {
+        StageLayer::new(Self { instance, target_size, head_size, head_fields })
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {
@@ -124,36 +112,19 @@ fn framing<B>(request: &http::Request<B>) -> Result<(), &'static str> {
     }
 }
 
-impl<S> Layer<S> for ScreenLayer {
-    type Service = Screen<S>;
-
-    fn layer(&self, inner: S) -> Screen<S> {
-        Screen { rules: self.clone(), inner }
-    }
-}
-
-// === impl Screen ===
-
-impl<S> Service<Opened> for Screen<S>
-where
-    S: Service<Opened, Response = Reply, Error = Error>,
-{
-    type Response = Reply;
+impl<S: Next<Opened>> Stage<S> for Validate {
+    type Call = Opened;
+    type Reply = Reply;
     type Error = Error;
-    type Future = Either<S::Future, Ready<Result<Reply, Error>>>;
+    type Future = Either<S::Future, Ready<call::Result>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, opened: Opened) -> Self::Future {
-        match self.rules.check(&opened.request) {
-            Ok(()) => Either::Left(self.inner.call(opened)),
+    fn call(this: &Staged<Self, S>, opened: Opened) -> Self::Future {
+        match this.stage().check(&opened.request) {
+            Ok(()) => Either::Left(this.pass(opened)),
             Err(error) => Either::Right(ready(Err(error))),
         }
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +138,8 @@ mod tests {
     }
 
     fn code(request: &Request) -> Option<Code> {
-        let screen = ScreenLayer::new("me".into(), 64, 1 << 10, 8);
+        let screen =
+            Validate { instance: "me".into(), target_size: 64, head_size: 1 << 10, head_fields: 8 };
         screen.check(request).err().map(|error| error.code)
     }
 

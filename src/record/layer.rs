@@ -9,9 +9,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use tower::Service;
 
-use crate::call::{Reply, Request, StreamBody};
+use crate::call::{Reply, Request, Stage, StageLayer, Staged, StreamBody};
 use crate::error::Cause;
 use crate::headers::{self, Sdk};
 use crate::record::{Marks, Observer, Record};
@@ -29,21 +29,13 @@ pub struct Opened {
 }
 
 /// Opens records.
-#[derive(Clone)]
-pub struct RecordLayer {
+pub struct OpenRecord {
     observer: Arc<dyn Observer>,
-}
-
-/// See [`RecordLayer`].
-#[derive(Clone)]
-pub struct OpenRecord<S> {
-    observer: Arc<dyn Observer>,
-    inner: S,
 }
 
 pin_project! {
     /// Puts the record into the answer's body.
-    pub struct RecordFuture<F> {
+    pub struct Recording<F> {
         // Dropped before the client: what can no longer be sent is in no doubt.
         #[pin]
         inner: F,
@@ -63,49 +55,36 @@ pin_project! {
 /// Whoever waits for the answer, until it was handed over whole or nobody wants it any more.
 struct Client(Arc<Record>);
 
-// === impl RecordLayer ===
-
-impl RecordLayer {
-    /// `observer` gets each record when its call is over.
-    #[must_use]
-    pub fn new(observer: Arc<dyn Observer>) -> Self {
-        Self { observer }
-    }
-}
-
-impl<S> Layer<S> for RecordLayer {
-    type Service = OpenRecord<S>;
-
-    fn layer(&self, inner: S) -> OpenRecord<S> {
-        OpenRecord { observer: self.observer.clone(), inner }
-    }
-}
-
 // === impl OpenRecord ===
 
-impl<S> Service<Request> for OpenRecord<S>
-where
-    S: Service<Opened, Response = Reply, Error = Infallible>,
-{
-    type Response = Reply;
-    type Error = Infallible;
-    type Future = RecordFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+impl OpenRecord {
+    /// `observer` gets each record when its call is over.
+    #[must_use]
+    pub fn layer(observer: Arc<dyn Observer>) -> StageLayer<Self> {
+        StageLayer::new(Self { observer })
     }
+}
 
-    fn call(&mut self, request: Request) -> Self::Future {
+impl<S> Stage<S> for OpenRecord
+where
+    S: Service<Opened, Response = Reply, Error = Infallible, Future: Send> + Clone,
+{
+    type Call = Request;
+    type Reply = http::Response<StreamBody>;
+    type Error = Infallible;
+    type Future = Recording<S::Future>;
+
+    fn call(this: &Staged<Self, S>, request: Request) -> Self::Future {
         let told = request.extensions().get::<Arc<Waiter>>().cloned();
-        let record = Record::open_for(told, self.observer.clone());
+        let record = Record::open_for(told, this.stage().observer.clone());
         record.mark(|marks| {
             first_marks(marks, &request);
             if marks.request_id.is_empty() {
                 marks.request_id = record.call_id.to_string();
             }
         });
-        let inner = self.inner.call(Opened { request, record: record.clone() });
-        RecordFuture { inner, client: Some(Client(record)) }
+        let inner = this.pass(Opened { request, record: record.clone() });
+        Recording { inner, client: Some(Client(record)) }
     }
 }
 
@@ -122,15 +101,15 @@ fn first_marks(marks: &mut Marks, request: &Request) {
     marks.sdk = Sdk::of(headers);
 }
 
-// === impl RecordFuture ===
+// === impl Recording ===
 
-impl<F> Future for RecordFuture<F>
+impl<F> Future for Recording<F>
 where
     F: Future<Output = Result<Reply, Infallible>>,
 {
-    type Output = F::Output;
+    type Output = Result<http::Response<StreamBody>, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(reply) = ready!(this.inner.poll(cx));
         let client = this.client.take().expect("a future that is over is not polled");
@@ -138,7 +117,8 @@ where
         if reply.body().is_end_stream() && !client.0.client_left() {
             client.0.mark(Marks::completed);
         }
-        Poll::Ready(Ok(reply.map(|inner| Recorded { inner, client }.boxed_unsync())))
+        let response = reply.into_response();
+        Poll::Ready(Ok(response.map(|inner| Recorded { inner, client }.boxed_unsync())))
     }
 }
 

@@ -232,14 +232,14 @@ impl Front {
         &self,
         key: &str,
         name: &str,
-    ) -> impl Future<Output = call::Reply> + Send + use<> {
+    ) -> impl Future<Output = tollgate::pipeline::Response> + Send + use<> {
         self.start(request("GET", &format!("/brands/{name}"), key, ""))
     }
 
     pub(crate) fn start(
         &self,
         request: call::Request,
-    ) -> impl Future<Output = call::Reply> + Send + use<> {
+    ) -> impl Future<Output = tollgate::pipeline::Response> + Send + use<> {
         let pipeline = self.pipeline.clone();
         async move { pipeline.answer(request).await }
     }

@@ -6,8 +6,8 @@ use allocation_counter::{AllocationInfo, measure};
 use futures_util::FutureExt;
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
-use tollgate::cache::layer::CacheLayer;
-use tollgate::call::{self, Body, BoxFuture, Call, Caller, Reply};
+use tollgate::cache::layer::Caching;
+use tollgate::call::{self, BoxFuture, Buffered, BufferedCall, Caller, Reply};
 use tollgate::clock::Instant;
 use tollgate::pipeline::Pipeline;
 use tollgate::record::Record;
@@ -32,7 +32,7 @@ fn count(mut hit: impl FnMut()) -> (u64, AllocationInfo) {
 }
 
 /// A vendor that has one answer.
-fn vendor(_: Call) -> BoxFuture {
+fn vendor(_: BufferedCall) -> BoxFuture {
     let mut reply = Reply::new(call::full("{\"results\":[]}"));
     let headers = reply.headers_mut();
     headers.insert("content-type", "application/json".parse().unwrap());
@@ -41,13 +41,13 @@ fn vendor(_: Call) -> BoxFuture {
     Box::pin(async move { Ok(reply) })
 }
 
-fn read(stack: &Stack, setup: &Setup) -> Call {
+fn read(stack: &Stack, setup: &Setup) -> BufferedCall {
     let catalog = setup.config().catalog;
     let operation = catalog.operations().iter().find(|row| &*row.id == "brands.list").unwrap();
     let mut headers = HeaderMap::new();
     headers.insert("accept", "application/json".parse().unwrap());
     headers.insert("user-agent", "a client".parse().unwrap());
-    Call {
+    BufferedCall {
         caller: Caller {
             tenant: "acme".parse().unwrap(),
             app: "acme".parse().unwrap(),
@@ -58,14 +58,12 @@ fn read(stack: &Stack, setup: &Setup) -> Call {
         method: Method::GET,
         target: "/brands?cursor=a".parse().unwrap(),
         headers,
-        body: Body::Empty,
+        body: Buffered::default(),
         deadline: Instant::now() + std::time::Duration::from_secs(50),
         own_deadline: false,
         wait_until: None,
         collects: None,
         before_send: None,
-        back_since: None,
-        taken: None,
         record: Record::open(stack.state.telemetry().clone()),
     }
 }
@@ -75,11 +73,11 @@ async fn a_hit_allocates_at_most_four_times_in_the_stage_of_the_cache() {
     let setup = Setup::new("");
     let stack = Stack::new(&setup);
     let shelf = Arc::new(stack.state.shelf(&setup.config()));
-    let layer = CacheLayer::new(shelf, stack.state.flights().clone());
+    let layer = Caching::layer(shelf, stack.state.flights().clone());
     let mut stage = layer.layer(tower::service_fn(vendor));
     let reply = stage.call(read(&stack, &setup)).await.unwrap();
     reply.into_body().collect().await.unwrap();
-    let mut calls: Vec<Call> = (0..HITS).map(|_| read(&stack, &setup)).collect();
+    let mut calls: Vec<BufferedCall> = (0..HITS).map(|_| read(&stack, &setup)).collect();
     let records: Vec<_> = calls.iter().map(|call| call.record.clone()).collect();
     let mut replies = Vec::with_capacity(HITS);
     let (middle, all) = count(|| {

@@ -110,7 +110,7 @@ async fn hostile(front: Arc<Front>) {
 }
 
 /// Keeps an answer for almost a minute and reads nothing of it.
-async fn hold(answer: impl Future<Output = tollgate::call::Reply>) {
+async fn hold(answer: impl Future<Output = tollgate::pipeline::Response>) {
     let reply = answer.await;
     sleep(Duration::from_secs(50)).await;
     drop(reply);

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use simulator::{Answer as Faulty, Effect, Fault, When};
-use tollgate::call::{BoxFuture, Reply, StreamBody};
+use tollgate::call::{BoxFuture, StreamBody};
 use tollgate::error::Cause;
 use tollgate::pipeline::Pipeline;
+use tollgate::pipeline::Response;
 use tollgate::runtime::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::AccessLog;
@@ -188,7 +189,7 @@ async fn below_a_base_with_a_path_a_redirect_comes_back_there_and_what_leaves_it
     let telemetry = Telemetry::new(AccessLog::none());
     let state = State::with_dial(&config, telemetry, Arc::new(vendor.clone())).unwrap();
     let pipeline = Pipeline::build(&config, &state);
-    let location = |answer: &Reply| answer.headers()["location"].to_str().unwrap().to_owned();
+    let location = |answer: &Response| answer.headers()["location"].to_str().unwrap().to_owned();
     for said in [
         "https://api.courier.com/v1/profiles/final?b=c",
         "http://api.courier.com.:80/v1/profiles/final?b=c",

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::response::Parts;
-use http::{Extensions, Method, StatusCode};
-use tower::Service;
+use http::{Method, StatusCode};
 
 use super::fetch::{Leads, NO_LIFE, head};
 use super::read::{Asked, Read, Turn, mark, not_cached, turn};
@@ -19,10 +17,10 @@ use crate::cache::store::Copy;
 use crate::cache::terms::Terms;
 use crate::cache::variant::Variant;
 use crate::cache::{Landed, Row, Shelf, fields, validate};
-use crate::call::{self, Body, BoxFuture, Call, Collects, Gathered, Reply, Result, gather};
+use crate::call::{
+    self, Buffered, BufferedCall, Collects, Facts, Gathered, Head, Next, Reply, Result, gather,
+};
 use crate::detached::Flight;
-use crate::error::Error;
-use crate::headers::HadCookie;
 use crate::ids::ConnectionId;
 use crate::record::{Cached, Forward, Kept, Record, Unkept};
 
@@ -48,11 +46,8 @@ struct Ask<S> {
     record: Arc<Record>,
 }
 
-impl<S> Read<S>
-where
-    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
-{
-    pub(super) async fn by_headers(self, mut call: Call) -> Result {
+impl<S: Next<BufferedCall>> Read<S> {
+    pub(super) async fn by_headers(self, mut call: BufferedCall) -> Result {
         if let Some(reason) = passes_by(&call) {
             let (why, kept) = (Forward::Bypass, Kept::Not(reason));
             call.record.cached(Cached::Missed { why, kept });
@@ -77,7 +72,7 @@ where
             None => Forward::Miss,
         };
         call.record.cached(Cached::Missed { why, kept: Kept::Undecided });
-        call.body = Body::Empty;
+        call.body = Buffered::default();
         let request = call.headers.clone();
         let asks = copy.as_ref().and_then(|copy| validate::ask(&request, copy.headers()));
         let confirms = copy.filter(|_| asks.is_some());
@@ -108,7 +103,7 @@ where
     /// Asks the vendor, as a flight.
     fn ask(
         self,
-        call: Call,
+        call: BufferedCall,
         asking: Asking,
         confirms: Option<Arc<Copy>>,
         lead: Option<Leads>,
@@ -126,11 +121,8 @@ where
     }
 }
 
-impl<S> Ask<S>
-where
-    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Send + 'static,
-{
-    async fn run(mut self, call: Call) -> Result {
+impl<S: Next<BufferedCall>> Ask<S> {
+    async fn run(mut self, call: BufferedCall) -> Result {
         let result = self.answer(call).await;
         // Who still waits asks for himself: what came is for its caller alone.
         if let Some(lead) = self.lead.take() {
@@ -139,18 +131,18 @@ where
         result
     }
 
-    async fn answer(&mut self, mut call: Call) -> Result {
+    async fn answer(&mut self, mut call: BufferedCall) -> Result {
         let mut asked = self.shelf.wall();
         let (asking, shelf) = (self.asking.clone(), self.shelf.clone());
         call.collects = Some(Collects::new(self.shelf.largest(), move |reply| {
             let now = shelf.wall();
-            asking.terms(&head(reply), reply.extensions(), (now, now)).is_ok()
+            asking.terms(&head(reply), reply.facts(), (now, now)).is_ok()
         }));
         let Some(copy) = self.confirms.take() else {
             let reply = self.inner.call(call).await?;
             return self.pass(reply, asked).await;
         };
-        let mut whole = call.again().expect("a cacheable read has no body");
+        let mut whole = call.clone();
         let mut reply = self.inner.call(call).await?;
         if reply.status() == StatusCode::NOT_MODIFIED {
             if validate::confirms(reply.headers(), copy.headers()) {
@@ -169,7 +161,7 @@ where
     async fn pass(&mut self, reply: Reply, asked: SystemTime) -> Result {
         let answer = head(&reply);
         let times = (asked, self.shelf.wall());
-        let (terms, variant) = match self.asking.terms(&answer, reply.extensions(), times) {
+        let (terms, variant) = match self.asking.terms(&answer, reply.facts(), times) {
             Ok(terms) => terms,
             Err(reason) => {
                 mark(&self.record, Kept::Not(reason));
@@ -195,14 +187,14 @@ where
     }
 
     /// The answer from `copy`, of which the vendor said in `told` that it is still right.
-    async fn confirmed(&mut self, copy: &Copy, told: &Parts, asked: SystemTime) -> Reply {
+    async fn confirmed(&mut self, copy: &Copy, told: &Head, asked: SystemTime) -> Reply {
         let mut answer = http::Response::new(());
         *answer.status_mut() = copy.status();
         *answer.headers_mut() = validate::freshen(copy.headers(), &told.headers);
         self.record.cached(Cached::Revalidated);
         let request = self.asking.request.clone();
         let times = (asked, self.shelf.wall());
-        let Ok((terms, variant)) = self.asking.terms(&answer, &told.extensions, times) else {
+        let Ok((terms, variant)) = self.asking.terms(&answer, &told.facts, times) else {
             let variant = Variant::of(&self.asking.url, &request, Box::default());
             let once = self.new_copy(&answer, copy.body(), variant);
             return reuse(&once, &request, Duration::ZERO);
@@ -236,13 +228,13 @@ impl Asking {
     fn terms(
         &self,
         answer: &http::Response<()>,
-        came: &Extensions,
+        came: &Facts,
         (asked, now): (SystemTime, SystemTime),
     ) -> std::result::Result<(Terms, Variant), Unkept> {
         if self.wants.no_store {
             return Err(Unkept::ClientNoStore);
         }
-        if came.get::<HadCookie>().is_some() {
+        if came.had_cookie {
             return Err(Unkept::SetCookie);
         }
         let varies = fields::vary(answer.headers()).ok_or(Unkept::Vary)?;
@@ -264,7 +256,7 @@ fn shared(copy: &Copy, asking: &Asking, now: SystemTime) -> Option<Duration> {
 }
 
 /// Why a call passes by the copies.
-fn passes_by(call: &Call) -> Option<Unkept> {
+fn passes_by(call: &BufferedCall) -> Option<Unkept> {
     if call.method != Method::GET {
         Some(Unkept::Method)
     } else {

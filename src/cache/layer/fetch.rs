@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
-use tower::Service;
 
 use super::read::mark;
 use crate::cache::generations::Moment;
@@ -13,10 +12,8 @@ use crate::cache::policy::{self, Life};
 use crate::cache::store::Copy;
 use crate::cache::variant::Variant;
 use crate::cache::{Landed, Row, Shelf, validate};
-use crate::call::{self, BoxFuture, Call, Collects, Gathered, Reply, Result, gather};
+use crate::call::{self, BufferedCall, Collects, Gathered, Next, Reply, Result, gather};
 use crate::clock;
-use crate::error::Error;
-use crate::headers::HadCookie;
 use crate::record::{Kept, Unkept};
 use crate::single_flight::Lead;
 
@@ -60,18 +57,15 @@ struct Judge {
 pub(super) const NO_LIFE: Life =
     Life { fresh: Duration::ZERO, stale: Duration::ZERO, age: Duration::ZERO };
 
-impl<S> Fetch<S>
-where
-    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Send + 'static,
-{
-    pub(super) async fn run(mut self, call: Call) -> Result {
+impl<S: Next<BufferedCall>> Fetch<S> {
+    pub(super) async fn run(mut self, call: BufferedCall) -> Result {
         let result = self.answer(call).await;
         // Who still waits asks for himself: what came is for its caller alone.
         self.land(Landed::Alone);
         result
     }
 
-    async fn answer(&mut self, mut call: Call) -> Result {
+    async fn answer(&mut self, mut call: BufferedCall) -> Result {
         let record = call.record.clone();
         let connection = call.caller.connection.clone();
         let judge = Arc::new(self.judge(&call));
@@ -106,7 +100,7 @@ where
         Ok(Reply::from_parts(parts, call::full(body)))
     }
 
-    fn judge(&self, call: &Call) -> Judge {
+    fn judge(&self, call: &BufferedCall) -> Judge {
         Judge {
             keep: self.keep,
             url: self.url,
@@ -128,7 +122,7 @@ impl Judge {
         let variant = |varies| Variant::of(&self.url, &self.request, varies);
         let seconds = match self.keep {
             Keep::Nothing(reason) => return Err(reason),
-            _ if reply.extensions().get::<HadCookie>().is_some() => return Err(Unkept::SetCookie),
+            _ if reply.facts().had_cookie => return Err(Unkept::SetCookie),
             Keep::Share if reply.status() != StatusCode::OK => return Err(Unkept::Status),
             Keep::Share => return Ok((NO_LIFE, variant(Box::default()))),
             Keep::For(seconds) => seconds,

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method};
 use tokio::time::timeout_at;
-use tower::Service;
 
 use super::fetch::{Fetch, Keep, Leads};
 use crate::cache::key::{self, Key};
 use crate::cache::policy::{LISTED, Wants};
 use crate::cache::store::Copy;
 use crate::cache::{Kind, Landed, Row, Shelf, accept, validate};
-use crate::call::{Body, BoxFuture, Call, Reply, Result};
+use crate::call::{Buffered, BufferedCall, Next, Reply, Result};
 use crate::clock::Instant;
 use crate::detached::{Flight, Flights};
 use crate::error::{Code, Error};
@@ -51,16 +50,13 @@ pub(super) enum Turn {
     Alone,
 }
 
-impl<S> Read<S>
-where
-    S: Service<Call, Response = Reply, Error = Error, Future = BoxFuture> + Clone + Send + 'static,
-{
-    pub(super) async fn answer(self, mut call: Call) -> Result {
+impl<S: Next<BufferedCall>> Read<S> {
+    pub(super) async fn answer(self, mut call: BufferedCall) -> Result {
         accept::normalise(&mut call.headers);
         let row = self.row.clone();
         match &row.kind {
             Kind::Kept(seconds, own) => self.kept(call, *seconds, own).await,
-            Kind::Shared if call.method == Method::GET && matches!(call.body, Body::Empty) => {
+            Kind::Shared if call.method == Method::GET && call.body.bytes.is_empty() => {
                 let url = self.shelf.key(&call, &row, None);
                 let asked = Asked { url, key: url, conditions: HeaderMap::new() };
                 self.together(call, asked, Keep::Share).await
@@ -71,11 +67,11 @@ where
     }
 
     /// Past the cache.
-    pub(super) async fn alone(mut self, call: Call) -> Result {
+    pub(super) async fn alone(mut self, call: BufferedCall) -> Result {
         self.inner.call(call).await
     }
 
-    async fn kept(self, mut call: Call, seconds: Duration, own: &[HeaderName]) -> Result {
+    async fn kept(self, mut call: BufferedCall, seconds: Duration, own: &[HeaderName]) -> Result {
         let wants = self.shelf.wants(&call);
         let url = self.shelf.key(&call, &self.row, Some(own));
         let (connection, record) = (call.caller.connection.clone(), call.record.clone());
@@ -88,7 +84,7 @@ where
         }
         let conditions = validate::conditions(&call.headers);
         call.headers = key::only(&call.headers, LISTED.iter().chain(own));
-        call.body = Body::Empty;
+        call.body = Buffered::default();
         // What stands in for the vendor, if it comes to that.
         let stale = copy.filter(|_| !wants.demands());
         let why = if wants.demands() || wants.no_store {
@@ -133,7 +129,7 @@ where
     }
 
     /// Joins those that ask for the same, or asks for all of them.
-    async fn together(self, call: Call, asked: Asked, keep: Keep) -> Result {
+    async fn together(self, call: BufferedCall, asked: Asked, keep: Keep) -> Result {
         match turn(&self.shelf, &self.row, &call.caller.connection, &asked, &call.headers).await {
             Turn::Lead(lead) => self.fetch(call, asked, keep, Some(lead)).await,
             Turn::Shares(copy) => {
@@ -146,7 +142,7 @@ where
 
     /// Asks the vendor, as a flight: what was sent is brought home for those who wait and for the
     /// store, whoever leaves.
-    fn fetch(self, call: Call, asked: Asked, keep: Keep, lead: Option<Leads>) -> Flight {
+    fn fetch(self, call: BufferedCall, asked: Asked, keep: Keep, lead: Option<Leads>) -> Flight {
         let record = call.record.clone();
         let moment = match &lead {
             Some(lead) => lead.key().1,
@@ -200,7 +196,7 @@ async fn join(shelf: &Shelf, row: &Row, connection: &ConnectionId, key: Key) -> 
 }
 
 /// The answer from a copy that is fresh and fresh enough.
-fn hit(copy: &Copy, wants: Wants, call: &Call) -> Option<Reply> {
+fn hit(copy: &Copy, wants: Wants, call: &BufferedCall) -> Option<Reply> {
     let now = Instant::now();
     let (left, age) = (copy.fresh_for(now)?, copy.age(now));
     wants.takes(age, left).then(|| {

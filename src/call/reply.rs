@@ -1,0 +1,161 @@
+//! An answer on its way up the stack.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+
+use crate::error::Cause;
+
+/// A body that arrives as it is read.
+pub type StreamBody = UnsyncBoxBody<Bytes, Cause>;
+
+/// An answer, with what the layers know of it.
+#[derive(Debug)]
+pub struct Reply {
+    head: Head,
+    body: StreamBody,
+}
+
+/// All of an answer but its body.
+#[derive(Debug, Default)]
+pub struct Head {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields.
+    pub headers: HeaderMap,
+    /// What lower layers tell higher ones.
+    pub facts: Facts,
+}
+
+/// What is known of an answer beside its fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The vendor set a cookie, which was taken off.
+    pub had_cookie: bool,
+    /// By this answer the vendor refused the connection's token.
+    pub rejected: Option<Rejected>,
+    /// By this answer the vendor refused the call for its own quota.
+    pub throttled: Option<Throttled>,
+}
+
+/// The vendor refused the token of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The token's source has another one by now, which the next attempt will use.
+    pub changed: bool,
+}
+
+/// What a vendor's 429 did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Throttled {
+    /// The pool that is closed.
+    pub pool: String,
+    /// For how long.
+    pub pause: Duration,
+    /// Calls are held back until then: the refused one may go back to its line. False where the quota
+    /// only watches.
+    pub held: bool,
+}
+
+/// A body that is already here.
+#[must_use]
+pub fn full(bytes: impl Into<Bytes>) -> StreamBody {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// No body.
+#[must_use]
+pub fn empty() -> StreamBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+impl Throttled {
+    /// The pause in whole seconds, rounded up, as `Retry-After` has it.
+    #[must_use]
+    pub fn seconds(&self) -> u64 {
+        u64::try_from(self.pause.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+    }
+}
+
+impl Reply {
+    /// 200 with `body` and no field.
+    #[must_use]
+    pub fn new(body: StreamBody) -> Self {
+        Self { head: Head::default(), body }
+    }
+
+    /// `head` with `body`.
+    #[must_use]
+    pub fn from_parts(head: Head, body: StreamBody) -> Self {
+        Self { head, body }
+    }
+
+    /// Its head and its body.
+    #[must_use]
+    pub fn into_parts(self) -> (Head, StreamBody) {
+        (self.head, self.body)
+    }
+
+    /// All but its body.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// The status, to be changed.
+    pub fn status_mut(&mut self) -> &mut StatusCode {
+        &mut self.head.status
+    }
+
+    /// The fields.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The fields, to be changed.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
+    /// What lower layers tell higher ones.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.head.facts
+    }
+
+    /// The same, to be changed.
+    pub fn facts_mut(&mut self) -> &mut Facts {
+        &mut self.head.facts
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &StreamBody {
+        &self.body
+    }
+
+    /// The body, without its head.
+    #[must_use]
+    pub fn into_body(self) -> StreamBody {
+        self.body
+    }
+
+    /// The answer as a client reads it.
+    #[must_use]
+    pub fn into_response(self) -> http::Response<StreamBody> {
+        let mut response = http::Response::new(self.body);
+        *response.status_mut() = self.head.status;
+        *response.headers_mut() = self.head.headers;
+        response
+    }
+}

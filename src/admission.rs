@@ -23,9 +23,10 @@ mod reshape;
 mod store;
 mod view;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use desk::Seat;
 pub use desk::{Desk, Turn};
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use pass::Pass;
@@ -36,6 +37,7 @@ pub use view::{AppView, ConnectionView, Outlook, PoolView, Waiting};
 
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::numbers::{OperationIx, Table};
 use crate::quota::PriceNo;
 use crate::secret::VendorToken;
 use identity::{Identity, IdentityKey};
@@ -94,9 +96,8 @@ impl Admission {
             plan.connections().map(|(_, connection)| self.identity(&connection.token)).collect();
         let places = placing::place(&books.tenants, &plan, &identities)?;
         let edition = books.edition + 1;
-        let numbers = books.number_prices(&plan, edition, oldest)?;
-        let desk =
-            self.apply(&mut books, &plan, (&identities, &places), (edition, oldest), numbers);
+        let prices = books.number_prices(&plan, edition, oldest)?;
+        let desk = self.apply(&mut books, &plan, (&identities, &places), (edition, oldest), prices);
         (books.costs, books.edition) = (plan.costs, edition);
         self.write_index(&books);
         Ok(desk)
@@ -109,14 +110,14 @@ impl Admission {
         plan: &Plan,
         (identities, places): (&[Identity], &[Placing]),
         (edition, oldest): (u64, u64),
-        numbers: HashMap<Arc<str>, PriceNo>,
+        prices: Table<OperationIx, PriceNo>,
     ) -> Desk {
         let seated: Vec<Seated<'_>> = places
             .iter()
             .zip(identities)
-            .zip(plan.connections())
-            .map(|((place, identity), (_, connection))| {
-                place.seated(&books.tenants, connection, *identity)
+            .zip(plan.connections().enumerate())
+            .map(|((place, identity), (ix, (_, connection)))| {
+                place.seated(&books.tenants, (ix.into(), connection), *identity)
             })
             .collect();
         for (place, (tenant, _)) in places.iter().zip(plan.connections()) {
@@ -141,20 +142,23 @@ impl Admission {
         for (place, seat) in places.iter().zip(seated) {
             by_quotas[place.at].push(seat);
         }
-        let mut desk = Desk::new(numbers);
+        let mut seats = BTreeMap::new();
         let mut editions = Vec::new();
         for ((_, quotas), seated) in books.tenants.iter().zip(&by_quotas) {
             let known = Edition::of(quotas);
             quotas.look(|core, now| {
                 let numbers = core.reshape(&change, seated, &apps, now);
                 core.write_files();
-                desk.seat(&known, core, &change, seated, &numbers);
+                for (connection, number) in seated.iter().zip(numbers) {
+                    let seat = Seat::of(&known, core, &change, connection.plan, number);
+                    seats.insert(connection.ix, seat);
+                }
             });
             editions.push(Arc::downgrade(&known));
         }
         books.editions.push((edition, editions));
         books.tenants.retain(|(_, quotas)| !quotas.look(|core, _| core.members.is_empty()));
-        desk
+        Desk::new(prices, seats.into_values().collect())
     }
 
     /// The token of a connection is another one from now on, outside of a reload.
@@ -259,10 +263,9 @@ impl Books {
         plan: &Plan,
         edition: u64,
         oldest: u64,
-    ) -> Result<HashMap<Arc<str>, PriceNo>, String> {
-        let number = |(operation, cost): (&Arc<str>, &Cost)| {
-            Ok((operation.clone(), self.prices.number(cost, edition, oldest)?))
-        };
-        plan.costs.iter().map(number).collect()
+    ) -> Result<Table<OperationIx, PriceNo>, String> {
+        let number =
+            |operation: &Arc<str>| self.prices.number(&plan.costs[operation], edition, oldest);
+        plan.operations.iter().map(number).collect()
     }
 }

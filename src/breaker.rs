@@ -5,7 +5,6 @@
 
 mod circuit;
 
-use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +20,7 @@ use crate::call::{Attempt, Next, Reply, Result, Stage, StageLayer, Staged};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Evidence};
 use crate::ids::ConnectionId;
+use crate::numbers::{ConnectionIx, Table};
 use crate::targets;
 
 /// The breaker of one host. It outlives a reload.
@@ -35,12 +35,20 @@ struct Circuits {
     /// Whether connections to it can be opened.
     host: Circuit,
     /// Whether it answers, by connection: as many as the configuration ever had.
-    connections: HashMap<ConnectionId, Circuit>,
+    connections: Vec<(ConnectionId, Circuit)>,
+}
+
+/// The breaker of a connection's host, and the connection's own part of it.
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    breaker: Arc<Breaker>,
+    connection: ConnectionId,
+    at: usize,
 }
 
 /// Refuses calls to dead hosts.
 pub struct Guard {
-    hosts: HashMap<ConnectionId, Arc<Breaker>>,
+    hosts: Table<ConnectionIx, Guarded>,
 }
 
 pin_project! {
@@ -54,8 +62,7 @@ pin_project! {
 
 /// A call that was let through; it says how its host did, at the latest when it is dropped.
 pub struct Visit {
-    breaker: Arc<Breaker>,
-    connection: ConnectionId,
+    guarded: Guarded,
     host_entry: Entry,
     entry: Entry,
     evidence: Evidence,
@@ -68,18 +75,33 @@ impl Breaker {
     #[must_use]
     pub fn is_open(&self) -> bool {
         let circuits = self.circuits();
-        circuits.host.is_open() || circuits.connections.values().any(Circuit::is_open)
+        circuits.host.is_open() || circuits.connections.iter().any(|(_, circuit)| circuit.is_open())
     }
 
     fn circuits(&self) -> MutexGuard<'_, Circuits> {
         self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(self: &Arc<Self>, connection: ConnectionId) -> Result<Visit> {
-        let (host_entry, entry) =
-            self.circuits().enter(&connection, Instant::now()).map_err(refused)?;
-        let evidence = Evidence::Nothing;
-        Ok(Visit { breaker: self.clone(), connection, host_entry, entry, evidence })
+    /// The breaker for the calls of `connection`.
+    #[must_use]
+    pub fn guards(self: &Arc<Self>, connection: &ConnectionId) -> Guarded {
+        let mut circuits = self.circuits();
+        let known = circuits.connections.iter().position(|(known, _)| known == connection);
+        let at = known.unwrap_or(circuits.connections.len());
+        if known.is_none() {
+            circuits.connections.push((connection.clone(), Circuit::default()));
+        }
+        Guarded { breaker: self.clone(), connection: connection.clone(), at }
+    }
+}
+
+// === impl Guarded ===
+
+impl Guarded {
+    fn enter(&self) -> Result<Visit> {
+        let entered = self.breaker.circuits().enter(self.at, Instant::now());
+        let (host_entry, entry) = entered.map_err(refused)?;
+        Ok(Visit { guarded: self.clone(), host_entry, entry, evidence: Evidence::Nothing })
     }
 }
 
@@ -88,15 +110,11 @@ impl Breaker {
 impl Circuits {
     fn enter(
         &mut self,
-        connection: &ConnectionId,
+        connection: usize,
         now: Instant,
     ) -> std::result::Result<(Entry, Entry), Duration> {
         let host = self.host.enter(now)?;
-        let entered = match self.connections.get_mut(connection) {
-            Some(circuit) => circuit.enter(now),
-            None => self.connections.entry(connection.clone()).or_default().enter(now),
-        };
-        entered.map(|entry| (host, entry)).inspect_err(|_| {
+        self.connections[connection].1.enter(now).map(|entry| (host, entry)).inspect_err(|_| {
             // It asks nothing of the host after all.
             self.host.leave(host, Verdict::Unclear, now);
         })
@@ -105,7 +123,7 @@ impl Circuits {
     /// Takes in what a call came to; gives whether the connection's calls were refused before, and
     /// whether they are after.
     fn leave(&mut self, visit: &Visit, now: Instant) -> (bool, bool) {
-        let circuit = self.connections.entry(visit.connection.clone()).or_default();
+        let circuit = &mut self.connections[visit.guarded.at].1;
         let before = self.host.is_open() || circuit.is_open();
         let (host, connection) = match visit.evidence {
             Evidence::Nothing => (Verdict::Unclear, Verdict::Unclear),
@@ -137,8 +155,8 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let connection = &self.connection;
-        match self.breaker.circuits().leave(self, Instant::now()) {
+        let connection = &self.guarded.connection;
+        match self.guarded.breaker.circuits().leave(self, Instant::now()) {
             (false, true) => {
                 tracing::error!(target: targets::VENDOR, %connection, "Courier does not answer: its calls are refused");
             }
@@ -155,7 +173,7 @@ impl Drop for Visit {
 impl Guard {
     /// `hosts` has the breaker of every connection's host.
     #[must_use]
-    pub fn layer(hosts: HashMap<ConnectionId, Arc<Breaker>>) -> StageLayer<Self> {
+    pub fn layer(hosts: Table<ConnectionIx, Guarded>) -> StageLayer<Self> {
         StageLayer::new(Self { hosts })
     }
 }
@@ -167,10 +185,7 @@ impl<S: Next<Attempt>> Stage<S> for Guard {
     type Future = Either<Visiting<S::Future>, Ready<Result>>;
 
     fn call(this: &Staged<Self, S>, call: Attempt) -> Self::Future {
-        let connection = call.caller.connection.clone();
-        let breaker = this.stage().hosts.get(&connection);
-        let breaker = breaker.expect("every connection of the configuration has a host");
-        match breaker.enter(connection) {
+        match this.stage().hosts[call.caller.ix].enter() {
             Ok(visit) => Either::Left(Visiting { answer: this.pass(call), visit: Some(visit) }),
             Err(error) => Either::Right(ready(Err(error))),
         }

@@ -100,6 +100,7 @@ impl Cache {
             configured.store = Arc::new(Store::new(plan.capacity));
         }
         let mut seats = HashMap::new();
+        let mut numbered = Vec::new();
         for connection in &plan.connections {
             let token = plan.tokens.get(&connection.id);
             let before = configured.tokens.get(&connection.id);
@@ -112,11 +113,14 @@ impl Cache {
                     configured.epochs
                 }
             };
-            seats.insert(connection.id.clone(), Seat::new(connection, epoch));
+            let seat = Seat::new(connection, epoch);
+            numbered.push(seat.clone());
+            seats.insert(connection.id.clone(), seat);
         }
         configured.tokens.clone_from(&plan.tokens);
-        configured.seats.clone_from(&seats);
-        Shelf::new(self.clone(), configured.store.clone(), seats, plan)
+        configured.seats = seats;
+        let seats = numbered.into_iter().collect();
+        Shelf::new(self.clone(), configured.store.clone(), seats, &plan)
     }
 
     /// Forgets what is kept for `connection`.

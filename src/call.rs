@@ -18,12 +18,13 @@ pub use gather::{Gathered, SHORT, gather};
 pub use reply::{Facts, Head, Rejected, Reply, StreamBody, Throttled, empty, full};
 pub use stage::{Next, Stage, StageLayer, Staged};
 pub use steps::{AdmittedCall, Attempt, AuthorizedCall, Buffered, BufferedCall, Unread};
-pub use uploads::{Held, Room, Uploads};
+pub use uploads::{Held, Room, Uploader, Uploads};
 
 use crate::catalog::Operation;
 use crate::clock::Instant;
 use crate::error::Error;
 use crate::ids::{AppId, ConnectionId, KeyId, TenantId};
+use crate::numbers::{AppIx, ConnectionIx};
 use crate::record::Record;
 
 /// A request as the server hands it to the pipeline.
@@ -46,6 +47,14 @@ pub struct Caller {
     pub key: KeyId,
     /// The vendor credential that this call uses.
     pub connection: ConnectionId,
+    /// Its number.
+    pub ix: ConnectionIx,
+    /// The app's number on it.
+    pub app_ix: AppIx,
+    /// Sends of the app without a key get one.
+    pub makes_keys: bool,
+    /// What the app asks of the cache counts.
+    pub asks_cache: bool,
 }
 
 /// Which answers to a call are read whole before an octet of them is given: one that breaks off can

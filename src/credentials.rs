@@ -6,7 +6,6 @@ mod decode;
 mod vault;
 mod watch;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -14,6 +13,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 
 use blank::Blanked;
+pub use vault::InitialToken;
 use vault::{Fate, Vault};
 
 use crate::admission::Admission;
@@ -23,10 +23,9 @@ use crate::call::{
     Stage, StageLayer, Staged, StreamBody, gather,
 };
 use crate::error::Error;
-use crate::ids::ConnectionId;
+use crate::numbers::{ConnectionIx, Table};
 use crate::record::Record;
 use crate::secret::VendorToken;
-use crate::secret::{TokenSource, Tokens};
 use crate::targets;
 
 /// Adds vendor tokens.
@@ -35,18 +34,17 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// `sources` has one for every connection of `tokens`. When a token changes, `cache` forgets what
+    /// Puts `tokens` in. When one changes, `cache` forgets what
     /// it keeps for its connection, and `admission` hears whose slots the new one's are.
     ///
     /// Must be called inside the runtime.
     #[must_use]
     pub fn layer(
-        tokens: Tokens,
-        sources: HashMap<ConnectionId, TokenSource>,
+        tokens: Table<ConnectionIx, InitialToken>,
         cache: Cache,
         admission: Admission,
     ) -> StageLayer<Self> {
-        let vault = Arc::new(Vault::new(tokens, sources, cache, admission));
+        let vault = Arc::new(Vault::new(tokens, cache, admission));
         tokio::spawn(watch::watch(Arc::downgrade(&vault)));
         StageLayer::new(Self { vault })
     }
@@ -57,7 +55,7 @@ async fn look(
     reply: Reply,
     token: Arc<VendorToken>,
     vault: Arc<Vault>,
-    connection: ConnectionId,
+    connection: ConnectionIx,
     record: &Record,
 ) -> Result {
     let (mut head, mut body) = reply.into_parts();
@@ -78,14 +76,14 @@ async fn look(
         };
     }
     if rejected {
-        let fate = vault.refused(&connection, &token).await;
+        let fate = vault.refused(connection, &token).await;
         // One replacement is one, whoever else was refused with the old token.
         if fate != Fate::Replaced {
             record.mark(|marks| marks.token_refused = Some(fate == Fate::Found));
         }
         head.facts.rejected = Some(Rejected { changed: fate != Fate::Stands });
     } else {
-        vault.taken(&connection, &token);
+        vault.taken(connection, &token);
     }
     if is_error && plain && !body.is_end_stream() {
         body = Blanked::new(body, VendorToken::clone(&token)).boxed_unsync();
@@ -122,8 +120,8 @@ impl<S: Next<AuthorizedCall>> Stage<S> for Credentials {
     type Future = BoxFuture;
 
     fn call(this: &Staged<Self, S>, call: AdmittedCall) -> BoxFuture {
-        let (vault, connection) = (this.stage().vault.clone(), call.caller.connection.clone());
-        let token = vault.token(&connection);
+        let (vault, connection) = (this.stage().vault.clone(), call.caller.ix);
+        let token = vault.token(connection);
         let record = call.record.clone();
         let answer = this.pass(call.authorized(token.authorization()));
         Box::pin(async move { look(answer.await?, token, vault, connection, &record).await })

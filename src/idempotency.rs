@@ -20,7 +20,6 @@ mod shim;
 mod waiting;
 mod writing;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::Either;
@@ -37,7 +36,8 @@ use retention::Owner;
 use crate::call::{BoxFuture, BufferedCall, Next, Reply, Result, Stage, StageLayer, Staged};
 use crate::catalog::{Idempotency as Honours, Shim};
 use crate::error::Error;
-use crate::ids::{AppId, ConnectionId, RandomId, TenantId};
+use crate::ids::{ConnectionId, RandomId};
+use crate::numbers::{ConnectionIx, Table};
 use crate::record::{KeyUse, Marks};
 
 /// The field that carries a key.
@@ -46,20 +46,19 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Marks an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Apps for which no key is made.
-pub type WithoutKeys = HashSet<(TenantId, AppId)>;
-
 /// Makes and keeps keys.
 pub struct Idempotency {
     keys: Arc<Keys>,
-    without: WithoutKeys,
+    owners: Table<ConnectionIx, Owner>,
 }
 
 impl Idempotency {
-    /// `keys` is what is remembered; no key is made for the apps of `without`.
-    #[must_use]
-    pub fn layer(keys: Arc<Keys>, without: WithoutKeys) -> StageLayer<Self> {
-        StageLayer::new(Self { keys, without })
+    /// `keys` is what is remembered, shared by `connections`.
+    pub fn layer<'a>(
+        keys: Arc<Keys>,
+        connections: impl Iterator<Item = &'a ConnectionId>,
+    ) -> StageLayer<Self> {
+        StageLayer::new(Self { keys, owners: connections.map(owner).collect() })
     }
 
     /// Gives `call` its key. What comes back is remembered; other calls need no memory.
@@ -77,9 +76,7 @@ impl Idempotency {
             let usage = self.usage(call, key.as_bytes(), None);
             return Ok(Some(Keyed { usage, _hold: None }));
         }
-        let caller = &call.caller;
-        let makes = call.operation.idempotency == Honours::Make
-            && !self.without.contains(&(caller.tenant.clone(), caller.app.clone()));
+        let makes = call.operation.idempotency == Honours::Make && call.caller.makes_keys;
         Ok(if makes { self.make(call) } else { None })
     }
 
@@ -103,7 +100,7 @@ impl Idempotency {
             keys.waiting.look(&print);
         }
         let Key { key, recognised } = keys.make(print, count);
-        let ticket = Ticket { owner: owner(&caller.connection), print, key, count };
+        let ticket = Ticket { owner: self.owners[caller.ix], print, key, count };
         let hold = Hold::new(keys.clone(), ticket, call.record.clone());
         call.record.mark(|marks| marks.key_use = recognised.then_some(KeyUse::Recognised));
         call.record.tells(Arc::new(Accepted { keys: keys.clone(), ticket }));
@@ -115,7 +112,7 @@ impl Idempotency {
     fn usage(&self, call: &BufferedCall, key: &[u8], made: Option<Ticket>) -> Arc<Usage> {
         let (connection, operation) = (&call.caller.connection, &call.operation.id);
         let purpose = Purpose {
-            owner: owner(connection),
+            owner: self.owners[call.caller.ix],
             app: call.caller.app.clone(),
             print: id(&[call.target.as_str().as_bytes(), &call.body.bytes]),
         };

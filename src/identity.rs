@@ -12,6 +12,7 @@ pub use refusal::Refusal;
 pub use scopes::Scopes;
 
 use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::numbers::{AppIx, ConnectionIx};
 use crate::record::Trust;
 
 /// One internal application.
@@ -24,15 +25,30 @@ pub struct App {
     /// What it may do.
     pub scopes: Scopes,
     /// The connections that it may use; the first is its default. Never empty.
-    pub connections: Vec<ConnectionId>,
+    pub connections: Vec<AppConnection>,
+    /// Sends without a key get one.
+    pub makes_keys: bool,
+    /// What it asks of the cache counts.
+    pub asks_cache: bool,
     /// What its trace context counts for.
     pub trust: Trust,
+}
+
+/// A connection that an app may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppConnection {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Its number.
+    pub ix: ConnectionIx,
+    /// The app's number on it.
+    pub app: AppIx,
 }
 
 impl App {
     /// The connection of a call that names none.
     #[must_use]
-    pub fn default_connection(&self) -> &ConnectionId {
+    pub fn default_connection(&self) -> &AppConnection {
         self.connections.first().expect("the configuration refuses an app without a connection")
     }
 }

@@ -29,6 +29,7 @@ pub mod identity;
 pub mod ids;
 pub mod ingress;
 pub mod me;
+pub mod numbers;
 pub mod paths;
 pub mod pipeline;
 pub mod quota;

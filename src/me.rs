@@ -17,8 +17,8 @@ use crate::call::{self, Next, Reply, Stage, StageLayer, Staged};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::history::{Calls, Entry, Refused};
-use crate::identity::Keys;
 use crate::identity::authenticate::Authenticated;
+use crate::identity::{AppConnection, Keys};
 use crate::ids::RandomId;
 
 /// The path that never reaches the catalogue.
@@ -73,7 +73,7 @@ impl Me {
 
     fn about(&self, authenticated: &Authenticated) -> About {
         let Authenticated { app, key, .. } = authenticated;
-        let outlook = |connection| self.desk.outlook(connection, &app.id);
+        let outlook = |connection: &AppConnection| self.desk.outlook(connection, &app.id);
         let refused = self.calls.refused(&app.tenant, &app.id);
         About {
             tenant: app.tenant.to_string(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::time::sleep;
 
-pub use book::Book;
+pub use book::{Budgets, ConnectionBudgets};
 use decide::{Course, Kind, Known, Verdict, decide, is_inconclusive};
 
 use crate::admission::Desk;
@@ -23,6 +23,7 @@ use crate::call::{
 use crate::catalog::Idempotency;
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome};
+use crate::numbers::{ConnectionIx, Table};
 
 /// The field that carries a key.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -32,27 +33,31 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Tries again.
 pub struct Retry {
-    book: Arc<Book>,
+    budgets: Table<ConnectionIx, Arc<ConnectionBudgets>>,
+    pauses: Arc<Budgets>,
     desk: Arc<Desk>,
 }
 
 // === impl Retry ===
 
 impl Retry {
-    /// `book` has the budgets; `desk` is asked whether a call that the vendor refused has time to wait
+    /// `budgets` are those of `pauses`, which throws the dice; `desk` is asked whether a call that the vendor refused has time to wait
     /// in its line again.
     #[must_use]
-    pub fn layer(book: Arc<Book>, desk: Arc<Desk>) -> StageLayer<Self> {
-        StageLayer::new(Self { book, desk })
+    pub fn layer(
+        budgets: Table<ConnectionIx, Arc<ConnectionBudgets>>,
+        pauses: Arc<Budgets>,
+        desk: Arc<Desk>,
+    ) -> StageLayer<Self> {
+        StageLayer::new(Self { budgets, pauses, desk })
     }
 
     /// The pause before one more attempt of `call`, if there may be one: paid from the budget.
     fn grant(&self, call: &BufferedCall, nth: u32, time: Duration) -> Option<Duration> {
         let keyed = kind(call) == Kind::Keyed;
-        let pause = time.max(self.book.pause(nth));
+        let pause = time.max(self.pauses.pause(nth));
         let now = Instant::now();
-        let fits =
-            now + pause < call.deadline && self.book.take(&call.caller.connection, keyed, now);
+        let fits = now + pause < call.deadline && self.budgets[call.caller.ix].take(keyed, now);
         fits.then_some(pause)
     }
 
@@ -68,7 +73,7 @@ impl Retry {
         let mut attempt = Attempt::first(call.clone());
         let kind = kind(&call);
         let keyed = kind == Kind::Keyed;
-        self.book.call(&call.caller.connection, keyed, Instant::now());
+        self.budgets[call.caller.ix].call(keyed, since);
         let mut course = Course::default();
         // What the call ends with if a further attempt says nothing about it.
         let mut earlier: Option<Result> = None;

@@ -23,7 +23,7 @@ use crate::history::Calls;
 use crate::idempotency::Keys;
 use crate::ids::RandomId;
 use crate::record::Observer;
-use crate::retry::Book;
+use crate::retry::Budgets;
 use crate::telemetry::{Both, Telemetry};
 use crate::upstream::{Dial, Dialer, Host, HostLimits};
 use crate::usage::Usage;
@@ -44,7 +44,7 @@ struct Inner {
     uploads: Uploads,
     admission: Admission,
     desk: ArcSwap<Desk>,
-    retries: Arc<Book>,
+    retries: Arc<Budgets>,
     keys: Arc<Keys>,
     cache: Cache,
     owners: ArcSwap<gauges::Owners>,
@@ -268,7 +268,7 @@ impl State {
 
     /// What further attempts may still be made.
     #[must_use]
-    pub fn retries(&self) -> &Arc<Book> {
+    pub fn retries(&self) -> &Arc<Budgets> {
         &self.0.retries
     }
 

@@ -15,7 +15,6 @@ mod shares;
 mod sips;
 mod socket;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -36,7 +35,7 @@ use crate::call::{AuthorizedCall, BoxFuture, Facts, Head, Reply, Result};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Evidence, Outcome};
 use crate::headers::{self, references};
-use crate::ids::ConnectionId;
+use crate::numbers::{ConnectionIx, Table};
 use crate::record::{Record, Sampling, Shortage};
 use pool::{Lease, NoSocket};
 use socket::Refusal;
@@ -69,7 +68,7 @@ pub struct Destination {
 /// Sends calls to the vendor.
 #[derive(Clone)]
 pub struct Upstream {
-    destinations: Arc<HashMap<ConnectionId, Destination>>,
+    destinations: Arc<Table<ConnectionIx, Destination>>,
     limits: Limits,
     instance: Arc<str>,
     traces: Option<Sampling>,
@@ -116,10 +115,11 @@ impl Upstream {
     /// `destinations` has one for every connection; `instance` is this gateway's name in `Via`.
     #[must_use]
     pub fn new(
-        destinations: Arc<HashMap<ConnectionId, Destination>>,
+        destinations: Table<ConnectionIx, Destination>,
         limits: Limits,
         instance: Arc<str>,
     ) -> Self {
+        let destinations = Arc::new(destinations);
         Self { destinations, limits, instance, traces: None }
     }
 
@@ -130,9 +130,7 @@ impl Upstream {
     }
 
     async fn attempt(self, call: AuthorizedCall) -> Result {
-        let destination = self.destinations.get(&call.caller.connection);
-        let destination =
-            destination.expect("every connection of the configuration has a destination");
+        let destination = &self.destinations[call.caller.ix];
         let (record, target) = (call.record.clone(), call.target.clone());
         let mut outgoing = self.outgoing(&call, destination)?;
         let start = Instant::now();

@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
         "headers",
         "hosts",
         "ids",
+        "numbers",
         "paths",
         "terminal",
         "tls",

@@ -14,11 +14,11 @@ use tokio::time::timeout;
 use crate::admission::Desk;
 use crate::call::{
     BoxFuture, Buffered, BufferedCall, Call, Held, Next, Reply, Result, Stage, StageLayer, Staged,
-    StreamBody, Unread, Uploads,
+    StreamBody, Unread, Uploader,
 };
 use crate::clock::Instant;
 use crate::error::{Code, Error};
-use crate::ids::ConnectionId;
+use crate::numbers::{ConnectionIx, Table};
 use crate::quota::Refusal;
 use crate::record::Wait;
 
@@ -36,14 +36,18 @@ pub struct Limits {
 /// Reads bodies.
 pub struct BufferBody {
     limits: Limits,
-    uploads: Uploads,
+    uploads: Table<ConnectionIx, Uploader>,
     desk: Arc<Desk>,
 }
 
 impl BufferBody {
     /// `uploads` counts what is held over all calls; `desk` is asked before a body is read.
     #[must_use]
-    pub fn layer(limits: Limits, uploads: Uploads, desk: Arc<Desk>) -> StageLayer<Self> {
+    pub fn layer(
+        limits: Limits,
+        uploads: Table<ConnectionIx, Uploader>,
+        desk: Arc<Desk>,
+    ) -> StageLayer<Self> {
         StageLayer::new(Self { limits, uploads, desk })
     }
 
@@ -52,7 +56,7 @@ impl BufferBody {
         self.desk.show(&call.caller, &call.operation, &call.record);
         self.may_be_read(&body)?;
         self.desk.ask(&call, None).map_err(|refusal| self.refused(&call, refusal))?;
-        let (bytes, held) = self.read(body, &call.caller.connection).await?;
+        let (bytes, held) = self.read(body, &self.uploads[call.caller.ix]).await?;
         let read_at = Some(Instant::now());
         call.record.mark(|marks| {
             marks.bytes_in = bytes.len() as u64;
@@ -69,12 +73,12 @@ impl BufferBody {
     }
 
     /// Reads `body`. What is announced must fit at this moment; what is held is what has arrived.
-    async fn read(&self, body: StreamBody, connection: &ConnectionId) -> Result<(Bytes, Held)> {
+    async fn read(&self, body: StreamBody, uploads: &Uploader) -> Result<(Bytes, Held)> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if !self.uploads.fits(connection, announced) {
+        if !uploads.fits(announced) {
             return Err(no_room());
         }
-        let mut held = self.uploads.begin(connection);
+        let mut held = uploads.begin();
         let reading = self.pieces(body, &mut held);
         let bytes = timeout(self.limits.total, reading).await.map_err(|_| late())??;
         Ok((bytes, held))

@@ -8,15 +8,17 @@ use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
 use super::pass::Pass;
-use super::plan::Cost;
+use super::plan::{ConnectionPlan, Cost};
 use super::quotas::{Core, Edition, Entry};
-use super::reshape::{Change, Seated};
+use super::reshape::Change;
 use super::view::Outlook;
 use crate::call::{Attempt, BufferedCall, Caller};
 use crate::catalog::{CONNECTION_POOL, Lane, Operation};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
-use crate::ids::{AppId, ConnectionId};
+use crate::identity::AppConnection;
+use crate::ids::AppId;
+use crate::numbers::{AppIx, ConnectionIx, OperationIx, Table};
 use crate::quota::{
     AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, Refusal, Rule, Standing, Ticket, Usage,
 };
@@ -27,9 +29,8 @@ const LATELY: Duration = Duration::from_millis(100);
 
 /// Lets calls of one configuration in.
 pub struct Desk {
-    prices: HashMap<Arc<str>, PriceNo>,
-    connections: HashMap<ConnectionId, Seat>,
-    apps: HashMap<(ConnectionId, AppId), AppSeat>,
+    prices: Table<OperationIx, PriceNo>,
+    seats: Table<ConnectionIx, Seat>,
 }
 
 /// An app on one of its connections.
@@ -46,9 +47,10 @@ struct Shown {
 }
 
 /// A connection in its quotas.
-struct Seat {
+pub(super) struct Seat {
     quotas: Arc<Edition>,
     number: ConnectionNo,
+    apps: Table<AppIx, AppSeat>,
     /// By price: the pools that are paid, with the names that callers know.
     policies: Vec<Policy>,
 }
@@ -86,38 +88,12 @@ impl Turn {
 }
 
 impl Desk {
-    pub(super) fn new(prices: HashMap<Arc<str>, PriceNo>) -> Self {
-        Self { prices, connections: HashMap::new(), apps: HashMap::new() }
-    }
-
-    /// Gives the connections `seated` and their apps the places that they have in `core`.
-    pub(super) fn seat(
-        &mut self,
-        quotas: &Arc<Edition>,
-        core: &Core,
-        change: &Change<'_>,
-        seated: &[Seated<'_>],
-        numbers: &[ConnectionNo],
-    ) {
-        let most = change.prices.iter().map(|(number, _)| usize::from(number.0) + 1).max();
-        let mut costs = vec![Cost::default(); most.unwrap_or(0)];
-        for (number, cost) in &change.prices {
-            costs[usize::from(number.0)] = (*cost).clone();
-        }
-        let named = &change.plan.named;
-        for (seat, number) in seated.iter().zip(numbers) {
-            let Some(member) = core.members.by_number(*number) else { continue };
-            let own = (member.own, &seat.plan.settings.pool);
-            let of = |cost| Policy::of(cost, own, named, &member.pools);
-            let policies = costs.iter().map(of).collect();
-            let id = &seat.plan.id;
-            for (app, number) in core.members.apps_of(*number) {
-                let shown = costs.iter().map(|_| ArcSwapOption::empty()).collect();
-                self.apps.insert((id.clone(), app.clone()), AppSeat { number, shown });
-            }
-            let seat = Seat { quotas: quotas.clone(), number: *number, policies };
-            self.connections.insert(id.clone(), seat);
-        }
+    /// The connections of `seats`, whose operations have `prices`.
+    pub(super) fn new(
+        prices: Table<OperationIx, PriceNo>,
+        seats: Table<ConnectionIx, Seat>,
+    ) -> Self {
+        Self { prices, seats }
     }
 
     /// Whether `call` would be refused now: to be asked before its body is read.
@@ -146,7 +122,7 @@ impl Desk {
     #[must_use]
     pub fn stood(&self, call: &BufferedCall, standing: Option<Standing>) -> Option<Stood> {
         let standing = standing?;
-        let (seat, _, price) = self.find(&call.caller, &call.operation);
+        let (seat, price) = (&self.seats[call.caller.ix], self.prices[call.operation.ix]);
         let policy = seat.policies.get(usize::from(price.0));
         let pool = standing.bound.pool().zip(policy).and_then(|(bound, policy)| {
             let known = policy.pools.iter().find(|(id, _)| *id == bound);
@@ -155,13 +131,12 @@ impl Desk {
         Some(Stood { standing, pool })
     }
 
-    /// What `app` could do now on a connection; `None` if it is not one of its own.
+    /// What `app` could do now on a connection.
     #[must_use]
-    pub fn outlook(&self, connection: &ConnectionId, app: &AppId) -> Option<Outlook> {
-        let seat = self.connections.get(connection)?;
-        let known = self.apps.get(&(connection.clone(), app.clone()))?;
-        let prospect = seat.quotas.prospect(seat.number, known.number)?;
-        Some(Outlook::of(connection, app, &prospect))
+    pub fn outlook(&self, connection: &AppConnection, app: &AppId) -> Option<Outlook> {
+        let seat = &self.seats[connection.ix];
+        let prospect = seat.quotas.prospect(seat.number, seat.apps[connection.app].number)?;
+        Some(Outlook::of(&connection.id, app, &prospect))
     }
 
     /// Notes for the caller what its app may do now, under the quotas that the operation pays.
@@ -239,14 +214,8 @@ impl Desk {
     }
 
     fn find(&self, caller: &Caller, operation: &Operation) -> (&Seat, &AppSeat, PriceNo) {
-        let seat = self.connections.get(&caller.connection);
-        let app = self.apps.get(&(caller.connection.clone(), caller.app.clone()));
-        let price = self.prices.get(&operation.id);
-        (
-            seat.expect("every connection of the configuration has a seat"),
-            app.expect("every app has a number on each of its connections"),
-            *price.expect("every operation of the catalogue has a price"),
-        )
+        let seat = &self.seats[caller.ix];
+        (seat, &seat.apps[caller.app_ix], self.prices[operation.ix])
     }
 }
 
@@ -257,6 +226,32 @@ impl AppSeat {
 }
 
 impl Seat {
+    /// The seat of a connection whose place in `core` is `number`, and the seats of its apps.
+    pub(super) fn of(
+        quotas: &Arc<Edition>,
+        core: &Core,
+        change: &Change<'_>,
+        plan: &ConnectionPlan,
+        number: ConnectionNo,
+    ) -> Self {
+        let most = change.prices.iter().map(|(number, _)| usize::from(number.0) + 1).max();
+        let mut costs = vec![Cost::default(); most.unwrap_or(0)];
+        for (number, cost) in &change.prices {
+            costs[usize::from(number.0)] = (*cost).clone();
+        }
+        let member = core.members.by_number(number);
+        let member = member.expect("the plan was just applied, and has this connection");
+        let own = (member.own, &plan.settings.pool);
+        let of = |cost| Policy::of(cost, own, &change.plan.named, &member.pools);
+        let policies = costs.iter().map(of).collect();
+        let numbers: HashMap<&AppId, AppNo> = core.members.apps_of(number).collect();
+        let apps = change.plan.apps_of(&plan.id).map(|app| AppSeat {
+            number: numbers[&app.app],
+            shown: costs.iter().map(|_| ArcSwapOption::empty()).collect(),
+        });
+        Self { quotas: quotas.clone(), number, apps: apps.collect(), policies }
+    }
+
     /// `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP"): the quotas,
     /// and what the app could do now under the one that binds first.
     fn rate_limit(&self, app: AppNo, price: PriceNo) -> Option<(HeaderValue, HeaderValue)> {

@@ -11,6 +11,7 @@ use super::quotas::Quotas;
 use super::reshape::Seated;
 use crate::catalog::CONNECTION_POOL;
 use crate::ids::{ConnectionId, TenantId};
+use crate::numbers::ConnectionIx;
 use crate::quota::slots::Rest;
 use crate::quota::{ConnectionNo, Moment};
 
@@ -166,7 +167,7 @@ impl Placing {
     pub(super) fn seated<'a>(
         &self,
         tenants: &[(TenantId, Arc<Quotas>)],
-        plan: &'a ConnectionPlan,
+        (ix, plan): (ConnectionIx, &'a ConnectionPlan),
         identity: Identity,
     ) -> Seated<'a> {
         let rest = Rest::of(plan.settings.pool.window, plan.settings.pool.hard_limit);
@@ -183,6 +184,6 @@ impl Placing {
                 }
             });
         }
-        Seated { plan, identity, number: self.number, inherits }
+        Seated { ix, plan, identity, number: self.number, inherits }
     }
 }

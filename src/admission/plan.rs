@@ -11,6 +11,8 @@ use crate::secret::VendorToken;
 pub struct Plan {
     /// What each operation costs, by its id.
     pub costs: HashMap<Arc<str>, Cost>,
+    /// The ids of the operations, in the order of their numbers.
+    pub operations: Vec<Arc<str>>,
     /// The named pools, which every workspace has for itself.
     pub named: Vec<PoolSettings>,
     /// Its tenants.
@@ -62,6 +64,15 @@ pub struct AppPlan {
 }
 
 impl Plan {
+    /// The apps that may use `connection`, in the order of their numbers.
+    pub(super) fn apps_of<'a>(
+        &'a self,
+        connection: &'a ConnectionId,
+    ) -> impl Iterator<Item = &'a AppPlan> {
+        let all = self.tenants.iter().flat_map(|tenant| &tenant.apps);
+        all.filter(move |app| app.connection == *connection)
+    }
+
     /// All connections, tenant by tenant.
     pub(super) fn connections(&self) -> impl Iterator<Item = (&TenantPlan, &ConnectionPlan)> {
         self.tenants.iter().flat_map(|tenant| tenant.connections.iter().map(move |c| (tenant, c)))

@@ -13,6 +13,7 @@ use super::quotas::Core;
 use super::store::{Seeker, Store};
 use crate::catalog::CONNECTION_POOL;
 use crate::clock::Instant;
+use crate::numbers::ConnectionIx;
 use crate::quota::slots::Rest;
 use crate::quota::{ConnectionNo, Moment, Past, PoolId, PoolSettings, Price, PriceNo};
 
@@ -33,6 +34,7 @@ pub(super) struct Change<'a> {
 
 /// A connection of the configuration in these quotas.
 pub(super) struct Seated<'a> {
+    pub(super) ix: ConnectionIx,
     pub(super) plan: &'a ConnectionPlan,
     pub(super) identity: Identity,
     /// The number that it has already.

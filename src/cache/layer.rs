@@ -91,7 +91,7 @@ impl<S: Next<BufferedCall>> Stage<S> for Caching {
         };
         let (shelf, flights) = (shelf.clone(), flights.clone());
         let future: BoxFuture = if let Kind::Write = row.kind {
-            let clearing = Some(shelf.open(&call.caller.connection, &row));
+            let clearing = Some(shelf.open(call.caller.ix, &row));
             let record = call.record.clone();
             record.mark(|marks| marks.clears = true);
             let mut write = Write { clearing, shelf, record };

@@ -1,6 +1,5 @@
 //! What is kept under one configuration: which rows, for how long, cleared by what.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,10 +10,11 @@ use super::generations::{Clearing, End, Moment, Name, Place};
 use super::key::{Key, Parts};
 use super::policy::{self, LISTED, Wants};
 use super::store::{Copy, Store};
-use crate::call::{BufferedCall, Caller};
+use crate::call::BufferedCall;
 use crate::catalog::{Access, Freshness, Operation};
 use crate::clock::Instant;
-use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::ids::ConnectionId;
+use crate::numbers::{ConnectionIx, OperationIx, Table};
 use crate::record::{Kept, Unkept};
 use crate::secret::Tokens;
 
@@ -32,14 +32,12 @@ pub struct Plan {
     pub settle: Duration,
     /// How long a call may be under way at the vendor.
     pub hard_limit: Duration,
-    /// The rows.
+    /// The rows, in the order of their numbers.
     pub rows: Vec<RowPlan>,
-    /// The connections.
+    /// The connections, in the order of their numbers.
     pub connections: Vec<ConnectionPlan>,
     /// Their tokens.
     pub tokens: Tokens,
-    /// The apps whose own cache directives count for nothing.
-    pub ignoring: HashSet<(TenantId, AppId)>,
 }
 
 /// One row.
@@ -96,9 +94,8 @@ pub enum Kind {
 pub struct Shelf {
     cache: Cache,
     store: Arc<Store>,
-    rows: HashMap<Arc<str>, Arc<Row>>,
-    seats: HashMap<ConnectionId, Seat>,
-    ignoring: HashSet<(TenantId, AppId)>,
+    rows: Table<OperationIx, Option<Arc<Row>>>,
+    seats: Table<ConnectionIx, Seat>,
     stale_if_error: Duration,
     settle: Duration,
     hard_limit: Duration,
@@ -167,19 +164,15 @@ impl Shelf {
     pub(super) fn new(
         cache: Cache,
         store: Arc<Store>,
-        seats: HashMap<ConnectionId, Seat>,
-        plan: Plan,
+        seats: Table<ConnectionIx, Seat>,
+        plan: &Plan,
     ) -> Self {
-        let rows = plan
-            .rows
-            .iter()
-            .filter_map(|row| Some((row.operation.id.clone(), Arc::new(Row::of(row)?))));
+        let rows = plan.rows.iter().map(|row| Row::of(row).map(Arc::new));
         Self {
             cache,
             store,
             rows: rows.collect(),
             seats,
-            ignoring: plan.ignoring,
             stale_if_error: plan.stale_if_error,
             settle: plan.settle,
             hard_limit: plan.hard_limit,
@@ -189,7 +182,7 @@ impl Shelf {
     /// What is done for `call`, if the cache has any part in it.
     #[must_use]
     pub fn row(&self, call: &BufferedCall) -> Option<Arc<Row>> {
-        let row = self.rows.get(&call.operation.id)?;
+        let row = self.rows[call.operation.ix].as_ref()?;
         let reads = [Method::GET, Method::HEAD].contains(&call.method);
         let write = matches!(row.kind, Kind::Write);
         // A path outside the catalogue is taken for a write unless its method says otherwise.
@@ -199,14 +192,7 @@ impl Shelf {
     /// What the client asks of the cache, if its app has a say in it.
     #[must_use]
     pub fn wants(&self, call: &BufferedCall) -> Wants {
-        if self.ignores(call) { Wants::default() } else { policy::wants(&call.headers) }
-    }
-
-    /// True when the app of `call` has no say.
-    #[must_use]
-    pub fn ignores(&self, call: &BufferedCall) -> bool {
-        let Caller { tenant, app, .. } = &call.caller;
-        !self.ignoring.is_empty() && self.ignoring.contains(&(tenant.clone(), app.clone()))
+        if call.caller.asks_cache { policy::wants(&call.headers) } else { Wants::default() }
     }
 
     /// The wall time, as the gateway's own clock goes: for the vendor's dates.
@@ -219,10 +205,9 @@ impl Shelf {
     /// The key of a read, told apart from others by the fields `names` only, or by all of its fields.
     #[must_use]
     pub fn key(&self, call: &BufferedCall, row: &Row, names: Option<&[HeaderName]>) -> Key {
-        let connection = &call.caller.connection;
         let parts = Parts {
-            connection,
-            epoch: self.seat(connection).epoch,
+            connection: &call.caller.connection,
+            epoch: self.seats[call.caller.ix].epoch,
             operation: &call.operation.id,
             reads: row.reads,
             target: &call.target,
@@ -235,8 +220,8 @@ impl Shelf {
 
     /// What a read of `row` that begins now sees.
     #[must_use]
-    pub fn moment(&self, connection: &ConnectionId, row: &Row) -> Moment {
-        let seat = self.seat(connection);
+    pub fn moment(&self, connection: ConnectionIx, row: &Row) -> Moment {
+        let seat = &self.seats[connection];
         let tags = row.tags.iter().map(|tag| Place::of_tag(seat.workspace, *tag));
         self.cache.0.generations.moment(tags.chain([seat.place]), Instant::now())
     }
@@ -248,7 +233,7 @@ impl Shelf {
         &self,
         url: Key,
         request: &HeaderMap,
-        connection: &ConnectionId,
+        connection: ConnectionIx,
         row: &Row,
     ) -> (Key, Option<Arc<Copy>>) {
         let (key, copy) = self.store.find(url, request).await;
@@ -276,8 +261,8 @@ impl Shelf {
     }
 
     /// Clears for a write that is about to be sent.
-    pub fn open(&self, connection: &ConnectionId, row: &Row) -> Clearing {
-        let workspace = self.seat(connection).workspace;
+    pub fn open(&self, connection: ConnectionIx, row: &Row) -> Clearing {
+        let workspace = self.seats[connection].workspace;
         let places = row.tags.iter().map(|tag| Place::of_tag(workspace, *tag)).collect();
         self.cache.0.generations.open(places)
     }
@@ -310,9 +295,5 @@ impl Shelf {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.cache
-    }
-
-    fn seat(&self, connection: &ConnectionId) -> &Seat {
-        self.seats.get(connection).expect("every connection of the configuration has a seat")
     }
 }

@@ -5,7 +5,6 @@
 //! as much of it as it leaves to others, and in any case enough for one body of full size. So whoever
 //! fills the room, others still find some.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ids::ConnectionId;
@@ -25,11 +24,17 @@ pub struct Room {
 #[derive(Clone, Debug)]
 pub struct Uploads(Arc<Mutex<Ledger>>);
 
+/// The bodies of one connection.
+#[derive(Clone, Debug)]
+pub struct Uploader {
+    uploads: Uploads,
+    at: usize,
+}
+
 /// Octets that one body holds; they are given back when this is dropped.
 #[derive(Debug)]
 pub struct Held {
-    uploads: Uploads,
-    connection: ConnectionId,
+    uploader: Uploader,
     octets: usize,
 }
 
@@ -37,7 +42,8 @@ pub struct Held {
 #[derive(Debug)]
 struct Ledger {
     room: Room,
-    held: HashMap<ConnectionId, usize>,
+    /// By connection: as many as the configuration ever had.
+    held: Vec<(ConnectionId, usize)>,
     octets: usize,
     /// Octets that connections hold beyond their parts.
     common: usize,
@@ -66,19 +72,28 @@ impl Room {
 
 impl Ledger {
     fn new(room: Room) -> Self {
-        Self { room, held: HashMap::new(), octets: 0, common: 0 }
+        Self { room, held: Vec::new(), octets: 0, common: 0 }
     }
 
     fn reconfigure(&mut self, room: Room) {
         self.room = room;
-        self.common = self.held.values().map(|octets| octets.saturating_sub(room.part())).sum();
+        self.common = self.held.iter().map(|(_, octets)| octets.saturating_sub(room.part())).sum();
     }
 
-    fn held(&self, connection: &ConnectionId) -> usize {
-        self.held.get(connection).copied().unwrap_or_default()
+    /// The place of `connection`.
+    fn place(&mut self, connection: &ConnectionId) -> usize {
+        let known = self.held.iter().position(|(known, _)| known == connection);
+        known.unwrap_or_else(|| {
+            self.held.push((connection.clone(), 0));
+            self.held.len() - 1
+        })
     }
 
-    fn fits(&self, connection: &ConnectionId, octets: usize) -> bool {
+    fn held(&self, at: usize) -> usize {
+        self.held[at].1
+    }
+
+    fn fits(&self, connection: usize, octets: usize) -> bool {
         let (room, part) = (self.room, self.room.part());
         let before = self.held(connection);
         let after = before.saturating_add(octets);
@@ -90,7 +105,7 @@ impl Ledger {
             && (mine == had || (taken <= room.common() && fair))
     }
 
-    fn take(&mut self, connection: &ConnectionId, octets: usize) -> bool {
+    fn take(&mut self, connection: usize, octets: usize) -> bool {
         let fits = self.fits(connection, octets);
         if fits {
             self.set(connection, self.held(connection) + octets);
@@ -98,19 +113,15 @@ impl Ledger {
         fits
     }
 
-    fn give_back(&mut self, connection: &ConnectionId, octets: usize) {
+    fn give_back(&mut self, connection: usize, octets: usize) {
         self.set(connection, self.held(connection).saturating_sub(octets));
     }
 
-    fn set(&mut self, connection: &ConnectionId, after: usize) {
+    fn set(&mut self, connection: usize, after: usize) {
         let (before, part) = (self.held(connection), self.room.part());
         self.octets = self.octets + after - before;
         self.common = self.common + after.saturating_sub(part) - before.saturating_sub(part);
-        if after == 0 {
-            self.held.remove(connection);
-        } else {
-            self.held.insert(connection.clone(), after);
-        }
+        self.held[connection].1 = after;
     }
 }
 
@@ -134,21 +145,31 @@ impl Uploads {
         self.ledger().octets
     }
 
-    /// Whether `connection` could hold `octets` more at this moment.
+    /// The bodies of `connection`.
     #[must_use]
-    pub fn fits(&self, connection: &ConnectionId, octets: usize) -> bool {
-        self.ledger().fits(connection, octets)
-    }
-
-    /// A body of `connection` of which nothing has arrived.
-    #[must_use]
-    pub fn begin(&self, connection: &ConnectionId) -> Held {
-        Held { uploads: self.clone(), connection: connection.clone(), octets: 0 }
+    pub fn of(&self, connection: &ConnectionId) -> Uploader {
+        Uploader { uploads: self.clone(), at: self.ledger().place(connection) }
     }
 
     /// std, not tokio: each section is a look-up or two and never awaits.
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Uploader ===
+
+impl Uploader {
+    /// Whether it could hold `octets` more at this moment.
+    #[must_use]
+    pub fn fits(&self, octets: usize) -> bool {
+        self.uploads.ledger().fits(self.at, octets)
+    }
+
+    /// A body of which nothing has arrived.
+    #[must_use]
+    pub fn begin(&self) -> Held {
+        Held { uploader: self.clone(), octets: 0 }
     }
 }
 
@@ -158,7 +179,8 @@ impl Held {
     /// Holds `octets` more; false, and nothing changes, when there is no room for them.
     #[must_use]
     pub fn more(&mut self, octets: usize) -> bool {
-        let fits = self.uploads.ledger().take(&self.connection, octets);
+        let Uploader { uploads, at } = &self.uploader;
+        let fits = uploads.ledger().take(*at, octets);
         self.octets += if fits { octets } else { 0 };
         fits
     }
@@ -166,7 +188,8 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.uploads.ledger().give_back(&self.connection, self.octets);
+        let Uploader { uploads, at } = &self.uploader;
+        uploads.ledger().give_back(*at, self.octets);
     }
 }
 
@@ -176,8 +199,13 @@ mod tests {
 
     use super::*;
 
-    fn id(n: usize) -> ConnectionId {
-        format!("c{n}").parse().unwrap()
+    /// Of sixty connections that hold nothing.
+    fn ledger(room: Room) -> Ledger {
+        let mut ledger = Ledger::new(room);
+        for n in 0..60 {
+            assert_eq!(ledger.place(&format!("c{n}").parse().unwrap()), n);
+        }
+        ledger
     }
 
     fn rooms() -> impl Strategy<Value = Room> {
@@ -199,21 +227,21 @@ mod tests {
 
     #[test]
     fn one_connection_alone_may_fill_the_whole() {
-        let mut ledger = Ledger::new(Room { total: 100, body: 10, connections: 1 });
-        assert!(ledger.take(&id(0), 100) && !ledger.take(&id(0), 1));
+        let mut ledger = ledger(Room { total: 100, body: 10, connections: 1 });
+        assert!(ledger.take(0, 100) && !ledger.take(0, 1));
     }
 
     #[test]
     fn a_reload_lowers_the_room_under_what_is_held_and_it_drains() {
-        let mut ledger = Ledger::new(Room { total: 100, body: 10, connections: 1 });
-        assert!(ledger.take(&id(0), 100));
+        let mut ledger = ledger(Room { total: 100, body: 10, connections: 1 });
+        assert!(ledger.take(0, 100));
         ledger.reconfigure(Room { total: 40, body: 10, connections: 2 });
-        assert!(!ledger.take(&id(1), 1));
-        ledger.give_back(&id(0), 70);
-        assert!(ledger.take(&id(1), 10));
-        ledger.give_back(&id(0), 30);
-        ledger.give_back(&id(1), 10);
-        assert_eq!((ledger.octets, ledger.common, ledger.held.len()), (0, 0, 0));
+        assert!(!ledger.take(1, 1));
+        ledger.give_back(0, 70);
+        assert!(ledger.take(1, 10));
+        ledger.give_back(0, 30);
+        ledger.give_back(1, 10);
+        assert_eq!((ledger.octets, ledger.common, ledger.held(1)), (0, 0, 0));
     }
 
     proptest! {
@@ -223,20 +251,20 @@ mod tests {
             steps in prop::collection::vec((0..60_usize, 1..40_usize, any::<bool>()), 0..200),
             own in 0..60_usize,
         ) {
-            let mut ledger = Ledger::new(room);
+            let mut ledger = ledger(room);
             let own = own % room.connections;
             for (who, octets, takes) in steps {
                 let who = who % room.connections;
                 if takes {
-                    let _ = ledger.take(&id(who), octets);
+                    let _ = ledger.take(who, octets);
                 } else {
-                    ledger.give_back(&id(who), octets.min(ledger.held(&id(who))));
+                    ledger.give_back(who, octets.min(ledger.held(who)));
                 }
-                let held: usize = ledger.held.values().sum();
+                let held: usize = ledger.held.iter().map(|(_, octets)| octets).sum();
                 prop_assert!(held == ledger.octets && held <= room.total);
             }
-            let rest = room.part().saturating_sub(ledger.held(&id(own)));
-            prop_assert!(ledger.fits(&id(own), rest), "{ledger:?}");
+            let rest = room.part().saturating_sub(ledger.held(own));
+            prop_assert!(ledger.fits(own, rest), "{ledger:?}");
         }
 
         #[test]
@@ -244,15 +272,15 @@ mod tests {
             room in rooms(),
             octets in 1..40_usize,
         ) {
-            let mut ledger = Ledger::new(room);
-            while ledger.take(&id(0), octets) {}
+            let mut ledger = ledger(room);
+            while ledger.take(0, octets) {}
             let most = room.common().div_ceil(2).max(room.body - room.part());
             prop_assert!(ledger.common <= most || room.connections == 1, "{ledger:?}");
         }
 
         #[test]
         fn a_body_of_full_size_fits_when_nothing_is_held(room in rooms()) {
-            prop_assert!(Ledger::new(room).fits(&id(0), room.body), "{room:?}");
+            prop_assert!(ledger(room).fits(0, room.body), "{room:?}");
         }
     }
 }

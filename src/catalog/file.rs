@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::matcher::{Match, Matcher};
 use super::{Operation, Pool, prices};
 use crate::document::{self, Document, Problem, Reading, Step};
+use crate::numbers::OperationIx;
 use crate::paths;
 
 /// Courier's, as shipped.
@@ -70,7 +71,8 @@ impl Catalog {
             file.pool = overlay(base.pool, file.pool, |pool| pool.id.as_str().into());
             file.operation = overlay(base.operation, file.operation, |row| row.id.clone());
         }
-        let operations: Vec<_> = file.operation.into_iter().map(Arc::new).collect();
+        let numbered = |(ix, row)| Arc::new(Operation { ix: OperationIx::from(ix), ..row });
+        let operations: Vec<_> = file.operation.into_iter().enumerate().map(numbered).collect();
         if whole {
             // Of a row or pool that could not be read no price is known.
             problems.extend(prices::problems(&operations, &file.pool, &places));
@@ -79,11 +81,12 @@ impl Catalog {
             return Err(problems);
         }
         let whole_file = |message| vec![Problem::of_file(message)];
+        let ix = OperationIx::from(operations.len());
         let matcher = Matcher::new(&operations).map_err(whole_file)?;
         Ok(Self {
             operations,
             pools: file.pool,
-            unlisted: Arc::new(Operation::unlisted()),
+            unlisted: Arc::new(Operation { ix, ..Operation::unlisted() }),
             matcher,
         })
     }
@@ -98,6 +101,11 @@ impl Catalog {
     #[must_use]
     pub fn pools(&self) -> &[Pool] {
         &self.pools
+    }
+
+    /// All rows and the one for other paths, in the order of their numbers.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Operation>> {
+        self.operations.iter().chain([&self.unlisted])
     }
 
     /// The row that stands for paths of which the catalogue knows nothing.

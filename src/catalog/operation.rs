@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use super::CONNECTION_POOL;
 
+use crate::numbers::OperationIx;
+
 /// The most calls in a window that a quota can count: 24 MB of books, and a vendor that allows more
 /// needs none of this.
 pub const MOST_CALLS: u32 = 1_000_000;
@@ -66,6 +68,9 @@ pub struct Operation {
     /// values has copies of its own.
     #[serde(default)]
     pub headers: Vec<String>,
+    /// Its number in the catalogue.
+    #[serde(skip)]
+    pub ix: OperationIx,
 }
 
 /// A method, or every one.
@@ -242,6 +247,7 @@ impl Operation {
             named: true,
             shim: None,
             headers: Vec::new(),
+            ix: OperationIx::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod advice;
 mod apps;
 mod connections;
+mod numbers;
 mod quotas;
 mod server;
 mod state;

@@ -1,6 +1,5 @@
 //! The tokens of one configuration: which is in use, and what becomes of one that Courier refuses.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,18 +10,29 @@ use crate::admission::Admission;
 use crate::cache::Cache;
 use crate::clock::Instant;
 use crate::ids::ConnectionId;
-use crate::secret::VendorToken;
-use crate::secret::{Stamp, TokenSource, Tokens};
+use crate::numbers::{ConnectionIx, Table};
+use crate::secret::{Stamp, TokenSource, VendorToken};
 use crate::targets;
 
 /// The tokens of one configuration, and where newer ones would be.
 pub(super) struct Vault {
-    places: HashMap<ConnectionId, Place>,
+    places: Table<ConnectionIx, Place>,
     cache: Cache,
     admission: Admission,
 }
 
+/// The token of a connection when a configuration begins.
+pub struct InitialToken {
+    /// Whose it is.
+    pub connection: ConnectionId,
+    /// Where newer ones would be.
+    pub source: TokenSource,
+    /// The one of now.
+    pub token: VendorToken,
+}
+
 struct Place {
+    connection: ConnectionId,
     source: TokenSource,
     token: ArcSwap<VendorToken>,
     /// The vendor refused `token`, and that was said.
@@ -61,50 +71,42 @@ pub(super) enum Fate {
 // === impl Vault ===
 
 impl Vault {
-    /// `sources` has one for every connection of `tokens`.
+    /// `tokens`, all of them in use.
     pub(super) fn new(
-        tokens: Tokens,
-        mut sources: HashMap<ConnectionId, TokenSource>,
+        tokens: Table<ConnectionIx, InitialToken>,
         cache: Cache,
         admission: Admission,
     ) -> Self {
-        let places = tokens.into_iter().filter_map(|(connection, token)| {
-            let place = Place {
-                source: sources.remove(&connection)?,
-                token: ArcSwap::from_pointee(token),
-                refused: AtomicBool::new(false),
-                unproven: AtomicBool::new(false),
-                reading: Mutex::default(),
-            };
-            Some((connection, place))
+        let places = tokens.iter().map(|(_, initial)| Place {
+            connection: initial.connection.clone(),
+            source: initial.source.clone(),
+            token: ArcSwap::from_pointee(initial.token.clone()),
+            refused: AtomicBool::new(false),
+            unproven: AtomicBool::new(false),
+            reading: Mutex::default(),
         });
         Self { places: places.collect(), cache, admission }
     }
 
-    fn place(&self, connection: &ConnectionId) -> &Place {
-        let place = self.places.get(connection);
-        place.expect("keys and tokens come from one configuration, which has them all")
-    }
-
-    pub(super) fn token(&self, connection: &ConnectionId) -> Arc<VendorToken> {
-        self.place(connection).token.load_full()
+    pub(super) fn token(&self, connection: ConnectionIx) -> Arc<VendorToken> {
+        self.places[connection].token.load_full()
     }
 
     /// Says once that the vendor refuses the connection's token; looks whether there is another by
     /// now, and takes it over.
     pub(super) async fn refused(
         self: Arc<Self>,
-        connection: &ConnectionId,
+        connection: ConnectionIx,
         token: &VendorToken,
     ) -> Fate {
         let asked = Instant::now();
-        let place = self.place(connection);
+        let place = &self.places[connection];
         let mut reading = place.reading.lock().await;
         if !place.token.load().same_as(token) {
             return Fate::Replaced;
         }
         if let Some(before) = reading.before.take().filter(|_| place.is_unproven()) {
-            tracing::error!(target: targets::VENDOR, %connection, "Courier refuses the new token in the connection's file: the one before is used again");
+            tracing::error!(target: targets::VENDOR, connection = %place.connection, "Courier refuses the new token in the connection's file: the one before is used again");
             self.take_over(connection, before, false).await;
             return Fate::Found;
         }
@@ -115,10 +117,10 @@ impl Vault {
             return Fate::Stands;
         }
         if !place.refused.swap(true, Ordering::Relaxed) {
-            tracing::error!(target: targets::VENDOR, %connection, "Courier refuses the token of the connection");
+            tracing::error!(target: targets::VENDOR, connection = %place.connection, "Courier refuses the token of the connection");
         }
         let began = Instant::now();
-        let new = self.clone().read(connection.clone(), token).await;
+        let new = self.clone().read(connection, token).await;
         reading.last = Some(Look { began, found: new.is_some() });
         let Some(new) = new else { return Fate::Stands };
         self.take_over(connection, Arc::new(new), false).await;
@@ -126,19 +128,18 @@ impl Vault {
     }
 
     /// The versions of all files of tokens.
-    pub(super) fn stamps(&self) -> Vec<(ConnectionId, Stamp)> {
-        let stamp = |(connection, place): (&ConnectionId, &Place)| {
-            Some((connection.clone(), place.source.stamp()?))
-        };
+    pub(super) fn stamps(&self) -> Vec<(ConnectionIx, Stamp)> {
+        let stamp =
+            |(connection, place): (ConnectionIx, &Place)| Some((connection, place.source.stamp()?));
         self.places.iter().filter_map(stamp).collect()
     }
 
     /// The file of the connection's token is another one, or was not read yet.
-    pub(super) async fn look_again(self: Arc<Self>, connection: &ConnectionId) {
-        let place = self.place(connection);
+    pub(super) async fn look_again(self: Arc<Self>, connection: ConnectionIx) {
+        let place = &self.places[connection];
         let mut reading = place.reading.lock().await;
         let token = place.token.load_full();
-        if let Some(new) = self.clone().read(connection.clone(), &token).await {
+        if let Some(new) = self.clone().read(connection, &token).await {
             // One that the vendor refuses is no way back.
             let good = !place.refused.load(Ordering::Relaxed) && !place.is_unproven();
             reading.before = good.then_some(token);
@@ -147,47 +148,47 @@ impl Vault {
     }
 
     /// From now on `new` is the connection's token.
-    async fn take_over(&self, connection: &ConnectionId, new: Arc<VendorToken>, unproven: bool) {
-        let place = self.place(connection);
+    async fn take_over(&self, connection: ConnectionIx, new: Arc<VendorToken>, unproven: bool) {
+        let place = &self.places[connection];
         // Before the token: a call that uses it may prove it at once.
         place.refused.store(false, Ordering::Relaxed);
         place.unproven.store(unproven, Ordering::Release);
         place.token.store(new.clone());
-        self.cache.purge_connection(connection);
-        let (admission, name) = (self.admission.clone(), connection.clone());
+        self.cache.purge_connection(&place.connection);
+        let (admission, name) = (self.admission.clone(), place.connection.clone());
         // A small file, on whatever it lies. A panic in it is in the log, and the token is good.
         let told = move || admission.token_changed(&name, &new);
         let _ = tokio::task::spawn_blocking(told).await;
-        tracing::info!(target: targets::VENDOR, %connection, "another token of the connection is used from now on");
+        tracing::info!(target: targets::VENDOR, connection = %place.connection, "another token of the connection is used from now on");
     }
 
     /// The token that the connection's source has in place of `old`.
     async fn read(
         self: Arc<Self>,
-        connection: ConnectionId,
+        connection: ConnectionIx,
         old: &VendorToken,
     ) -> Option<VendorToken> {
-        let (vault, name) = (self.clone(), connection.clone());
+        let (vault, place) = (self.clone(), &self.places[connection]);
         // A file, on whatever it lies.
-        let read = tokio::task::spawn_blocking(move || vault.place(&name).source.read());
+        let read = tokio::task::spawn_blocking(move || vault.places[connection].source.read());
         let new = match read.await.ok()? {
             Ok(new) => Some(new).filter(|new| !new.same_as(old))?,
             Err(reason) => {
-                tracing::warn!(target: targets::VENDOR, %connection, reason, "no other token could be looked for");
+                tracing::warn!(target: targets::VENDOR, connection = %place.connection, reason, "no other token could be looked for");
                 return None;
             }
         };
         // One token serves one connection; a file that was mixed up is no new token.
-        if self.places.values().any(|place| place.token.load().same_as(&new)) {
-            tracing::warn!(target: targets::VENDOR, %connection, "the token's source holds another connection's token: not used");
+        if self.places.iter().any(|(_, place)| place.token.load().same_as(&new)) {
+            tracing::warn!(target: targets::VENDOR, connection = %place.connection, "the token's source holds another connection's token: not used");
             return None;
         }
         Some(new)
     }
 
     /// The vendor took `token`.
-    pub(super) fn taken(&self, connection: &ConnectionId, token: &VendorToken) {
-        let place = self.place(connection);
+    pub(super) fn taken(&self, connection: ConnectionIx, token: &VendorToken) {
+        let place = &self.places[connection];
         let doubted = place.refused.load(Ordering::Relaxed) || place.is_unproven();
         if doubted && place.token.load().same_as(token) {
             place.refused.store(false, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::vault::Vault;
-use crate::ids::ConnectionId;
+use crate::numbers::ConnectionIx;
 use crate::secret::Stamp;
 
 /// Between two looks. A new token is used after two, which leaves some of the two seconds that are
@@ -23,7 +23,7 @@ struct Seen {
 
 /// Takes new tokens over for as long as `vault` is in use.
 pub(super) async fn watch(vault: Weak<Vault>) {
-    let mut seen: HashMap<ConnectionId, Seen> = HashMap::new();
+    let mut seen: HashMap<ConnectionIx, Seen> = HashMap::new();
     loop {
         sleep(EVERY).await;
         let Some(vault) = vault.upgrade() else { return };
@@ -33,8 +33,8 @@ pub(super) async fn watch(vault: Weak<Vault>) {
             return;
         };
         for (connection, stamp) in stamps {
-            if seen.entry(connection.clone()).or_default().stands_still(stamp) {
-                vault.clone().look_again(&connection).await;
+            if seen.entry(connection).or_default().stands_still(stamp) {
+                vault.clone().look_again(connection).await;
             }
         }
     }

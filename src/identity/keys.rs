@@ -228,7 +228,9 @@ mod tests {
             id: "billing".parse().unwrap(),
             tenant: "acme".parse().unwrap(),
             scopes: Scopes::default(),
-            connections: vec!["acme-prod".parse().unwrap()],
+            connections: Vec::new(),
+            makes_keys: true,
+            asks_cache: true,
             trust: crate::record::Trust::default(),
         });
         let new = NewKey::generate(&id("k1"));

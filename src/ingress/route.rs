@@ -19,9 +19,9 @@ use crate::call::{self, Call, Caller, Next, Reply, Stage, StageLayer, Staged, Un
 use crate::catalog::{Catalog, Match, MethodPattern, Operation};
 use crate::error::{Code, Error, Outcome};
 use crate::headers::{self, Sdk, references};
-use crate::identity::App;
 use crate::identity::authenticate::Authenticated;
-use crate::ids::ConnectionId;
+use crate::identity::{App, AppConnection};
+use crate::ids::{ConnectionId, KeyId};
 use crate::record::Record;
 
 /// What a client's own time-out leaves for the way back.
@@ -67,8 +67,8 @@ impl Route {
         let named = asked.as_str().starts_with("/c/");
         let (connection, target) = connection(&app, asked)?;
         let safe = head.method.is_safe();
-        let way = Way { connection: connection.clone(), named, safe, key_travels };
-        record.mark(|marks| marks.connection = Some(connection.clone()));
+        let way = Way { connection: connection.id.clone(), named, safe, key_travels };
+        record.mark(|marks| marks.connection = Some(connection.id.clone()));
         let operation = self.operation(&app, &head.method, target.path(), &record)?;
         record.mark(|marks| marks.operation = Some(operation.clone()));
         let time_out = announced(&head.headers)
@@ -79,7 +79,7 @@ impl Route {
         headers::strip_overrides(&mut head.headers);
         head.headers.remove(header::CONTENT_LENGTH);
         let body = Unread(Some(body).filter(|body| !body.is_end_stream()));
-        let caller = Caller { tenant: app.tenant.clone(), app: app.id.clone(), key, connection };
+        let caller = caller(&app, key, connection);
         let call = Call {
             caller,
             operation,
@@ -140,6 +140,20 @@ impl Route {
     }
 }
 
+/// Who calls, by names and by numbers.
+fn caller(app: &App, key: KeyId, connection: &AppConnection) -> Caller {
+    Caller {
+        tenant: app.tenant.clone(),
+        app: app.id.clone(),
+        key,
+        connection: connection.id.clone(),
+        ix: connection.ix,
+        app_ix: connection.app,
+        makes_keys: app.makes_keys,
+        asks_cache: app.asks_cache,
+    }
+}
+
 /// The time-out that the client says it has.
 fn announced(headers: &HeaderMap) -> Option<Duration> {
     ["x-stainless-timeout", "x-stainless-read-timeout"]
@@ -173,12 +187,12 @@ fn preferred_wait(headers: &mut HeaderMap) -> Option<Duration> {
 }
 
 /// The connection of a call and its target without the `/c/<connection>` prefix.
-fn connection(app: &App, target: PathAndQuery) -> Result<(ConnectionId, PathAndQuery), Error> {
+fn connection(app: &App, target: PathAndQuery) -> Result<(&AppConnection, PathAndQuery), Error> {
     let Some(rest) = target.as_str().strip_prefix("/c/") else {
-        return Ok((app.default_connection().clone(), target));
+        return Ok((app.default_connection(), target));
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let named = app.connections.iter().find(|connection| connection.as_str() == &rest[..end]);
+    let named = app.connections.iter().find(|connection| connection.id.as_str() == &rest[..end]);
     let Some(connection) = named else {
         let detail = "the app has no connection of the name behind '/c/'";
         return Err(Error::refused(Code::ScopeMissing, detail));
@@ -189,7 +203,7 @@ fn connection(app: &App, target: PathAndQuery) -> Result<(ConnectionId, PathAndQ
     };
     let target = PathAndQuery::try_from(shorter)
         .map_err(|_| Error::malformed("a path must follow the connection"))?;
-    Ok((connection.clone(), target))
+    Ok((connection, target))
 }
 
 impl<S: Next<Call>> Stage<S> for Route {

@@ -1,19 +1,26 @@
 //! The budgets of all connections, and the dice for pauses.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::budget::{Budget, Terms, pause};
 use crate::clock::Instant;
 use crate::ids::ConnectionId;
 
-/// Outlives a reload: what was spent stays spent.
-pub struct Book {
-    /// std, not tokio: each section is a look-up and a few sums. As many as there are connections.
-    budgets: Mutex<HashMap<ConnectionId, Purses>>,
+/// The budgets of all connections. Outlives a reload: what was spent stays spent.
+pub struct Budgets {
+    /// std, not tokio: read when a stack is built and when somebody asks. As many as there were
+    /// connections.
+    connections: Mutex<BTreeMap<ConnectionId, Arc<ConnectionBudgets>>>,
     dice: AtomicU64,
+}
+
+/// What one connection may spend.
+pub struct ConnectionBudgets {
+    /// std, not tokio: each section is a few sums.
+    purses: Mutex<Purses>,
 }
 
 struct Purses {
@@ -21,11 +28,11 @@ struct Purses {
     keyed: Budget,
 }
 
-impl Book {
+impl Budgets {
     /// Nothing spent; the same seed gives the same pauses.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self { budgets: Mutex::default(), dice: AtomicU64::new(seed) }
+        Self { connections: Mutex::default(), dice: AtomicU64::new(seed) }
     }
 
     /// Nothing spent; pauses that nobody foresees.
@@ -35,23 +42,18 @@ impl Book {
         Self::seeded(getrandom::u64().unwrap_or_default())
     }
 
-    /// A call begins.
-    pub(super) fn call(&self, connection: &ConnectionId, keyed: bool, now: Instant) {
-        self.with(connection, keyed, now, |budget| budget.call(now));
+    /// The budgets of `connection`.
+    #[must_use]
+    pub fn of(&self, connection: &ConnectionId) -> Arc<ConnectionBudgets> {
+        let mut all = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(connection.clone()).or_default().clone()
     }
 
-    /// Takes a further attempt, if there is one.
-    pub(super) fn take(&self, connection: &ConnectionId, keyed: bool, now: Instant) -> bool {
-        self.with(connection, keyed, now, |budget| budget.take(now))
-    }
-
-    /// Further attempts that may be made now by calls without a key and with one, by connection;
-    /// those that made no call yet have no budget.
+    /// Further attempts that may be made now by calls without a key and with one, by connection.
     #[must_use]
     pub fn left(&self, now: Instant) -> Vec<(ConnectionId, [u64; 2])> {
-        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = |purses: &mut Purses| [purses.plain.left(now), purses.keyed.left(now)];
-        budgets.iter_mut().map(|(id, purses)| (id.clone(), left(purses))).collect()
+        let all = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(id, budgets)| (id.clone(), budgets.left(now))).collect()
     }
 
     /// The pause before the `nth` further attempt.
@@ -62,28 +64,44 @@ impl Book {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         pause(nth, z ^ (z >> 31))
     }
+}
 
-    fn with<T>(
-        &self,
-        connection: &ConnectionId,
-        keyed: bool,
-        now: Instant,
-        act: impl FnOnce(&mut Budget) -> T,
-    ) -> T {
-        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        if !budgets.contains_key(connection) {
-            let purses = Purses {
-                plain: Budget::new(Terms::PLAIN, now),
-                keyed: Budget::new(Terms::KEYED, now),
-            };
-            budgets.insert(connection.clone(), purses);
-        }
-        let purses = budgets.get_mut(connection).expect("it was put there just now");
-        act(if keyed { &mut purses.keyed } else { &mut purses.plain })
+impl ConnectionBudgets {
+    /// A call begins.
+    pub(super) fn call(&self, keyed: bool, now: Instant) {
+        self.purses().of(keyed).call(now);
+    }
+
+    /// Takes a further attempt, if there is one.
+    pub(super) fn take(&self, keyed: bool, now: Instant) -> bool {
+        self.purses().of(keyed).take(now)
+    }
+
+    fn left(&self, now: Instant) -> [u64; 2] {
+        let mut purses = self.purses();
+        [purses.plain.left(now), purses.keyed.left(now)]
+    }
+
+    fn purses(&self) -> MutexGuard<'_, Purses> {
+        self.purses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Default for Book {
+impl Purses {
+    fn of(&mut self, keyed: bool) -> &mut Budget {
+        if keyed { &mut self.keyed } else { &mut self.plain }
+    }
+}
+
+impl Default for ConnectionBudgets {
+    fn default() -> Self {
+        let now = Instant::now();
+        let plain = Budget::new(Terms::PLAIN, now);
+        Self { purses: Mutex::new(Purses { plain, keyed: Budget::new(Terms::KEYED, now) }) }
+    }
+}
+
+impl Default for Budgets {
     fn default() -> Self {
         Self::new()
     }

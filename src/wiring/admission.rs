@@ -10,14 +10,14 @@ use crate::quota::{Past, PoolSettings};
 /// The quotas of `config` and what its operations cost.
 pub(crate) fn plan(config: &Config) -> Plan {
     let catalog = &config.catalog;
-    let operations = catalog.operations().iter().chain([catalog.unlisted()]);
     let tenants = config.settings.tenant.iter().map(|tenant| TenantPlan {
         id: tenant.id.clone(),
         connections: tenant.connection.iter().map(|c| connection(config, c)).collect(),
         apps: tenant.connection.iter().flat_map(|c| apps(tenant, c)).collect(),
     });
     Plan {
-        costs: operations.map(|operation| (operation.id.clone(), cost(operation))).collect(),
+        costs: catalog.all().map(|operation| (operation.id.clone(), cost(operation))).collect(),
+        operations: catalog.all().map(|operation| operation.id.clone()).collect(),
         named: named(config),
         tenants: tenants.collect(),
     }
@@ -60,10 +60,8 @@ fn named(config: &Config) -> Vec<PoolSettings> {
 
 /// The apps that may use `connection`.
 fn apps<'a>(tenant: &'a Tenant, connection: &'a Connection) -> impl Iterator<Item = AppPlan> + 'a {
-    let may_use = |app: &&crate::config::App| {
-        app.connections.as_ref().is_none_or(|listed| listed.contains(&connection.id))
-    };
-    tenant.app.iter().filter(may_use).map(|app| AppPlan {
+    let users = tenant.app.iter().filter(|app| app.may_use(&connection.id));
+    users.map(|app| AppPlan {
         connection: connection.id.clone(),
         app: app.id.clone(),
         settings: app.quota(),

@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use tollgate::cache::layer::Caching;
 use tollgate::call::{self, BoxFuture, Buffered, BufferedCall, Caller, Reply};
 use tollgate::clock::Instant;
+use tollgate::numbers::{AppIx, ConnectionIx};
 use tollgate::pipeline::Pipeline;
 use tollgate::record::Record;
 use tollgate::runtime::State;
@@ -53,6 +54,10 @@ fn read(stack: &Stack, setup: &Setup) -> BufferedCall {
             app: "acme".parse().unwrap(),
             key: "acme".to_owned().try_into().unwrap(),
             connection: "acme-prod".parse().unwrap(),
+            ix: ConnectionIx::default(),
+            app_ix: AppIx::default(),
+            makes_keys: true,
+            asks_cache: true,
         },
         operation: operation.clone(),
         method: Method::GET,

@@ -21,7 +21,7 @@ use crate::call::{
     self, Buffered, BufferedCall, Collects, Facts, Gathered, Head, Next, Reply, Result, gather,
 };
 use crate::detached::Flight;
-use crate::ids::ConnectionId;
+use crate::numbers::ConnectionIx;
 use crate::record::{Cached, Forward, Kept, Record, Unkept};
 
 /// A request on its way to the vendor, and what is known before it.
@@ -40,7 +40,7 @@ struct Ask<S> {
     asking: Arc<Asking>,
     /// The copy that the vendor is asked to confirm.
     confirms: Option<Arc<Copy>>,
-    connection: ConnectionId,
+    connection: ConnectionIx,
     moment: Moment,
     lead: Option<Leads>,
     record: Arc<Record>,
@@ -55,8 +55,8 @@ impl<S: Next<BufferedCall>> Read<S> {
         }
         let wants = self.shelf.wants(&call);
         let url = self.shelf.key(&call, &self.row, Some(&[]));
-        let connection = call.caller.connection.clone();
-        let (key, copy) = self.shelf.find(url, &call.headers, &connection, &self.row).await;
+        let connection = call.caller.ix;
+        let (key, copy) = self.shelf.find(url, &call.headers, connection, &self.row).await;
         if let Some(copy) = &copy
             && let Some((age, left)) = usable(copy, wants, self.shelf.wall())
         {
@@ -84,7 +84,7 @@ impl<S: Next<BufferedCall>> Read<S> {
             Turn::Alone
         } else {
             let asked = Asked { url, key, conditions: HeaderMap::new() };
-            turn(&self.shelf, &self.row, &connection, &asked, &asking.request).await
+            turn(&self.shelf, &self.row, connection, &asked, &asking.request).await
         };
         let lead = match turn {
             Turn::Lead(lead) => Some(lead),
@@ -109,10 +109,10 @@ impl<S: Next<BufferedCall>> Read<S> {
         lead: Option<Leads>,
     ) -> Flight {
         let Self { shelf, flights, row, inner } = self;
-        let (connection, record) = (call.caller.connection.clone(), call.record.clone());
+        let (connection, record) = (call.caller.ix, call.record.clone());
         let moment = match &lead {
             Some(lead) => lead.key().1,
-            None => shelf.moment(&connection, &row),
+            None => shelf.moment(connection, &row),
         };
         let asking = Arc::new(asking);
         let ask = Ask { shelf, row, inner, asking, confirms, connection, moment, lead, record };
@@ -212,7 +212,7 @@ impl<S: Next<BufferedCall>> Ask<S> {
     /// Keeps a copy and hands it to those who wait.
     async fn keep(&mut self, copy: Copy) -> Arc<Copy> {
         let copy = Arc::new(copy);
-        let now = self.shelf.moment(&self.connection, &self.row);
+        let now = self.shelf.moment(self.connection, &self.row);
         let kept = self.shelf.keep(self.asking.url, copy.clone(), self.moment, now).await;
         mark(&self.record, kept);
         if let Some(lead) = self.lead.take() {

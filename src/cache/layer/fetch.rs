@@ -67,7 +67,7 @@ impl<S: Next<BufferedCall>> Fetch<S> {
 
     async fn answer(&mut self, mut call: BufferedCall) -> Result {
         let record = call.record.clone();
-        let connection = call.caller.connection.clone();
+        let connection = call.caller.ix;
         let judge = Arc::new(self.judge(&call));
         let (limit, judges) = (self.shelf.largest(), judge.clone());
         call.collects = Some(Collects::new(limit, move |reply| judges.terms(reply).is_ok()));
@@ -90,7 +90,7 @@ impl<S: Next<BufferedCall>> Fetch<S> {
         };
         let copy = Arc::new(Copy::new(&head, &body, life, self.moment.generation, variant));
         if let Keep::For(_) = self.keep {
-            let now = self.shelf.moment(&connection, &self.row);
+            let now = self.shelf.moment(connection, &self.row);
             mark(&record, self.shelf.keep(self.url, copy.clone(), self.moment, now).await);
         }
         self.land(Landed::Copy(copy.clone()));

@@ -15,7 +15,7 @@ use crate::call::{Buffered, BufferedCall, Next, Reply, Result};
 use crate::clock::Instant;
 use crate::detached::{Flight, Flights};
 use crate::error::{Code, Error};
-use crate::ids::ConnectionId;
+use crate::numbers::ConnectionIx;
 use crate::record::{Cached, Forward, Kept, Record, Unkept};
 use crate::single_flight::Part;
 use crate::targets;
@@ -74,8 +74,8 @@ impl<S: Next<BufferedCall>> Read<S> {
     async fn kept(self, mut call: BufferedCall, seconds: Duration, own: &[HeaderName]) -> Result {
         let wants = self.shelf.wants(&call);
         let url = self.shelf.key(&call, &self.row, Some(own));
-        let (connection, record) = (call.caller.connection.clone(), call.record.clone());
-        let (key, copy) = self.shelf.find(url, &call.headers, &connection, &self.row).await;
+        let (connection, record) = (call.caller.ix, call.record.clone());
+        let (key, copy) = self.shelf.find(url, &call.headers, connection, &self.row).await;
         if let Some(reply) = copy.as_ref().and_then(|copy| hit(copy, wants, &call)) {
             return Ok(reply);
         }
@@ -113,7 +113,7 @@ impl<S: Next<BufferedCall>> Read<S> {
             None => Ok(asking.await),
         };
         let answered = result.as_ref().is_ok_and(|result| !is_no_answer(result));
-        let substitute = if answered { None } else { stands_in(&shelf, &row, &copy, &connection) };
+        let substitute = if answered { None } else { stands_in(&shelf, &row, &copy, connection) };
         match (substitute, result) {
             (Some(cached), _) => {
                 tracing::warn!(target: targets::VENDOR, call_id = %record.call_id, "a stale copy stands in for Courier");
@@ -130,7 +130,7 @@ impl<S: Next<BufferedCall>> Read<S> {
 
     /// Joins those that ask for the same, or asks for all of them.
     async fn together(self, call: BufferedCall, asked: Asked, keep: Keep) -> Result {
-        match turn(&self.shelf, &self.row, &call.caller.connection, &asked, &call.headers).await {
+        match turn(&self.shelf, &self.row, call.caller.ix, &asked, &call.headers).await {
             Turn::Lead(lead) => self.fetch(call, asked, keep, Some(lead)).await,
             Turn::Shares(copy) => {
                 call.record.cached(Cached::Shared);
@@ -146,7 +146,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         let record = call.record.clone();
         let moment = match &lead {
             Some(lead) => lead.key().1,
-            None => self.shelf.moment(&call.caller.connection, &self.row),
+            None => self.shelf.moment(call.caller.ix, &self.row),
         };
         let Self { shelf, flights, row, inner } = self;
         let Asked { url, conditions, .. } = asked;
@@ -161,7 +161,7 @@ impl<S: Next<BufferedCall>> Read<S> {
 pub(super) async fn turn(
     shelf: &Shelf,
     row: &Row,
-    connection: &ConnectionId,
+    connection: ConnectionIx,
     asked: &Asked,
     request: &HeaderMap,
 ) -> Turn {
@@ -174,7 +174,7 @@ pub(super) async fn turn(
 }
 
 /// Waits for those that ask for `key`, or leads them.
-async fn join(shelf: &Shelf, row: &Row, connection: &ConnectionId, key: Key) -> Turn {
+async fn join(shelf: &Shelf, row: &Row, connection: ConnectionIx, key: Key) -> Turn {
     loop {
         let moment = shelf.moment(connection, row);
         let follow = match shelf.cache().reads().join((key, moment)) {
@@ -217,7 +217,7 @@ fn keep(method: &Method, wants: Wants, seconds: Duration) -> Keep {
 }
 
 /// What is said of a copy that may stand in: nothing was written since it was fetched.
-fn stands_in(shelf: &Shelf, row: &Row, copy: &Copy, connection: &ConnectionId) -> Option<Cached> {
+fn stands_in(shelf: &Shelf, row: &Row, copy: &Copy, connection: ConnectionIx) -> Option<Cached> {
     let now = Instant::now();
     let since = copy.stale_since(now)?;
     let current = copy.generation() == shelf.moment(connection, row).generation;

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::numbers::numbered;
 use super::{Check, key, within};
 use crate::catalog::Catalog;
 use crate::config::admin::MOST_CALLS;
-use crate::config::{App, Tenant};
+use crate::config::{App, CacheControl, Tenant};
 use crate::document::Step;
 use crate::identity::{self, Key, Keys, Rights, Scopes};
 use crate::ids::{ConnectionId, KeyId};
@@ -34,12 +35,15 @@ impl Check<'_> {
                     self.refuse(&within(t, "app", a, &["limit"]), message);
                 }
                 let scopes = self.scopes(&within(t, "app", a, &["scopes"]), app, catalog);
-                let connections = self.app_connections(t, a, tenant, app);
+                let names = self.app_connections(t, a, tenant, app);
+                let connections = numbered(self.settings(), (t, a), &names);
                 let identity = Arc::new(identity::App {
                     id: app.id.clone(),
                     tenant: tenant.id.clone(),
                     scopes,
                     connections,
+                    makes_keys: app.make_keys,
+                    asks_cache: app.cache_control != CacheControl::Ignore,
                     trust: app.trace_context.unwrap_or(self.settings().traces.context),
                 });
                 self.keys(&within(t, "app", a, &["keys"]), app, &identity, &mut keys);

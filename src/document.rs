@@ -7,12 +7,15 @@
 mod entries;
 mod read;
 mod syntax;
+mod veil;
 mod words;
 
 use std::fmt;
 
 use toml::Spanned;
 use toml::de::{DeArray, DeTable};
+
+use veil::veiled;
 
 pub use read::{Reading, parse, read};
 
@@ -58,7 +61,7 @@ impl<T> Document<'_, T> {
     /// A problem at the entry that `path` leads to, or at the deepest one on the way that exists.
     pub fn problem(&self, path: &[Step], message: impl Into<String>) -> Problem {
         let (line, column) = position(self.text, self.find(path).at);
-        Problem { file: None, line, column, message: message.into() }
+        Problem::new(line, column, message)
     }
 
     /// True when `path` leads to something that was taken out: about that there is a problem already.
@@ -100,9 +103,14 @@ impl<T> Document<'_, T> {
 }
 
 impl Problem {
+    /// A problem at a place; what may be a secret in `message` is not shown.
+    fn new(line: usize, column: usize, message: impl Into<String>) -> Self {
+        Self { file: None, line, column, message: veiled(message.into()) }
+    }
+
     /// A problem of a file as a whole.
     pub fn of_file(message: impl Into<String>) -> Self {
-        Self { message: message.into(), ..Self::default() }
+        Self::new(0, 0, message)
     }
 
     /// The problem as editors open it: `file:line:column: message`. `source` is the file that was read.

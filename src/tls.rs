@@ -16,7 +16,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 
-use files::{certificates, first_end, private_key};
+use files::{Valid, certificates, private_key, valid};
 
 /// Names of hosts whose sessions are kept for the next handshake with them; each has eight.
 const HOSTS: usize = 256;
@@ -29,6 +29,7 @@ type Print = [u8; 32];
 pub struct Server {
     config: ServerConfig,
     chain: Print,
+    begins: SystemTime,
     expires: SystemTime,
 }
 
@@ -63,7 +64,7 @@ fn provider() -> Arc<CryptoProvider> {
 /// What is wrong with the files, without their contents.
 pub fn server(cert: &Path, key: &Path) -> Result<Server, String> {
     let chain = certificates(cert)?;
-    let expires = first_end(cert, &chain)?;
+    let Valid { begins, expires } = valid(cert, &chain)?;
     let key_der = private_key(key)?;
     let print = print(&chain);
     let mut config = ServerConfig::builder_with_provider(provider())
@@ -73,7 +74,7 @@ pub fn server(cert: &Path, key: &Path) -> Result<Server, String> {
         .with_single_cert(chain, key_der)
         .map_err(|error| unfit(cert, key, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Server { config, chain: print, expires })
+    Ok(Server { config, chain: print, begins, expires })
 }
 
 fn unfit(cert: &Path, key: &Path, error: &rustls::Error) -> String {
@@ -108,6 +109,12 @@ pub fn client(ca_file: Option<&Path>) -> Result<Client, String> {
 }
 
 impl Server {
+    /// From when on all certificates of its chain are valid.
+    #[must_use]
+    pub fn begins(&self) -> SystemTime {
+        self.begins
+    }
+
     /// When the first certificate of its chain ends.
     #[must_use]
     pub fn expires(&self) -> SystemTime {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
@@ -51,6 +52,20 @@ impl BaseUrl {
         &self.prefix
     }
 
+    /// True when `listen` is certainly what stands there: this machine, and that port.
+    #[must_use]
+    pub fn is_at(&self, listen: SocketAddr) -> bool {
+        let usual = if self.scheme == Scheme::HTTP { 80 } else { 443 };
+        let host = self.authority.host().trim_start_matches('[').trim_end_matches(']');
+        let (ip, own) = (host.parse::<IpAddr>().ok(), listen.ip());
+        let local = host.eq_ignore_ascii_case("localhost")
+            || ip.is_some_and(|ip| ip.is_loopback() || ip.is_unspecified());
+        let same = ip == Some(own)
+            || (local && own.is_unspecified())
+            || (ip.is_none() && local && own.is_loopback());
+        same && listen.port() != 0 && self.authority.port_u16().unwrap_or(usual) == listen.port()
+    }
+
     /// What to say of a path, which most likely belongs to the calls.
     pub(super) fn advice(&self) -> Option<String> {
         (!self.prefix.is_empty()).then(|| {
@@ -79,15 +94,20 @@ impl TryFrom<String> for BaseUrl {
         if text.contains('@') {
             return Err(format!("a base URL holds no user or password: {RULE}"));
         }
+        if text.contains(['?', '#']) {
+            return Err(format!("a base URL has nothing from a '?' or '#' on: {RULE}"));
+        }
         let wrong = || format!("'{text}' is not a base URL: {RULE}");
         let parts = text.parse::<Uri>().map_err(|_| wrong())?.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
             return Err(wrong());
         };
         let target = parts.path_and_query.as_ref();
-        if target.is_some_and(|target| target.query().is_some())
-            || (scheme != Scheme::HTTP && scheme != Scheme::HTTPS)
+        let wrong_port = authority.as_str() != authority.host()
+            && authority.port_u16().is_none_or(|port| port == 0);
+        if (scheme != Scheme::HTTP && scheme != Scheme::HTTPS)
             || authority.host().is_empty()
+            || wrong_port
         {
             return Err(wrong());
         }
@@ -145,11 +165,38 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for bad in
-            ["", "api.courier.com", "/x", "ftp://h", "https://h?x=1", "https://", "https://u:p@h"]
-        {
+        for bad in [
+            "",
+            "api.courier.com",
+            "/x",
+            "ftp://h",
+            "https://h?x=1",
+            "https://",
+            "https://u:p@h",
+            "https://h:99999",
+            "https://h:0",
+        ] {
             let message = parse(bad).unwrap_err();
-            assert!(message.contains(RULE) && !message.contains("u:p"), "{bad}: {message}");
+            assert!(
+                message.contains(RULE) && !message.contains("u:p") && !message.contains("x=1"),
+                "{bad}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_is_at_an_address_only_where_that_is_certain() {
+        for (url, listen, at) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("http://127.0.0.1:8081", "127.0.0.1:8080", false),
+            ("http://localhost:8080/x", "0.0.0.0:8080", true),
+            ("http://localhost:8080", "127.0.0.1:8080", true),
+            ("https://[::1]", "[::]:443", true),
+            ("http://10.0.0.1:8080", "10.0.0.1:8080", true),
+            ("http://10.0.0.1:8080", "0.0.0.0:8080", false),
+            ("http://courier:8080", "0.0.0.0:8080", false),
+        ] {
+            assert_eq!(parse(url).unwrap().is_at(listen.parse().unwrap()), at, "{url} {listen}");
         }
     }
 

@@ -121,7 +121,10 @@ impl Traces {
             problems.push(("batch", "traces.batch must be 1 to traces.queue".into()));
         }
         if self.service_name.is_empty() {
-            problems.push(("service_name", "traces.service_name is empty".into()));
+            problems.push((
+                "service_name",
+                "traces.service_name is empty: write a name, or leave it out".into(),
+            ));
         }
         if let Some(url) = &self.endpoint
             && url.is_plain_and_remote()

@@ -66,10 +66,22 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
     }
 }
 
-/// A certificate that is over can still be served, and no client takes it.
-fn expired(cert: &Path, end: SystemTime) -> Option<String> {
-    let over = end <= clock::wall();
-    over.then(|| format!("certificate '{}' expired {}", cert.display(), clock::rfc3339(end)))
+/// What is left out where there is no catalogue: that of Courier may have other rows.
+const UNCHECKED: &str =
+    "scopes, [cache] and what calls cost are not checked without it, all else is";
+
+/// A certificate out of its time can still be served, and no client takes it.
+fn out_of_time(cert: &Path, tls: &tls::Server, now: SystemTime) -> Option<String> {
+    let (cert, begin, end) = (cert.display(), tls.begins(), tls.expires());
+    if end <= now {
+        return Some(format!("certificate '{cert}' expired {}", clock::rfc3339(end)));
+    }
+    (begin > now).then(|| {
+        format!(
+            "certificate '{cert}' is not valid before {}, and no client takes it until then: name one that is, or correct this machine's clock",
+            clock::rfc3339(begin)
+        )
+    })
 }
 
 struct Check<'a> {
@@ -121,7 +133,7 @@ impl<'a> Check<'a> {
             return None;
         }
         let tls = self.accept(&place, tls::server(&files.cert, &files.key))?;
-        if let Some(warning) = expired(&files.cert, tls.expires()) {
+        if let Some(warning) = out_of_time(&files.cert, &tls, clock::wall()) {
             self.warn(&place, warning);
         }
         Some(tls)
@@ -163,10 +175,25 @@ impl<'a> Check<'a> {
         budget
     }
 
-    fn plain_http(&mut self, path: &[Step], url: &BaseUrl) {
+    /// Rules of every URL of the vendor's.
+    fn vendor_url(&mut self, path: &[Step], url: &BaseUrl) {
+        self.no_loop(path, url);
         if url.is_plain_and_remote() && !self.settings().vendor.allow_plain_http {
             let message = format!(
                 "{url} would carry tokens in clear text: use https, or say vendor.allow_plain_http = true"
+            );
+            self.refuse(path, message);
+        }
+    }
+
+    /// A port of this gateway is no place to send anything to.
+    fn no_loop(&mut self, path: &[Step], url: &BaseUrl) {
+        let Settings { server, ops, admin, .. } = self.settings();
+        let served = (!admin.keys.is_empty()).then_some(("admin", admin.listen));
+        let ports = [("server", server.listen), ("ops", ops.listen)].into_iter().chain(served);
+        for (table, listen) in ports.filter(|(_, listen)| url.is_at(*listen)) {
+            let message = format!(
+                "{url} is this gateway itself ({table}.listen = \"{listen}\"): write where the other server is"
             );
             self.refuse(path, message);
         }
@@ -183,14 +210,19 @@ impl<'a> Check<'a> {
                 let file = Some(path.display().to_string());
                 let wrong = |problem| Problem { file: file.clone(), ..problem };
                 Catalog::parse(&text)
-                    .map_err(|problems| self.problems.extend(problems.into_iter().map(wrong)))
+                    .map_err(|problems| {
+                        self.problems.extend(problems.into_iter().map(wrong));
+                        let message =
+                            format!("the catalogue file must be right first: {UNCHECKED}");
+                        self.refuse(&key(&["vendor", "catalog"]), message);
+                    })
                     .ok()
             }
             Err(error) => {
                 let embedded =
                     "name the file, or leave vendor.catalog out for Courier's operations";
                 let reason = super::unreadable(path, &error, embedded);
-                let message = format!("catalogue file '{}' {reason}", path.display());
+                let message = format!("catalogue file '{}' {reason}; {UNCHECKED}", path.display());
                 self.refuse(&key(&["vendor", "catalog"]), message);
                 None
             }
@@ -225,6 +257,9 @@ impl<'a> Check<'a> {
         };
         for (name, message) in traces.problems().into_iter().chain(unread) {
             self.refuse(&key(&["traces", name]), message);
+        }
+        if let Some(url) = &traces.endpoint {
+            self.no_loop(&key(&["traces", "endpoint"]), url);
         }
         collector
     }

@@ -186,6 +186,6 @@ impl<'i> Draft<'i> {
 
     fn tell(&mut self, message: String, at: usize) {
         let (line, column) = position(self.text, at);
-        self.problems.push(Problem { file: None, line, column, message });
+        self.problems.push(Problem::new(line, column, message));
     }
 }

@@ -24,14 +24,14 @@ impl Wrong {
             }
             wrong.spreads = !(error.message() == "duplicate key" || stays(source));
             if let Some((line, column)) = wrong.spreads.then(|| unclosed(text, line)).flatten() {
-                let message = "this list or table is not closed: write ] or } at its end, and a comma between two elements".into();
-                wrong.problems.push(Problem { file: None, line, column, message });
+                let message = "this list or table is not closed: write ] or } at its end, and a comma between two elements";
+                wrong.problems.push(Problem::new(line, column, message));
                 break;
             }
             // One mistake is often several to the parser.
             if wrong.problems.iter().all(|problem| problem.line != line) {
                 let message = words(error.message(), source, start_of(text, &error.span()));
-                wrong.problems.push(Problem { file: None, line, column, message });
+                wrong.problems.push(Problem::new(line, column, message));
             }
         }
         wrong

@@ -102,6 +102,7 @@ fn found(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
         DeValue::Integer(number) if number.as_str().starts_with('-') => "a negative number",
+        DeValue::Integer(number) if is_too_large(number.as_str()) => "too large a number",
         DeValue::Integer(_) => "a number",
         DeValue::Float(_) => "a number with a point",
         DeValue::Boolean(_) => "true or false",
@@ -111,13 +112,23 @@ fn found(value: &DeValue<'_>) -> &'static str {
     }
 }
 
+/// More than any number here; in decimal, as people write it.
+fn is_too_large(number: &str) -> bool {
+    let digits = number.trim_start_matches(['+', '0']);
+    digits.len() > 10 || digits.parse::<u64>().is_ok_and(|value| value > u32::MAX.into())
+}
+
 /// What was expected, in words.
 fn right(expected: &str) -> String {
     let whole = |most: u64| format!("a whole number from 0 to {most}, without quotes, such as 100");
     match expected {
-        "u8" | "u16" | "u32" => whole(u32::MAX.into()),
-        "u64" | "usize" | "i64" => "a whole number, without quotes, such as 100".into(),
-        "a nonzero u32" => "a whole number from 1, without quotes, such as 100".into(),
+        "u8" => whole(u8::MAX.into()),
+        "u16" => whole(u16::MAX.into()),
+        "u32" => whole(u32::MAX.into()),
+        "u64" | "usize" | "i64" => whole(i64::MAX.unsigned_abs()),
+        "a nonzero u32" => {
+            format!("a whole number from 1 to {}, without quotes, such as 100", u32::MAX)
+        }
         "f32" | "f64" => "a number without quotes, such as 0.5".into(),
         "a boolean" => "true or false, without quotes".into(),
         "a string" | "string" => "text in quotes, such as \"name\"".into(),

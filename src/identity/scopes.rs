@@ -10,7 +10,7 @@
 //! | `unlisted` | paths outside the catalogue |
 
 use crate::catalog::{Access, Catalog, Operation};
-use crate::words::did_you_mean;
+use crate::words::{did_you_mean, nearest};
 
 /// The scopes of one app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,10 +100,32 @@ impl Scope {
 fn unknown(word: &str, catalog: &Catalog) -> String {
     let groups: Vec<&str> = catalog.groups().into_iter().collect();
     let known = catalog.operations().iter().map(|row| &*row.id).chain(groups.iter().copied());
-    let near = did_you_mean(word, known);
+    // An area that is right is followed by a word that has to be one of its own: another verb is
+    // another right.
+    if let Some((group, verb)) = word.split_once('.')
+        && groups.contains(&group)
+    {
+        return in_group(word, group, verb, catalog);
+    }
+    let reads: Vec<String> = groups.iter().map(|group| format!("{group}.read")).collect();
+    let near = did_you_mean(word, known.chain(reads.iter().map(String::as_str)));
     format!(
         "no scope '{word}'{near}: use '*', '*.read', 'unlisted', an operation id, or one of the groups {} (each also with '.read')",
         groups.join(", ")
+    )
+}
+
+fn in_group(word: &str, group: &str, verb: &str, catalog: &Catalog) -> String {
+    let rows = catalog.operations().iter().filter(|row| row.group == group);
+    let ids: Vec<&str> = rows.map(|row| &*row.id).collect();
+    let own = ids.iter().filter_map(|id| id.split_once('.')).map(|(_, verb)| verb);
+    let verb = verb.to_ascii_lowercase();
+    let slip = |near: &&str| strsim::damerau_levenshtein(&verb, near) <= 2 && near.len() > 3;
+    let near = nearest(&verb, own.chain(["read"])).filter(slip);
+    let near = near.map_or_else(String::new, |near| format!(": did you mean '{group}.{near}'?"));
+    format!(
+        "no scope '{word}'{near}: use '{group}' for all of it, '{group}.read' for its reads, or one of {}",
+        ids.join(", ")
     )
 }
 
@@ -138,6 +160,22 @@ mod tests {
         assert!(allowed(&["unlisted"]).is_empty() && allowed(&[]).is_empty());
         assert!(allowed(&["*.read"]).contains(&"messages.get".to_owned()));
         assert!(!allowed(&["*.read"]).contains(&"providers.list".to_owned()));
+    }
+
+    #[test]
+    fn another_verb_is_never_suggested_and_a_slip_is() {
+        let catalog = Catalog::courier();
+        let said =
+            |word: &str| Scopes::parse(&[word.to_owned()], &catalog).unwrap_err().remove(0).1;
+        let write = said("profiles.write");
+        assert!(!write.contains("did you mean"), "{write}");
+        assert!(
+            write.contains("'profiles' for all") && write.contains("profiles.delete"),
+            "{write}"
+        );
+        assert!(said("profiles.raed").contains("did you mean 'profiles.read'"));
+        assert!(said("messages.READ").contains("did you mean 'messages.read'"));
+        assert!(said("brands.lst").contains("did you mean 'brands.list'"));
     }
 
     #[test]

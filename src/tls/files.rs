@@ -9,6 +9,8 @@ use rustls_pki_types::pem::{Error, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
+use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Version;
 
 /// The certificates in the file at `path`; at least one.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -43,20 +45,38 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String>
 /// What stands in each form of an encrypted key: its label, or the field `Proc-Type`.
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
-/// When the first certificate of `chain` ends.
-pub(super) fn first_end(path: &Path, chain: &[CertificateDer<'_>]) -> Result<SystemTime, String> {
-    let ends: Option<Vec<SystemTime>> = chain.iter().map(end).collect();
-    ends.and_then(|ends| ends.into_iter().min()).ok_or_else(|| {
-        let path = path.display();
-        format!("certificate file '{path}': holds something that is no certificate; is it whole?")
-    })
+/// The time in which all certificates of a chain are valid.
+pub(super) struct Valid {
+    pub(super) begins: SystemTime,
+    pub(super) expires: SystemTime,
 }
 
-fn end(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
-    let (rest, certificate) = X509Certificate::from_der(certificate).ok()?;
-    // A date before 1970 is long over.
-    let end = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
-    rest.is_empty().then_some(SystemTime::UNIX_EPOCH + Duration::from_secs(end))
+/// When `chain`, from the file at `path`, is valid.
+pub(super) fn valid(path: &Path, chain: &[CertificateDer<'_>]) -> Result<Valid, String> {
+    let wrong = |reason: &str| format!("certificate file '{}': {reason}", path.display());
+    let mut valid: Option<Valid> = None;
+    for (at, der) in chain.iter().enumerate() {
+        let certificate = X509Certificate::from_der(der).ok().filter(|(rest, _)| rest.is_empty());
+        let (_, certificate) = certificate
+            .ok_or_else(|| wrong("holds something that is no certificate; is it whole?"))?;
+        if at == 0 && certificate.version() != X509Version::V3 {
+            return Err(wrong(
+                "begins with a certificate of an X.509 version before 3, which can't be served: make one of version 3, as `openssl req -x509 -addext subjectAltName=DNS:NAME` does",
+            ));
+        }
+        let (begins, expires) =
+            (time(certificate.validity().not_before), time(certificate.validity().not_after));
+        valid = Some(valid.map_or(Valid { begins, expires }, |valid| Valid {
+            begins: valid.begins.max(begins),
+            expires: valid.expires.min(expires),
+        }));
+    }
+    valid.ok_or_else(|| wrong("holds no certificate in PEM form"))
+}
+
+/// A date before 1970 is long over.
+fn time(date: ASN1Time) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(date.timestamp()).unwrap_or(0))
 }
 
 fn unread(error: ErrorKind) -> String {

@@ -136,3 +136,40 @@ fn both_sides_choose_the_exchange_that_withstands_a_quantum_computer() {
     let older = config.unwrap().with_root_certificates(roots).with_no_client_auth();
     assert_eq!(meet(&port, &Arc::new(older)), (HandshakeKind::Full, NamedGroup::X25519));
 }
+
+/// Of version 1, as `openssl x509 -req` makes one without extensions.
+const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBFDCBuwIUDKFWQrdWyPpXeC2vm03J89V1Ht4wCgYIKoZIzj0EAwIwDDEKMAgG
+A1UEAwwBYTAgFw0yNjExMjgwNTE1MjBaGA8yMTI2MTEwNDA1MTUyMFowDDEKMAgG
+A1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNnWDY4jU9DluMx7d+Da
+ORKsKh3GJv7wwRDJnu33wN2AKSKxPaaWaA+/EpVJ2zoS+Kbeufg47IbouMRoVzDQ
+1qQwCgYIKoZIzj0EAwIDSAAwRQIhAI5T2me4gJYc9yYbZOAyZtcjvWAhqGighjBL
+84rBhIbbAiBxe3C7/a16Kd5XWApb120zELa1FYsRj+jOJIGQrSmsKQ==
+-----END CERTIFICATE-----
+";
+
+#[test]
+fn a_certificate_of_version_1_is_refused_in_own_words() {
+    let path = std::env::temp_dir().join(format!("tollgate-v1-{}", crate::ids::RandomId::new()));
+    std::fs::write(&path, VERSION_1).unwrap();
+    let refused = super::server(&path, &path).err().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(refused.contains("version before 3") && refused.contains("make one"), "{refused}");
+}
+
+#[test]
+fn a_certificate_says_from_when_on_it_is_valid() {
+    let path = std::env::temp_dir().join(format!("tollgate-begin-{}", crate::ids::RandomId::new()));
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2200, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2300, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem() + &key.serialize_pem();
+    std::fs::write(&path, pem).unwrap();
+    let server = super::server(&path, &path);
+    std::fs::remove_file(&path).unwrap();
+    let server = server.ok().unwrap();
+    assert!(crate::clock::rfc3339(server.begins()).starts_with("2200-01-01"));
+    assert!(crate::clock::rfc3339(server.expires()).starts_with("2300-01-01"));
+}

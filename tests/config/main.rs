@@ -155,7 +155,10 @@ fn an_app_with_several_connections_must_choose() {
         file.display()
     );
     let text = tenant("acme", "tok-1", &format!("{second}{}", app("billing", "k1", "")));
-    refused(&text, "app 'billing' must say connections = [...]: tenant 'acme' has 2 of them");
+    refused(
+        &text,
+        "app 'billing' must say which connections it may use, its default first, since tenant 'acme' has 2",
+    );
     let text = tenant(
         "acme",
         "tok-1",

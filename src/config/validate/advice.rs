@@ -30,6 +30,7 @@ impl Check<'_> {
         if let Some(message) = settings.vendor.base_url.advice() {
             self.warn(&key(&["vendor", "base_url"]), message);
         }
+        self.advise_hard_limit();
         for (t, tenant) in settings.tenant.iter().enumerate() {
             self.advise_tenant(t, tenant);
             for (c, connection) in tenant.connection.iter().enumerate() {
@@ -59,6 +60,32 @@ impl Check<'_> {
                 tenant.id
             );
             self.warn(&place("app"), message);
+        }
+        let used = |id| {
+            tenant.app.iter().any(|app| app.connections.as_ref().is_none_or(|ids| ids.contains(id)))
+        };
+        for (c, connection) in tenant.connection.iter().enumerate() {
+            if !tenant.app.is_empty() && !used(&connection.id) {
+                let message = format!(
+                    "connection '{0}' is used by no app: write \"{0}\" into an app's connections, or leave it out",
+                    connection.id
+                );
+                self.warn(&within(t, "connection", c, &["id"]), message);
+            }
+        }
+    }
+
+    /// A time that ends before another one can.
+    fn advise_hard_limit(&mut self) {
+        let vendor = &self.settings().vendor;
+        for (name, span) in [("connect", vendor.connect), ("first_byte", vendor.first_byte)] {
+            if vendor.hard_limit < span {
+                let message = format!(
+                    "vendor.hard_limit = \"{}\" ends each attempt before vendor.{name} = \"{span}\" can: write {name} at most as long",
+                    vendor.hard_limit
+                );
+                self.warn(&key(&["vendor", "hard_limit"]), message);
+            }
         }
     }
 

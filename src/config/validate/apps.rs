@@ -105,12 +105,21 @@ impl Check<'_> {
         let owned: Vec<&ConnectionId> = tenant.connection.iter().map(|c| &c.id).collect();
         let Some(listed) = &app.connections else {
             if owned.len() != 1 && all {
-                let message = format!(
-                    "app '{}' must say connections = [...]: tenant '{}' has {} of them, not one",
-                    app.id,
-                    tenant.id,
-                    owned.len()
-                );
+                let message = if owned.is_empty() {
+                    format!(
+                        "app '{}' has no connection to call through: write a [[tenant.connection]] in tenant '{}'",
+                        app.id, tenant.id
+                    )
+                } else {
+                    let names: Vec<_> = owned.iter().map(|id| format!("\"{id}\"")).collect();
+                    format!(
+                        "app '{}' must say which connections it may use, its default first, since tenant '{}' has {}: write connections = [{}], or fewer of them",
+                        app.id,
+                        tenant.id,
+                        owned.len(),
+                        names.join(", ")
+                    )
+                };
                 self.refuse(&path, message);
             }
             return owned.into_iter().cloned().collect();

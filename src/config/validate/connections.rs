@@ -38,7 +38,7 @@ impl Check<'_> {
                     }
                 }
                 if let Some(url) = &connection.base_url {
-                    self.plain_http(&path("base_url"), url);
+                    self.vendor_url(&path("base_url"), url);
                 }
                 for problem in self.settings().quota_of(connection).err().unwrap_or_default() {
                     self.quota(&path("quota"), connection, &problem);

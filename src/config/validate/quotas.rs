@@ -11,15 +11,17 @@ use crate::quota::settings::{MOST_APPS, MOST_QUOTAS};
 impl Check<'_> {
     /// Rules over connections, apps and rows together.
     pub(super) fn quotas(&mut self, catalog: Option<&Catalog>) {
-        let Some(catalog) = catalog else { return };
-        let rows = catalog.operations().iter().chain([catalog.unlisted()]);
-        let dearest = rows.max_by_key(|row| row.own_cost()).cloned();
+        let dearest = catalog.and_then(|catalog| {
+            let rows = catalog.operations().iter().chain([catalog.unlisted()]);
+            rows.max_by_key(|row| row.own_cost()).cloned()
+        });
+        let pools = catalog.map_or(0, |catalog| catalog.pools().len());
         for (t, tenant) in self.settings().tenant.iter().enumerate() {
             if let Some(row) = &dearest {
                 self.costs(t, tenant, row);
             }
             self.crowds(t, tenant);
-            let quotas = tenant.connection.len().saturating_mul(1 + catalog.pools().len());
+            let quotas = tenant.connection.len().saturating_mul(1 + pools);
             if quotas > MOST_QUOTAS {
                 let message = format!(
                     "tenant '{}' needs {quotas} quotas (one a connection and one a pool for each workspace), of {MOST_QUOTAS} at most",

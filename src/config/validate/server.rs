@@ -94,7 +94,7 @@ impl Check<'_> {
             );
         }
         let path = key(&["vendor", "base_url"]);
-        self.plain_http(&path, &self.settings().vendor.base_url);
+        self.vendor_url(&path, &self.settings().vendor.base_url);
     }
 }
 

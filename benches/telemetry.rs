@@ -33,6 +33,7 @@ use tollgate::error::Cause;
 use tollgate::identity::NewKey;
 use tollgate::ids::{KeyId, RandomId};
 use tollgate::pipeline::Pipeline;
+use tollgate::proof::SendProof;
 use tollgate::record::{Marks, Observer, Record};
 use tollgate::runtime::State;
 use tollgate::server::{self, Answer, Bound, Drain, Limits, RequestBody, Terms};
@@ -55,8 +56,13 @@ struct Port(Arc<Pipeline>);
 impl Answer for Port {
     type Body = StreamBody;
 
-    async fn answer(&self, request: Request<RequestBody>) -> Response<StreamBody> {
-        self.0.answer(request.map(|body| body.map_err(Cause::from).boxed_unsync())).await
+    async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        proof: Arc<SendProof>,
+    ) -> Response<StreamBody> {
+        let request = request.map(|body| body.map_err(Cause::from).boxed_unsync());
+        self.0.answer_to(request, proof).await
     }
 }
 

@@ -22,6 +22,7 @@ use crate::detached::Flights;
 use crate::error::Cause;
 use crate::identity::{Keys, Rights};
 use crate::pipeline::Pipeline;
+use crate::proof::SendProof;
 use crate::runtime::State;
 use crate::server::{
     self, Answer, Bound, Drain, Event, Handshake, Limits, RequestBody, Terms, TooSlow, Unreadable,
@@ -391,9 +392,13 @@ impl Data {
 impl Answer for Data {
     type Body = StreamBody;
 
-    async fn answer(&self, request: http::Request<RequestBody>) -> http::Response<StreamBody> {
+    async fn answer(
+        &self,
+        request: http::Request<RequestBody>,
+        proof: Arc<SendProof>,
+    ) -> http::Response<StreamBody> {
         let request = request.map(|body| body.map_err(Cause::from).boxed_unsync());
-        self.pipeline.load_full().answer(request).await
+        self.pipeline.load_full().answer_to(request, proof).await
     }
 
     fn happened(&self, event: Event) {

@@ -4,6 +4,8 @@
 //! may be the reason.
 
 mod circuit;
+#[cfg(test)]
+mod tests;
 
 use std::future::{Ready, ready};
 use std::pin::Pin;

@@ -4,9 +4,12 @@
 //! of its own that only one layer makes: a layer in the wrong place does not compile.
 
 mod gather;
+mod notes;
 mod reply;
 mod stage;
 mod steps;
+#[cfg(test)]
+pub(crate) mod testing;
 mod uploads;
 
 use std::fmt;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method};
 
 pub use gather::{Gathered, SHORT, gather};
+pub use notes::{Noted, Notes, RateLimit};
 pub use reply::{Facts, Head, Rejected, Reply, StreamBody, Throttled, empty, full};
 pub use stage::{Next, Stage, StageLayer, Staged};
 pub use steps::{AdmittedCall, Attempt, AuthorizedCall, Buffered, BufferedCall, Unread};
@@ -23,8 +27,10 @@ pub use uploads::{Held, Room, Uploader, Uploads};
 use crate::catalog::Operation;
 use crate::clock::Instant;
 use crate::error::Error;
+use crate::headers::Habits;
 use crate::ids::{AppId, ConnectionId, KeyId, TenantId};
 use crate::numbers::{AppIx, ConnectionIx};
+use crate::proof::SendProof;
 use crate::record::Record;
 
 /// A request as the server hands it to the pipeline.
@@ -119,6 +125,12 @@ pub struct Call<B = Unread> {
     pub collects: Option<Collects>,
     /// What must be known of it before it is sent.
     pub before_send: Option<Arc<dyn BeforeSend>>,
-    /// Where marks are written.
+    /// What its client does by itself.
+    pub habits: Habits,
+    /// Whether it may be done again.
+    pub proof: Arc<SendProof>,
+    /// What its answer will say beside the answer.
+    pub notes: Arc<Notes>,
+    /// Where telemetry is told of it.
     pub record: Arc<Record>,
 }

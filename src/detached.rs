@@ -15,9 +15,10 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::call::{BoxFuture, Result};
+use crate::call::{BoxFuture, Call, Result};
+use crate::catalog::Operation;
 use crate::ids::RandomId;
-use crate::record::Record;
+use crate::proof::SendProof;
 
 /// The flights that go on without their waiters; shutdown waits for them.
 #[derive(Clone, Debug)]
@@ -27,13 +28,15 @@ pub struct Flights {
     /// Cancelled when no waiter may wait any longer.
     last_call: CancellationToken,
     /// std, not tokio: touched only when a waiter leaves and when its call lands.
-    under_way: Arc<Mutex<HashMap<RandomId, Arc<Record>>>>,
+    under_way: Arc<Mutex<HashMap<RandomId, Arc<Operation>>>>,
 }
 
 /// One call under way.
 pub struct Flight {
     call: Option<BoxFuture>,
-    record: Arc<Record>,
+    id: RandomId,
+    operation: Arc<Operation>,
+    proof: Arc<SendProof>,
     flights: Flights,
 }
 
@@ -66,17 +69,13 @@ impl Flights {
     /// Which go on: call id and operation of each.
     #[must_use]
     pub fn list(&self) -> Vec<(RandomId, String)> {
-        let operation = |record: &Record| {
-            record.read(|marks| marks.operation.as_ref().map(|row| row.id.to_string()))
-        };
         let under_way = self.under_way();
-        under_way.iter().map(|(id, record)| (*id, operation(record).unwrap_or_default())).collect()
+        under_way.iter().map(|(id, operation)| (*id, operation.id.to_string())).collect()
     }
 
     /// Lets `call` go on in a task.
-    fn take_over(&self, call: BoxFuture, record: Arc<Record>) {
-        let id = record.call_id;
-        self.under_way().insert(id, record);
+    fn take_over(&self, call: BoxFuture, id: RandomId, operation: Arc<Operation>) {
+        self.under_way().insert(id, operation);
         let landing = Landing(self.clone(), id);
         let going_on = async move {
             drop(call.await);
@@ -85,7 +84,7 @@ impl Flights {
         self.tasks.spawn_on(going_on, &self.runtime);
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<RandomId, Arc<Record>>> {
+    fn under_way(&self) -> MutexGuard<'_, HashMap<RandomId, Arc<Operation>>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -124,10 +123,12 @@ impl Default for Flights {
 // === impl Flight ===
 
 impl Flight {
-    /// `call` as a flight; `record` knows whether it was sent.
+    /// `call` as a flight; `make` makes it.
     #[must_use]
-    pub fn new(call: BoxFuture, record: Arc<Record>, flights: Flights) -> Self {
-        Self { call: Some(call), record, flights }
+    pub fn of<B>(call: Call<B>, flights: Flights, make: impl FnOnce(Call<B>) -> BoxFuture) -> Self {
+        let (id, operation, proof) =
+            (call.record.call_id, call.operation.clone(), call.proof.clone());
+        Self { call: Some(make(call)), id, operation, proof, flights }
     }
 }
 
@@ -145,8 +146,8 @@ impl Future for Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         let Some(call) = self.call.take() else { return };
-        if self.record.was_sent() {
-            self.flights.take_over(call, self.record.clone());
+        if self.proof.was_sent() {
+            self.flights.take_over(call, self.id, self.operation.clone());
         }
     }
 }
@@ -154,35 +155,36 @@ impl Drop for Flight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Reply;
-    use crate::record::{Marks, Observer};
+    use crate::call::{Reply, testing};
     use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::sync::oneshot;
 
-    struct Nobody;
-
-    impl Observer for Nobody {
-        fn finished(&self, _: &Record, _: &Marks) {}
-    }
-
-    /// A call that ends when `gate` opens and says so in `done`.
-    fn call(gate: tokio::sync::oneshot::Receiver<()>, done: Arc<AtomicBool>) -> BoxFuture {
-        Box::pin(async move {
-            let _ = gate.await;
-            done.store(true, Ordering::SeqCst);
-            Ok(Reply::new(crate::call::empty()))
-        })
+    /// A call that ends when the sender is used, and says so in what comes last.
+    fn flight(flights: &Flights) -> (Flight, Arc<SendProof>, oneshot::Sender<()>, Arc<AtomicBool>) {
+        let (open, gate) = oneshot::channel();
+        let done = Arc::new(AtomicBool::new(false));
+        let said = done.clone();
+        let call = testing::call(http::Method::GET, "/brands");
+        let proof = call.proof.clone();
+        let flight = Flight::of(call, flights.clone(), |_| {
+            Box::pin(async move {
+                let _ = gate.await;
+                said.store(true, Ordering::SeqCst);
+                Ok(Reply::new(crate::call::empty()))
+            })
+        });
+        (flight, proof, open, done)
     }
 
     #[tokio::test]
     async fn a_sent_call_goes_on_when_its_waiter_leaves() {
-        let (flights, record) = (Flights::new(), Record::open(Arc::new(Nobody)));
-        let (open, gate) = tokio::sync::oneshot::channel();
-        let done = Arc::new(AtomicBool::new(false));
-        let flight = Flight::new(call(gate, done.clone()), record.clone(), flights.clone());
-        record.sending();
+        let flights = Flights::new();
+        let (flight, proof, open, done) = flight(&flights);
+        proof.sending();
+        let id = flight.id;
         drop(flight);
         assert_eq!(flights.len(), 1);
-        assert_eq!(flights.list(), [(record.call_id, String::new())]);
+        assert_eq!(flights.list(), [(id, "brands.list".to_owned())]);
         open.send(()).unwrap();
         flights.landed().await;
         assert!(flights.list().is_empty());
@@ -191,9 +193,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_was_not_sent_ends_with_its_waiter() {
-        let (flights, record) = (Flights::new(), Record::open(Arc::new(Nobody)));
-        let (open, gate) = tokio::sync::oneshot::channel();
-        drop(Flight::new(call(gate, Arc::default()), record, flights.clone()));
+        let flights = Flights::new();
+        let (flight, _, open, _) = flight(&flights);
+        drop(flight);
         assert!(flights.is_empty());
         assert!(open.send(()).is_err(), "the call's future was dropped");
     }

@@ -8,7 +8,7 @@ mod sdk;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-pub use sdk::Sdk;
+pub use sdk::{Habits, Sdk};
 
 /// Fields of one hop (RFC 9110 section 7.6.1), `Expect`, which the gateway answers itself, and
 /// `Trailer`, since trailers are dropped in both directions.

@@ -27,7 +27,7 @@ use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub use commit::Commit;
-use keyed::{Accepted, Hold, Keyed, Single, Usage};
+use keyed::{Accepted, Hold, Keyed, Signed, Single, Usage};
 pub use keys::Keys;
 use made::{Key, Ticket, UNCOUNTED};
 use memory::{Purpose, id};
@@ -36,9 +36,10 @@ use retention::Owner;
 use crate::call::{BoxFuture, BufferedCall, Next, Reply, Result, Stage, StageLayer, Staged};
 use crate::catalog::{Idempotency as Honours, Shim};
 use crate::error::Error;
+use crate::headers::Habits;
 use crate::ids::{ConnectionId, RandomId};
 use crate::numbers::{ConnectionIx, Table};
-use crate::record::{KeyUse, Marks};
+use crate::record::KeyUse;
 
 /// The field that carries a key.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -72,7 +73,7 @@ impl Idempotency {
             }
         }
         if let Some(key) = given(&mut call.headers)? {
-            call.record.mark(|marks| marks.key_use = Some(KeyUse::Given));
+            call.goes_under(KeyUse::Given);
             let usage = self.usage(call, key.as_bytes(), None);
             return Ok(Some(Keyed { usage, _hold: None }));
         }
@@ -82,10 +83,10 @@ impl Idempotency {
 
     /// Makes a key, or finds the one of the request that this one repeats.
     fn make(&self, call: &mut BufferedCall) -> Option<Keyed> {
-        let Some(count) = call.record.read(count) else {
+        let Some(count) = count(call.habits) else {
             // Nobody could recognise a repetition of it: its key need not be remembered.
             sign(call, RandomId::new());
-            call.before_send = Some(Arc::new(Single(call.record.clone())));
+            call.before_send = Some(Arc::new(Single(Signed::of(call))));
             return None;
         };
         let (caller, keys) = (&call.caller, &self.keys);
@@ -101,9 +102,11 @@ impl Idempotency {
         }
         let Key { key, recognised } = keys.make(print, count);
         let ticket = Ticket { owner: self.owners[caller.ix], print, key, count };
-        let hold = Hold::new(keys.clone(), ticket, call.record.clone());
-        call.record.mark(|marks| marks.key_use = recognised.then_some(KeyUse::Recognised));
-        call.record.tells(Arc::new(Accepted { keys: keys.clone(), ticket }));
+        let hold = Hold::new(keys.clone(), ticket, call.proof.clone());
+        if recognised {
+            call.goes_under(KeyUse::Recognised);
+        }
+        call.proof.tells(Arc::new(Accepted { keys: keys.clone(), ticket }));
         let key = sign(call, key);
         let usage = self.usage(call, key.as_bytes(), Some(ticket));
         Some(Keyed { usage, _hold: Some(hold) })
@@ -121,15 +124,15 @@ impl Idempotency {
             id: id(&[connection.as_str().as_bytes(), operation.as_bytes(), key]),
             purpose,
             made,
-            record: call.record.clone(),
+            signed: Signed::of(call),
+            proof: call.proof.clone(),
         })
     }
 }
 
 /// How often the client has sent the request before, if it is one that sends by itself again.
-fn count(marks: &Marks) -> Option<u32> {
-    let uncounted = || marks.sdk.as_ref().is_some_and(|sdk| !sdk.counts_retries());
-    marks.sdk_retry.or_else(|| uncounted().then_some(UNCOUNTED))
+fn count(habits: Habits) -> Option<u32> {
+    habits.retries.or_else(|| habits.retries_uncounted.then_some(UNCOUNTED))
 }
 
 /// Stands for `connection` where room is shared.

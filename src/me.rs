@@ -58,7 +58,7 @@ impl Me {
     }
 
     fn answer(&self, authenticated: &Authenticated) -> Result<Reply, Error> {
-        let request = &authenticated.request;
+        let request = &authenticated.opened.request;
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             return Err(Error::refused(Code::MethodNotAllowed, "this path takes GET and HEAD")
                 .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
@@ -97,7 +97,7 @@ impl Me {
             let detail = "no call of that id is kept of this app: newer ones have its place, or it is under way";
             Error::refused(Code::UnknownCall, detail)
         })?;
-        Ok(json(&entry.document(), authenticated.request.method()))
+        Ok(json(&entry.document(), authenticated.opened.request.method()))
     }
 }
 
@@ -121,7 +121,7 @@ impl<S: Next<Authenticated>> Stage<S> for Me {
     type Future = Either<S::Future, Ready<call::Result>>;
 
     fn call(this: &Staged<Self, S>, authenticated: Authenticated) -> Self::Future {
-        if authenticated.request.uri().path() == PATH {
+        if authenticated.opened.request.uri().path() == PATH {
             Either::Right(ready(this.stage().answer(&authenticated)))
         } else {
             Either::Left(this.pass(authenticated))

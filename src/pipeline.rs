@@ -26,8 +26,9 @@ use crate::ingress::finish::Finish;
 use crate::ingress::route::Route;
 use crate::ingress::validate;
 use crate::me::Me;
+use crate::proof::SendProof;
 use crate::record::Observer;
-use crate::record::layer::OpenRecord;
+use crate::record::layer::{Arrival, OpenRecord};
 use crate::retry::Retry;
 use crate::runtime::State;
 
@@ -40,7 +41,7 @@ type Answer = BoxFuture<Result<Response, Infallible>>;
 /// The stack of one configuration.
 #[derive(Clone)]
 pub struct Pipeline {
-    stack: Arc<dyn Fn(Request) -> Answer + Send + Sync>,
+    stack: Arc<dyn Fn(Arrival) -> Answer + Send + Sync>,
     state: State,
 }
 
@@ -108,12 +109,17 @@ impl Pipeline {
             // raw path and method become an operation, the request becomes a call
             .layer(Route::layer(config.catalog.clone(), server.deadline.get()))
             .service(stages);
-        let stack = Arc::new(move |request| -> Answer { Box::pin(stack.clone().call(request)) });
+        let stack = Arc::new(move |arrival| -> Answer { Box::pin(stack.clone().call(arrival)) });
         Self { stack, state: state.clone() }
     }
 
-    /// Answers `request`.
+    /// Answers `request`, of whose client nobody tells.
     pub async fn answer(&self, request: Request) -> Response {
+        self.answer_to(request, Arc::default()).await
+    }
+
+    /// Answers `request`; what the server knows of its client is in `proof`.
+    pub async fn answer_to(&self, request: Request, proof: Arc<SendProof>) -> Response {
         if request.uri().path() == health::PATH {
             let reply = match validate::message(&request) {
                 Ok(()) => health::answer(request.method(), self.state.unready()),
@@ -121,7 +127,7 @@ impl Pipeline {
             };
             return reply.into_response();
         }
-        let Ok(response) = (self.stack)(request).await;
+        let Ok(response) = (self.stack)(Arrival { request, proof }).await;
         response
     }
 }

@@ -12,7 +12,6 @@ pub mod layer;
 mod shortage;
 mod timeline;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +23,6 @@ use crate::error::{Code, Outcome};
 use crate::headers::Sdk;
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::quota::Would;
-use crate::waiter::{Hears, Waiter};
 pub use cached::{Cached, Forward, Kept, Unkept};
 pub use context::{Remote, Sampling, SpanIds, Trace, Trust};
 pub use denied::Denied;
@@ -40,15 +38,6 @@ pub trait Observer: Send + Sync {
     fn finished(&self, record: &Record, marks: &Marks);
 }
 
-/// Is told what a client got of an answer. Must not block.
-pub trait Acceptance: Send + Sync + std::fmt::Debug {
-    /// It was given a good one whole; perhaps said more than once.
-    fn accepted(&self);
-    /// It heard of none, though the vendor may have acted; said once, and of a client that left at
-    /// once, though its call may go on.
-    fn doubted(&self);
-}
-
 /// One call, from the first look at its head until its last octet or the end of its flight.
 pub struct Record {
     /// The gateway's own name for the call.
@@ -59,12 +48,6 @@ pub struct Record {
     pub started_at: SystemTime,
     /// The ids of its spans, whether or not they will be kept.
     pub spans: SpanIds,
-    /// Who waits for its answer, where the server has told.
-    told: Option<Arc<Waiter>>,
-    /// The same where it has not.
-    untold: Waiter,
-    /// The same send is under way, or was, under another record.
-    shared: AtomicBool,
     /// std, not tokio: each section is a few assignments and never awaits.
     marks: Mutex<Marks>,
     observer: Arc<dyn Observer>,
@@ -140,16 +123,10 @@ pub struct Marks {
     pub cached_at: Option<Instant>,
     /// It cleared what is kept of the collections that it changes.
     pub clears: bool,
-    /// What the caller is told of its quota: `RateLimit-Policy` and `RateLimit`.
-    pub rate_limit: Option<(HeaderValue, HeaderValue)>,
-    /// `X-Stainless-Retry-Count`: how often the SDK has sent this before.
-    pub sdk_retry: Option<u32>,
     /// The key under which the call is one send.
     pub key_use: Option<KeyUse>,
     /// The answer was given before, under the same key.
     pub replayed: bool,
-    /// Who is told whether a good answer was handed over whole.
-    pub acceptance: Option<Arc<dyn Acceptance>>,
     /// The answer's body was handed over to its end.
     pub complete: bool,
     /// When the record was let go.
@@ -188,30 +165,16 @@ impl Record {
     /// Opens the record of a call whose head has just been read.
     #[must_use]
     pub fn open(observer: Arc<dyn Observer>) -> Arc<Self> {
-        Self::open_for(None, observer)
-    }
-
-    /// The same for a waiter of whom the server has `told`.
-    #[must_use]
-    pub fn open_for(told: Option<Arc<Waiter>>, observer: Arc<dyn Observer>) -> Arc<Self> {
         observer.opened();
         let (call_id, more) = RandomId::with_more();
-        let record = Arc::new(Self {
+        Arc::new(Self {
             call_id,
             spans: SpanIds::new(more),
             started: Instant::now(),
             started_at: clock::wall(),
-            told,
-            untold: Waiter::default(),
-            shared: AtomicBool::new(false),
             marks: Mutex::default(),
             observer,
-        });
-        if let Some(told) = &record.told {
-            let weak = Arc::downgrade(&record);
-            told.heard_by(weak);
-        }
-        record
+        })
     }
 
     /// Writes marks.
@@ -226,7 +189,6 @@ impl Record {
 
     /// An attempt is being handed to a socket: from here on the vendor may be working.
     pub fn sending(&self) {
-        self.waiter().sending();
         let now = Instant::now();
         self.mark(|marks| {
             marks.attempts += 1;
@@ -241,10 +203,8 @@ impl Record {
         self.mark(|marks| (marks.cached, marks.cached_at) = (Some(cached), Some(now)));
     }
 
-    /// The transport proved that nothing of the last attempt left the gateway. What earlier
-    /// attempts did stays as unknown as it was.
+    /// The transport proved that nothing of the last attempt left the gateway.
     pub fn not_sent(&self) {
-        self.not_done();
         self.mark(|marks| {
             marks.attempts = marks.attempts.saturating_sub(1);
             marks.sent_at = None;
@@ -252,95 +212,12 @@ impl Record {
         });
     }
 
-    /// The vendor's answer proved that it did nothing for the last attempt.
-    pub fn not_done(&self) {
-        self.waiter().not_done();
-    }
-
-    /// `acceptance` is told what the client gets; at once, if it has left by now.
-    pub fn tells(&self, acceptance: Arc<dyn Acceptance>) {
-        self.mark(|marks| marks.acceptance = Some(acceptance));
-        if self.client_left() {
-            self.mark(Marks::doubted);
-        }
-    }
-
-    /// From here on, until `false`, the fate of this call is that of another one's send.
-    pub fn share(&self, shared: bool) {
-        self.shared.store(shared, Ordering::Release);
-    }
-
-    /// Attempts of this call that the vendor may have acted on.
-    #[must_use]
-    pub fn maybe_done(&self) -> u32 {
-        self.waiter().sent()
-    }
-
-    /// True when the vendor may have acted on an attempt of this call.
-    #[must_use]
-    pub fn was_sent(&self) -> bool {
-        self.waiter().sent() > 0
-    }
-
-    /// True when the client shut its side before it was answered. Whether it is there to read its
-    /// answer nobody can tell: that is not handed over.
-    #[must_use]
-    pub fn client_left(&self) -> bool {
-        self.waiter().left()
-    }
-
-    /// What is known when the call ends without the vendor's answer.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        if self.was_sent() || self.shared.load(Ordering::Acquire) {
-            Outcome::Unknown
-        } else {
-            Outcome::NotSent
-        }
-    }
-
-    /// Sees to it that a client that has left by now counts as such, and is heard of.
-    pub fn look_for_client(&self) {
-        self.waiter().look();
-    }
-
-    fn waiter(&self) -> &Waiter {
-        self.told.as_deref().unwrap_or(&self.untold)
-    }
-
     fn marks(&self) -> MutexGuard<'_, Marks> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Hears for Record {
-    /// Not at the call's end: a retry may come while the call goes on.
-    fn client_leaves(&self) {
-        self.mark(|marks| {
-            if !marks.complete {
-                marks.doubted();
-            }
-        });
-    }
-}
-
 impl Marks {
-    /// The answer was handed over to its end.
-    pub fn completed(&mut self) {
-        self.complete = true;
-        let good = self.status.is_some_and(|status| status.is_success());
-        if let Some(acceptance) = self.acceptance.as_ref().filter(|_| good) {
-            acceptance.accepted();
-        }
-    }
-
-    /// The client hears that the call failed, or has left.
-    pub fn doubted(&mut self) {
-        if let Some(acceptance) = self.acceptance.take() {
-            acceptance.doubted();
-        }
-    }
-
     /// When the call was over; now, if it is not.
     #[must_use]
     pub fn ended(&self) -> Instant {
@@ -371,7 +248,6 @@ impl std::fmt::Debug for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU32;
 
     struct Seen(Mutex<Vec<u32>>);
 
@@ -396,77 +272,8 @@ mod tests {
     #[test]
     fn an_attempt_that_was_given_back_is_none() {
         let record = Record::open(Arc::new(Seen(Mutex::default())));
-        assert_eq!(record.outcome(), Outcome::NotSent);
         record.sending();
-        assert_eq!(record.outcome(), Outcome::Unknown);
         record.not_sent();
-        assert_eq!(record.outcome(), Outcome::NotSent);
         assert_eq!(record.read(|marks| marks.attempts), 0);
-    }
-
-    #[derive(Debug, Default)]
-    struct Doubts(AtomicU32);
-
-    impl Acceptance for Doubts {
-        fn accepted(&self) {}
-
-        fn doubted(&self) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    #[test]
-    fn a_client_that_left_is_told_of_at_once_and_once_whenever_its_key_was_found() {
-        for key_first in [true, false] {
-            let (waiter, doubts) = (Arc::new(Waiter::default()), Arc::new(Doubts::default()));
-            let observer = Arc::new(Seen(Mutex::default()));
-            let record = Record::open_for(Some(waiter.clone()), observer);
-            if key_first {
-                record.tells(doubts.clone());
-                assert_eq!(doubts.0.load(Ordering::SeqCst), 0);
-                waiter.leaves();
-            } else {
-                waiter.leaves();
-                record.tells(doubts.clone());
-            }
-            assert_eq!(doubts.0.load(Ordering::SeqCst), 1, "{key_first}");
-            waiter.leaves();
-            record.mark(Marks::doubted);
-            assert_eq!(doubts.0.load(Ordering::SeqCst), 1, "a retry may have taken it up");
-        }
-    }
-
-    #[derive(Debug)]
-    struct Gone;
-
-    impl crate::waiter::Looks for Gone {
-        fn has_left(&self) -> bool {
-            true
-        }
-    }
-
-    #[test]
-    fn a_look_at_a_client_that_left_unnoticed_counts_as_its_leaving() {
-        let (waiter, doubts) =
-            (Arc::new(Waiter::seen_by(Arc::new(Gone))), Arc::new(Doubts::default()));
-        let record = Record::open_for(Some(waiter), Arc::new(Seen(Mutex::default())));
-        record.tells(doubts.clone());
-        assert!(!record.client_left());
-        record.look_for_client();
-        assert!(record.client_left());
-        assert_eq!(doubts.0.load(Ordering::SeqCst), 1);
-    }
-
-    #[test]
-    fn what_an_earlier_attempt_did_stays_unknown_when_a_later_one_was_not_sent() {
-        let record = Record::open(Arc::new(Seen(Mutex::default())));
-        record.sending();
-        record.sending();
-        record.not_sent();
-        assert_eq!(record.outcome(), Outcome::Unknown);
-        record.not_done();
-        assert_eq!(record.outcome(), Outcome::NotSent);
-        record.share(true);
-        assert_eq!((record.outcome(), record.was_sent()), (Outcome::Unknown, false));
     }
 }

@@ -64,7 +64,7 @@ impl Retry {
     /// Whether the call of `attempt` goes back to its line. Where only our token was at fault it does,
     /// and hears there if its time does not suffice.
     fn goes_back(&self, attempt: &Attempt, known: Known) -> bool {
-        known != Known::Throttled || self.desk.ask(attempt, attempt.back_since).is_ok()
+        known != Known::Throttled || self.desk.preview(attempt, attempt.back_since).0.is_ok()
     }
 
     async fn attempts(&self, mut inner: impl Next<Attempt>, call: BufferedCall) -> Result {
@@ -82,7 +82,7 @@ impl Retry {
             let (known, result) = look(result, call.collects.as_ref(), keyed).await;
             let declined = declines(&result);
             if proves_idle(known) {
-                call.record.not_done();
+                call.proof.not_done();
             }
             let last = match earlier.take() {
                 Some(earlier) if is_inconclusive(known, course) => earlier,
@@ -147,7 +147,7 @@ fn declines(result: &Result) -> bool {
 /// An error that says "not sent" speaks of its own attempt; the caller is told of all of them.
 fn honest(result: Result, call: &BufferedCall) -> Result {
     result.map_err(|error| match error.outcome {
-        Outcome::NotSent => error.with_outcome(call.record.outcome()),
+        Outcome::NotSent => error.with_outcome(call.proof.outcome()),
         Outcome::Unknown => error,
     })
 }

@@ -18,6 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::proof::SendProof;
 use activity::Activity;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -71,10 +72,11 @@ pub trait Answer: Clone + Send + Sync + 'static {
     /// The answer's body.
     type Body: Body<Data = Bytes, Error: Into<crate::error::Cause>> + Send + 'static;
 
-    /// Answers one request.
+    /// Answers one request; `proof` hears when its client leaves.
     fn answer(
         &self,
         request: http::Request<RequestBody>,
+        proof: Arc<SendProof>,
     ) -> impl Future<Output = http::Response<Self::Body>> + Send;
 
     /// Something happened to a connection.
@@ -246,7 +248,11 @@ pub(crate) mod tests {
     impl Answer for Gated {
         type Body = Full<Bytes>;
 
-        async fn answer(&self, _: http::Request<RequestBody>) -> http::Response<Full<Bytes>> {
+        async fn answer(
+            &self,
+            _: http::Request<RequestBody>,
+            _: Arc<SendProof>,
+        ) -> http::Response<Full<Bytes>> {
             self.0.notify_one();
             self.1.notified().await;
             http::Response::new(Full::from("whole"))

@@ -31,12 +31,12 @@ pub use dial::{Dial, Dialer, Io, Line};
 pub use host::{Host, HostLimits};
 pub use pool::Pool;
 
-use crate::call::{AuthorizedCall, BoxFuture, Facts, Head, Reply, Result};
+use crate::call::{AuthorizedCall, BoxFuture, BufferedCall, Facts, Head, Reply, Result};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Evidence, Outcome};
 use crate::headers::{self, references};
 use crate::numbers::{ConnectionIx, Table};
-use crate::record::{Record, Sampling, Shortage};
+use crate::record::{Sampling, Shortage};
 use pool::{Lease, NoSocket};
 use socket::Refusal;
 
@@ -78,7 +78,7 @@ pub struct Upstream {
 struct Attempt<'a> {
     limits: Limits,
     pool: &'a Arc<Pool>,
-    record: &'a Record,
+    call: &'a BufferedCall,
     /// Earlier attempts of the call that the vendor may have acted on.
     earlier: u32,
     /// A socket that is not there by then is of no use.
@@ -142,14 +142,12 @@ impl Upstream {
         let attempt = Attempt {
             limits: self.limits,
             pool: &destination.pool,
-            earlier: record.maybe_done(),
-            record: &record,
+            earlier: call.proof.sent(),
+            call: &call,
             socket_until: call.deadline.min(end),
             end,
         };
-        // The permit of a buffered body is held until the answer's head: `call` lives that long.
         let answered = timeout_at(end, attempt.send(outgoing)).await;
-        drop(call);
         let mut result = answered.unwrap_or_else(|_| Err(attempt.no_answer()));
         if let Ok(reply) = &mut result {
             references::neutral(reply.headers_mut(), destination.base(target.as_str()));
@@ -202,11 +200,11 @@ impl Attempt<'_> {
             }
             let socket = lease.socket();
             let request = outgoing.request(socket.is_h2());
-            self.record.sending();
+            self.call.sending();
             let answer = timeout(self.limits.first_byte, socket.send(request)).await;
             let refusal = match answer.map_err(|_| self.no_answer())? {
                 Ok(response) => {
-                    self.record.mark(|marks| marks.first_byte_at = Some(Instant::now()));
+                    self.call.record.mark(|marks| marks.first_byte_at = Some(Instant::now()));
                     return self.reply(response, &outgoing, lease);
                 }
                 Err(refusal) => refusal,
@@ -214,7 +212,7 @@ impl Attempt<'_> {
             if !refusal.unsent {
                 return Err(broken(refusal));
             }
-            self.record.not_sent();
+            self.call.not_sent();
             let again = if refusal.refused { refusals < REFUSALS } else { socket.was_reused() };
             if !again {
                 return Err(unsent(refusal));
@@ -255,7 +253,7 @@ impl Attempt<'_> {
     fn no_socket(&self, reason: NoSocket) -> Error {
         match reason {
             NoSocket::Short(shortage, cause) => {
-                self.record.mark(|marks| marks.shortage = Some(shortage));
+                self.call.record.mark(|marks| marks.shortage = Some(shortage));
                 let detail = match shortage {
                     Shortage::Places => {
                         "all sockets to Courier were in use until the caller's time was over"
@@ -282,7 +280,7 @@ impl Attempt<'_> {
 
     fn no_answer(&self) -> Error {
         let timeout = |detail| Error::refused(Code::VendorTimeout, detail);
-        if self.record.maybe_done() > self.earlier {
+        if self.call.proof.sent() > self.earlier {
             timeout("Courier did not answer in time")
                 .with_outcome(Outcome::Unknown)
                 .with_evidence(Evidence::Silent)

@@ -25,8 +25,8 @@ const LAYERS: &[&[&str]] = &[
         "tls",
         "units",
         "document",
-        "waiter",
     ],
+    &["proof"],
     &["catalog"],
     &["quota"],
     &["record", "call"],
@@ -169,7 +169,7 @@ fn the_server_knows_no_domain_type() {
     for path in server {
         let mut imports = Imports::default();
         imports.visit_file(&parse(&path));
-        let allowed = ["error", "clock", "server", "waiter"];
+        let allowed = ["error", "clock", "server", "proof"];
         for import in &imports.modules {
             assert!(
                 allowed.contains(&import.as_str()),

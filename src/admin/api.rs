@@ -1,6 +1,7 @@
 //! The admin port: what is asked of a running gateway, as JSON, by those who have an admin key.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -12,6 +13,7 @@ use crate::error::{Code, Error};
 use crate::history::{Document, Entry, Wanted};
 use crate::ids::RandomId;
 use crate::ingress::validate;
+use crate::proof::SendProof;
 use crate::runtime::State;
 use crate::server::{Answer, RequestBody};
 
@@ -150,7 +152,11 @@ fn answer(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Ful
 impl Answer for Api {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
+    async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        _: Arc<SendProof>,
+    ) -> Response<Full<Bytes>> {
         let clear = validate::message(&request);
         let page = clear.map_err(Error::malformed).and_then(|()| self.page(&request));
         let mut response = match page {

@@ -5,6 +5,8 @@
 //! learn the names of tenants and apps. Over plain HTTP a browser tells nothing of the page; that it is
 //! one shows in fields that it always sends, and scrapers never.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
@@ -12,6 +14,7 @@ use http_body_util::Full;
 
 use super::door::{address, is_localhost};
 use crate::ingress::validate;
+use crate::proof::SendProof;
 use crate::runtime::State;
 use crate::server::{Answer, RequestBody};
 use crate::telemetry::exposition::Format;
@@ -71,7 +74,11 @@ fn accept(headers: &HeaderMap) -> String {
 impl Answer for Ops {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
+    async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        _: Arc<SendProof>,
+    ) -> Response<Full<Bytes>> {
         let request = request.map(|_| ());
         let unclear = validate::message(&request).err();
         let allowed = [Method::GET, Method::HEAD].contains(request.method());

@@ -53,9 +53,10 @@ impl BufferBody {
 
     /// `call` with all of `body`.
     async fn buffer(&self, mut call: BufferedCall, body: StreamBody) -> Result<BufferedCall> {
-        self.desk.show(&call.caller, &call.operation, &call.record);
+        let (preview, rate_limit) = self.desk.preview(&call, None);
+        call.notes.rate_limit(rate_limit);
         self.may_be_read(&body)?;
-        self.desk.ask(&call, None).map_err(|refusal| self.refused(&call, refusal))?;
+        preview.map_err(|refusal| self.refused(&call, refusal))?;
         let (bytes, held) = self.read(body, &self.uploads[call.caller.ix]).await?;
         let read_at = Some(Instant::now());
         call.record.mark(|marks| {
@@ -139,7 +140,7 @@ impl<S: Next<BufferedCall>> Stage<S> for BufferBody {
         let (Unread(body), call) = call.with_body(Buffered::default());
         let Some(body) = body else {
             // It is refused where it would wait: a copy may answer it first.
-            desk.show_lately(&call.caller, &call.operation, &call.record);
+            call.notes.rate_limit(desk.lately(&call.caller, &call.operation));
             return Either::Left(this.pass(call));
         };
         let this = this.clone();

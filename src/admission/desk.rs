@@ -9,10 +9,10 @@ use http::HeaderValue;
 
 use super::pass::Pass;
 use super::plan::{ConnectionPlan, Cost};
-use super::quotas::{Core, Edition, Entry};
+use super::quotas::{AppPools, Core, Edition, Entry};
 use super::reshape::Change;
 use super::view::Outlook;
-use crate::call::{Attempt, BufferedCall, Caller};
+use crate::call::{Attempt, BufferedCall, Caller, RateLimit};
 use crate::catalog::{CONNECTION_POOL, Lane, Operation};
 use crate::clock::Instant;
 use crate::error::{Code, Error};
@@ -20,9 +20,10 @@ use crate::identity::AppConnection;
 use crate::ids::AppId;
 use crate::numbers::{AppIx, ConnectionIx, OperationIx, Table};
 use crate::quota::{
-    AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, Refusal, Rule, Standing, Ticket, Usage,
+    AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, Refusal, Room, Rule, Standing, Ticket,
+    Usage,
 };
-use crate::record::{Record, Stood};
+use crate::record::Stood;
 
 /// How old the figures may be that come with an answer that cost no quota.
 const LATELY: Duration = Duration::from_millis(100);
@@ -40,10 +41,10 @@ struct AppSeat {
     shown: Box<[ArcSwapOption<Shown>]>,
 }
 
-/// What an app was told of its quotas: `RateLimit-Policy` and `RateLimit`.
+/// What an app was told of its quotas.
 struct Shown {
     at: Instant,
-    fields: (HeaderValue, HeaderValue),
+    rate_limit: RateLimit,
 }
 
 /// A connection in its quotas.
@@ -57,9 +58,18 @@ pub(super) struct Seat {
 
 /// What the operations of one price are bound by.
 struct Policy {
-    pools: Vec<(PoolId, Arc<str>)>,
+    ids: Vec<PoolId>,
+    /// The names of `ids`.
+    names: Vec<Arc<str>>,
     /// The field `RateLimit-Policy`.
     text: HeaderValue,
+}
+
+/// Where one call stands.
+struct CallPlace<'a> {
+    seat: &'a Seat,
+    app: &'a AppSeat,
+    price: PriceNo,
 }
 
 /// The turn of one call, now or later.
@@ -96,26 +106,32 @@ impl Desk {
         Self { prices, seats }
     }
 
-    /// Whether `call` would be refused now: to be asked before its body is read.
-    ///
-    /// # Errors
-    /// The refusal, if it would be.
-    pub fn ask(
+    /// Whether `call` would be refused now, and what its app may do: to be asked before its body is
+    /// read. A call that goes back to its line came there first at `back_since`.
+    pub fn preview(
         &self,
         call: &BufferedCall,
         back_since: Option<Instant>,
-    ) -> std::result::Result<(), Refusal> {
-        let (seat, ticket) = self.ticket(call);
-        seat.quotas.ask(&ticket, back_since).map(drop)
+    ) -> (std::result::Result<(), Refusal>, Option<RateLimit>) {
+        let place = self.place(&call.caller, &call.operation);
+        let ticket = |usual| place.ticket(call, usual);
+        let (answer, rooms) = place.seat.quotas.preview(&place.pools(), ticket, back_since);
+        (answer, place.shows(rooms))
     }
 
-    /// Lets `call` in, now or when its turn comes.
-    ///
-    /// # Errors
-    /// The refusal, if it can't start in time.
-    pub fn enter(&self, call: &Attempt) -> std::result::Result<Turn, Refusal> {
-        let (seat, ticket) = self.ticket(call);
-        seat.quotas.enter(&ticket, call.back_since).map(Turn)
+    /// Lets `call` in, now or when its turn comes, or refuses it; says what its app may do after it.
+    pub fn enter(&self, call: &Attempt) -> (std::result::Result<Turn, Refusal>, Option<RateLimit>) {
+        let place = self.place(&call.caller, &call.operation);
+        let ticket = |usual| place.ticket(call, usual);
+        let (entry, rooms) = place.seat.quotas.enter(&place.pools(), ticket, call.back_since);
+        (entry.map(Turn), place.shows(rooms))
+    }
+
+    /// Accounts for the slots of `call` and says what its app may do after it. Without an answer the pass
+    /// knows whether its attempt was sent.
+    pub fn settle(&self, call: &BufferedCall, pass: Pass, answered: bool) -> Option<RateLimit> {
+        let place = self.place(&call.caller, &call.operation);
+        place.shows(pass.ends(answered, &place.pools()))
     }
 
     /// Where a call that can't start at once stands, with the name of the pool that it waits for.
@@ -125,8 +141,8 @@ impl Desk {
         let (seat, price) = (&self.seats[call.caller.ix], self.prices[call.operation.ix]);
         let policy = seat.policies.get(usize::from(price.0));
         let pool = standing.bound.pool().zip(policy).and_then(|(bound, policy)| {
-            let known = policy.pools.iter().find(|(id, _)| *id == bound);
-            known.map(|(_, name)| name.clone())
+            let known = policy.ids.iter().position(|id| *id == bound);
+            known.map(|at| policy.names[at].clone())
         });
         Some(Stood { standing, pool })
     }
@@ -139,24 +155,15 @@ impl Desk {
         Some(Outlook::of(&connection.id, app, &prospect))
     }
 
-    /// Notes for the caller what its app may do now, under the quotas that the operation pays.
-    pub fn show(&self, caller: &Caller, operation: &Operation, record: &Record) {
-        let (seat, app, price) = self.find(caller, operation);
-        let fields = seat.rate_limit(app.number, price);
-        if let (Some(last), Some(fields)) = (app.last(price), fields.clone()) {
-            last.store(Some(Arc::new(Shown { at: Instant::now(), fields })));
-        }
-        record.mark(|marks| marks.rate_limit = fields);
-    }
-
-    /// The same for a call that may cost nothing: what was told within the last 100 ms is told again, so
-    /// that copies are handed out without a look at the quota.
-    pub fn show_lately(&self, caller: &Caller, operation: &Operation, record: &Record) {
-        let (_, app, price) = self.find(caller, operation);
-        let known = app.last(price).map(ArcSwapOption::load);
+    /// What the app may do now, for a call that may cost nothing: what was told within the last 100 ms is
+    /// told again, so that copies are handed out without a look at the quota.
+    #[must_use]
+    pub fn lately(&self, caller: &Caller, operation: &Operation) -> Option<RateLimit> {
+        let place = self.place(caller, operation);
+        let known = place.last().map(ArcSwapOption::load);
         match known.as_deref().and_then(Option::as_ref).filter(|s| s.at.elapsed() < LATELY) {
-            Some(shown) => record.mark(|marks| marks.rate_limit = Some(shown.fields.clone())),
-            None => self.show(caller, operation, record),
+            Some(shown) => Some(shown.rate_limit.clone()),
+            None => place.shows(place.seat.quotas.rooms(&place.pools())),
         }
     }
 
@@ -200,28 +207,53 @@ impl Desk {
         Error::refused(code, detail).with_retry_after(refusal.after)
     }
 
-    fn ticket(&self, call: &BufferedCall) -> (&Seat, Ticket) {
-        let (seat, app, price) = self.find(&call.caller, &call.operation);
-        let app = app.number;
-        let usual = seat.quotas.usual_answer(seat.number);
-        let useful = call.deadline.checked_sub(usual).unwrap_or(call.deadline);
-        let preferred = call.wait_until.filter(|wait| *wait <= useful);
-        let bulk = call.operation.lane == Some(Lane::Bulk);
-        let latest = seat.quotas.moment_of(preferred.unwrap_or(useful));
-        let by_caller = preferred.is_some() || call.own_deadline;
-        let asked = call.wait_until.is_some();
-        (seat, Ticket { connection: seat.number, app, price, bulk, latest, by_caller, asked })
-    }
-
-    fn find(&self, caller: &Caller, operation: &Operation) -> (&Seat, &AppSeat, PriceNo) {
+    fn place(&self, caller: &Caller, operation: &Operation) -> CallPlace<'_> {
         let seat = &self.seats[caller.ix];
-        (seat, &seat.apps[caller.app_ix], self.prices[operation.ix])
+        CallPlace { seat, app: &seat.apps[caller.app_ix], price: self.prices[operation.ix] }
     }
 }
 
-impl AppSeat {
-    fn last(&self, price: PriceNo) -> Option<&ArcSwapOption<Shown>> {
-        self.shown.get(usize::from(price.0))
+impl CallPlace<'_> {
+    fn pools(&self) -> AppPools<'_> {
+        let pools = self.policy().map_or(&[][..], |policy| &policy.ids);
+        AppPools { connection: self.seat.number, app: self.app.number, pools }
+    }
+
+    fn policy(&self) -> Option<&Policy> {
+        self.seat.policies.get(usize::from(self.price.0))
+    }
+
+    fn last(&self) -> Option<&ArcSwapOption<Shown>> {
+        self.app.shown.get(usize::from(self.price.0))
+    }
+
+    /// What is asked for `call`, to which the vendor usually takes so long.
+    fn ticket(&self, call: &BufferedCall, usual: Duration) -> Ticket {
+        let useful = call.deadline.checked_sub(usual).unwrap_or(call.deadline);
+        let preferred = call.wait_until.filter(|wait| *wait <= useful);
+        Ticket {
+            connection: self.seat.number,
+            app: self.app.number,
+            price: self.price,
+            bulk: call.operation.lane == Some(Lane::Bulk),
+            latest: self.seat.quotas.moment_of(preferred.unwrap_or(useful)),
+            by_caller: preferred.is_some() || call.own_deadline,
+            asked: call.wait_until.is_some(),
+        }
+    }
+
+    /// What the app could do with `rooms` under the quota that binds first; it is remembered.
+    fn shows(&self, rooms: Vec<Option<Room>>) -> Option<RateLimit> {
+        let policy = self.policy()?;
+        let known = policy.names.iter().zip(rooms).filter_map(|(name, room)| Some((name, room?)));
+        let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
+        let seconds = u64::try_from(room.next.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+        let rate_limit = RateLimit::new(policy.text.clone(), name.clone(), room.calls, seconds)?;
+        if let Some(last) = self.last() {
+            let shown = Shown { at: Instant::now(), rate_limit: rate_limit.clone() };
+            last.store(Some(Arc::new(shown)));
+        }
+        Some(rate_limit)
     }
 }
 
@@ -251,42 +283,28 @@ impl Seat {
         });
         Self { quotas: quotas.clone(), number, apps: apps.collect(), policies }
     }
-
-    /// `RateLimit-Policy` and `RateLimit` (IETF draft "RateLimit header fields for HTTP"): the quotas,
-    /// and what the app could do now under the one that binds first.
-    fn rate_limit(&self, app: AppNo, price: PriceNo) -> Option<(HeaderValue, HeaderValue)> {
-        let policy = self.policies.get(usize::from(price.0))?;
-        let ids: Vec<PoolId> = policy.pools.iter().map(|(id, _)| *id).collect();
-        let rooms = self.quotas.room(self.number, app, &ids);
-        let known =
-            policy.pools.iter().zip(rooms).filter_map(|((_, name), room)| Some((name, room?)));
-        let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
-        let seconds = room.next.as_millis().div_ceil(1000);
-        let limit = format!("\"{name}\";r={};t={seconds}", room.calls);
-        Some((policy.text.clone(), HeaderValue::from_str(&limit).ok()?))
-    }
 }
 
 impl Policy {
     /// What an operation pays: `own` is the connection's pool, `named` are the workspace's, whose
-    /// numbers are `ids`.
+    /// numbers are `numbers`.
     fn of(
         cost: &Cost,
         own: (PoolId, &PoolSettings),
         named: &[PoolSettings],
-        ids: &BTreeMap<String, PoolId>,
+        numbers: &BTreeMap<String, PoolId>,
     ) -> Self {
         let own = (cost.own > 0).then_some((own.0, CONNECTION_POOL, own.1));
         let others = named.iter().filter(|pool| cost.named.contains_key(&pool.name));
         let others =
-            others.filter_map(|pool| Some((*ids.get(&pool.name)?, pool.name.as_str(), pool)));
-        let mut pools = Vec::new();
-        let mut items = Vec::new();
+            others.filter_map(|pool| Some((*numbers.get(&pool.name)?, pool.name.as_str(), pool)));
+        let (mut ids, mut names, mut items) = (Vec::new(), Vec::new(), Vec::new());
         for (id, name, pool) in own.into_iter().chain(others) {
             items.push(format!("\"{name}\";q={};w={}", pool.calls, pool.window.as_secs().max(1)));
-            pools.push((id, name.into()));
+            ids.push(id);
+            names.push(name.into());
         }
         let text = HeaderValue::from_str(&items.join(", "));
-        Self { pools, text: text.expect("names of pools are visible ASCII") }
+        Self { ids, names, text: text.expect("names of pools are visible ASCII") }
     }
 }

@@ -32,11 +32,13 @@ impl Admit {
 
 /// Accounts for the slots of a call that ended as `result`. Without an answer the pass knows whether
 /// its attempt was sent.
-fn settle(mut pass: Pass, result: Result, call: &BufferedCall) -> Result {
-    let mut reply = result?;
-    throttle(&mut pass, &mut reply, call);
-    pass.answered();
-    Ok(reply)
+fn settle(desk: &Desk, mut pass: Pass, mut result: Result, call: &BufferedCall) -> Result {
+    if let Ok(reply) = &mut result {
+        throttle(&mut pass, reply, call);
+    }
+    // After the slots are settled: what is left is what the caller can count on.
+    call.notes.rate_limit(desk.settle(call, pass, result.is_ok()));
+    result
 }
 
 /// Waits for the right to send `call`; what the waiting was like is in its record, however it ends.
@@ -45,7 +47,8 @@ fn admit(
     call: &Attempt,
 ) -> impl Future<Output = std::result::Result<Pass, Refusal>> + use<> {
     let entered = Instant::now();
-    let turn = desk.enter(call);
+    let (turn, rate_limit) = desk.enter(call);
+    call.notes.rate_limit(rate_limit);
     let standing = match &turn {
         Ok(turn) => turn.standing(),
         Err(refusal) => refusal.standing,
@@ -120,22 +123,15 @@ impl<S: Next<AdmittedCall>> Stage<S> for Admit {
     fn call(this: &Staged<Self, S>, attempt: Attempt) -> BoxFuture {
         let this = this.clone();
         Box::pin(async move {
-            let (desk, record) = (&this.stage().desk, attempt.record.clone());
+            let desk = &this.stage().desk;
             let pass = match admit(desk, &attempt).await {
-                Ok(pass) => pass.carrying(record),
-                Err(refusal) => {
-                    let refused = desk.refused(&attempt, &refusal);
-                    desk.show(&attempt.caller, &attempt.operation, &record);
-                    return Err(refused);
-                }
+                Ok(pass) => pass.carrying(attempt.proof.clone()),
+                Err(refusal) => return Err(desk.refused(&attempt, &refusal)),
             };
             record_pass(&attempt, &pass);
             let admitted = attempt.clone().admitted(pass.taken());
             let result = this.pass(admitted).await;
-            let result = settle(pass, result, &attempt);
-            // After the slots are settled: what is left is what the caller can count on.
-            desk.show(&attempt.caller, &attempt.operation, &attempt.record);
-            result
+            settle(desk, pass, result, &attempt)
         })
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::quotas::Edition;
+use super::quotas::{AppPools, Edition};
 use crate::call::Throttled;
 use crate::clock::Instant;
-use crate::quota::{Grant, Lane, Settlement, Would};
-use crate::record::Record;
+use crate::proof::SendProof;
+use crate::quota::{Grant, Lane, Room, Settlement, Would};
 
 /// A grant that settles itself: whatever becomes of the call, its slots are accounted for.
 pub struct Pass {
@@ -18,7 +18,7 @@ pub struct Pass {
 
 /// The attempt that a pass is for.
 struct Attempt {
-    record: Arc<Record>,
+    proof: Arc<SendProof>,
     /// Earlier attempts of the same call that the vendor may have acted on.
     earlier: u32,
 }
@@ -28,11 +28,11 @@ impl Pass {
         Self { edition, grant: Some(grant), attempt: None }
     }
 
-    /// The same pass for the attempt that `record` will tell of from now on.
+    /// The same pass for the attempt that `proof` will tell of from now on.
     #[must_use]
-    pub fn carrying(mut self, record: Arc<Record>) -> Self {
-        let earlier = record.maybe_done();
-        self.attempt = Some(Attempt { record, earlier });
+    pub fn carrying(mut self, proof: Arc<SendProof>) -> Self {
+        let earlier = proof.sent();
+        self.attempt = Some(Attempt { proof, earlier });
         self
     }
 
@@ -55,9 +55,14 @@ impl Pass {
         self.grant().would()
     }
 
-    /// The first byte of the answer is here.
-    pub fn answered(mut self) {
-        self.settle(None);
+    /// The attempt is over, and the first byte of its answer is here if it is `answered`. Says what the
+    /// app can do after it.
+    pub(super) fn ends(mut self, answered: bool, of: &AppPools<'_>) -> Vec<Option<Room>> {
+        let how = (!answered).then(|| self.without_answer());
+        match self.grant.take() {
+            Some(grant) => self.edition.settle(of, grant, how),
+            None => Vec::new(),
+        }
     }
 
     /// The vendor refused the call for its own quota: the narrowest pool that it paid is closed.
@@ -71,20 +76,21 @@ impl Pass {
         self.grant.as_ref().expect("a pass has its grant until it is settled")
     }
 
-    fn settle(&mut self, how: Option<Settlement>) {
-        if let Some(grant) = self.grant.take() {
-            self.edition.settle(grant, how);
+    /// What was handed to a socket the vendor may count at any time up to the hard limit; what was not,
+    /// it cannot count.
+    fn without_answer(&self) -> Settlement {
+        let sent = |attempt: &Attempt| attempt.proof.sent() > attempt.earlier;
+        match self.attempt.as_ref().is_some_and(sent) {
+            true => Settlement::NoAnswer,
+            false => Settlement::NothingSent,
         }
     }
 }
 
 impl Drop for Pass {
-    /// No answer came. What was handed to a socket the vendor may count at any time up to the hard
-    /// limit; what was not, it cannot count.
     fn drop(&mut self) {
-        let sent = |attempt: &Attempt| attempt.record.maybe_done() > attempt.earlier;
-        let was_sent = self.attempt.as_ref().is_some_and(sent);
-        let how = if was_sent { Settlement::NoAnswer } else { Settlement::NothingSent };
-        self.settle(Some(how));
+        if let Some(grant) = self.grant.take() {
+            self.edition.abandon(grant, self.without_answer());
+        }
     }
 }

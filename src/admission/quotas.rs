@@ -45,6 +45,13 @@ pub struct Quotas {
 /// keeps that number: it is held by the desk, by every call that waits and by every call that runs.
 pub struct Edition(Arc<Quotas>);
 
+/// An app on a connection, and the pools that its call pays.
+pub(super) struct AppPools<'a> {
+    pub(super) connection: ConnectionNo,
+    pub(super) app: AppNo,
+    pub(super) pools: &'a [PoolId],
+}
+
 pub(super) struct Core {
     pub(super) quota: Quota,
     pub(super) members: Members,
@@ -69,24 +76,29 @@ impl Edition {
         Arc::new(Self(quotas.clone()))
     }
 
-    /// Lets a call in, or into the queue; one that goes back to its line came there first at `since`.
+    /// Lets a call in, or into the queue. `ticket` is made of the time to the vendor's usual answer; a
+    /// call that goes back to its line came there first at `since`. Says what the app can do after it.
     pub(super) fn enter(
         self: &Arc<Self>,
-        ticket: &Ticket,
+        of: &AppPools<'_>,
+        ticket: impl FnOnce(Duration) -> Ticket,
         since: Option<Instant>,
-    ) -> Result<Entry, Refusal> {
+    ) -> (Result<Entry, Refusal>, Vec<Option<Room>>) {
         let since = since.map(|since| self.moment_of(since));
-        self.with(|core, now| match core.quota.enter_again(now, ticket, since.unwrap_or(now)) {
-            Verdict::Start(grant) => {
-                core.write(&grant);
-                Ok(Entry::Let(Pass::new(self.clone(), grant)))
+        self.with_rooms(of, |core, now| {
+            let ticket = ticket(core.quota.usual_answer(of.connection));
+            match core.quota.enter_again(now, &ticket, since.unwrap_or(now)) {
+                Verdict::Start(grant) => {
+                    core.write(&grant);
+                    Ok(Entry::Let(Pass::new(self.clone(), grant)))
+                }
+                Verdict::Wait(place, standing) => {
+                    let (sender, receiver) = oneshot::channel();
+                    core.waiting.insert(place, sender);
+                    Ok(Entry::Waits(Waiter { edition: self.clone(), place, receiver }, standing))
+                }
+                Verdict::Refused(refusal) => Err(refusal),
             }
-            Verdict::Wait(place, standing) => {
-                let (sender, receiver) = oneshot::channel();
-                core.waiting.insert(place, sender);
-                Ok(Entry::Waits(Waiter { edition: self.clone(), place, receiver }, standing))
-            }
-            Verdict::Refused(refusal) => Err(refusal),
         })
     }
 }
@@ -122,19 +134,36 @@ impl Quotas {
         })
     }
 
-    /// Whether a call would be refused now, and where it would stand if it had to wait; `since` as in
-    /// [`Edition::enter`].
-    pub(super) fn ask(
+    /// Whether a call would be refused now; see [`Edition::enter`].
+    pub(super) fn preview(
         &self,
-        ticket: &Ticket,
+        of: &AppPools<'_>,
+        ticket: impl FnOnce(Duration) -> Ticket,
         since: Option<Instant>,
-    ) -> Result<Option<Standing>, Refusal> {
+    ) -> (Result<(), Refusal>, Vec<Option<Room>>) {
         let since = since.map(|since| self.moment_of(since));
-        self.with(|core, now| core.quota.ask_again(now, ticket, since.unwrap_or(now)))
+        self.with_rooms(of, |core, now| {
+            let ticket = ticket(core.quota.usual_answer(of.connection));
+            core.quota.ask_again(now, &ticket, since.unwrap_or(now)).map(drop)
+        })
     }
 
-    pub(super) fn settle(&self, grant: Grant, how: Option<Settlement>) {
-        self.with(|core, now| core.settle(grant, how.unwrap_or(Settlement::FirstByteAt(now)), now));
+    /// Accounts for the slots of a call that is over. Says what its app can do after it.
+    pub(super) fn settle(
+        &self,
+        of: &AppPools<'_>,
+        grant: Grant,
+        how: Option<Settlement>,
+    ) -> Vec<Option<Room>> {
+        let settle = |core: &mut Core, now| {
+            core.settle(grant, how.unwrap_or(Settlement::FirstByteAt(now)), now);
+        };
+        self.with_rooms(of, settle).1
+    }
+
+    /// Accounts for the slots of a call that nobody waits for any more.
+    pub(super) fn abandon(&self, grant: Grant, how: Settlement) {
+        self.with(|core, now| core.settle(grant, how, now));
     }
 
     /// The vendor refused the call of `grant`: what that did.
@@ -151,16 +180,9 @@ impl Quotas {
         })
     }
 
-    /// What an app could do now with each of `pools`.
-    pub(super) fn room(
-        &self,
-        connection: ConnectionNo,
-        app: AppNo,
-        pools: &[PoolId],
-    ) -> Vec<Option<Room>> {
-        self.with(|core, now| {
-            pools.iter().map(|pool| core.quota.room(connection, app, *pool, now)).collect()
-        })
+    /// What an app could do now with each of its pools.
+    pub(super) fn rooms(&self, of: &AppPools<'_>) -> Vec<Option<Room>> {
+        self.with_rooms(of, |_, _| ()).1
     }
 
     /// What a call of an app would meet now.
@@ -174,11 +196,6 @@ impl Quotas {
             core.pump(now);
             see(core, now)
         })
-    }
-
-    /// How long the vendor usually takes to the first byte.
-    pub(super) fn usual_answer(&self, connection: ConnectionNo) -> Duration {
-        self.core().quota.usual_answer(connection)
     }
 
     pub(super) fn moment_of(&self, instant: Instant) -> Moment {
@@ -215,6 +232,21 @@ impl Quotas {
             self.news.notify_one();
         }
         result
+    }
+
+    /// Does something, and all that follows from it; says what an app can do after it, under the same
+    /// lock.
+    fn with_rooms<T>(
+        &self,
+        of: &AppPools<'_>,
+        act: impl FnOnce(&mut Core, Moment) -> T,
+    ) -> (T, Vec<Option<Room>>) {
+        self.with(|core, now| {
+            let result = act(core, now);
+            core.pump(now);
+            let room = |pool: &PoolId| core.quota.room(of.connection, of.app, *pool, now);
+            (result, of.pools.iter().map(room).collect())
+        })
     }
 
     /// When the clock task shall look.

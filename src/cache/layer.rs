@@ -12,11 +12,12 @@ use http::StatusCode;
 
 use crate::cache::generations::{Clearing, End};
 use crate::cache::{Kind, Shelf};
-use crate::call::{BoxFuture, BufferedCall, Next, Reply, Result, Stage, StageLayer, Staged};
+use crate::call::{BoxFuture, BufferedCall, Next, Notes, Reply, Result, Stage, StageLayer, Staged};
 use crate::clock::Instant;
 use crate::detached::Flights;
 use crate::error::Error;
-use crate::record::Record;
+use crate::proof::SendProof;
+use crate::record::{Cached, Kept, Record};
 use read::Read;
 
 /// Answers reads from copies.
@@ -25,11 +26,17 @@ pub struct Caching {
     flights: Flights,
 }
 
+/// Where it is said what the cache did for a call.
+struct Says {
+    notes: Arc<Notes>,
+    record: Arc<Record>,
+}
+
 /// A write under way: closed whatever becomes of it.
 struct Write {
     clearing: Option<Clearing>,
     shelf: Arc<Shelf>,
-    record: Arc<Record>,
+    proof: Arc<SendProof>,
 }
 
 // === impl Caching ===
@@ -39,6 +46,31 @@ impl Caching {
     #[must_use]
     pub fn layer(shelf: Arc<Shelf>, flights: Flights) -> StageLayer<Self> {
         StageLayer::new(Self { shelf, flights })
+    }
+}
+
+// === impl Says ===
+
+impl Says {
+    /// For the answer to `call`, and for telemetry.
+    fn of(call: &BufferedCall) -> Self {
+        Self { notes: call.notes.clone(), record: call.record.clone() }
+    }
+
+    /// The cache did something.
+    fn cached(&self, cached: Cached) {
+        self.notes.cached(cached);
+        self.record.cached(cached);
+    }
+
+    /// What became of the answer that the cache let pass.
+    fn kept(&self, became: Kept) {
+        self.notes.kept(became);
+        self.record.mark(|marks| {
+            if let Some(Cached::Missed { kept, .. }) = &mut marks.cached {
+                *kept = became;
+            }
+        });
     }
 }
 
@@ -54,12 +86,9 @@ impl Write {
     /// What `result` says of the copies. It is the whole truth unless an earlier attempt may still be
     /// done.
     fn end(&self, result: &Result) -> End {
-        let attempts = self.record.read(|marks| marks.attempts);
-        if attempts == 0 {
-            return End::Refused;
-        }
         match result {
-            Ok(reply) if self.record.maybe_done() <= 1 => match reply.status() {
+            _ if !self.proof.was_sent() => End::Refused,
+            Ok(reply) if self.proof.sent() == 1 => match reply.status() {
                 StatusCode::REQUEST_TIMEOUT => self.shelf.unknown(),
                 StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => self.shelf.done(),
                 status if status.is_client_error() => End::Refused,
@@ -73,8 +102,8 @@ impl Write {
 
 impl Drop for Write {
     fn drop(&mut self) {
-        let unsent = self.record.read(|marks| marks.attempts) == 0;
-        self.close(if unsent { End::Refused } else { self.shelf.unknown() });
+        let sent = self.proof.was_sent();
+        self.close(if sent { self.shelf.unknown() } else { End::Refused });
     }
 }
 
@@ -92,9 +121,8 @@ impl<S: Next<BufferedCall>> Stage<S> for Caching {
         let (shelf, flights) = (shelf.clone(), flights.clone());
         let future: BoxFuture = if let Kind::Write = row.kind {
             let clearing = Some(shelf.open(call.caller.ix, &row));
-            let record = call.record.clone();
-            record.mark(|marks| marks.clears = true);
-            let mut write = Write { clearing, shelf, record };
+            call.record.mark(|marks| marks.clears = true);
+            let mut write = Write { clearing, shelf, proof: call.proof.clone() };
             let answer = this.pass(call);
             Box::pin(async move {
                 let result = answer.await;

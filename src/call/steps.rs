@@ -9,6 +9,7 @@ use http::HeaderValue;
 
 use super::{Call, Held, StreamBody};
 use crate::clock::Instant;
+use crate::record::KeyUse;
 
 /// A body that the client has not been asked for yet; nothing where there is none.
 pub struct Unread(pub Option<StreamBody>);
@@ -58,6 +59,24 @@ impl Buffered {
 }
 
 impl<B> Call<B> {
+    /// An attempt is being handed to a socket: from here on the vendor may be working.
+    pub fn sending(&self) {
+        self.proof.sending();
+        self.record.sending();
+    }
+
+    /// The transport proved that nothing of the last attempt left the gateway.
+    pub fn not_sent(&self) {
+        self.proof.not_done();
+        self.record.not_sent();
+    }
+
+    /// The call goes under a key.
+    pub fn goes_under(&self, key: KeyUse) {
+        self.notes.key(key);
+        self.record.mark(|marks| marks.key_use = Some(key));
+    }
+
     /// The same call with another body, and the body that it had.
     pub fn with_body<C>(self, body: C) -> (B, Call<C>) {
         let call = Call {
@@ -72,6 +91,9 @@ impl<B> Call<B> {
             wait_until: self.wait_until,
             collects: self.collects,
             before_send: self.before_send,
+            habits: self.habits,
+            proof: self.proof,
+            notes: self.notes,
             record: self.record,
         };
         (self.body, call)

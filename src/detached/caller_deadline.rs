@@ -35,9 +35,9 @@ impl<S: Next<Call>> Stage<S> for CallerDeadline {
     type Future = BoxFuture;
 
     fn call(this: &Staged<Self, S>, call: Call) -> BoxFuture {
-        let (deadline, record) = (call.deadline, call.record.clone());
+        let (deadline, proof) = (call.deadline, call.proof.clone());
         let flights = this.stage().flights.clone();
-        let flight = Flight::new(Box::pin(this.pass(call)), record.clone(), flights.clone());
+        let flight = Flight::of(call, flights.clone(), |call| Box::pin(this.pass(call)));
         Box::pin(async move {
             let refused = tokio::select! {
                 biased;
@@ -51,7 +51,7 @@ impl<S: Next<Call>> Stage<S> for CallerDeadline {
                     Error::refused(Code::Stopping, detail).with_retry_after(NEXT)
                 }
             };
-            Err(refused.with_outcome(record.outcome()))
+            Err(refused.with_outcome(proof.outcome()))
         })
     }
 }

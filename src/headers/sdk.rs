@@ -122,6 +122,38 @@ impl Sdk {
     }
 }
 
+/// What the client of a request does by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// How often it has sent the request before, where it counts that.
+    pub retries: Option<u32>,
+    /// It is an SDK that sends again and does not count.
+    pub retries_uncounted: bool,
+    /// See [`Sdk::heeds_a_minute`].
+    pub heeds_a_minute: bool,
+    /// See [`Sdk::reads_plain_json_only`].
+    pub reads_plain_json_only: bool,
+    /// See [`Sdk::time_out`].
+    pub time_out: Option<Duration>,
+}
+
+impl Habits {
+    /// Of the client that sent `headers`, which is `sdk` if it is one.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, sdk: Option<&Sdk>) -> Self {
+        let count = super::word(headers, "x-stainless-retry-count", 4);
+        let retries = count.and_then(|count| count.parse().ok());
+        let Some(sdk) = sdk else { return Self { retries, ..Self::default() } };
+        Self {
+            retries,
+            retries_uncounted: !sdk.counts_retries(),
+            heeds_a_minute: sdk.heeds_a_minute(),
+            reads_plain_json_only: sdk.reads_plain_json_only(),
+            time_out: sdk.time_out(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;

@@ -11,11 +11,12 @@ use super::keys::Keys;
 use super::made::{Ticket, UNCOUNTED};
 use super::memory::{Answer, Found, Id, Purpose};
 use crate::call::{
-    self, BeforeSend, BoxFuture, BufferedCall, Gathered, Next, Reply, Result, SHORT, gather,
+    self, BeforeSend, BoxFuture, BufferedCall, Gathered, Next, Notes, Reply, Result, SHORT, gather,
 };
 use crate::clock::Instant;
 use crate::error::{Code, Error};
-use crate::record::{Acceptance, KeyUse, Record};
+use crate::proof::{Acceptance, SendProof};
+use crate::record::{KeyUse, Record};
 use crate::single_flight::Part;
 
 /// A call under a key that is remembered.
@@ -33,14 +34,22 @@ pub(super) struct Usage {
     pub(super) purpose: Purpose,
     /// Of a made key; the others were given.
     pub(super) made: Option<Ticket>,
-    pub(super) record: Arc<Record>,
+    pub(super) signed: Signed,
+    pub(super) proof: Arc<SendProof>,
+}
+
+/// Where it is said under which key a call goes.
+#[derive(Debug)]
+pub(super) struct Signed {
+    notes: Arc<Notes>,
+    record: Arc<Record>,
 }
 
 /// A call under a made key is under way; the key is forgotten with the last one if none was sent.
 pub(super) struct Hold {
     keys: Arc<Keys>,
     ticket: Ticket,
-    record: Arc<Record>,
+    proof: Arc<SendProof>,
 }
 
 /// Notes whether the answer under a made key was accepted. It is held by the record of its call.
@@ -52,7 +61,7 @@ pub(super) struct Accepted {
 
 /// A key that nobody will use again is sent.
 #[derive(Debug)]
-pub(super) struct Single(pub(super) Arc<Record>);
+pub(super) struct Single(pub(super) Signed);
 
 /// A key while its call is under way. Whatever becomes of the call, the key is free again if
 /// nothing can have been done under it.
@@ -92,15 +101,15 @@ impl Keyed {
                 Part::Follows(twin) => {
                     self.find()?;
                     // Until it is over, its fate is this call's.
-                    self.usage.record.share(true);
+                    self.usage.proof.share(true);
                     twin.outcome().await;
-                    self.usage.record.share(false);
+                    self.usage.proof.share(false);
                     continue;
                 }
             };
             let found = self.find()?;
             if let Found::Answered(answer) = found {
-                self.usage.record.mark(|marks| marks.replayed = true);
+                self.usage.signed.record.mark(|marks| marks.replayed = true);
                 return Ok(again(&answer));
             }
             let claim = Claim::new(self.usage.clone(), matches!(found, Found::Nothing));
@@ -129,7 +138,7 @@ impl Usage {
 
     fn goes_out(&self) {
         if self.made.is_some() {
-            was_made(&self.record);
+            self.signed.was_made();
         }
         self.keys.memory(self.given()).sent(self.id, &self.purpose, Instant::now());
     }
@@ -143,7 +152,7 @@ impl BeforeSend for Usage {
             return None;
         };
         Some(Box::pin(async move {
-            writing.over(&self.record).await?;
+            writing.over(&self.signed.record).await?;
             self.goes_out();
             Ok(())
         }))
@@ -152,31 +161,40 @@ impl BeforeSend for Usage {
 
 impl BeforeSend for Single {
     fn before_send(self: Arc<Self>) -> Option<BoxFuture<Result<()>>> {
-        was_made(&self.0);
+        self.0.was_made();
         None
     }
 }
 
-/// A key was made for the call of `record`, unless it is that of an earlier one.
-fn was_made(record: &Record) {
-    record.mark(|marks| marks.key_use = marks.key_use.or(Some(KeyUse::Made)));
+// === impl Signed ===
+
+impl Signed {
+    pub(super) fn of(call: &BufferedCall) -> Self {
+        Self { notes: call.notes.clone(), record: call.record.clone() }
+    }
+
+    /// A key was made for the call, unless it is that of an earlier one.
+    fn was_made(&self) {
+        self.notes.was_made();
+        self.record.mark(|marks| marks.key_use = marks.key_use.or(Some(KeyUse::Made)));
+    }
 }
 
 // === impl Hold ===
 
 impl Hold {
-    pub(super) fn new(keys: Arc<Keys>, ticket: Ticket, record: Arc<Record>) -> Self {
+    pub(super) fn new(keys: Arc<Keys>, ticket: Ticket, proof: Arc<SendProof>) -> Self {
         if ticket.count == UNCOUNTED {
-            keys.waiting.enter(ticket.print, record.clone());
+            keys.waiting.enter(ticket.print, proof.clone());
         }
-        Self { keys, ticket, record }
+        Self { keys, ticket, proof }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.keys.waiting.leave(&self.ticket.print, &self.record);
-        self.keys.release(&self.ticket, self.record.was_sent());
+        self.keys.waiting.leave(&self.ticket.print, &self.proof);
+        self.keys.release(&self.ticket, self.proof.was_sent());
     }
 }
 
@@ -197,7 +215,7 @@ impl Acceptance for Accepted {
 impl Claim {
     fn new(usage: Arc<Usage>, fresh: bool) -> Self {
         // An earlier call under this key may have been acted on: so may this one, as they are one.
-        usage.record.share(!fresh);
+        usage.proof.share(!fresh);
         if fresh {
             usage.keys.memory(usage.given()).claim(usage.id, &usage.purpose);
         }
@@ -240,7 +258,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if !self.usage.record.was_sent() {
+        if !self.usage.proof.was_sent() {
             self.free();
         }
     }

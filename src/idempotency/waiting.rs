@@ -5,24 +5,24 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::memory::Id;
-use crate::record::Record;
+use crate::proof::SendProof;
 
-/// Records of calls under way, by what is sent. Bounded by the calls.
+/// Proofs of calls under way, by what is sent. Bounded by the calls.
 #[derive(Default)]
 pub(super) struct Waiting(
     /// std, not tokio: each section is one map operation and never awaits.
-    Mutex<HashMap<Id, Vec<Arc<Record>>>>,
+    Mutex<HashMap<Id, Vec<Arc<SendProof>>>>,
 );
 
 impl Waiting {
-    pub(super) fn enter(&self, print: Id, record: Arc<Record>) {
-        self.all().entry(print).or_default().push(record);
+    pub(super) fn enter(&self, print: Id, proof: Arc<SendProof>) {
+        self.all().entry(print).or_default().push(proof);
     }
 
-    pub(super) fn leave(&self, print: &Id, record: &Arc<Record>) {
+    pub(super) fn leave(&self, print: &Id, proof: &Arc<SendProof>) {
         let mut all = self.all();
         if let Some(equal) = all.get_mut(print) {
-            equal.retain(|one| !Arc::ptr_eq(one, record));
+            equal.retain(|one| !Arc::ptr_eq(one, proof));
             if equal.is_empty() {
                 all.remove(print);
             }
@@ -33,10 +33,10 @@ impl Waiting {
     pub(super) fn look(&self, print: &Id) {
         // Not under the lock: their keys hear of it.
         let equal = self.all().get(print).cloned().unwrap_or_default();
-        equal.iter().for_each(|record| record.look_for_client());
+        equal.iter().for_each(|proof| proof.look());
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Id, Vec<Arc<Record>>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<Id, Vec<Arc<SendProof>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

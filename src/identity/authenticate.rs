@@ -14,21 +14,18 @@ use std::sync::Arc;
 use futures_util::future::Either;
 use http::header::{self, HeaderValue};
 
-use crate::call::{self, Next, Reply, Request, Stage, StageLayer, Staged};
+use crate::call::{self, Next, Reply, Stage, StageLayer, Staged};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::headers;
 use crate::identity::{App, Keys, Refusal, presented};
 use crate::ids::KeyId;
-use crate::record::Record;
 use crate::record::layer::Opened;
 
 /// A request whose caller is known. It holds none of the client's credentials.
 pub struct Authenticated {
     /// The request, without credentials and fields of one hop.
-    pub request: Request,
-    /// Where marks are written.
-    pub record: Arc<Record>,
+    pub opened: Opened,
     /// Who calls.
     pub app: Arc<App>,
     /// The key that proved it.
@@ -50,8 +47,8 @@ impl Authenticate {
         StageLayer::new(Self { keys })
     }
 
-    fn authenticate(&self, opened: Opened) -> Result<Authenticated, Error> {
-        let Opened { mut request, record } = opened;
+    fn authenticate(&self, mut opened: Opened) -> Result<Authenticated, Error> {
+        let (request, record) = (&mut opened.request, &opened.record);
         let presented = presented(request.headers()).ok_or_else(Refusal::nothing);
         let (app, key) = match presented.and_then(|key| self.keys.find(&key, clock::wall())) {
             Ok((app, key)) => (app.clone(), key.clone()),
@@ -71,7 +68,7 @@ impl Authenticate {
         // Hop by hop first: a client can't name away what is added later.
         headers::strip_hop_by_hop(request.headers_mut());
         headers::strip_credentials(request.headers_mut());
-        Ok(Authenticated { request, record, app, key, key_travels })
+        Ok(Authenticated { opened, app, key, key_travels })
     }
 }
 

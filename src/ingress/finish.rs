@@ -15,10 +15,11 @@ use http::{Method, StatusCode};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 
-use crate::call::{self, Next, Reply, Stage, StageLayer, Staged, Throttled};
+use crate::call::{self, Next, Notes, RateLimit, Reply, Stage, StageLayer, Staged, Throttled};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome, chain, millis};
-use crate::headers::Sdk;
+use crate::headers::Habits;
+use crate::proof::SendProof;
 use crate::record::layer::Opened;
 use crate::record::{Cached, KeyUse, Marks, Record};
 use crate::targets;
@@ -48,8 +49,25 @@ pin_project! {
     pub struct Finishing<F> {
         #[pin]
         answer: CatchUnwind<AssertUnwindSafe<F>>,
-        record: Arc<Record>,
+        asked: Asked,
     }
+}
+
+/// What is known of a request whatever becomes of it.
+struct Asked {
+    method: Method,
+    request_id: HeaderValue,
+    habits: Habits,
+    record: Arc<Record>,
+    proof: Arc<SendProof>,
+    notes: Arc<Notes>,
+}
+
+/// Why the gateway answered by itself.
+#[derive(Clone, Copy)]
+struct Own {
+    code: Code,
+    outcome: Outcome,
 }
 
 impl Finish {
@@ -67,9 +85,16 @@ impl<S: Next<Opened>> Stage<S> for Finish {
     type Future = Finishing<S::Future>;
 
     fn call(this: &Staged<Self, S>, opened: Opened) -> Self::Future {
-        let record = opened.record.clone();
+        let asked = Asked {
+            method: opened.request.method().clone(),
+            request_id: opened.request_id.clone(),
+            habits: opened.habits,
+            record: opened.record.clone(),
+            proof: opened.proof.clone(),
+            notes: opened.notes.clone(),
+        };
         // A record and handles cross the unwind; neither is left half changed by a panic.
-        Finishing { answer: AssertUnwindSafe(this.pass(opened)).catch_unwind(), record }
+        Finishing { answer: AssertUnwindSafe(this.pass(opened)).catch_unwind(), asked }
     }
 }
 
@@ -78,93 +103,138 @@ impl<F: Future<Output = call::Result>> Future for Finishing<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let record = &**this.record;
+        let asked = this.asked;
         let result = std::task::ready!(this.answer.poll(cx)).unwrap_or_else(|_| {
             Err(Error::refused(Code::Internal, "an unexpected condition was met; it is logged")
-                .with_outcome(record.outcome()))
+                .with_outcome(asked.proof.outcome()))
         });
-        let reply = result.unwrap_or_else(|error| problem(error, record));
-        let mut reply = frame(reply, &record.read(|marks| marks.method.clone()));
-        finish(&mut reply, record);
+        let (reply, own) = match result {
+            Ok(reply) => (reply, None),
+            Err(error) => {
+                let own = Own { code: error.code, outcome: error.outcome };
+                (asked.problem(error), Some(own))
+            }
+        };
+        let mut reply = frame(reply, &asked.method);
+        asked.finish(&mut reply, own);
         Poll::Ready(Ok(reply))
     }
 }
 
-/// The document for `error`, which is logged here, once.
-fn problem(mut error: Error, record: &Record) -> Reply {
-    let code = error.code;
-    if let Some(cause) = &error.cause {
-        let cause = chain(cause.as_ref());
-        tracing::warn!(target: targets::EDGE, call_id = %record.call_id, code = code.as_str(), cause, "call failed");
+impl Asked {
+    /// The document for `error`, which is logged here, once.
+    fn problem(&self, mut error: Error) -> Reply {
+        let (code, record) = (error.code, &self.record);
+        if let Some(cause) = &error.cause {
+            let cause = chain(cause.as_ref());
+            tracing::warn!(target: targets::EDGE, call_id = %record.call_id, code = code.as_str(), cause, "call failed");
+        }
+        record.mark(|marks| {
+            marks.code = Some(code);
+            marks.outcome = Some(error.outcome);
+        });
+        // Fields, document and whoever asks later are told the same.
+        error.retry_after = error.retry_after.map(|after| self.heeded(after));
+        if let Some(after) = error.retry_after {
+            record.mark(|marks| marks.timeline.told(Duration::from_millis(millis(after))));
+        }
+        let body = error.document(Some(&record.call_id.to_string()));
+        let mut reply = Reply::new(call::full(body));
+        *reply.status_mut() = code.status();
+        let headers = reply.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        own_fields(headers, code, error.outcome);
+        if let Some(after) = error.retry_after {
+            say_when(headers, after);
+        }
+        for (name, value) in error.headers {
+            headers.insert(name, value);
+        }
+        reply
     }
-    record.mark(|marks| {
-        marks.code = Some(code);
-        marks.outcome = Some(error.outcome);
-    });
-    // Fields, document and whoever asks later are told the same.
-    error.retry_after = error.retry_after.map(|after| heeded(after, record));
-    if let Some(after) = error.retry_after {
-        record.mark(|marks| marks.timeline.told(Duration::from_millis(millis(after))));
-    }
-    let body = error.document(Some(&record.call_id.to_string()));
-    let mut reply = Reply::new(call::full(body));
-    *reply.status_mut() = code.status();
-    let headers = reply.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(record)));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    own_fields(headers, code, error.outcome);
-    if let Some(after) = error.retry_after {
-        say_when(headers, after);
-    }
-    for (name, value) in error.headers {
-        headers.insert(name, value);
-    }
-    reply
-}
 
-/// A problem document, or plain JSON for the SDKs that look for no message in anything else.
-fn media_type(record: &Record) -> &'static str {
-    let plain = |marks: &Marks| marks.sdk.as_ref().is_some_and(Sdk::reads_plain_json_only);
-    if record.read(plain) { "application/json" } else { "application/problem+json" }
+    /// A problem document, or plain JSON for the SDKs that look for no message in anything else.
+    fn media_type(&self) -> &'static str {
+        match self.habits.reads_plain_json_only {
+            true => "application/json",
+            false => "application/problem+json",
+        }
+    }
+
+    /// Fields that every answer has.
+    fn finish(&self, reply: &mut Reply, own: Option<Own>) {
+        let (now, record, noted) = (Instant::now(), &self.record, self.notes.all());
+        let status = reply.status();
+        let throttled = reply.facts_mut().throttled.take();
+        let headers = reply.headers_mut();
+        if let Some(throttled) = throttled {
+            say_throttled(headers, status, &throttled);
+        }
+        let when = self.come_back(headers);
+        headers.insert(REQUEST_ID, self.request_id.clone());
+        record.mark(|marks| {
+            marks.head_at = Some(now);
+            marks.status = Some(status);
+            let total = now.saturating_duration_since(record.started);
+            set(headers, SERVER_TIMING, &server_timing(total, marks));
+        });
+        if let Some(RateLimit { policy, .. }) = &noted.rate_limit {
+            headers.insert(RATE_LIMIT_POLICY, policy.clone());
+        }
+        if let Some(rate_limit) = noted.rate_limit {
+            headers.insert(RATE_LIMIT, no_later(rate_limit, when));
+        }
+        if status.is_server_error() || own.is_some_and(|own| own.outcome == Outcome::Unknown) {
+            self.proof.doubted();
+        }
+        if let Some(cached) = noted.cached {
+            say_cached(headers, cached);
+        }
+        set(headers, CALL_ID, &record.call_id.to_string());
+        let for_good = own.is_some_and(|own| own.code.is_for_good());
+        if for_good || self.may_do_it_twice(status, own, noted.key) {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+    }
+
+    /// When an answer, the vendor's own among them, tells its client to come back: a time that it heeds.
+    fn come_back(&self, headers: &mut HeaderMap) -> Option<Duration> {
+        let said = said_when(headers)?;
+        let heeded = self.heeded(said);
+        if heeded != said {
+            say_when(headers, heeded);
+        }
+        Some(heeded)
+    }
+
+    /// A time to come back that the client's SDK heeds. One that heeds no more than a minute would come
+    /// back at once: it is told 45 to 60 s, by chance, so that those who are told so don't come together.
+    fn heeded(&self, after: Duration) -> Duration {
+        if after <= A_MINUTE || !self.habits.heeds_a_minute {
+            return after;
+        }
+        let spread = self.record.call_id.number() % 15_001;
+        A_MINUTE - Duration::from_millis(u64::try_from(spread).unwrap_or_default())
+    }
+
+    /// True for a failed POST or PATCH without a key of the client's that may have been acted on: its
+    /// SDK must not send it again by itself. A 429 is Courier's word that it did nothing.
+    fn may_do_it_twice(&self, status: StatusCode, own: Option<Own>, key: Option<KeyUse>) -> bool {
+        let changes = self.method == Method::POST || self.method == Method::PATCH;
+        let failed = status.is_client_error() || status.is_server_error();
+        let idle = match own {
+            Some(own) => own.outcome == Outcome::NotSent,
+            None => status == StatusCode::TOO_MANY_REQUESTS,
+        };
+        changes && failed && !idle && key != Some(KeyUse::Given)
+    }
 }
 
 fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {
     headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));
     let status = format!("tollgate; error={}; details=\"{}\"", code.proxy_error(), code.as_str());
     set(headers, PROXY_STATUS, &status);
-}
-
-/// Fields that every answer has.
-fn finish(reply: &mut Reply, record: &Record) {
-    let now = Instant::now();
-    let status = reply.status();
-    let throttled = reply.facts_mut().throttled.take();
-    let headers = reply.headers_mut();
-    if let Some(throttled) = throttled {
-        say_throttled(headers, status, &throttled);
-    }
-    let when = come_back(headers, record);
-    record.mark(|marks| {
-        marks.head_at = Some(now);
-        marks.status = Some(status);
-        set(headers, REQUEST_ID, &marks.request_id);
-        let total = now.saturating_duration_since(record.started);
-        set(headers, SERVER_TIMING, &server_timing(total, marks));
-        if let Some((policy, limit)) = &marks.rate_limit {
-            headers.insert(RATE_LIMIT_POLICY, policy.clone());
-            headers.insert(RATE_LIMIT, no_later(limit, when));
-        }
-        if status.is_server_error() || marks.outcome == Some(Outcome::Unknown) {
-            marks.doubted();
-        }
-        if let Some(cached) = marks.cached {
-            say_cached(headers, cached);
-        }
-    });
-    set(headers, CALL_ID, &record.call_id.to_string());
-    if record.read(|marks| ends_here(status, marks)) {
-        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
-    }
 }
 
 /// Says of the vendor's own refusal when its pool opens again, within the bounds of the gateway, and
@@ -191,54 +261,14 @@ fn said_when(headers: &HeaderMap) -> Option<Duration> {
     number(&RETRY_AFTER_MS).map(Duration::from_millis).or_else(seconds)
 }
 
-/// When an answer, the vendor's own among them, tells its client to come back: a time that it heeds.
-fn come_back(headers: &mut HeaderMap, record: &Record) -> Option<Duration> {
-    let said = said_when(headers)?;
-    let heeded = heeded(said, record);
-    if heeded != said {
-        say_when(headers, heeded);
-    }
-    Some(heeded)
-}
-
-/// A time to come back that the client's SDK heeds. One that heeds no more than a minute would come
-/// back at once: it is told 45 to 60 s, by chance, so that those who are told so don't come together.
-fn heeded(after: Duration, record: &Record) -> Duration {
-    let cut = |marks: &Marks| marks.sdk.as_ref().is_some_and(Sdk::heeds_a_minute);
-    if after <= A_MINUTE || !record.read(cut) {
-        return after;
-    }
-    let spread = record.call_id.number() % 15_001;
-    A_MINUTE - Duration::from_millis(u64::try_from(spread).unwrap_or_default())
-}
-
 /// `RateLimit` with a `t` that is no later than `Retry-After`: who reads both must not wait longer for
 /// the one than for the other. It is often earlier, since the refused are spread over what comes back.
-fn no_later(limit: &HeaderValue, when: Option<Duration>) -> HeaderValue {
-    let cut = || {
-        let seconds = millis(when?).div_ceil(1000);
-        let (head, t) = limit.to_str().ok()?.rsplit_once(";t=")?;
-        let later = t.parse::<u64>().ok()? > seconds;
-        later.then(|| HeaderValue::from_str(&format!("{head};t={seconds}")).ok())?
-    };
-    cut().unwrap_or_else(|| limit.clone())
-}
-
-/// Whether the client's SDK is told not to send the call again by itself.
-fn ends_here(status: StatusCode, marks: &Marks) -> bool {
-    marks.code.is_some_and(Code::is_for_good) || may_do_it_twice(status, marks)
-}
-
-/// True for a failed POST or PATCH without a key of the client's that may have been acted on: its
-/// SDK must not send it again by itself. A 429 is Courier's word that it did nothing.
-fn may_do_it_twice(status: StatusCode, marks: &Marks) -> bool {
-    let changes = marks.method == Method::POST || marks.method == Method::PATCH;
-    let failed = status.is_client_error() || status.is_server_error();
-    let idle = match marks.outcome {
-        Some(outcome) => outcome == Outcome::NotSent,
-        None => status == StatusCode::TOO_MANY_REQUESTS,
-    };
-    changes && failed && !idle && marks.key_use != Some(KeyUse::Given)
+fn no_later(rate_limit: RateLimit, when: Option<Duration>) -> HeaderValue {
+    let seconds = when.map(|when| millis(when).div_ceil(1000));
+    match seconds.filter(|seconds| *seconds < rate_limit.seconds) {
+        Some(seconds) => rate_limit.until(seconds),
+        None => rate_limit.limit,
+    }
 }
 
 /// One framing, told by what the answer holds: its exact length, or the server's own for a body that
@@ -299,15 +329,17 @@ mod tests {
 
     #[test]
     fn a_reset_is_told_no_later_than_the_time_to_come_back() {
-        let told = |limit: &'static str, after: Option<u64>| {
-            let limit = HeaderValue::from_static(limit);
-            no_later(&limit, after.map(Duration::from_millis)).to_str().unwrap().to_owned()
+        let policy = HeaderValue::from_static("\"connection\";q=100;w=60");
+        let limit = RateLimit::new(policy, "connection".into(), 0, 44).unwrap();
+        let told = |after: Option<u64>| {
+            let text = no_later(limit.clone(), after.map(Duration::from_millis));
+            text.to_str().unwrap().to_owned()
         };
-        let limit = "\"connection\";r=0;t=44";
-        assert_eq!(told(limit, None), limit);
-        assert_eq!(told(limit, Some(44_000)), limit);
-        assert_eq!(told(limit, Some(60_000)), limit, "the refused are spread behind it");
-        assert_eq!(told(limit, Some(43_001)), limit, "the second that it is in");
-        assert_eq!(told(limit, Some(43_000)), "\"connection\";r=0;t=43");
+        let text = "\"connection\";r=0;t=44";
+        assert_eq!(told(None), text);
+        assert_eq!(told(Some(44_000)), text);
+        assert_eq!(told(Some(60_000)), text, "the refused are spread behind it");
+        assert_eq!(told(Some(43_001)), text, "the second that it is in");
+        assert_eq!(told(Some(43_000)), "\"connection\";r=0;t=43");
     }
 }

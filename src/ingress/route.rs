@@ -18,11 +18,12 @@ use pin_project_lite::pin_project;
 use crate::call::{self, Call, Caller, Next, Reply, Stage, StageLayer, Staged, Unread};
 use crate::catalog::{Catalog, Match, MethodPattern, Operation};
 use crate::error::{Code, Error, Outcome};
-use crate::headers::{self, Sdk, references};
+use crate::headers::{self, references};
 use crate::identity::authenticate::Authenticated;
 use crate::identity::{App, AppConnection};
 use crate::ids::{ConnectionId, KeyId};
 use crate::record::Record;
+use crate::record::layer::Opened;
 
 /// What a client's own time-out leaves for the way back.
 const RETURN_TRIP: Duration = Duration::from_secs(1);
@@ -61,7 +62,8 @@ impl Route {
     }
 
     fn route(&self, authenticated: Authenticated) -> Result<(Call, Way), Error> {
-        let Authenticated { request, record, app, key, key_travels } = authenticated;
+        let Authenticated { opened, app, key, key_travels } = authenticated;
+        let Opened { request, habits, record, proof, notes, .. } = opened;
         let (mut head, body) = request.into_parts();
         let asked = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         let named = asked.as_str().starts_with("/c/");
@@ -71,8 +73,7 @@ impl Route {
         record.mark(|marks| marks.connection = Some(connection.id.clone()));
         let operation = self.operation(&app, &head.method, target.path(), &record)?;
         record.mark(|marks| marks.operation = Some(operation.clone()));
-        let time_out = announced(&head.headers)
-            .or_else(|| record.read(|marks| marks.sdk.as_ref().and_then(Sdk::time_out)));
+        let time_out = announced(&head.headers).or(habits.time_out);
         let client = time_out.map(less_the_way_back).filter(|client| *client < self.deadline);
         let deadline = record.started + client.unwrap_or(self.deadline);
         let wait_until = preferred_wait(&mut head.headers).map(|wait| record.started + wait);
@@ -92,6 +93,9 @@ impl Route {
             wait_until,
             collects: None,
             before_send: None,
+            habits,
+            proof,
+            notes,
             record,
         };
         Ok((call, way))

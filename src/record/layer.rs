@@ -6,26 +6,43 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use crate::call::{Reply, Request, Stage, StageLayer, Staged, StreamBody};
+use crate::call::{Notes, Reply, Request, Stage, StageLayer, Staged, StreamBody};
 use crate::error::Cause;
-use crate::headers::{self, Sdk};
-use crate::record::{Marks, Observer, Record};
-use crate::waiter::Waiter;
+use crate::headers::{self, Habits, Sdk};
+use crate::proof::SendProof;
+use crate::record::{Observer, Record};
 
 /// Longest client request id that is taken over.
 const REQUEST_ID_MAX: usize = 128;
+
+/// A request as the server hands it over.
+pub struct Arrival {
+    /// Its head, and its body as it is read.
+    pub request: Request,
+    /// What the server will know of its client.
+    pub proof: Arc<SendProof>,
+}
 
 /// A request with its record.
 pub struct Opened {
     /// As the server read it.
     pub request: Request,
-    /// Where marks are written.
+    /// The id that its answer repeats: the client's own, or that of the call.
+    pub request_id: HeaderValue,
+    /// What its client does by itself.
+    pub habits: Habits,
+    /// Where telemetry is told of it.
     pub record: Arc<Record>,
+    /// Whether it may be done again.
+    pub proof: Arc<SendProof>,
+    /// What its answer will say beside the answer.
+    pub notes: Arc<Notes>,
 }
 
 /// Opens records.
@@ -53,7 +70,12 @@ pin_project! {
 }
 
 /// Whoever waits for the answer, until it was handed over whole or nobody wants it any more.
-struct Client(Arc<Record>);
+struct Client {
+    record: Arc<Record>,
+    proof: Arc<SendProof>,
+    /// The answer is a good one.
+    good: bool,
+}
 
 // === impl OpenRecord ===
 
@@ -69,36 +91,36 @@ impl<S> Stage<S> for OpenRecord
 where
     S: Service<Opened, Response = Reply, Error = Infallible, Future: Send> + Clone,
 {
-    type Call = Request;
+    type Call = Arrival;
     type Reply = http::Response<StreamBody>;
     type Error = Infallible;
     type Future = Recording<S::Future>;
 
-    fn call(this: &Staged<Self, S>, request: Request) -> Self::Future {
-        let told = request.extensions().get::<Arc<Waiter>>().cloned();
-        let record = Record::open_for(told, this.stage().observer.clone());
-        record.mark(|marks| {
-            first_marks(marks, &request);
-            if marks.request_id.is_empty() {
-                marks.request_id = record.call_id.to_string();
-            }
-        });
-        let inner = this.pass(Opened { request, record: record.clone() });
-        Recording { inner, client: Some(Client(record)) }
+    fn call(this: &Staged<Self, S>, arrival: Arrival) -> Self::Future {
+        let Arrival { request, proof } = arrival;
+        let record = Record::open(this.stage().observer.clone());
+        let client = Client { record: record.clone(), proof: proof.clone(), good: false };
+        let inner = this.pass(open(request, record, proof));
+        Recording { inner, client: Some(client) }
     }
 }
 
 /// What the head tells before anything is decided.
-fn first_marks(marks: &mut Marks, request: &Request) {
+fn open(request: Request, record: Arc<Record>, proof: Arc<SendProof>) -> Opened {
     let headers = request.headers();
-    marks.method = request.method().clone();
-    let request_id = headers::word(headers, "x-request-id", REQUEST_ID_MAX);
-    marks.request_id = request_id.unwrap_or_default().to_owned();
-    marks.version = Some(request.version());
-    marks.came_with(headers);
-    let count = headers::word(headers, "x-stainless-retry-count", 4);
-    marks.sdk_retry = count.and_then(|count| count.parse().ok());
-    marks.sdk = Sdk::of(headers);
+    let sdk = Sdk::of(headers);
+    let habits = Habits::of(headers, sdk.as_ref());
+    let own = || record.call_id.to_string();
+    let id = headers::word(headers, "x-request-id", REQUEST_ID_MAX).map_or_else(own, str::to_owned);
+    let request_id = HeaderValue::from_str(&id).expect("words and hex digits are visible ASCII");
+    record.mark(|marks| {
+        marks.method = request.method().clone();
+        marks.request_id = id;
+        marks.version = Some(request.version());
+        marks.came_with(headers);
+        marks.sdk = sdk;
+    });
+    Opened { request, request_id, habits, record, proof, notes: Arc::default() }
 }
 
 // === impl Recording ===
@@ -112,10 +134,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(reply) = ready!(this.inner.poll(cx));
-        let client = this.client.take().expect("a future that is over is not polled");
+        let mut client = this.client.take().expect("a future that is over is not polled");
+        client.good = reply.status().is_success();
         // An empty body may never be polled: it is complete as it is.
-        if reply.body().is_end_stream() && !client.0.client_left() {
-            client.0.mark(Marks::completed);
+        if reply.body().is_end_stream() && !client.proof.left() {
+            client.completed();
         }
         let response = reply.into_response();
         Poll::Ready(Ok(response.map(|inner| Recorded { inner, client }.boxed_unsync())))
@@ -124,13 +147,17 @@ where
 
 // === impl Client ===
 
+impl Client {
+    /// The answer was handed over to its end.
+    fn completed(&self) {
+        self.record.mark(|marks| marks.complete = true);
+        self.proof.completed(self.good);
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
-        self.0.mark(|marks| {
-            if !marks.complete {
-                marks.doubted();
-            }
-        });
+        self.proof.ends();
     }
 }
 
@@ -149,14 +176,15 @@ impl Body for Recorded {
         let ended = frame.is_none() || this.inner.is_end_stream();
         let octets =
             frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
-        let left = this.client.0.client_left();
-        this.client.0.mark(|marks| {
+        let broken = matches!(frame, Some(Err(_)));
+        let client = &*this.client;
+        client.record.mark(|marks| {
             marks.bytes_out += octets.unwrap_or_default() as u64;
-            marks.broken = matches!(frame, Some(Err(_)));
-            if ended && !marks.broken && !left {
-                marks.completed();
-            }
+            marks.broken = broken;
         });
+        if ended && !broken && !client.proof.left() {
+            client.completed();
+        }
         Poll::Ready(frame)
     }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Limits, TooSlow};
 use crate::clock::Instant;
-use crate::waiter::Waiter;
+use crate::proof::SendProof;
 
 /// The watch of one connection.
 pub(super) struct Activity {
@@ -41,7 +41,7 @@ struct State {
     /// What ends the stream of a request, in HTTP/2.
     streams: HashMap<u64, CancellationToken>,
     /// Who waits for an answer's head, in HTTP/1.
-    waiting: Option<Arc<Waiter>>,
+    waiting: Option<Arc<SendProof>>,
     /// Set when the connection was told to end: how long it may still be idle.
     last: Option<Duration>,
 }
@@ -198,7 +198,7 @@ impl Answering {
     }
 
     /// Who waits for the head of the answer, until it is here. HTTP/1 has one at a time.
-    pub(super) fn waits(&self, waiter: Option<Arc<Waiter>>) {
+    pub(super) fn waits(&self, waiter: Option<Arc<SendProof>>) {
         self.activity.state().waiting = waiter;
     }
 

@@ -22,7 +22,7 @@ use super::socket::{Glance, Leaving, Reset};
 use super::streams::Streams;
 use super::watched::Watched;
 use super::{Answer, Event, Limits, RequestBody, TooSlow, Unreadable};
-use crate::waiter::Waiter;
+use crate::proof::SendProof;
 
 /// Time that a connection has to send its last octets after it was told to end.
 const LAST_OCTETS: Duration = Duration::from_secs(5);
@@ -148,14 +148,14 @@ impl<A: Answer> Desk<A> {
         let glance = self.glance.clone();
         async move {
             let (head, body) = request.into_parts();
-            let mut request = Request::from_parts(head, ());
+            let request = Request::from_parts(head, ());
+            let mut proof = Arc::default();
             if version < Version::HTTP_2 {
-                let waiter = Arc::new(Waiter::seen_by(glance));
-                request.extensions_mut().insert(waiter.clone());
-                answering.waits(Some(waiter));
+                proof = Arc::new(SendProof::seen_by(glance));
+                answering.waits(Some(proof.clone()));
             }
             let (body, rest) = RequestBody::of(&request, body, &answering);
-            let mut response = answer.answer(request.map(|()| body)).await;
+            let mut response = answer.answer(request.map(|()| body), proof).await;
             answering.waits(None);
             rest.answered(&mut response);
             let stays = !drain.is_cancelled() && !answering.is_last();

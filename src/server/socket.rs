@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::waiter::Looks;
+use crate::proof::Looks;
 
 /// A socket. What it still has to write is lost if it is told so before it is dropped.
 pub(super) struct Socket {

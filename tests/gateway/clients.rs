@@ -329,8 +329,19 @@ async fn what_hyper_answers_by_itself_is_counted_by_its_reason() {
 async fn a_base_url_that_leads_back_is_a_loop() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let courier = simulator::Server::new(simulator::Options::default());
+    // By another one, as through a load balancer: its own address the configuration refuses.
+    let balancer = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let before = balancer.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = balancer.accept().await {
+            let mut gateway = tokio::net::TcpStream::connect(free).await.unwrap();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut gateway).await;
+            });
+        }
+    });
     let text = format!(
-        "[ops]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"{free}\"\n[vendor]\nbase_url = \"http://{free}\"\n"
+        "[ops]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"{free}\"\n[vendor]\nbase_url = \"http://{before}\"\n"
     );
     let setup = Setup::new(&text);
     let lines = Lines::default();

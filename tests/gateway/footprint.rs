@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use tollgate::cache::layer::Caching;
 use tollgate::call::{self, BoxFuture, Buffered, BufferedCall, Caller, Reply};
 use tollgate::clock::Instant;
+use tollgate::headers::Habits;
 use tollgate::numbers::{AppIx, ConnectionIx};
 use tollgate::pipeline::Pipeline;
 use tollgate::record::Record;
@@ -69,6 +70,9 @@ fn read(stack: &Stack, setup: &Setup) -> BufferedCall {
         wait_until: None,
         collects: None,
         before_send: None,
+        habits: Habits::default(),
+        proof: Arc::default(),
+        notes: Arc::default(),
         record: Record::open(stack.state.telemetry().clone()),
     }
 }

@@ -329,7 +329,7 @@ async fn a_port_that_is_taken_is_named_and_nothing_runs() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     for key in ["server", "ops"] {
-        let mut setup = setup(address);
+        let mut setup = setup(SocketAddr::from(([127, 0, 0, 1], 9)));
         let table = format!("[{key}]\nlisten = \"127.0.0.1:0\"");
         setup.text = setup.text.replace(&table, &format!("[{key}]\nlisten = \"{address}\""));
         let file = std::env::temp_dir().join(format!("tollgate-taken-{}.toml", RandomId::new()));

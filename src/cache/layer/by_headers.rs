@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 
+use super::Says;
 use super::fetch::{Leads, NO_LIFE, head};
-use super::read::{Asked, Read, Turn, mark, not_cached, turn};
+use super::read::{Asked, Read, Turn, not_cached, turn};
 use crate::cache::generations::Moment;
 use crate::cache::key::Key;
 use crate::cache::policy::Wants;
@@ -22,7 +23,7 @@ use crate::call::{
 };
 use crate::detached::Flight;
 use crate::numbers::ConnectionIx;
-use crate::record::{Cached, Forward, Kept, Record, Unkept};
+use crate::record::{Cached, Forward, Kept, Unkept};
 
 /// A request on its way to the vendor, and what is known before it.
 struct Asking {
@@ -43,14 +44,14 @@ struct Ask<S> {
     connection: ConnectionIx,
     moment: Moment,
     lead: Option<Leads>,
-    record: Arc<Record>,
+    says: Says,
 }
 
 impl<S: Next<BufferedCall>> Read<S> {
     pub(super) async fn by_headers(self, mut call: BufferedCall) -> Result {
         if let Some(reason) = passes_by(&call) {
             let (why, kept) = (Forward::Bypass, Kept::Not(reason));
-            call.record.cached(Cached::Missed { why, kept });
+            Says::of(&call).cached(Cached::Missed { why, kept });
             return self.alone(call).await;
         }
         let wants = self.shelf.wants(&call);
@@ -60,7 +61,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         if let Some(copy) = &copy
             && let Some((age, left)) = usable(copy, wants, self.shelf.wall())
         {
-            call.record.cached(Cached::Hit { age, left });
+            Says::of(&call).cached(Cached::Hit { age, left });
             return Ok(reuse(copy, &call.headers, age));
         }
         if wants.only_if_cached {
@@ -71,7 +72,7 @@ impl<S: Next<BufferedCall>> Read<S> {
             Some(_) => Forward::Stale,
             None => Forward::Miss,
         };
-        call.record.cached(Cached::Missed { why, kept: Kept::Undecided });
+        Says::of(&call).cached(Cached::Missed { why, kept: Kept::Undecided });
         call.body = Buffered::default();
         let request = call.headers.clone();
         let asks = copy.as_ref().and_then(|copy| validate::ask(&request, copy.headers()));
@@ -91,7 +92,7 @@ impl<S: Next<BufferedCall>> Read<S> {
             Turn::Alone => None,
             Turn::Shares(copy) => match shared(&copy, &asking, self.shelf.wall()) {
                 Some(age) => {
-                    call.record.cached(Cached::Shared);
+                    Says::of(&call).cached(Cached::Shared);
                     return Ok(reuse(&copy, &asking.request, age));
                 }
                 None => None,
@@ -109,15 +110,14 @@ impl<S: Next<BufferedCall>> Read<S> {
         lead: Option<Leads>,
     ) -> Flight {
         let Self { shelf, flights, row, inner } = self;
-        let (connection, record) = (call.caller.ix, call.record.clone());
+        let (connection, says) = (call.caller.ix, Says::of(&call));
         let moment = match &lead {
             Some(lead) => lead.key().1,
             None => shelf.moment(connection, &row),
         };
         let asking = Arc::new(asking);
-        let ask = Ask { shelf, row, inner, asking, confirms, connection, moment, lead, record };
-        let record = call.record.clone();
-        Flight::new(Box::pin(ask.run(call)), record, flights)
+        let ask = Ask { shelf, row, inner, asking, confirms, connection, moment, lead, says };
+        Flight::of(call, flights, |call| Box::pin(ask.run(call)))
     }
 }
 
@@ -164,14 +164,14 @@ impl<S: Next<BufferedCall>> Ask<S> {
         let (terms, variant) = match self.asking.terms(&answer, reply.facts(), times) {
             Ok(terms) => terms,
             Err(reason) => {
-                mark(&self.record, Kept::Not(reason));
+                self.says.kept(Kept::Not(reason));
                 return Ok(reply);
             }
         };
         let (parts, body) = reply.into_parts();
         let body = match gather(body, self.shelf.largest()).await? {
             Gathered::Long(body) => {
-                mark(&self.record, Kept::Not(Unkept::TooLarge));
+                self.says.kept(Kept::Not(Unkept::TooLarge));
                 return Ok(Reply::from_parts(parts, body));
             }
             Gathered::Whole(body) => body,
@@ -191,7 +191,7 @@ impl<S: Next<BufferedCall>> Ask<S> {
         let mut answer = http::Response::new(());
         *answer.status_mut() = copy.status();
         *answer.headers_mut() = validate::freshen(copy.headers(), &told.headers);
-        self.record.cached(Cached::Revalidated);
+        self.says.cached(Cached::Revalidated);
         let request = self.asking.request.clone();
         let times = (asked, self.shelf.wall());
         let Ok((terms, variant)) = self.asking.terms(&answer, &told.facts, times) else {
@@ -214,7 +214,7 @@ impl<S: Next<BufferedCall>> Ask<S> {
         let copy = Arc::new(copy);
         let now = self.shelf.moment(self.connection, &self.row);
         let kept = self.shelf.keep(self.asking.url, copy.clone(), self.moment, now).await;
-        mark(&self.record, kept);
+        self.says.kept(kept);
         if let Some(lead) = self.lead.take() {
             lead.finish(Landed::Copy(copy.clone()));
         }

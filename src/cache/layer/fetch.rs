@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::read::mark;
+use super::Says;
 use crate::cache::generations::Moment;
 use crate::cache::key::Key;
 use crate::cache::policy::{self, Life};
@@ -66,7 +66,7 @@ impl<S: Next<BufferedCall>> Fetch<S> {
     }
 
     async fn answer(&mut self, mut call: BufferedCall) -> Result {
-        let record = call.record.clone();
+        let says = Says::of(&call);
         let connection = call.caller.ix;
         let judge = Arc::new(self.judge(&call));
         let (limit, judges) = (self.shelf.largest(), judge.clone());
@@ -75,7 +75,7 @@ impl<S: Next<BufferedCall>> Fetch<S> {
         let (life, variant) = match judge.terms(&reply) {
             Ok(terms) => terms,
             Err(reason) => {
-                mark(&record, Kept::Not(reason));
+                says.kept(Kept::Not(reason));
                 return Ok(reply);
             }
         };
@@ -83,7 +83,7 @@ impl<S: Next<BufferedCall>> Fetch<S> {
         let (parts, body) = reply.into_parts();
         let body = match gather(body, limit).await? {
             Gathered::Long(body) => {
-                mark(&record, Kept::Not(Unkept::TooLarge));
+                says.kept(Kept::Not(Unkept::TooLarge));
                 return Ok(Reply::from_parts(parts, body));
             }
             Gathered::Whole(body) => body,
@@ -91,7 +91,7 @@ impl<S: Next<BufferedCall>> Fetch<S> {
         let copy = Arc::new(Copy::new(&head, &body, life, self.moment.generation, variant));
         if let Keep::For(_) = self.keep {
             let now = self.shelf.moment(connection, &self.row);
-            mark(&record, self.shelf.keep(self.url, copy.clone(), self.moment, now).await);
+            says.kept(self.shelf.keep(self.url, copy.clone(), self.moment, now).await);
         }
         self.land(Landed::Copy(copy.clone()));
         if validate::has_it(&self.conditions, copy.status(), copy.headers()) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, Method};
 use tokio::time::timeout_at;
 
+use super::Says;
 use super::fetch::{Fetch, Keep, Leads};
 use crate::cache::key::{self, Key};
 use crate::cache::policy::{LISTED, Wants};
@@ -16,7 +17,7 @@ use crate::clock::Instant;
 use crate::detached::{Flight, Flights};
 use crate::error::{Code, Error};
 use crate::numbers::ConnectionIx;
-use crate::record::{Cached, Forward, Kept, Record, Unkept};
+use crate::record::{Cached, Forward, Kept, Unkept};
 use crate::single_flight::Part;
 use crate::targets;
 
@@ -74,7 +75,8 @@ impl<S: Next<BufferedCall>> Read<S> {
     async fn kept(self, mut call: BufferedCall, seconds: Duration, own: &[HeaderName]) -> Result {
         let wants = self.shelf.wants(&call);
         let url = self.shelf.key(&call, &self.row, Some(own));
-        let (connection, record) = (call.caller.ix, call.record.clone());
+        let (connection, says) = (call.caller.ix, Says::of(&call));
+        let (call_id, proof) = (call.record.call_id, call.proof.clone());
         let (key, copy) = self.shelf.find(url, &call.headers, connection, &self.row).await;
         if let Some(reply) = copy.as_ref().and_then(|copy| hit(copy, wants, &call)) {
             return Ok(reply);
@@ -94,7 +96,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         } else {
             Forward::Miss
         };
-        record.cached(Cached::Missed { why, kept: Kept::Undecided });
+        says.cached(Cached::Missed { why, kept: Kept::Undecided });
         let asked = Asked { url, key, conditions: conditions.clone() };
         let (method, deadline) = (call.method.clone(), call.deadline);
         let shelf = self.shelf.clone();
@@ -116,14 +118,14 @@ impl<S: Next<BufferedCall>> Read<S> {
         let substitute = if answered { None } else { stands_in(&shelf, &row, &copy, connection) };
         match (substitute, result) {
             (Some(cached), _) => {
-                tracing::warn!(target: targets::VENDOR, call_id = %record.call_id, "a stale copy stands in for Courier");
-                record.cached(cached);
+                tracing::warn!(target: targets::VENDOR, call_id = %call_id, "a stale copy stands in for Courier");
+                says.cached(cached);
                 Ok(copy.reply(&method, &conditions))
             }
             (None, Ok(result)) => result,
             (None, Err(_)) => {
                 let detail = "the caller's time was over before Courier answered";
-                Err(Error::refused(Code::VendorTimeout, detail).with_outcome(record.outcome()))
+                Err(Error::refused(Code::VendorTimeout, detail).with_outcome(proof.outcome()))
             }
         }
     }
@@ -133,7 +135,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         match turn(&self.shelf, &self.row, call.caller.ix, &asked, &call.headers).await {
             Turn::Lead(lead) => self.fetch(call, asked, keep, Some(lead)).await,
             Turn::Shares(copy) => {
-                call.record.cached(Cached::Shared);
+                Says::of(&call).cached(Cached::Shared);
                 Ok(copy.reply(&call.method, &asked.conditions))
             }
             Turn::Alone => self.fetch(call, asked, keep, None).await,
@@ -143,7 +145,6 @@ impl<S: Next<BufferedCall>> Read<S> {
     /// Asks the vendor, as a flight: what was sent is brought home for those who wait and for the
     /// store, whoever leaves.
     fn fetch(self, call: BufferedCall, asked: Asked, keep: Keep, lead: Option<Leads>) -> Flight {
-        let record = call.record.clone();
         let moment = match &lead {
             Some(lead) => lead.key().1,
             None => self.shelf.moment(call.caller.ix, &self.row),
@@ -151,7 +152,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         let Self { shelf, flights, row, inner } = self;
         let Asked { url, conditions, .. } = asked;
         let fetch = Fetch { shelf, row, inner, url, conditions, moment, keep, lead };
-        Flight::new(Box::pin(fetch.run(call)), record, flights)
+        Flight::of(call, flights, |call| Box::pin(fetch.run(call)))
     }
 }
 
@@ -200,7 +201,7 @@ fn hit(copy: &Copy, wants: Wants, call: &BufferedCall) -> Option<Reply> {
     let now = Instant::now();
     let (left, age) = (copy.fresh_for(now)?, copy.age(now));
     wants.takes(age, left).then(|| {
-        call.record.cached(Cached::Hit { age, left });
+        Says::of(call).cached(Cached::Hit { age, left });
         copy.reply(&call.method, &call.headers)
     })
 }
@@ -243,13 +244,4 @@ fn is_no_answer(result: &Result) -> bool {
 pub(super) fn not_cached() -> Error {
     let detail = "no copy answers this, and the request asks for nothing else";
     Error::refused(Code::NotCached, detail)
-}
-
-/// Marks what became of an answer.
-pub(super) fn mark(record: &Record, became: Kept) {
-    record.mark(|marks| {
-        if let Some(Cached::Missed { kept, .. }) = &mut marks.cached {
-            *kept = became;
-        }
-    });
 }

@@ -21,7 +21,11 @@ struct Paths;
 impl Answer for Paths {
     type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-    async fn answer(&self, request: http::Request<RequestBody>) -> Response<Self::Body> {
+    async fn answer(
+        &self,
+        request: http::Request<RequestBody>,
+        _: Arc<SendProof>,
+    ) -> Response<Self::Body> {
         let path = request.uri().path().to_owned();
         match path.as_str() {
             "/slow" => sleep(Duration::from_secs(7)).await,

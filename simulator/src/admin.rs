@@ -4,12 +4,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
-use crate::journal::Entry;
+use crate::journal::{Entry, Search};
 use crate::limits::LimitRule;
 use crate::options::Options;
 use crate::reply::Reply;
 use crate::request::Request;
-use crate::search::Search;
 use crate::simulator::Simulator;
 use crate::target::{self, Query};
 use crate::time::Micros;

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Envelope, Row};
 use crate::ids::Ids;
+use crate::model::Release;
 use crate::reply::Reply;
-use crate::state::{Release, State};
+use crate::state::State;
 use crate::switches::{AuditTarget, Switches};
 use crate::table::{BadCursor, Page};
 use crate::target::Query;

@@ -1,15 +1,31 @@
 //! Runs the operation of a matched call on its environment.
 
 use crate::call::{Call, Failure, Outcome, Success};
+use crate::caller::Caller;
 use crate::catalogue::Row;
+use crate::fault::Effect;
+use crate::lagging::LaggingState;
 use crate::ops;
 use crate::options::Options;
-use crate::pipeline::Asked;
 use crate::reply::Reply;
-use crate::simulator::{Environment, Simulator};
+use crate::request::Request;
+use crate::simulator::Simulator;
 use crate::state::State;
 use crate::switches::Unknown;
-use crate::target;
+use crate::target::{self, Query};
+use crate::time::Micros;
+
+/// A call whose row was found.
+pub(crate) struct Asked<'a> {
+    pub(crate) now: Micros,
+    pub(crate) request: &'a Request,
+    pub(crate) caller: &'a Caller,
+    pub(crate) row: &'a Row,
+    pub(crate) params: Vec<&'a str>,
+    pub(crate) query: Query,
+    pub(crate) effect: &'a Effect,
+    pub(crate) first_byte: Micros,
+}
 
 impl Simulator {
     /// Runs the operation on its environment; also says whether it changed something.
@@ -72,9 +88,11 @@ impl Simulator {
             return false;
         }
         // What was there before is as old as the clock, whenever the first call comes.
-        let state =
-            State::new(options.seed, clock.epoch(), options.capacity.rows, options.seed_data);
-        environments.insert(name.to_owned(), Environment { state, lagging: None });
+        let mut state = State::new(options.capacity.rows);
+        if options.seed_data {
+            ops::seed(&mut state, options.seed, clock.epoch());
+        }
+        environments.insert(name.to_owned(), LaggingState::new(state));
         true
     }
 }

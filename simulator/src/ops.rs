@@ -8,21 +8,22 @@ pub(crate) mod bulk;
 pub(crate) mod content;
 pub(crate) mod filter;
 pub(crate) mod generic;
-pub(crate) mod lifecycle;
 pub(crate) mod lists;
-pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod patch;
 pub(crate) mod preferences;
 pub(crate) mod profiles;
 pub(crate) mod recipients;
+mod seed;
 pub(crate) mod shape;
 pub(crate) mod special;
 pub(crate) mod topics;
 pub(crate) mod users;
 
 use crate::call::{Call, Outcome};
+
+pub(crate) use seed::seed;
 
 /// Runs the operation that the call's row names; the rows not named here share one generic store.
 pub(crate) fn run(call: &mut Call<'_>) -> Outcome {

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::journal::JournalOptions;
 use crate::latency::Latency;
 use crate::limits::{LimitRule, documented};
-use crate::state::Release;
+use crate::model::Release;
 use crate::switches::Switches;
 
 /// What a token stands for. A token that isn't listed is its own workspace, production, published.

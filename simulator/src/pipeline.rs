@@ -2,14 +2,15 @@
 
 use crate::call::Failure;
 use crate::caller::Caller;
-use crate::catalogue::{CATALOGUE, Row};
+use crate::catalogue::CATALOGUE;
+use crate::execute::Asked;
 use crate::fault::Effect;
 use crate::faults::{self, Candidate};
 use crate::idempotency::{self, Known};
 use crate::latency::Latency;
 use crate::reply::{Body, Reply};
-use crate::request::Request;
-use crate::simulator::{MAX_BODY, Simulator};
+use crate::request::{MAX_BODY, Request};
+use crate::simulator::Simulator;
 use crate::switches::UnknownQuery;
 use crate::target::{self, Query};
 use crate::time::Micros;
@@ -23,18 +24,6 @@ pub(crate) struct Trace {
     pub(crate) committed: bool,
     pub(crate) replayed: bool,
     pub(crate) sends: bool,
-}
-
-/// A call whose row was found.
-pub(crate) struct Asked<'a> {
-    pub(crate) now: Micros,
-    pub(crate) request: &'a Request,
-    pub(crate) caller: &'a Caller,
-    pub(crate) row: &'a Row,
-    pub(crate) params: Vec<&'a str>,
-    pub(crate) query: Query,
-    pub(crate) effect: &'a Effect,
-    pub(crate) first_byte: Micros,
 }
 
 impl Simulator {

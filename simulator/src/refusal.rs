@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::hash::fnv;
 use crate::limits::Refused;
 use crate::reply::{Body, Reply};
 use crate::request::Request;
@@ -61,10 +62,7 @@ pub(crate) fn validators(request: &Request, reply: &mut Reply, policy: &str) {
     let Body::Bytes(body) = &reply.body else {
         return;
     };
-    let hash = body.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    let tag = format!("\"{hash:016x}\"");
+    let tag = format!("\"{:016x}\"", fnv(body));
     if request.field("if-none-match").is_some_and(|wanted| wanted.contains(&tag)) {
         (reply.status, reply.body) = (304, Body::Bytes(Bytes::new()));
         reply.headers.retain(|(name, _)| name != "content-type");

@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+/// The largest body, 6 MB inclusive (GS).
+pub const MAX_BODY: u64 = 6 * 1024 * 1024;
+
 /// How the request was carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {

@@ -4,37 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
-use crate::ids::Ids;
-use crate::ops::audiences::{Audience, Due};
-use crate::ops::automations::Run;
-use crate::ops::bulk::Job;
-use crate::ops::lists::List;
-use crate::ops::message::Message;
-use crate::ops::{brands, notifications};
+use crate::model::{Audience, Due, Job, List, Message, Release, Run};
 use crate::table::Table;
 use crate::time::Wall;
-
-/// Which side of brands and templates a token sees (EK): draft keys see drafts.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Release {
-    /// What was published.
-    #[default]
-    Published,
-    /// What is being edited; contains all that was published, too.
-    Draft,
-}
 
 /// The data of one environment. Plain data: cloning it is how late effects are shown (see `lagging` in the simulator).
 #[derive(Clone)]
@@ -72,9 +44,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// An environment as new: a default brand and a few templates of both generations, all following from `seed`.
-    pub(crate) fn new(seed: u64, wall: Wall, capacity: usize, seeded: bool) -> Self {
-        let mut state = Self {
+    /// An environment without any data, of at most `capacity` rows a collection.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
             brands: Table::new("brands"),
             draft_brands: Table::new("draft_brands"),
             notifications: Table::new("notifications"),
@@ -90,14 +62,7 @@ impl State {
             documents: BTreeMap::new(),
             versions: BTreeMap::new(),
             capacity,
-        };
-        if seeded {
-            // A stream of its own: what was there before never shifts the ids of what is written.
-            let mut ids = Ids::new(seed ^ 0x5EED);
-            brands::seed(&mut state, &mut ids, wall);
-            notifications::seed(&mut state, &mut ids, wall);
         }
-        state
     }
 
     /// Brands as `release` sees them.

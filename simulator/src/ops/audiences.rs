@@ -1,43 +1,13 @@
 //! Audiences: members are computed from profiles, a moment after the write that concerns them.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::filter;
 use crate::call::{Call, Failure, Outcome, Success, rows_of};
+use crate::model::{Audience, Due, Member};
 use crate::state::State;
 use crate::table::{Order, Table};
 use crate::time::Wall;
-
-/// One audience.
-#[derive(Clone)]
-pub(crate) struct Audience {
-    /// What the API shows, without the filter's evaluation.
-    record: Value,
-    /// Grows with every put.
-    version: u64,
-    /// The `reason` of those who join now.
-    reason: Arc<str>,
-    /// Members by user.
-    members: Table<Member>,
-}
-
-#[derive(Clone)]
-struct Member {
-    since: Wall,
-    version: u64,
-    reason: Arc<str>,
-}
-
-/// What has to be computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// One user, in every audience.
-    User(String),
-    /// One audience, over every user.
-    Audience(String),
-}
 
 /// GET /audiences.
 pub(crate) fn list(call: &mut Call<'_>) -> Outcome {

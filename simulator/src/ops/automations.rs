@@ -4,32 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::{profiles, recipients};
 use crate::call::{Call, Failure, Outcome, Success, rows_of};
+use crate::model::{Message, Run};
 use crate::table::Order;
 use crate::time::Wall;
-
-/// One run: what it does was settled when it began, how far it is follows from the time alone.
-#[derive(Clone)]
-pub(crate) struct Run {
-    template: String,
-    created: Wall,
-    ends: Wall,
-    /// Actions, and when each is done.
-    steps: Vec<(String, Wall)>,
-}
-
-impl Run {
-    fn status(&self, due: Wall, wall: Wall) -> &'static str {
-        // A run without a delay is over at once, whatever the clock does afterwards.
-        if due <= wall || self.ends == self.created { "PROCESSED" } else { "WAITING" }
-    }
-
-    fn view(&self, id: &str, wall: Wall) -> Value {
-        json!({
-            "id": id, "run_id": id, "status": self.status(self.ends, wall), "template_id": self.template,
-            "created_at": self.created.iso(), "source": ["api"],
-        })
-    }
-}
 
 /// POST /automations/{automation_id}/invoke. Templates live in Courier's studio, so any id (or alias) is taken.
 pub(crate) fn invoke(call: &mut Call<'_>) -> Outcome {
@@ -165,8 +142,7 @@ fn update_profile(call: &mut Call<'_>, body: &Map<String, Value>, step: &Value) 
 /// Takes back what other runs with this token have still ahead of them.
 fn cancel(call: &mut Call<'_>, token: &str) {
     let wall = call.wall;
-    let ahead =
-        |m: &super::message::Message| m.enqueued > wall && m.token.as_deref() == Some(token);
+    let ahead = |m: &Message| m.enqueued > wall && m.token.as_deref() == Some(token);
     let ids: Vec<String> =
         call.state.messages.iter().filter(|(_, m)| ahead(m)).map(|(id, _)| id.to_owned()).collect();
     ids.iter().for_each(|id| drop(call.state.messages.remove(id)));

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::call::{Call, Failure, Outcome, Success, rows_of};
-use crate::ids::Ids;
-use crate::state::{Release, State};
+use crate::model::Release;
+use crate::state::State;
 use crate::table::{Order, Table};
 use crate::time::Wall;
 
 /// Puts the default brand, whose id is `default`.
-pub(crate) fn seed(state: &mut State, _ids: &mut Ids, wall: Wall) {
+pub(super) fn seed(state: &mut State, wall: Wall) {
     let brand = record("default", &json!({ "name": "Default Brand" }), wall, wall);
     both(state, Release::Published, |t| {
         t.insert("default", brand.clone());

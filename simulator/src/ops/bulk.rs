@@ -4,28 +4,12 @@ use serde_json::{Value, json};
 
 use super::recipients::{self, Person};
 use crate::call::{Call, Failure, Outcome, Success, rows_of};
+use crate::model::{Job, JobUser};
 use crate::table::{Order, Table};
-use crate::time::Wall;
 
 /// How long after the run the users are enqueued, and when the job is complete, in ms.
 const ENQUEUE_MS: u64 = 500;
 const COMPLETE_MS: u64 = 2000;
-
-/// One job.
-#[derive(Clone)]
-pub(crate) struct Job {
-    definition: Value,
-    started: Option<Wall>,
-    users: Table<User>,
-}
-
-/// One user of a job.
-#[derive(Clone)]
-pub(crate) struct User {
-    sent: Value,
-    /// Set by the run.
-    message: Option<String>,
-}
 
 /// POST /bulk: `message.event` (or template or content) is required today.
 pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
@@ -85,7 +69,7 @@ pub(crate) fn add_users(call: &mut Call<'_>) -> Outcome {
             errors.push(json!({ "error": "Duplicate user", "user": user }));
             continue;
         }
-        job.users.insert(&name, User { sent: user.clone(), message: None });
+        job.users.insert(&name, JobUser { sent: user.clone(), message: None });
         total += 1;
     }
     Ok(Success::Json(json!({ "total": total, "errors": errors })))

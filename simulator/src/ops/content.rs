@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::generic;
 use crate::call::{Call, Outcome, Success};
-use crate::journal::fnv;
+use crate::hash::fnv;
 
 /// PUT of a content, of one element, or of a locale's texts.
 pub(crate) fn put(call: &mut Call<'_>) -> Outcome {

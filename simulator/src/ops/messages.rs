@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::lifecycle::steps;
-use super::message::Message;
 use super::recipients;
 use crate::call::{Call, Failure, Outcome, Success, rows_of};
+use crate::model::Message;
 use crate::table::Order;
 use crate::time::Wall;
 
@@ -128,7 +127,8 @@ pub(crate) fn history(call: &mut Call<'_>) -> Outcome {
         }
         v
     };
-    let reached = steps(message)
+    let reached = message
+        .steps()
         .take_while(|(_, at)| *at <= wall)
         .filter(|(kind, _)| wanted.is_none_or(|w| w == *kind));
     Ok(Success::Json(json!({ "results": reached.map(entry).collect::<Vec<_>>() })))
@@ -137,7 +137,7 @@ pub(crate) fn history(call: &mut Call<'_>) -> Outcome {
 /// GET /messages/{message_id}/output: one rendering, empty until it was rendered.
 pub(crate) fn output(call: &mut Call<'_>) -> Outcome {
     let (message, wall) = (known(call, &call.param(0))?, call.wall);
-    if !steps(message).any(|(kind, at)| kind == "RENDERED" && at <= wall) {
+    if !message.steps().any(|(kind, at)| kind == "RENDERED" && at <= wall) {
         return Ok(Success::Json(json!({ "results": [] })));
     }
     let part = |name: &str| {

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, Failure, Outcome, Success, rows_of};
 use crate::ids::Ids;
-use crate::state::{Release, State};
+use crate::model::Release;
+use crate::state::State;
 use crate::table::Order;
 use crate::time::Wall;
 
 /// Puts one V1 and one V2 template that both sides see, and one draft.
-pub(crate) fn seed(state: &mut State, ids: &mut Ids, wall: Wall) {
+pub(super) fn seed(state: &mut State, ids: &mut Ids, wall: Wall) {
     let old = ids.base32();
     let v1 = json!({
         "id": old, "title": "Password reset", "created_at": wall.0, "updated_at": wall.0, "event_ids": ["password-reset"], "topic_id": "account",

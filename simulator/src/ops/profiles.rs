@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::audiences::{self, Due};
-use super::patch;
+use super::{audiences, patch};
 use crate::call::{Call, Failure, Outcome, Success};
+use crate::model::Due;
 use crate::switches::Unknown;
 
 /// GET /profiles/{user_id}.

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::lifecycle::{self, Fate};
-use super::message::Message;
 use super::{audiences, lists};
 use crate::call::{Call, Failure};
+use crate::model::{Fate, Message};
 use crate::time::Wall;
 
 /// One recipient after fan-out.
@@ -105,7 +104,7 @@ pub(crate) fn message(
         request: request.to_owned(),
         recipient: person.name,
         list: person.list,
-        due: lifecycle::due(&ask, enqueued),
+        due: due(&ask, enqueued),
         ask,
         channel: channel.unwrap_or(("email", "sendgrid")),
         enqueued,
@@ -114,6 +113,16 @@ pub(crate) fn message(
         archived: false,
         token: None,
     }
+}
+
+/// When the life of a message that was taken in at `enqueued` goes on.
+///
+/// `delay.duration` is in ms and `delay.until` a date (OA). Opening hours are not read.
+fn due(ask: &Value, enqueued: Wall) -> Wall {
+    let delay = &ask["delay"];
+    let after = delay["duration"].as_u64().map(|ms| enqueued.plus_ms(ms));
+    let until = || delay["until"].as_str().and_then(Wall::parse_iso);
+    after.or_else(until).unwrap_or(enqueued).max(enqueued)
 }
 
 /// Whether the template (by id) or the event is one that the token can see.

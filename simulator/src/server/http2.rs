@@ -22,8 +22,7 @@ use super::pending::Pending;
 use super::rewind::Rewind;
 use crate::journal::Ending;
 use crate::reply::{End, Framing, Reply};
-use crate::request::{Protocol, Request};
-use crate::simulator::MAX_BODY;
+use crate::request::{MAX_BODY, Protocol, Request};
 use crate::time::Micros;
 
 /// What ends a stream on purpose: hyper takes the code of RST_STREAM from it.

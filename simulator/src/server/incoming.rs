@@ -6,8 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::head::{self, Length, MAX_HEAD};
-use crate::request::Request;
-use crate::simulator::MAX_BODY;
+use crate::request::{MAX_BODY, Request};
 
 /// How much of a body over 6 MB is read to its end, so that the client hears the 413 and not a reset.
 const MAX_DRAIN: u64 = 64 * 1024 * 1024;

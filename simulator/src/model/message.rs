@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::lifecycle::{Fate, steps};
+use super::fate::Fate;
 use crate::time::Wall;
 
 /// One message.
@@ -33,9 +33,19 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// Type and time of each step of its life, in order of time; a cancel ends it.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (&'static str, Wall)> + use<> {
+        let (enqueued, due, end) = (self.enqueued, self.due, self.canceled);
+        let at = move |ms: u64| if ms == 0 { enqueued } else { due.plus_ms(ms) };
+        let planned = self.fate.steps().map(move |(kind, ms)| (kind, at(ms)));
+        planned
+            .filter(move |(_, at)| end.is_none_or(|end| *at < end || *at == enqueued))
+            .chain(end.map(|end| ("CANCELED", end)))
+    }
+
     /// The status at `wall`.
     pub(crate) fn status(&self, wall: Wall) -> &'static str {
-        steps(self).take_while(|(_, at)| *at <= wall).last().map_or("ENQUEUED", |(kind, _)| {
+        self.steps().take_while(|(_, at)| *at <= wall).last().map_or("ENQUEUED", |(kind, _)| {
             match kind {
                 "ENQUEUED" if self.due > wall && self.due > self.enqueued => "DELAYED",
                 "MAPPED" | "PROFILE_LOADED" | "FILTERED" => "ENQUEUED",
@@ -83,7 +93,7 @@ impl Message {
         if !tags.is_empty() {
             v["tags"] = json!(tags);
         }
-        for (kind, at) in steps(self).take_while(|(_, at)| *at <= wall) {
+        for (kind, at) in self.steps().take_while(|(_, at)| *at <= wall) {
             match kind {
                 "SENT" => v["sent"] = json!(at.0),
                 "DELIVERED" => v["delivered"] = json!(at.0),

@@ -1,6 +1,6 @@
 //! A search over the journal.
 
-use crate::journal::Entry;
+use super::entry::Entry;
 
 /// What to look for; conditions that are absent fit everything.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Search {
 
 impl Search {
     /// Whether an entry fits.
-    pub(crate) fn fits(&self, e: &Entry) -> bool {
+    pub(super) fn fits(&self, e: &Entry) -> bool {
         let path = e.request.target.split('?').next().unwrap_or_default();
         let is = |wanted: &Option<String>, actual: Option<&str>| {
             wanted.is_none() || wanted.as_deref() == actual

@@ -63,7 +63,7 @@ impl Simulator {
                     && asked.row.connector.is_none()
                     && options.switches.unknown_generic == Unknown::Empty =>
             {
-                Ok(Success::Json(ops::generic::placeholder(&call)))
+                Ok(Success::Json(ops::placeholder(&call)))
             }
             outcome => outcome,
         };

@@ -1,6 +1,9 @@
 //! The shape of the code: which module may import which, and how long files and functions may be.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod circles;
+mod modules;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -70,7 +70,7 @@ impl Row {
     }
 }
 
-struct Entry {
+struct IndexedRow {
     row: Row,
     /// `None` stands for a parameter.
     literals: Vec<Option<String>>,
@@ -78,7 +78,7 @@ struct Entry {
 
 /// The rows, indexed by method and number of segments.
 pub struct Catalogue {
-    buckets: BTreeMap<(String, usize), Vec<Entry>>,
+    buckets: BTreeMap<(String, usize), Vec<IndexedRow>>,
 }
 
 /// The embedded catalogue.
@@ -90,7 +90,7 @@ pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
 
 impl Catalogue {
     fn new(rows: Vec<Row>) -> Self {
-        let mut buckets: BTreeMap<(String, usize), Vec<Entry>> = BTreeMap::new();
+        let mut buckets: BTreeMap<(String, usize), Vec<IndexedRow>> = BTreeMap::new();
         for row in rows {
             let literals: Vec<_> = row.path[1..]
                 .split('/')
@@ -99,7 +99,7 @@ impl Catalogue {
             buckets
                 .entry((row.method.clone(), literals.len()))
                 .or_default()
-                .push(Entry { row, literals });
+                .push(IndexedRow { row, literals });
         }
         for bucket in buckets.values_mut() {
             // With literals first at every position, the first row that matches is the right one (operations.md 2).
@@ -113,7 +113,7 @@ impl Catalogue {
         let method = if method == "HEAD" { "GET" } else { method };
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         let bucket = self.buckets.get(&(method.to_owned(), segments.len()))?;
-        let fits = |e: &&Entry| {
+        let fits = |e: &&IndexedRow| {
             e.literals
                 .iter()
                 .zip(&segments)

@@ -53,7 +53,7 @@ where
         io.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         io.flush().await?;
     }
-    let mut body = Body { kept: BytesMut::new(), len: 0 };
+    let mut body = ReadBody { kept: BytesMut::new(), len: 0 };
     let end = match length {
         Length::Exact(n) => exact(io, buffer, n, &mut body).await?,
         Length::Chunked => chunked(io, buffer, &mut body).await?,
@@ -61,10 +61,10 @@ where
     request.body_len = body.len;
     request.body = body.kept.freeze();
     Ok(match end {
-        End::Complete => Incoming::Whole(request, false),
-        End::Unread => Incoming::Whole(request, true),
-        End::Gone => Incoming::Gone(Some(request)),
-        End::Broken(why) => Incoming::Broken(request, why),
+        BodyEnd::Complete => Incoming::Whole(request, false),
+        BodyEnd::Unread => Incoming::Whole(request, true),
+        BodyEnd::Gone => Incoming::Gone(Some(request)),
+        BodyEnd::Broken(why) => Incoming::Broken(request, why),
     })
 }
 
@@ -88,7 +88,7 @@ async fn raw_head<I: AsyncRead + Unpin>(io: &mut I, buffer: &mut BytesMut) -> io
     }
 }
 
-enum End {
+enum BodyEnd {
     Complete,
     Unread,
     Gone,
@@ -96,12 +96,12 @@ enum End {
 }
 
 /// A body of which 6 MB and one byte are kept, and all are counted.
-struct Body {
+struct ReadBody {
     kept: BytesMut,
     len: u64,
 }
 
-impl Body {
+impl ReadBody {
     fn push(&mut self, bytes: &[u8]) {
         self.len += bytes.len() as u64;
         let room = usize::try_from(TOO_MUCH).unwrap_or(usize::MAX) - self.kept.len();
@@ -113,57 +113,57 @@ async fn exact<I: AsyncRead + Unpin>(
     io: &mut I,
     buffer: &mut BytesMut,
     n: u64,
-    body: &mut Body,
-) -> io::Result<End> {
+    body: &mut ReadBody,
+) -> io::Result<BodyEnd> {
     let end = body.len.saturating_add(n);
     while body.len < end {
         if body.len > MAX_DRAIN {
             body.len = end;
-            return Ok(End::Unread);
+            return Ok(BodyEnd::Unread);
         }
         if buffer.is_empty() && io.read_buf(buffer).await? == 0 {
-            return Ok(End::Gone);
+            return Ok(BodyEnd::Gone);
         }
         let take = buffer.len().min(usize::try_from(end - body.len).unwrap_or(usize::MAX));
         body.push(&buffer[..take]);
         buffer.advance(take);
     }
-    Ok(End::Complete)
+    Ok(BodyEnd::Complete)
 }
 
 async fn chunked<I: AsyncRead + Unpin>(
     io: &mut I,
     buffer: &mut BytesMut,
-    body: &mut Body,
-) -> io::Result<End> {
+    body: &mut ReadBody,
+) -> io::Result<BodyEnd> {
     loop {
         let size = match line(io, buffer).await? {
             Line::Text(text) => {
                 u64::from_str_radix(text.split(';').next().unwrap_or_default().trim(), 16)
             }
-            Line::Gone => return Ok(End::Gone),
-            Line::TooLong => return Ok(End::Broken("a chunk's first line is too long")),
+            Line::Gone => return Ok(BodyEnd::Gone),
+            Line::TooLong => return Ok(BodyEnd::Broken("a chunk's first line is too long")),
         };
         match size {
-            Err(_) => return Ok(End::Broken("a chunk's size is no number")),
+            Err(_) => return Ok(BodyEnd::Broken("a chunk's size is no number")),
             Ok(0) => break,
             Ok(n) => match exact(io, buffer, n, body).await? {
-                End::Complete => {}
+                BodyEnd::Complete => {}
                 end => return Ok(end),
             },
         }
         match line(io, buffer).await? {
             Line::Text(text) if text.is_empty() => {}
-            Line::Gone => return Ok(End::Gone),
-            _ => return Ok(End::Broken("a chunk is longer than its size")),
+            Line::Gone => return Ok(BodyEnd::Gone),
+            _ => return Ok(BodyEnd::Broken("a chunk is longer than its size")),
         }
     }
     loop {
         match line(io, buffer).await? {
-            Line::Text(text) if text.is_empty() => return Ok(End::Complete),
+            Line::Text(text) if text.is_empty() => return Ok(BodyEnd::Complete),
             Line::Text(_) => {}
-            Line::Gone => return Ok(End::Gone),
-            Line::TooLong => return Ok(End::Broken("a trailer is too long")),
+            Line::Gone => return Ok(BodyEnd::Gone),
+            Line::TooLong => return Ok(BodyEnd::Broken("a trailer is too long")),
         }
     }
 }

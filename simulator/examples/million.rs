@@ -1,4 +1,6 @@
-//! `million [CALLS]`: a mix of calls in virtual time through the pure core, and what one call costs. Run it in release.
+//! `million [CALLS]` sends a mix of calls through the pure core, in virtual time.
+//!
+//! It prints what one call costs. Run it in release.
 
 use serde_json::json;
 use simulator::{Micros, Options, Request, Rng, Simulator};
@@ -11,7 +13,7 @@ fn main() {
     let mut statuses = std::collections::BTreeMap::new();
     for n in 0..calls {
         let request = mixed(n, dice.next());
-        // A hundred calls a second, so that the million lasts almost three hours of virtual time.
+        // A hundred calls a second, so a million calls take almost three hours of virtual time.
         let reply = sim.handle(Micros::from_millis(n * 10), request);
         *statuses.entry(reply.status).or_insert(0_u64) += 1;
     }
@@ -31,7 +33,8 @@ fn main() {
 fn mixed(n: u64, dice: u64) -> Request {
     let (user, list, token) = (dice % 5000, dice / 7 % 200, format!("t{}", n % 4));
     let request = match dice / 11 % 20 {
-        // Every ten seconds somebody redefines an audience, far more often than by hand; each time all profiles are looked at.
+        // An audience is redefined every ten seconds, far more often than by hand. Each time all
+        // profiles are looked at.
         _ if n % 1000 == 999 => Request::new("PUT", &format!("/audiences/a{}", user % 5))
             .json(&json!({ "filter": { "operator": "GT", "path": "age", "value": user } })),
         0..=6 => Request::new("POST", "/send")

@@ -1,4 +1,4 @@
-//! `simulate [ADDR [SEED [SCRIPT]]]`: a simulator on a socket, until it is stopped.
+//! `simulate [ADDR [SEED [SCRIPT]]]` runs a simulator on a socket until it is stopped.
 
 use std::process::ExitCode;
 
@@ -46,7 +46,7 @@ async fn run() -> Result<(), String> {
     Ok(())
 }
 
-/// Ctrl-C, or the SIGTERM that a supervisor sends: both are a wish, not a failure.
+/// Waits for Ctrl-C or a supervisor's SIGTERM. Neither is a failure.
 async fn asked_to_stop() {
     #[cfg(unix)]
     let terminated = async {

@@ -1,4 +1,6 @@
-//! `/__admin/…`: what a test or a demo asks the simulator itself. No credential; bind the simulator to loopback.
+//! `/__admin/…`: the calls with which a test or a demo controls the simulator.
+//!
+//! They need no credential, so bind the simulator to loopback.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -13,7 +15,7 @@ use crate::simulator::Simulator;
 use crate::target::{self, Query};
 use crate::time::Micros;
 
-/// Entries given without `limit`.
+/// How many entries are shown without `limit`.
 const ENTRIES: usize = 1000;
 
 /// What `POST /__admin/clock` takes.
@@ -28,7 +30,7 @@ struct ClockChange {
     drift_ppm: Option<i64>,
 }
 
-/// Answers one admin call; `path` is what follows `/__admin/`.
+/// Answers one admin call. `path` is what follows `/__admin/`.
 pub(crate) fn handle(sim: &mut Simulator, now: Micros, path: &str, request: &Request) -> Reply {
     let (path, query) = target::split(path);
     let query = Query::parse(query);
@@ -148,7 +150,7 @@ fn clock(sim: &Simulator, now: Micros) -> Reply {
     )
 }
 
-/// Changes the switches that the body names; the others stay.
+/// Changes the switches that the body names. The others stay.
 fn switches(sim: &mut Simulator, body: &[u8]) -> Reply {
     let Ok(changes) = serde_json::from_slice::<Map<String, Value>>(body) else {
         return Reply::error(400, "simulator_error", "an object of switches is needed");
@@ -175,7 +177,7 @@ fn versions(sim: &Simulator, query: &Query) -> Reply {
     }
 }
 
-/// As new; a body replaces the options.
+/// Forgets all data. A body replaces the options.
 fn reset(sim: &mut Simulator, body: &[u8]) -> Reply {
     if !body.is_empty() {
         match std::str::from_utf8(body).map_err(|e| e.to_string()).and_then(Options::from_json) {

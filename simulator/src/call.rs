@@ -1,4 +1,4 @@
-//! One authenticated, matched call on its way through its operation.
+//! One authenticated and matched call, as its operation sees it.
 
 use serde_json::{Map, Value, json};
 
@@ -28,9 +28,10 @@ pub(crate) struct Call<'a> {
     pub(crate) state: &'a mut State,
     /// Which side of brands and templates the token sees.
     pub(crate) release: Release,
-    /// Whether the token is a `mock` key: the whole life cycle, no provider (EK).
+    /// Whether the token is a `mock` key: messages go through all steps, but no provider is called
+    /// (EK).
     pub(crate) mock: bool,
-    /// Who calls, for audit events: never the token itself.
+    /// The caller's name in audit events. It is never the token itself.
     pub(crate) actor: &'a str,
     /// Source of ids.
     pub(crate) ids: &'a mut Ids,
@@ -40,12 +41,12 @@ pub(crate) struct Call<'a> {
     pub(crate) switches: &'a Switches,
 }
 
-/// What a successful operation has to say; the row says under which status.
+/// The result of a successful operation. The row says under which status it is sent.
 #[derive(Debug)]
 pub(crate) enum Success {
-    /// Nothing of its own: `{"status":"SUCCESS"}` under 200, no body under 202 and 204.
+    /// No document: `{"status":"SUCCESS"}` under 200, no body under 202 and 204.
     Done,
-    /// A document; dropped under 204.
+    /// A document. It is left out under 204.
     Json(Value),
     /// A text that isn't JSON.
     Text(String),
@@ -60,11 +61,12 @@ pub(crate) struct Failure {
     pub(crate) kind: &'static str,
     /// The `message` of the error body.
     pub(crate) message: String,
-    /// A body of another shape: a cancel that comes too late answers 409 with the message's record (OA).
+    /// A body of another shape. A cancel that comes too late answers 409 with the message's record
+    /// (OA).
     pub(crate) record: Option<Value>,
 }
 
-/// What an operation gives.
+/// What an operation returns.
 pub(crate) type Outcome = Result<Success, Failure>;
 
 impl Failure {
@@ -73,7 +75,7 @@ impl Failure {
         Self { status: 400, kind: "invalid_request_error", message: message.into(), record: None }
     }
 
-    /// 404 with the usual words.
+    /// 404 with the usual message.
     pub(crate) fn not_found() -> Self {
         Self { status: 404, ..Self::invalid("Not Found") }
     }
@@ -83,7 +85,7 @@ impl Failure {
         Self { status: 409, ..Self::invalid(message) }
     }
 
-    /// 507: the simulator's own bound on rows; Courier has no such answer.
+    /// 507: the simulator's own limit of rows is reached. Courier has no such answer.
     pub(crate) fn full() -> Self {
         Self {
             status: 507,
@@ -114,13 +116,13 @@ impl Call<'_> {
         self.params.get(n).cloned().unwrap_or_default()
     }
 
-    /// The body as any JSON; 400 if it is none.
+    /// The body as any JSON. Anything else is a 400.
     pub(crate) fn json(&self) -> Result<Value, Failure> {
         serde_json::from_slice(self.body)
             .map_err(|_| Failure::invalid("Invalid JSON in request body"))
     }
 
-    /// The body as an object; an absent body is an empty one.
+    /// The body as an object. An absent body counts as an empty object.
     pub(crate) fn object(&self) -> Result<Map<String, Value>, Failure> {
         if self.body.is_empty() {
             return Ok(Map::new());
@@ -131,7 +133,7 @@ impl Call<'_> {
         }
     }
 
-    /// The cursor asked for; an empty one is none.
+    /// The cursor asked for. An empty one counts as absent.
     pub(crate) fn cursor(&self) -> Option<&str> {
         self.query.get("cursor").filter(|c| !c.is_empty())
     }
@@ -177,12 +179,12 @@ impl Call<'_> {
         })
     }
 
-    /// The one listing whose envelope the connector tells otherwise.
+    /// Whether this is the one listing that the connector wraps in another envelope.
     fn connector_says_results(&self) -> bool {
         self.switches.lists_results && self.row.id == "lists.list"
     }
 
-    /// Writes one audit event; the oldest makes room.
+    /// Writes one audit event. Drops the oldest one if there are too many.
     pub(crate) fn audit(&mut self, kind: &str, target: &str) {
         let id = self.ids.nano();
         let email = format!("{}@example.com", self.actor);
@@ -200,13 +202,13 @@ impl Call<'_> {
         }
     }
 
-    /// 507 when a collection of `len` rows may not grow.
+    /// Whether a collection of `len` rows may grow.
     pub(crate) const fn room(&self, len: usize) -> bool {
         len < self.state.capacity
     }
 }
 
-/// Maps the rows of a page to values; the cursor goes beside them.
+/// Maps the rows of a page to values. Also returns the page's cursor.
 pub(crate) fn rows_of<T>(
     page: Page<'_, T>,
     view: impl Fn(&str, &T) -> Value,

@@ -1,4 +1,4 @@
-//! Who calls: the token and what it stands for.
+//! The caller: the token and what it stands for.
 
 use crate::options::{Credential, Environment, Options};
 use crate::refusal;
@@ -16,7 +16,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Reads the credential; the refusal if there is none, or one that isn't accepted.
+    /// Reads the credential. Returns the refusal if it is absent or isn't accepted.
     pub(crate) fn of(
         request: &Request,
         operation: &str,
@@ -26,7 +26,7 @@ impl Caller {
         let status = status.copied().unwrap_or(options.switches.auth_status);
         let refuse = || Box::new(refusal::credential(status));
         let token = request.bearer().ok_or_else(refuse)?;
-        // A key of the gateway itself must never get this far: no workspace is behind it.
+        // A key of the gateway must never reach the vendor. No workspace belongs to it.
         if token.starts_with("tg_") || options.rejected_tokens.contains(token) {
             return Err(refuse());
         }

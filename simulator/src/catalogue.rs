@@ -102,13 +102,14 @@ impl Catalogue {
                 .push(IndexedRow { row, literals });
         }
         for bucket in buckets.values_mut() {
-            // With literals first at every position, the first row that matches is the right one (operations.md 2).
+            // Literals come before parameters, so the first match is the right one (operations.md
+            // 2).
             bucket.sort_by_key(|e| e.literals.iter().map(Option::is_none).collect::<Vec<_>>());
         }
         Self { buckets }
     }
 
-    /// Finds the row for a raw path, and its raw parameters; a `HEAD` finds the `GET` row. Nothing is decoded.
+    /// Finds the row for a raw path, and its raw parameters. A `HEAD` finds the `GET` row.
     pub fn find<'p>(&self, method: &str, path: &'p str) -> Option<(&Row, Vec<&'p str>)> {
         let method = if method == "HEAD" { "GET" } else { method };
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();

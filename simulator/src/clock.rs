@@ -1,4 +1,5 @@
-//! The vendor's own clock: it may start elsewhere, run fast or slow, jump, or move only when told.
+//! The vendor's own clock. It may start at any time, run fast or slow, jump, or move only on
+//! demand.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,7 +13,8 @@ pub enum Mode {
     /// With the caller's monotonic time.
     #[default]
     Running,
-    /// Only by [`ClockOptions::step_ms`] a write, and by hand: equal calls then give equal bytes, however long they take.
+    /// By [`ClockOptions::step_ms`] with each write, and by hand. Equal calls then give equal
+    /// bytes, however long they take.
     Step,
 }
 
@@ -22,7 +24,8 @@ pub enum Mode {
 pub struct ClockOptions {
     /// What makes time pass.
     pub mode: Mode,
-    /// The first instant, as `2026-01-02T03:04:05.000Z`, or `real` for the machine's time when the server is made.
+    /// The first instant, such as `2026-01-02T03:04:05.000Z`. `real` is the machine's time when the
+    /// server is created.
     #[serde(deserialize_with = "epoch")]
     pub epoch: String,
     /// In step mode: how far one write moves the clock, in ms.
@@ -55,7 +58,7 @@ impl Default for ClockOptions {
     }
 }
 
-/// The clock itself; a function of the caller's time and of what was done to it.
+/// The clock. Its time follows from the caller's time and from the changes made to it.
 #[derive(Clone, Debug)]
 pub struct Clock {
     mode: Mode,
@@ -67,7 +70,9 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that reads epoch plus skew at zero; an unreadable epoch counts as the default one ([`ClockOptions`] is checked before).
+    /// Creates a clock that shows epoch plus skew at the caller's time zero.
+    ///
+    /// An unreadable epoch counts as the default one. ([`ClockOptions`] is checked before.)
     pub fn new(options: &ClockOptions) -> Self {
         let epoch = Wall::parse_iso(&options.epoch).unwrap_or(Wall(1_767_323_045_000));
         let skew = i128::from(options.skew_ms) * 1000;
@@ -80,7 +85,7 @@ impl Clock {
         }
     }
 
-    /// The vendor's time at the caller's `now`, in µs since the epoch; never below zero.
+    /// The vendor's time at the caller's `now`, in µs since the epoch. It is never below zero.
     pub fn at(&self, now: Micros) -> Micros {
         Micros(u64::try_from(self.signed(now).max(0)).unwrap_or(u64::MAX))
     }
@@ -96,14 +101,14 @@ impl Clock {
         self.epoch
     }
 
-    /// In step mode, moves the clock by one step: called once per write.
+    /// Moves the clock by one step, in step mode only. Each write calls it once.
     pub fn tick(&mut self) {
         if self.mode == Mode::Step {
             self.origin.1 += i128::from(self.step.0);
         }
     }
 
-    /// Moves the clock by `ms`, back if negative.
+    /// Moves the clock by `ms`. A negative value moves it back.
     pub fn step(&mut self, ms: i64) {
         self.origin.1 += i128::from(ms) * 1000;
     }
@@ -119,7 +124,7 @@ impl Clock {
         self.mode
     }
 
-    /// The present drift in parts per million.
+    /// The current drift in parts per million.
     pub const fn drift_ppm(&self) -> i64 {
         self.drift_ppm
     }

@@ -1,4 +1,6 @@
-//! The simulator's own proof of how many calls came: per token, by every way of counting at once, and never refusing anything.
+//! Counts how many calls each token made, in every way that a vendor may count them.
+//!
+//! The counters never refuse a call. They prove what a gateway sent.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -18,7 +20,8 @@ pub struct CountersOptions {
     pub window_ms: u64,
     /// How many evenly shifted fixed and weighted windows run side by side, 1 to 64.
     pub phases: u64,
-    /// How many tokens (and pairs of token and operation) are kept apart; further ones are not counted, and `overflow` says so.
+    /// How many tokens (and pairs of token and operation) are counted. Further ones are not, and
+    /// `overflow` says how many calls that were.
     pub keys: usize,
 }
 
@@ -136,7 +139,7 @@ pub(crate) struct Counters {
     options: CountersOptions,
     index: BTreeMap<String, ByOperation>,
     meters: Vec<[Meter; 3]>,
-    /// Calls to be counted later: time, order of arrival, meter, moment.
+    /// Calls to count later: time, order of arrival, meter, moment.
     ahead: BinaryHeap<Reverse<(u64, u64, usize, Moment)>>,
     order: u64,
     overflow: u64,
@@ -155,7 +158,9 @@ impl Counters {
         }
     }
 
-    /// Notes a call of `token` that arrived at `at` and is answered at `answer` (both µs), for the token and for its operation.
+    /// Counts a call of `token` for the token and for its operation.
+    ///
+    /// The call arrived at `at` and is answered at `answer`, both in µs.
     pub(crate) fn record(&mut self, token: &str, operation: &str, at: u64, answer: u64) {
         self.advance(at);
         for operation in [None, Some(operation)] {
@@ -193,7 +198,7 @@ impl Counters {
             .collect()
     }
 
-    /// Calls that no meter took, because there were too many tokens.
+    /// Calls that were not counted, because there were too many tokens.
     pub(crate) const fn overflow(&self) -> u64 {
         self.overflow
     }
@@ -215,7 +220,7 @@ impl Counters {
     }
 
     fn find(&self, token: &str, operation: Option<&str>) -> Option<usize> {
-        // A walk over the token's few operations costs less than a key made for the look-up.
+        // Searching the token's few operations costs less than making a key for a look-up.
         let by = self.index.get(token)?;
         by.iter().find(|(known, _)| known.as_deref() == operation).map(|(_, m)| *m)
     }

@@ -1,4 +1,4 @@
-//! One exchange: a request arrives, is answered, and ends. The journal hears of each.
+//! One exchange: a request arrives, is answered and ends. The journal records each of them.
 
 use crate::admin;
 use crate::caller::Caller;
@@ -32,9 +32,9 @@ impl Simulator {
         reply
     }
 
-    /// Notes a request that never became whole: a broken head, or a client that left within its body.
+    /// Records a request that never arrived whole: its head was broken, or its client left early.
     ///
-    /// A vendor may count it all the same, so it is counted, if a call of an accepted token can be seen in it.
+    /// A vendor may count such a request. So it is counted if it carries an accepted token.
     pub fn note_broken(&mut self, now: Micros, request: Request) {
         let (path, _) = target::split(&request.target);
         let row = CATALOGUE.find(&request.method, path).map_or("", |(row, _)| &row.id);
@@ -46,7 +46,7 @@ impl Simulator {
         self.journal.add(entry);
     }
 
-    /// Notes how an exchange ended, by [`Reply::entry`].
+    /// Records how an exchange ended. [`Reply::entry`] names it.
     pub fn note_end(&mut self, now: Micros, entry: u64, ending: Ending, written: u64) {
         if let Some(e) = self.journal.get_mut(entry) {
             (e.ended, e.written) = (Some((now, ending)), written);

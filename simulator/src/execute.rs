@@ -28,7 +28,7 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Simulator {
-    /// Runs the operation on its environment; also says whether it changed something.
+    /// Runs the operation on its environment. Also returns whether it changed something.
     pub(crate) fn run(&mut self, asked: &Asked<'_>) -> (Reply, bool) {
         let read = asked.row.is_read();
         if !read {
@@ -57,7 +57,7 @@ impl Simulator {
             switches: &options.switches,
         };
         let outcome = match ops::run(&mut call) {
-            // A row beyond the connector can be driven alone: an id that nobody wrote gives a placeholder.
+            // A test can call a row beyond the connector alone: an unknown id gives a placeholder.
             Err(f)
                 if f.status == 404
                     && asked.row.connector.is_none()
@@ -78,7 +78,7 @@ impl Simulator {
         (reply, done && !read)
     }
 
-    /// Makes the environment, if it is new; `false` if there are too many.
+    /// Creates the environment if it is new. Returns `false` if there are too many.
     fn prepare(&mut self, name: &str) -> bool {
         let Self { environments, options, clock, .. } = self;
         if environments.contains_key(name) {
@@ -87,7 +87,7 @@ impl Simulator {
         if environments.len() >= options.capacity.environments {
             return false;
         }
-        // What was there before is as old as the clock, whenever the first call comes.
+        // Seeded rows are as old as the clock, whenever the first call comes.
         let mut state = State::new(options.capacity.rows);
         if options.seed_data {
             ops::seed(&mut state, options.seed, clock.epoch());
@@ -101,7 +101,7 @@ fn respond(options: &Options, row: &Row, outcome: Outcome) -> Reply {
     let status =
         options.switches.statuses.get(&row.id).or(row.statuses.first()).copied().unwrap_or(200);
     match outcome {
-        // OA: this one row leaves the type out.
+        // This row alone leaves the type out (OA).
         Err(failure) if failure.status == 400 && row.id == "automations.list" => {
             Reply::json(400, &serde_json::json!({ "message": failure.message }))
         }

@@ -1,4 +1,4 @@
-//! Misbehaviour on demand: what may go wrong, and for which calls. The README has a table of it.
+//! Faults on demand: what goes wrong, and for which calls. The README has a table of them.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::Latency;
 
-/// One fault: whom it hits, and what happens then.
+/// One fault: which calls it hits, and what happens to them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// A name, so that a fault sent in a request header can have `times`.
+    /// A name. A fault that is sent in a request header needs one to have `times`.
     #[serde(default)]
     pub id: Option<String>,
-    /// Whom it hits; by default every call.
+    /// Which calls it hits. By default it hits every call.
     #[serde(default)]
     pub when: When,
     /// What happens.
     pub effect: Effect,
 }
 
-/// Which calls a fault hits: all conditions hold at once.
+/// Which calls a fault hits. A call must meet all conditions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
@@ -32,49 +32,52 @@ pub struct When {
     pub path: Option<String>,
     /// A token.
     pub token: Option<String>,
-    /// So many fitting calls pass unharmed first.
+    /// How many matching calls pass first.
     pub skip: u64,
-    /// After so many hits the fault is over.
+    /// The fault ends after this many hits.
     pub times: Option<u64>,
-    /// The part of fitting calls that is hit, 0…1, drawn from the seed. Absent: all.
+    /// The share of matching calls that it hits, 0…1, drawn from the seed. Absent: all.
     pub probability: Option<f64>,
-    /// Not before this time since the start, in ms.
+    /// It starts at this time since the start of the simulator, in ms.
     pub from_ms: Option<u64>,
-    /// Not from this time since the start on, in ms.
+    /// It ends at this time since the start of the simulator, in ms.
     pub until_ms: Option<u64>,
-    /// Bursts: every so many ms …
+    /// Bursts: the fault begins anew every this many ms …
     pub every_ms: Option<u64>,
-    /// … for so many ms.
+    /// … and lasts for this many ms.
     pub for_ms: Option<u64>,
 }
 
-/// What happens to a call. Parts that are absent stay as they would be.
+/// What happens to a call. Absent parts change nothing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Effect {
-    /// Time to the first byte, on top of the general one.
+    /// Time to the first byte, added to the general latency.
     pub latency: Option<Latency>,
-    /// Reads see the state from before this write for so many ms: an effect that is finished only after the answer.
+    /// For this many ms reads see the state from before this write. So its effect comes after its
+    /// answer.
     pub late_effect_ms: Option<u64>,
-    /// Whether the call takes effect. By default yes, unless `answer` is an error or a redirect, or the stream is refused.
+    /// Whether the call takes effect. By default it does, unless `answer` is an error or a
+    /// redirect, or the stream is refused.
     pub commit: Option<bool>,
     /// Another answer.
     pub answer: Option<Answer>,
     /// Further answer headers.
     pub headers: BTreeMap<String, String>,
-    /// So many further header fields, `x-filler-0` and on.
+    /// How many further header fields are added: `x-filler-0`, `x-filler-1` and so on.
     pub many_headers: u32,
-    /// The token seen, in `x-echo-token` and in the error message: what a careless vendor may do.
+    /// Whether the answer repeats the token, in `x-echo-token` and in its error message. A careless
+    /// vendor may do that.
     pub echo_token: bool,
     /// `Content-Encoding: gzip`.
     pub gzip: bool,
-    /// Chunks in place of a length.
+    /// Whether the body is sent in chunks instead of with a length.
     pub chunked: bool,
     /// What happens on the wire.
     pub wire: Option<Wire>,
 }
 
-/// An answer in place of the real one.
+/// An answer that replaces the real one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
@@ -98,7 +101,7 @@ pub enum Answer {
         #[serde(default)]
         retry_after: Option<String>,
     },
-    /// The credential is refused: 401 or 403 with the authentication type.
+    /// 401 or 403 with the type `authentication_error`: the credential is refused.
     Credential {
         /// 401 or 403.
         status: u16,
@@ -114,7 +117,7 @@ pub enum Answer {
     },
     /// The real status (200 for a 204) with a JSON content type and no body (courier.md 3.4).
     EmptyJson,
-    /// 200 with a JSON document of so many bytes.
+    /// 200 with a JSON document of the given size.
     Large {
         /// The size.
         bytes: u64,
@@ -139,24 +142,24 @@ pub enum Wire {
         /// Pause between, in ms.
         every_ms: u64,
     },
-    /// FIN after so many bytes of head and body; 0: no answer at all.
+    /// FIN after this many bytes of head and body. 0 means no answer at all.
     Cut {
         /// The offset.
         after: u64,
     },
-    /// RST after so many bytes of head and body.
+    /// RST after this many bytes of head and body.
     Reset {
         /// The offset.
         after: u64,
     },
-    /// Nothing, ever.
+    /// Nothing is ever sent.
     BlackHole,
     /// The body ends with the connection.
     CloseDelimited,
     /// The answer is the socket's last: `Connection: close`, or GOAWAY on HTTP/2.
     GoAway,
-    /// RST_STREAM with REFUSED_STREAM, and no effect: HTTP/2's word for "not begun, ask again" (RFC 9113, 8.7). On HTTP/1.1 the
-    /// socket ends without an answer.
+    /// RST_STREAM with REFUSED_STREAM, and no effect. In HTTP/2 it means "not begun, ask again"
+    /// (RFC 9113, 8.7). On HTTP/1.1 the socket closes without an answer.
     RefusedStream,
     /// A head that breaks the grammar.
     MalformedHead {
@@ -168,7 +171,7 @@ pub enum Wire {
         /// How.
         form: Conflict,
     },
-    /// 101, unasked.
+    /// 101, although nobody asked for it.
     SwitchingProtocols,
     /// These bytes, base64, then FIN.
     Raw {

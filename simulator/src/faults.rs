@@ -1,4 +1,4 @@
-//! The faults in force, and which calls they hit.
+//! The active faults, and which calls they hit.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::fault::{Effect, Fault, When};
 use crate::ids::Rng;
 use crate::time::Micros;
 
-/// A call, as far as the conditions look at it.
+/// The parts of a call that the conditions look at.
 pub struct Candidate<'a> {
     /// The operation.
     pub operation: &'a str,
@@ -37,10 +37,10 @@ impl When {
     }
 }
 
-/// The most faults in force, and the most header faults whose hits are remembered.
+/// The most active faults, and the most header faults whose hits are counted.
 const KEPT: usize = 1024;
 
-/// The faults in force, and how often each has hit.
+/// The active faults, and how often each has hit.
 pub struct Faults {
     rules: Vec<(Fault, u64, u64)>,
     by_header: BTreeMap<String, u64>,
@@ -48,7 +48,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The faults of a script; its dice follow from `seed` alone.
+    /// The faults of a script. Their random numbers follow from `seed` alone.
     pub fn new(script: &[Fault], seed: u64) -> Self {
         let mut faults =
             Self { rules: Vec::new(), by_header: BTreeMap::new(), dice: Rng::new(seed ^ 0xFA_017) };
@@ -56,7 +56,7 @@ impl Faults {
         faults
     }
 
-    /// Adds a fault; the oldest makes room.
+    /// Adds a fault. Drops the oldest one if there are too many.
     pub fn add(&mut self, fault: Fault) {
         if self.rules.len() == KEPT {
             self.rules.remove(0);
@@ -64,13 +64,13 @@ impl Faults {
         self.rules.push((fault, 0, 0));
     }
 
-    /// Ends all faults.
+    /// Removes all faults.
     pub fn clear(&mut self) {
         self.rules.clear();
         self.by_header.clear();
     }
 
-    /// Each fault with how many calls it fitted and how many it hit.
+    /// Each fault, how many calls matched it, and how many it hit.
     pub fn list(&self) -> impl Iterator<Item = (&Fault, u64, u64)> {
         self.rules.iter().map(|(f, seen, hits)| (f, *seen, *hits))
     }
@@ -90,7 +90,7 @@ impl Faults {
         None
     }
 
-    /// The effect of a fault that came with the request, if it isn't over.
+    /// The effect of a fault that came with the request, if it has not ended.
     pub fn from_header(&mut self, fault: Fault) -> Option<Effect> {
         if let (Some(id), Some(times)) = (fault.id, fault.when.times) {
             if self.by_header.len() == KEPT {
@@ -105,7 +105,7 @@ impl Faults {
         Some(fault.effect)
     }
 
-    /// The dice, for latencies.
+    /// The random numbers for latencies.
     pub const fn dice(&mut self) -> &mut Rng {
         &mut self.dice
     }
@@ -113,7 +113,7 @@ impl Faults {
 
 /// Reads a fault from a request header: a whole [`Fault`], or an [`Effect`] alone.
 pub(crate) fn parse_header(text: &str) -> Result<Fault, String> {
-    // serde would take a list for a structure, member by member.
+    // serde would read a list as a structure, member by member.
     if !text.trim_start().starts_with('{') {
         return Err("an object is needed".into());
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn one_seed_hits_the_same_calls() {
+    fn faults_with_one_seed_always_hit_the_same_calls() {
         let script = [fault(r#"{"when":{"probability":0.3},"effect":{"gzip":true}}"#)];
         let run = |seed| {
             let mut f = Faults::new(&script, seed);

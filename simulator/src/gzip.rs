@@ -1,4 +1,6 @@
-//! The gzip container (RFC 1952) around stored, uncompressed blocks (RFC 1951, 3.2.4): valid, and needs no compressor.
+//! The gzip format (RFC 1952) with uncompressed blocks (RFC 1951, 3.2.4).
+//!
+//! The result is valid, and needs no compressor.
 
 /// The largest stored block.
 const BLOCK: usize = 65_535;

@@ -28,9 +28,9 @@ struct Stored {
     expires: Wall,
 }
 
-/// Keys and first answers; the oldest make room.
+/// Keys and first answers. The oldest are dropped when it is full.
 pub(crate) struct Memory {
-    /// Looked up, never walked through: its order would differ from run to run.
+    /// Only for look-ups. It is never iterated, because its order differs from run to run.
     stored: HashMap<String, Stored>,
     order: VecDeque<String>,
     capacity: usize,
@@ -51,7 +51,7 @@ impl Memory {
         }
     }
 
-    /// Keeps an answer: 2xx and 5xx only, since validation failures and conflicts are not stored (D2).
+    /// Keeps an answer if it is a 2xx or 5xx. Validation failures and conflicts are not kept (D2).
     pub(crate) fn keep(&mut self, key: String, reply: &Reply, answered: Micros, expires: Wall) {
         if !matches!(reply.status, 200..=299 | 500..=599) {
             return;
@@ -72,7 +72,9 @@ impl Memory {
     }
 }
 
-/// When a key is forgotten: after the default time, or as `x-idempotency-expiration` says, within 24 h and a year.
+/// When a key is forgotten: after the default time, or when `x-idempotency-expiration` says.
+///
+/// The header's time is limited to between 24 h and a year.
 pub(crate) fn expires(header: Option<&str>, wall: Wall, switches: &Switches) -> Wall {
     let Some(text) = header else {
         return wall.plus_ms(switches.idempotency_hours.saturating_mul(HOUR_MS));

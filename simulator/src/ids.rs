@@ -32,7 +32,7 @@ impl Rng {
     }
 }
 
-/// Makes ids; only writes draw from it, so reads never change what a later write is called.
+/// Makes ids. Only writes draw from it, so reads never change the ids of later writes.
 #[derive(Clone, Debug)]
 pub struct Ids(Rng);
 
@@ -65,7 +65,7 @@ impl Ids {
 
     fn text(&mut self, alphabet: &[u8], len: usize) -> String {
         let n = alphabet.len() as u64;
-        // The remainder is below the alphabet's length, so the cast back loses nothing.
+        // The remainder is smaller than the alphabet, so the cast loses nothing.
         (0..len)
             .map(|_| char::from(alphabet[usize::try_from(self.0.next() % n).unwrap_or(0)]))
             .collect()
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_seed_gives_one_sequence() {
+    fn ids_with_one_seed_are_always_the_same() {
         let (mut a, mut b) = (Ids::new(7), Ids::new(7));
         assert_eq!(a.base32(), b.base32());
         assert_eq!(a.nano(), b.nano());

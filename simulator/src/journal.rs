@@ -1,4 +1,4 @@
-//! What arrived, byte for byte, in a bounded ring.
+//! The journal: the latest requests, byte for byte.
 
 mod entry;
 mod search;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JournalOptions {
-    /// Entries; the oldest make room.
+    /// Entries. The oldest are dropped when it is full.
     pub entries: usize,
     /// Bytes of each body.
     pub body: usize,
@@ -28,7 +28,7 @@ impl Default for JournalOptions {
     }
 }
 
-/// The ring.
+/// The latest requests, within bounds.
 pub struct Journal {
     options: JournalOptions,
     entries: VecDeque<Entry>,
@@ -47,7 +47,7 @@ impl Journal {
         entry.seq = self.next;
         self.next += 1;
         if entry.request.body.len() > self.options.body {
-            // A copy, so that the whole body isn't kept alive by its beginning.
+            // A copy, because a slice would keep the whole body in memory.
             entry.request.body = Bytes::copy_from_slice(&entry.request.body[..self.options.body]);
         }
         self.bytes += entry.weight();
@@ -77,7 +77,7 @@ impl Journal {
         self.entries.iter()
     }
 
-    /// How many requests arrived since the start, those that made room included.
+    /// How many requests arrived since the start, dropped ones included.
     pub const fn total(&self) -> u64 {
         self.next - 1
     }
@@ -87,14 +87,15 @@ impl Journal {
         self.total() - self.entries.len() as u64
     }
 
-    /// Forgets all entries; numbers go on.
+    /// Removes all entries. The numbers go on.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.bytes = 0;
     }
 
-    /// Groups of sends that took effect more than once with the same token, path and body: what a gateway must never cause.
-    /// A test that relies on it makes each body different.
+    /// Groups of sends that took effect more than once with the same token, path and body.
+    ///
+    /// A gateway must never cause them. A test that relies on it makes each body different.
     pub fn duplicates(&self) -> Vec<Vec<u64>> {
         let mut groups: BTreeMap<(&str, &str, u64, u64), Vec<u64>> = BTreeMap::new();
         for e in self.entries.iter().filter(|e| e.committed.is_some() && e.sends) {

@@ -23,7 +23,7 @@ impl LaggingState {
 
     /// The data for a call at `now`.
     ///
-    /// A write that is to take effect late leaves a copy of what was. Reads see the copy until then.
+    /// A write that takes effect late leaves a copy of what was. Reads see the copy until then.
     pub(crate) fn view(&mut self, now: Micros, read: bool, late_ms: Option<u64>) -> &mut State {
         self.before.take_if(|(until, _)| *until <= now);
         if let (Some(ms), false) = (late_ms, read) {

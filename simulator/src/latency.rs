@@ -24,12 +24,12 @@ pub enum Latency {
         /// The most.
         max_ms: f64,
     },
-    /// Memoryless.
+    /// Exponential.
     Exponential {
         /// The mean.
         mean_ms: f64,
     },
-    /// A logarithm that is normal: what answer times usually look like.
+    /// Lognormal, as answer times usually are.
     Lognormal {
         /// The median.
         median_ms: f64,
@@ -39,14 +39,14 @@ pub enum Latency {
 }
 
 impl Latency {
-    /// Draws once; between zero and ten minutes.
+    /// Draws once. The result lies between zero and ten minutes.
     pub fn draw(&self, dice: &mut Rng) -> Micros {
         let ms = match self {
             Self::Fixed { ms } => *ms,
             Self::Uniform { min_ms, max_ms } => (max_ms - min_ms).mul_add(dice.unit(), *min_ms),
             Self::Exponential { mean_ms } => -mean_ms * (1.0 - dice.unit()).ln(),
             Self::Lognormal { median_ms, sigma } => {
-                // Box and Muller: two even draws make a normal one.
+                // Box and Muller: two uniform draws make a normal one.
                 let radius = (-2.0 * (1.0 - dice.unit()).ln()).sqrt();
                 median_ms * (sigma * radius * (std::f64::consts::TAU * dice.unit()).cos()).exp()
             }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_bounded() {
+    fn no_latency_is_longer_than_ten_minutes_whatever_its_numbers() {
         let mut dice = Rng::new(3);
         for ms in [-5.0, f64::NAN, f64::INFINITY, 1e300] {
             assert!(Latency::Fixed { ms }.draw(&mut dice) <= Micros::from_secs(600));

@@ -1,8 +1,12 @@
-//! A stand-in for the Courier API: state, ids, paging, errors, limits and faults, with a clock and counters of its own.
+//! A stand-in for the Courier API, with state, ids, paging, errors, limits and faults.
 //!
-//! [`Simulator`] is the pure core, a request and the time in, an answer out; [`Server`] puts it on sockets. Nothing here is
-//! shared with the gateway: its catalogue (`operations.json`), clock and counters are its own, so that a mistake in one can't
-//! hide the same mistake in the other. What is like Courier, what is simpler and what nobody knows: `README.md`.
+//! [`Simulator`] is the pure core: it takes a request and the time, and returns an answer.
+//! [`Server`] puts it on sockets.
+//!
+//! It shares nothing with the gateway. Its catalogue (`operations.json`), clock and counters are
+//! its own, so that a mistake in one can't hide the same mistake in the other.
+//!
+//! `README.md` says what is like Courier, what is simpler, and what nobody knows.
 #![forbid(unsafe_code)]
 
 mod admin;

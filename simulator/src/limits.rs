@@ -1,4 +1,4 @@
-//! Limits that answer 429: Courier's own per operation (courier.md 2.3), and any other on demand.
+//! Limits that answer 429: those of Courier per operation (courier.md 2.3), or any others.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::windows::{Algorithm, Window};
 pub enum Scope {
     /// Those of one token.
     Token,
-    /// Those of one environment of a workspace, whatever the token.
+    /// Those of one environment of a workspace, for all its tokens.
     #[default]
     Workspace,
 }
@@ -21,7 +21,7 @@ pub enum Scope {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitRule {
-    /// The operations that it counts; none means all.
+    /// The operations that it counts. An empty list means all.
     #[serde(default)]
     pub operations: Vec<String>,
     /// Calls per window.
@@ -62,7 +62,9 @@ impl LimitRule {
     }
 }
 
-/// The limits that Courier documents (GS): 20/min on lists, their subscriptions and events, 200/min on brands.
+/// The limits that Courier documents (GS).
+///
+/// 20/min on lists, their subscriptions and events, 200/min on brands.
 pub fn documented() -> Vec<LimitRule> {
     let rule = |operation, calls| LimitRule {
         scope: Scope::Workspace,
@@ -76,19 +78,19 @@ pub fn documented() -> Vec<LimitRule> {
     ]
 }
 
-/// A call that doesn't fit.
+/// A call that a limit refuses.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
-    /// In how many µs it would, if none comes before.
+    /// In how many µs it would fit, if no other call comes before.
     pub(crate) wait: u64,
-    /// Calls per window of the limit that says so.
+    /// Calls per window of the limit that refuses it.
     pub(crate) calls: u64,
 }
 
-/// How many counts are kept; beyond it all start anew.
+/// How many counts are kept. Beyond that all counts start again.
 const KEPT: usize = 10_000;
 
-/// The limits in force and their counts.
+/// The active limits and their counts.
 pub(crate) struct Limits {
     rules: Vec<LimitRule>,
     windows: BTreeMap<(usize, String), Window>,
@@ -100,14 +102,14 @@ impl Limits {
         Self { rules, windows: BTreeMap::new() }
     }
 
-    /// The rules in force.
+    /// The active limits.
     pub(crate) fn rules(&self) -> &[LimitRule] {
         &self.rules
     }
 
-    /// Takes a call at `at` (µs) into every limit that counts it, or says when it would fit.
+    /// Counts a call at `at` (µs) in every limit that applies to it, or says when it would fit.
     ///
-    /// All or none: a call that one limit refuses is counted by no other.
+    /// A call that one limit refuses is not counted by the others.
     pub(crate) fn take(
         &mut self,
         operation: &str,

@@ -1,4 +1,4 @@
-//! What each operation does.
+//! The operations, and the table that names the handler of each.
 
 mod audiences;
 mod audit;

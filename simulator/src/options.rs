@@ -1,4 +1,4 @@
-//! Everything that can be chosen about a simulator. The same form is read from a script file.
+//! The options of a simulator. A script file has the same form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,17 +14,19 @@ use crate::limits::{LimitRule, documented};
 use crate::model::Release;
 use crate::switches::Switches;
 
-/// What a token stands for. A token that isn't listed is its own workspace, production, published.
+/// What a token stands for.
+///
+/// A token that isn't listed has a workspace of its own, in production, and sees what is published.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Credential {
-    /// The workspace; tokens of one workspace and environment see each other's writes.
+    /// The workspace. Tokens of one workspace and environment see each other's writes.
     pub workspace: String,
-    /// Test or production: fully apart (EK).
+    /// Test or production. They share no data (EK).
     pub environment: Environment,
     /// Which brands and templates it sees (EK).
     pub release: Release,
-    /// Whether it is a `mock` key: no provider is called, messages end as `SIMULATED` (EK).
+    /// Whether it is a `mock` key: no provider is called, and messages end as `SIMULATED` (EK).
     pub mock: bool,
 }
 
@@ -39,7 +41,10 @@ pub enum Environment {
     Test,
 }
 
-/// Bounds on what is held. Beyond them the oldest messages, runs, events, keys and journal entries make room; other writes answer 507.
+/// Limits on what is held.
+///
+/// Beyond them the oldest messages, runs, events, keys and journal entries are dropped. Other
+/// writes answer 507.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Capacity {
@@ -57,11 +62,11 @@ impl Default for Capacity {
     }
 }
 
-/// Everything that can be chosen. `Default` behaves as Courier does as far as it is known.
+/// The options. `Default` behaves like Courier, as far as its behaviour is known.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// Ids, dice and whatever else is drawn follow from it.
+    /// The seed of all random numbers: ids, faults, latencies.
     pub seed: u64,
     /// The vendor's clock.
     pub clock: ClockOptions,
@@ -71,7 +76,7 @@ pub struct Options {
     pub tokens: BTreeMap<String, Credential>,
     /// Tokens that are refused.
     pub rejected_tokens: BTreeSet<String>,
-    /// Limits that answer 429; by default those that Courier documents.
+    /// Limits that answer 429. By default these are the ones that Courier documents.
     pub limits: Vec<LimitRule>,
     /// What is counted, without ever refusing.
     pub counters: CountersOptions,
@@ -85,9 +90,9 @@ pub struct Options {
     pub journal: JournalOptions,
     /// Whether an environment begins with a default brand and three templates.
     pub seed_data: bool,
-    /// Closes a socket that was idle for so many ms, as a front proxy does; absent: never.
+    /// Closes a socket that was idle for this many ms, as a front proxy does. Absent: never.
     pub idle_close_ms: Option<u64>,
-    /// Sockets served at once by one `serve`; further ones wait.
+    /// How many sockets one `serve` serves at once. Further ones wait.
     pub sockets: usize,
 }
 
@@ -112,7 +117,7 @@ impl Default for Options {
     }
 }
 
-/// Shows the seed only: the rest may hold tokens.
+/// Shows only the seed, because the rest may hold tokens.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options").field("seed", &self.seed).finish_non_exhaustive()
@@ -125,7 +130,7 @@ impl Options {
         Self { seed, ..Self::default() }
     }
 
-    /// Reads a script. The error says what is wrong and where, as serde_json does.
+    /// Reads a script. The error says what is wrong and in which line.
     pub fn from_json(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|e| e.to_string())
     }

@@ -1,4 +1,6 @@
-//! The way of a call through the core: who calls, faults, counters, size, limits, the memory of keys, the operation.
+//! The order in which a call goes through the core.
+//!
+//! Credential, faults, counters, size, limits, idempotency keys, operation.
 
 use crate::call::Failure;
 use crate::caller::Caller;
@@ -16,7 +18,7 @@ use crate::target::{self, Query};
 use crate::time::Micros;
 use crate::{refusal, wire};
 
-/// What the pipeline found out about a call, besides the answer.
+/// What the pipeline learns about a call, for the journal.
 #[derive(Default)]
 pub(crate) struct Trace {
     pub(crate) operation: Option<String>,
@@ -81,7 +83,7 @@ impl Simulator {
         self.finish(now, request, reply)
     }
 
-    /// Limits, then the memory of keys, then the operation itself.
+    /// Checks the limits and the idempotency key, then runs the operation.
     fn matched(&mut self, asked: &Asked<'_>, trace: &mut Trace) -> Reply {
         let (now, caller, effect) = (asked.now, asked.caller, asked.effect);
         let at = self.clock.at(now);
@@ -118,7 +120,8 @@ impl Simulator {
                 self.clock.wall(now),
                 &self.options.switches,
             );
-            // Faults of the wire come later: an answer lost there is remembered as it was meant.
+            // Wire faults are applied later, so an answer that is lost on the wire is kept
+            // unharmed.
             self.memory.keep(key, &reply, now + asked.first_byte, expires);
         }
         reply
@@ -158,14 +161,15 @@ impl Simulator {
         asked.query.names().find(|name| reject && !known(name))
     }
 
-    /// The headers that every answer has.
+    /// Adds the headers that every answer has.
     fn finish(&mut self, now: Micros, request: &Request, mut reply: Reply) -> Reply {
         let wall = self.clock.wall(now);
         if reply.field("date").is_none() {
             reply.set("date", &wall.http_date());
         }
         if let Some(name) = &self.options.switches.request_id_header {
-            // Not from the ids' stream: a read must not shift what a later write is called.
+            // This id isn't drawn from `ids`, because a read must not change the ids of later
+            // writes.
             let id = format!("1-{:08x}-{:024x}", wall.0 / 1000, self.journal.total() + 1);
             reply.set(&name.to_ascii_lowercase(), &id);
         }
@@ -178,7 +182,7 @@ impl Simulator {
     }
 }
 
-/// The name under which an answer is remembered: environment, raw path and key, on POST only.
+/// The name under which an answer is kept: environment, raw path and key. Only POST has one.
 fn key(asked: &Asked<'_>) -> Option<String> {
     let key = asked
         .request

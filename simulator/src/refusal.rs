@@ -9,7 +9,10 @@ use crate::request::Request;
 use crate::switches::{RefusalBody, RetryAfter, Switches};
 use crate::time::Wall;
 
-/// A missing or bad credential: 403 in the words PH saw live, 401 in those of the mobile SDK's users (courier.md 2.1).
+/// The answer to a missing or bad credential.
+///
+/// PH saw the text of the 403 live. Users of the mobile SDK report that of the 401 (courier.md
+/// 2.1).
 pub(crate) fn credential(status: u16) -> Reply {
     let message = if status == 401 {
         "Unauthorized"
@@ -57,7 +60,7 @@ fn page(status: u16, form: RefusalBody, kind: &str, words: &str) -> Reply {
     }
 }
 
-/// Adds `ETag` and `Cache-Control`, and turns the answer into a 304 when the client has this version.
+/// Adds `ETag` and `Cache-Control`. If the client has this version, the answer becomes a 304.
 pub(crate) fn validators(request: &Request, reply: &mut Reply, policy: &str) {
     let Body::Bytes(body) = &reply.body else {
         return;

@@ -1,4 +1,4 @@
-//! An answer, and how it is to be put on the wire.
+//! An answer, and how it is written to the wire.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ impl Body {
     }
 }
 
-/// How the body's end is told (HTTP/1.1).
+/// How the end of the body is marked (HTTP/1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// `Content-Length`; nothing at all on a 204.
@@ -59,13 +59,13 @@ pub enum End {
     /// The whole answer is written.
     #[default]
     Complete,
-    /// So many bytes of head and body, then FIN.
+    /// This many bytes of head and body are written, then FIN.
     Cut(u64),
-    /// So many bytes, then RST (over TCP; any other stream is dropped).
+    /// This many bytes are written, then RST. Without TCP the stream is dropped.
     Reset(u64),
     /// No answer: REFUSED_STREAM on HTTP/2, FIN on HTTP/1.1.
     Refused,
-    /// Nothing is ever written; the socket stays open until the client leaves.
+    /// Nothing is ever written. The socket stays open until the client leaves.
     BlackHole,
 }
 
@@ -74,17 +74,18 @@ pub enum End {
 pub struct Delivery {
     /// When the first byte may be written, counted from the arrival.
     pub first_byte: Micros,
-    /// How the head is written; at once if absent.
+    /// How the head is written. If absent, it is written at once.
     pub head: Option<Pace>,
-    /// How the body is written; at once if absent.
+    /// How the body is written. If absent, it is written at once.
     pub body: Option<Pace>,
-    /// How the body's end is told.
+    /// How the end of the body is marked.
     pub framing: Framing,
     /// How the exchange ends.
     pub end: End,
     /// Whether the socket takes no further request: `Connection: close`, or GOAWAY on HTTP/2.
     pub last: bool,
-    /// Bytes that stand in for the whole answer on HTTP/1.1, and close the socket after them; on HTTP/2 the stream is reset.
+    /// Bytes that replace the whole answer on HTTP/1.1. The socket closes after them. On HTTP/2 the
+    /// stream is reset.
     pub raw: Option<Bytes>,
 }
 
@@ -97,9 +98,10 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// What follows.
     pub body: Body,
-    /// How it is put on the wire.
+    /// How it is written to the wire.
     pub delivery: Delivery,
-    /// The number of the journal entry, to report the end of the exchange; `None` for `/__admin` calls.
+    /// The number of the journal entry, to report the end of the exchange. `/__admin` calls have
+    /// none.
     pub entry: Option<u64>,
 }
 
@@ -134,7 +136,7 @@ impl Reply {
         Self::json(status, &json!({ "message": message, "type": kind }))
     }
 
-    /// Sets a header, replacing those of the same name.
+    /// Sets a header. It replaces those of the same name.
     pub fn set(&mut self, name: &str, value: &str) {
         self.headers.retain(|(n, _)| n != name);
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -145,7 +147,7 @@ impl Reply {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    /// The body as JSON; `Null` if it isn't.
+    /// The body as JSON, or `Null` if it is none.
     pub fn value(&self) -> Value {
         match &self.body {
             Body::Bytes(b) => serde_json::from_slice(b).unwrap_or(Value::Null),

@@ -16,29 +16,30 @@ pub enum Protocol {
     #[default]
     #[serde(rename = "HTTP/1.1")]
     Http11,
-    /// HTTP/2; there are no raw head bytes then.
+    /// HTTP/2. Such a request has no raw head.
     #[serde(rename = "HTTP/2")]
     Http2,
 }
 
-/// A whole request. Texts hold one character per byte received (Latin-1), so nothing is lost.
+/// A whole request. Its texts hold one character per received byte (Latin-1), so nothing is lost.
 #[derive(Clone, Default)]
 pub struct Request {
     /// The method, as sent.
     pub method: String,
     /// The target: path and query, as sent.
     pub target: String,
-    /// Names and values, in the order sent, names in the case sent (lower case on HTTP/2).
+    /// Names and values, in the order and case that were sent. On HTTP/2 names are lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, at most 6 MB and one byte of it.
+    /// The body, or its first 6 MB and one byte.
     pub body: Bytes,
     /// The body's whole length in bytes.
     pub body_len: u64,
-    /// Request line and header lines byte for byte; empty on HTTP/2 and for requests that a test makes.
+    /// Request line and header lines, byte for byte. Empty on HTTP/2 and for requests that a test
+    /// makes.
     pub raw_head: Bytes,
     /// How it was carried.
     pub protocol: Protocol,
-    /// Which socket it came over, counted from 1; 0 for requests that a test makes.
+    /// The number of its socket, from 1. It is 0 for requests that a test makes.
     pub socket: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The thin server: sockets in front of the pure core, nothing else.
+//! A thin server: it puts the pure core on sockets, and does nothing else.
 
 mod head;
 mod http1;
@@ -23,10 +23,10 @@ use crate::options::Options;
 use crate::simulator::Simulator;
 use crate::time::{Micros, Wall};
 
-/// How long the accept loop rests after an error, such as too many open files.
+/// How long the accept loop pauses after an error, such as too many open files.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
 
-/// A simulator on sockets; cloning gives another handle to the same one.
+/// A simulator on sockets. A clone is another handle to the same one.
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -35,7 +35,7 @@ pub struct Server {
 struct Shared {
     /// std, not tokio: each section is one call of the pure core and never awaits.
     simulator: Mutex<Simulator>,
-    /// Time zero of the simulator; a paused tokio clock drives it, too.
+    /// Time zero of the simulator. A paused tokio clock works too.
     start: Instant,
     sockets: AtomicU64,
     limit: usize,
@@ -43,7 +43,9 @@ struct Shared {
 }
 
 impl Server {
-    /// A server as new; its time starts here, so make it inside the runtime whose clock it is to follow.
+    /// Creates a server without data.
+    ///
+    /// Its time starts here, so create it inside the runtime whose clock it uses.
     pub fn new(mut options: Options) -> Self {
         if options.clock.epoch == "real" {
             options.clock.epoch = machine_time().iso();
@@ -62,7 +64,9 @@ impl Server {
         }
     }
 
-    /// Serves HTTP/1.1 and HTTP/2 with prior knowledge until `shutdown` is done; then open sockets are dropped.
+    /// Serves HTTP/1.1 and HTTP/2 with prior knowledge until `shutdown` is done.
+    ///
+    /// Then it drops open sockets.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let permits = Arc::new(Semaphore::new(self.shared.limit));
         let mut connections = JoinSet::new();
@@ -83,7 +87,7 @@ impl Server {
                 sleep(ACCEPT_REST).await;
                 continue;
             };
-            // Small answers go out at once; a socket that can't be set so only answers later.
+            // Small answers are sent at once. If this fails, they are only sent later.
             drop(stream.set_nodelay(true));
             let server = self.clone();
             connections.spawn(async move {
@@ -94,7 +98,9 @@ impl Server {
         connections.shutdown().await;
     }
 
-    /// Serves one connection, already decrypted, until either side ends it. A reset shows as a dropped stream here.
+    /// Serves one decrypted connection until either side ends it.
+    ///
+    /// A reset is a dropped stream here.
     pub async fn serve_io<I>(&self, io: I)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -102,12 +108,12 @@ impl Server {
         self.connection(io, |_| {}).await;
     }
 
-    /// Looks at the simulator, or changes it. Keep `f` short: all sockets wait for it.
+    /// Reads or changes the simulator. Keep `f` short, because all sockets wait for it.
     pub fn with<R>(&self, f: impl FnOnce(&mut Simulator) -> R) -> R {
         f(&mut self.shared.simulator.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The time that the simulator is given now.
+    /// The current time of the simulator.
     pub fn now(&self) -> Micros {
         Micros::from(self.shared.start.elapsed())
     }
@@ -133,7 +139,7 @@ impl Server {
     }
 }
 
-/// Makes the coming close an RST: nothing that is still unsent will be.
+/// Makes the close an RST. Bytes that are still unsent are lost.
 fn reset_on_close(stream: &TcpStream) {
     drop(stream.set_zero_linger());
 }

@@ -1,4 +1,5 @@
-//! The pure core: a request and the time in, an answer out. No clock, task, lock or I/O.
+//! The pure core: it takes a request and the time, and returns an answer. It has no task, lock or
+//! I/O.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use crate::limits::{LimitRule, Limits};
 use crate::options::Options;
 use crate::time::{Micros, Wall};
 
-/// The Courier stand-in. Pure: equal options and equal calls at equal times give equal answers.
+/// The Courier stand-in. It is pure: equal options, calls and times give equal answers.
 pub struct Simulator {
     pub(crate) options: Options,
     pub(crate) clock: Clock,
@@ -27,7 +28,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// A simulator as new.
+    /// Creates a simulator without data.
     pub fn new(options: Options) -> Self {
         Self {
             clock: Clock::new(&options.clock),
@@ -47,7 +48,7 @@ impl Simulator {
         &self.journal
     }
 
-    /// The faults in force, to add some or end all.
+    /// The active faults, to add some or remove all.
     pub const fn faults(&mut self) -> &mut Faults {
         &mut self.faults
     }
@@ -57,7 +58,7 @@ impl Simulator {
         &mut self.clock
     }
 
-    /// The options, to turn switches while it runs.
+    /// The options, to change switches while it runs.
     pub const fn options(&mut self) -> &mut Options {
         &mut self.options
     }
@@ -68,24 +69,28 @@ impl Simulator {
         self.counters.report(token, operation, at.0)
     }
 
-    /// How often each collection of an environment was changed. Its name is `workspace/production` or `workspace/test`;
-    /// for an unlisted token `<token>/production`.
+    /// How often each collection of an environment was changed.
+    ///
+    /// An environment is called `workspace/production` or `workspace/test`. That of an unlisted
+    /// token is `<token>/production`.
     pub fn versions(&self, environment: &str) -> Option<&BTreeMap<String, u64>> {
         self.environments.get(environment).map(|e| &e.current().versions)
     }
 
-    /// Puts limits in force, with empty windows.
+    /// Replaces the limits. Their windows are empty.
     pub fn set_limits(&mut self, rules: Vec<LimitRule>) {
         self.options.limits.clone_from(&rules);
         self.limits = Limits::new(rules);
     }
 
-    /// As new, with the same options and the caller's time running on.
+    /// Forgets all data. The options stay, and the caller's time goes on.
     pub fn reset(&mut self) {
         *self = Self::new(self.options.clone());
     }
 
-    /// The time that counters go by: the vendor's, but in step mode, where that stands still, the caller's.
+    /// The time that the counters use.
+    ///
+    /// It is the vendor's time. In step mode that stands still, so it is the caller's there.
     pub(crate) fn counting(&self, now: Micros) -> Micros {
         match self.clock.mode() {
             clock::Mode::Running => self.clock.at(now),

@@ -8,7 +8,7 @@ use crate::model::{Audience, Due, Job, List, Message, Release, Run};
 use crate::table::Table;
 use crate::time::Wall;
 
-/// The data of one environment. Plain data: cloning it is how late effects are shown (see `lagging` in the simulator).
+/// The data of one environment. It is plain data: a late write keeps a clone of what was before.
 #[derive(Clone)]
 pub(crate) struct State {
     /// Brands as published keys see them.
@@ -19,7 +19,7 @@ pub(crate) struct State {
     pub(crate) notifications: Table<Value>,
     /// Templates as draft keys see them.
     pub(crate) draft_notifications: Table<Value>,
-    /// Lists, deleted ones included: a delete is soft.
+    /// Lists. Deleted ones stay, since a delete is soft.
     pub(crate) lists: Table<List>,
     /// Profiles: open JSON objects.
     pub(crate) profiles: Table<Value>,
@@ -29,11 +29,11 @@ pub(crate) struct State {
     pub(crate) due: VecDeque<(Wall, Due)>,
     /// Bulk jobs.
     pub(crate) jobs: Table<Job>,
-    /// Messages; the oldest make room.
+    /// Messages. The oldest are dropped when it is full.
     pub(crate) messages: Table<Message>,
     /// Automation runs.
     pub(crate) runs: Table<Run>,
-    /// Audit events; the oldest make room.
+    /// Audit events. The oldest are dropped when it is full.
     pub(crate) audit: Table<Value>,
     /// Everything else: documents by decoded path.
     pub(crate) documents: BTreeMap<String, Value>,
@@ -44,7 +44,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// An environment without any data, of at most `capacity` rows a collection.
+    /// Creates an environment without data. Each collection holds at most `capacity` rows.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             brands: Table::new("brands"),
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// Puts a message, the oldest making room.
+    /// Stores a message. Drops the oldest one if there are too many.
     pub(crate) fn keep_message(&mut self, id: &str, message: Message) {
         self.messages.insert(id, message);
         if self.messages.len() > self.capacity {

@@ -1,4 +1,6 @@
-//! Behaviours that no source settles (courier.md 8), each a switch with a default and where the default comes from.
+//! Behaviours on which the sources disagree or say nothing (courier.md 8).
+//!
+//! Each is a switch. Its comment says what its default is based on.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +11,18 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfter {
-    /// Not at all; no source documents the field.
+    /// Not at all. No source documents the field.
     #[default]
     None,
     /// `Retry-After` in seconds, rounded up.
     Seconds,
     /// `Retry-After` as an HTTP date of the vendor's clock.
     Date,
-    /// `retry-after-ms` beside `Retry-After`, the pair that the SDKs read.
+    /// Both `retry-after-ms` and `Retry-After`, which the SDKs read.
     Millis,
 }
 
-/// What reading an id that nobody wrote gives.
+/// The answer to a read of an unknown id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unknown {
@@ -30,7 +32,7 @@ pub enum Unknown {
     Empty,
 }
 
-/// What happens to a query name that the row does not know.
+/// What happens to an unknown query name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownQuery {
@@ -41,7 +43,7 @@ pub enum UnknownQuery {
     Reject,
 }
 
-/// The body of a refusal that no operation makes: 413 and 429.
+/// The body of a 413 or a 429.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalBody {
@@ -58,7 +60,7 @@ pub enum RefusalBody {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochUnit {
-    /// Told apart by size: above 10^11 it is milliseconds.
+    /// The size decides: above 10^11 it is milliseconds.
     #[default]
     Either,
     /// Seconds (SDK 9.x).
@@ -85,17 +87,19 @@ fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     }
 }
 
-/// The switches. `Default` is the best supported choice of each.
+/// The switches. The default of each is the choice with the best sources.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Switches {
     /// Status for a missing or bad credential: 403 as PH saw live, or 401 as the docs say.
     pub auth_status: u16,
-    /// Success status by operation id, where sources disagree: `{"requests.archive": 204}`. Default: the first of the row.
+    /// Success status by operation id, where sources disagree: `{"requests.archive": 204}`. The
+    /// default is the first status of the row.
     pub statuses: BTreeMap<String, u16>,
     /// How a 429 says when to come back. Undocumented.
     pub retry_after: RetryAfter,
-    /// The same by operation id: nobody compared all endpoints. `{"messages.send": 401}`.
+    /// The status for a bad credential by operation id: `{"messages.send": 401}`. Nobody compared
+    /// all endpoints.
     pub auth_statuses: BTreeMap<String, u16>,
     /// The body of a 429. Undocumented.
     pub rate_limit_body: RefusalBody,
@@ -105,11 +109,12 @@ pub struct Switches {
     pub rate_limit_type: String,
     /// GET of a profile that nobody wrote. Undocumented; 404 as for the other rows.
     pub unknown_profile: Unknown,
-    /// GET or DELETE of an unknown id on the 160 rows beyond the connector. [`Unknown::Empty`], so that each row can be driven alone.
+    /// GET or DELETE of an unknown id on the 160 rows beyond the connector. The default is
+    /// [`Unknown::Empty`], so that a test can call each row alone.
     pub unknown_generic: Unknown,
-    /// Whether PATCH /profiles takes the bare array of the connector (C, D2 prose) beside `{"patch":[…]}`.
+    /// Whether PATCH /profiles also takes a bare array, as the connector sends it (C, D2 prose).
     pub patch_bare_array: bool,
-    /// Whether an unknown query name, such as the connector's `idempotency`, is refused. Undocumented.
+    /// What happens to an unknown query name, such as the connector's `idempotency`. Undocumented.
     pub unknown_query: UnknownQuery,
     /// The body of a 413. Undocumented.
     pub too_large: RefusalBody,
@@ -119,15 +124,16 @@ pub struct Switches {
     /// The largest `limit` that is honoured: a production client uses 100 (PH settings.py).
     #[serde(deserialize_with = "at_least_one")]
     pub max_limit: usize,
-    /// Whether a larger `limit` is a 400; else it counts as the largest. Undocumented.
+    /// Whether a larger `limit` is a 400. Otherwise it counts as the largest. Undocumented.
     pub reject_large_limit: bool,
-    /// Whether GET /lists says `results`, as the connector alone has it (C); OA and every SDK read `items`.
+    /// Whether GET /lists says `results`, as only the connector does (C). OA and every SDK say
+    /// `items`.
     pub lists_results: bool,
-    /// The form of an audit event's `target`: the text of OA and the SDKs, or the object of D2 and C.
+    /// The form of an audit event's `target`: a text (OA, SDKs) or an object (D2, C).
     pub audit_target: AuditTarget,
-    /// Name of an answer header that carries a request id; none is documented.
+    /// Name of an answer header that carries a request id. No source documents one.
     pub request_id_header: Option<String>,
-    /// `ETag` and `Cache-Control` on reads; none is documented. The value becomes `Cache-Control`.
+    /// The `Cache-Control` of reads, which then have an `ETag` too. No source documents either.
     pub cache_control: Option<String>,
     /// How long an idempotency key is kept, in hours: 24 (D2, GS) or 25 (SDK docs).
     pub idempotency_hours: u64,
@@ -135,9 +141,11 @@ pub struct Switches {
     pub idempotency_empty_replay: bool,
     /// The unit of a numeric expiration. D2 and the SDK docs disagree.
     pub idempotency_epoch: EpochUnit,
-    /// How long after a profile or audience write members are computed, in ms. Undocumented: "a moment".
+    /// How long after a profile or audience write members are computed, in ms. The documents only
+    /// say "a moment".
     pub audience_lag_ms: u64,
-    /// `x-simulator-versions` on reads: `brands=3,…`, the version of each collection read. Not Courier's; it proves freshness.
+    /// Whether reads have `x-simulator-versions`: the version of each collection read, such as
+    /// `brands=3,…`. Courier has no such header. It proves that an answer is fresh.
     pub versions_header: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A bounded collection in order of insertion, with pages that stay put when rows are added.
+//! A collection in order of insertion. Its pages don't shift when rows are added.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,13 +32,13 @@ pub(crate) struct Page<'a, T> {
 pub(crate) struct Table<T> {
     name: &'static str,
     rows: BTreeMap<u64, (String, T)>,
-    /// Looked up, never walked through: its order would differ from run to run.
+    /// Only for look-ups. It is never iterated, because its order differs from run to run.
     index: HashMap<String, u64>,
     next: u64,
 }
 
 impl<T> Table<T> {
-    /// An empty table; `name` marks its cursors, so that another table refuses them.
+    /// Creates an empty table. Its cursors hold `name`, so that other tables refuse them.
     pub(crate) fn new(name: &'static str) -> Self {
         Self { name, rows: BTreeMap::new(), index: HashMap::new(), next: 1 }
     }
@@ -53,7 +53,7 @@ impl<T> Table<T> {
         self.rows.get_mut(self.index.get(id)?).map(|(_, row)| row)
     }
 
-    /// Puts a row; one that exists keeps its place.
+    /// Inserts or replaces a row. A replaced row keeps its place.
     pub(crate) fn insert(&mut self, id: &str, row: T) {
         if let Some(slot) = self.get_mut(id) {
             *slot = row;
@@ -64,13 +64,13 @@ impl<T> Table<T> {
         self.next += 1;
     }
 
-    /// Takes a row out.
+    /// Removes a row.
     pub(crate) fn remove(&mut self, id: &str) -> Option<T> {
         let seq = self.index.remove(id)?;
         self.rows.remove(&seq).map(|(_, row)| row)
     }
 
-    /// Takes the oldest row out.
+    /// Removes the oldest row.
     pub(crate) fn pop_oldest(&mut self) -> Option<(String, T)> {
         let (_, (id, row)) = self.rows.pop_first()?;
         self.index.remove(&id);
@@ -97,9 +97,10 @@ impl<T> Table<T> {
         self.rows.values_mut().map(|(id, row)| (id.as_str(), row))
     }
 
-    /// Up to `limit` rows that `keep` accepts, after the place that `cursor` names.
+    /// Returns up to `limit` rows that `keep` accepts, after the place that `cursor` names.
     ///
-    /// The place is a row's number, not a count of rows: rows that come or go meanwhile shift nothing.
+    /// The place is the number of a row, not a count of rows. So rows that come or go shift
+    /// nothing.
     pub(crate) fn page(
         &self,
         order: Order,
@@ -109,7 +110,7 @@ impl<T> Table<T> {
     ) -> Result<Page<'_, T>, BadCursor> {
         let after = cursor.map(|c| self.read_cursor(c)).transpose()?;
         let kept = |(_, (id, row)): &(&u64, &(String, T))| keep(id, row);
-        // One more than the limit tells whether another page follows.
+        // One row more than the limit shows whether another page follows.
         let mut found: Vec<_> = match order {
             Order::Oldest => self
                 .rows

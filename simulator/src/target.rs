@@ -1,11 +1,11 @@
-//! The raw request target: path segments and query, decoded only after a row was found.
+//! The raw request target. It is decoded only after a row was found.
 
 /// The decoded query, in the order sent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads `a=b&c=d`; a plus is a space here, broken percent-encoding stays as it is.
+    /// Reads `a=b&c=d`. A plus is a space here. Broken percent-encoding stays as it is.
     pub(crate) fn parse(raw: &str) -> Self {
         let pair = |p: &str| {
             let (name, value) = p.split_once('=').unwrap_or((p, ""));
@@ -19,7 +19,7 @@ impl Query {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    /// All values of `name`, comma lists split: the SDKs join arrays by a comma.
+    /// All values of `name`. Lists are split at commas, because the SDKs join arrays by commas.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0
             .iter()
@@ -39,7 +39,7 @@ pub(crate) fn split(target: &str) -> (&str, &str) {
     target.split_once('?').unwrap_or((target, ""))
 }
 
-/// Decodes `%XX`; anything that isn't two hex digits stays, bytes that aren't UTF-8 become U+FFFD.
+/// Decodes `%XX`. Anything but two hex digits stays. Bytes that aren't UTF-8 become U+FFFD.
 pub(crate) fn decode(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();

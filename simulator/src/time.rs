@@ -1,4 +1,6 @@
-//! Two notions of time, both plain numbers: [`Micros`] since the simulator began, and [`Wall`] time as Courier prints it.
+//! Two kinds of time, both plain numbers.
+//!
+//! [`Micros`] count from the start of the simulator. [`Wall`] is the time that Courier prints.
 
 use std::ops::Add;
 use std::time::Duration;
@@ -45,7 +47,7 @@ impl Micros {
 impl Add for Micros {
     type Output = Self;
 
-    /// Saturates, so that "never" can be written as the largest value.
+    /// Saturates, so that the largest value can mean "never".
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
@@ -114,7 +116,8 @@ impl Wall {
 
 /// Year, month and day of a day number since 1970-01-01, in the proleptic Gregorian calendar.
 ///
-/// Years are counted from March, so that the leap day is the last of its year and month lengths follow one formula.
+/// Years begin in March here. The leap day is then the last day of its year, and one formula gives
+/// all month lengths.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let era = shifted / 146_097;

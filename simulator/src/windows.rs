@@ -1,4 +1,6 @@
-//! Ways in which a vendor may count calls in a window. All times are µs on one clock, and never go back (a smaller one counts as the last).
+//! The ways in which a vendor may count calls in a window.
+//!
+//! All times are µs on one clock. A time that is smaller than the last one counts as the last one.
 
 use std::collections::VecDeque;
 
@@ -7,16 +9,17 @@ use serde::{Deserialize, Serialize};
 /// The most calls that a sliding window remembers one by one.
 const REMEMBERED: usize = 1 << 20;
 
-/// The ways.
+/// A way of counting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
-    /// Exactly: the calls in the last window.
+    /// The exact number of calls in the last window.
     #[default]
     Sliding,
-    /// Since the last multiple of the window, shifted by the phase.
+    /// The calls since the last multiple of the window, shifted by the phase.
     Fixed,
-    /// The present fixed window, plus the part of the one before that a sliding window would still cover.
+    /// The current fixed window, plus the part of the previous one that a sliding window still
+    /// covers.
     Weighted,
 }
 
@@ -76,7 +79,9 @@ impl Window {
         }
     }
 
-    /// How long after `at` (µs) one more call fits under `limit`, if none comes before: exact, but for weighted windows (their next edge).
+    /// How long after `at` (µs) one more call fits under `limit`, if none comes before.
+    ///
+    /// The result is exact. For weighted windows it is their next edge.
     pub(crate) fn wait(&mut self, at: u64, limit: u64) -> u64 {
         self.roll(at);
         match self.algorithm {

@@ -10,7 +10,7 @@ use crate::reply::{Body, End, Framing, Pace, Reply};
 use crate::time::Micros;
 use crate::{broken, gzip, refusal};
 
-/// Puts the effect's answer in place of the real one. The answer without any commit is a 500.
+/// Replaces the answer by that of the effect. A call without effect gets a 500 by default.
 pub(crate) fn substitute(reply: &mut Reply, effect: &Effect, token: &str) {
     let Some(answer) = &effect.answer else {
         if !effect.commits() {
@@ -36,7 +36,7 @@ pub(crate) fn substitute(reply: &mut Reply, effect: &Effect, token: &str) {
             reply.set("location", location);
             reply
         }
-        // A 204 has neither type nor body, so it can't be the trap: the row's other answer is.
+        // A 204 has neither type nor body, so the answer becomes a 200.
         Answer::EmptyJson => {
             let status = if reply.status == 204 { 200 } else { reply.status };
             Reply::text(status, "application/json", "")

@@ -26,9 +26,9 @@ pub enum Ending {
 pub struct Entry {
     /// Its number, from 1, never reused.
     pub seq: u64,
-    /// The request; its body may be cut off to the journal's bound, `body_len` is the whole.
+    /// The request. The journal may cut its body off; `body_len` is the whole length.
     pub request: Request,
-    /// A hash (FNV-1a, 64 bits) of the body as far as it was read.
+    /// A hash (FNV-1a, 64 bits) of the part of the body that was read.
     pub body_hash: u64,
     /// The caller's time of arrival.
     pub arrived: Micros,
@@ -40,13 +40,13 @@ pub struct Entry {
     pub operation: Option<String>,
     /// The environment that it belongs to.
     pub environment: Option<String>,
-    /// When it took effect; absent if it did not (reads, refusals, replays, faults before the commit).
+    /// When it took effect. Reads, refusals, replays and faults before the commit have no effect.
     pub committed: Option<Micros>,
     /// Whether the answer came from the memory of idempotency keys.
     pub replayed: bool,
     /// Whether the operation makes messages.
     pub sends: bool,
-    /// The answer's status; 0 if the request never became whole.
+    /// The answer's status. It is 0 if the request never arrived whole.
     pub status: u16,
     /// When the first byte of the answer was due.
     pub answer_due: Option<Micros>,

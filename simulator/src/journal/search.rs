@@ -2,12 +2,12 @@
 
 use super::entry::Entry;
 
-/// What to look for; conditions that are absent fit everything.
+/// What to look for. Absent conditions match everything.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
     /// The token.
     pub token: Option<String>,
-    /// The path without its query, exactly, or its beginning with a final star.
+    /// The path without its query. With a star at its end, the beginning of the path.
     pub path: Option<String>,
     /// The operation.
     pub operation: Option<String>,
@@ -18,7 +18,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// Whether an entry fits.
+    /// Whether an entry matches.
     pub(super) fn fits(&self, e: &Entry) -> bool {
         let path = e.request.target.split('?').next().unwrap_or_default();
         let is = |wanted: &Option<String>, actual: Option<&str>| {

@@ -1,4 +1,4 @@
-//! How a message ends, and the steps that lead there, each a fixed time after the send.
+//! How a message ends, and its steps until then. Each step comes a fixed time after the send.
 
 /// The steps with which every message begins.
 const BEGIN: [(&str, u64); 5] = [
@@ -23,9 +23,9 @@ pub(crate) enum Fate {
     Unroutable,
     /// The template or event is not known.
     Unmapped,
-    /// The provider gives it back: addresses under `.invalid` (RFC 2606).
+    /// The provider returns it. This happens to addresses under `.invalid` (RFC 2606).
     Undeliverable,
-    /// A `mock` key: all steps but the provider's (EK).
+    /// A `mock` key sent it: it goes through all steps but the provider's (EK).
     Simulated,
 }
 

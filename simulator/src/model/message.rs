@@ -8,19 +8,20 @@ use crate::time::Wall;
 /// One message.
 #[derive(Clone)]
 pub(crate) struct Message {
-    /// The request that made it; equal to its own id when there was one recipient.
+    /// The request that made it. With one recipient it equals the message's id.
     pub(crate) request: String,
-    /// Whom it goes to: user id or address.
+    /// The recipient: a user id or an address.
     pub(crate) recipient: String,
     /// The list it was sent to.
     pub(crate) list: Option<String>,
-    /// What was asked for: template, event, content, metadata, as sent.
+    /// The content of the send, as sent: template, event, content, metadata.
     pub(crate) ask: Value,
     /// `email`, `sms` or `direct_message`, and the provider behind it.
     pub(crate) channel: (&'static str, &'static str),
-    /// When it was taken in; may lie ahead for a delayed automation step, and then nobody sees it yet.
+    /// When it was accepted. For a delayed automation step this lies in the future. Nobody sees the
+    /// message before.
     pub(crate) enqueued: Wall,
-    /// When its life goes on: later than `enqueued` if the send asked for a delay.
+    /// When it is processed. It is later than `enqueued` if the send asked for a delay.
     pub(crate) due: Wall,
     /// How it will end.
     pub(crate) fate: Fate,
@@ -28,12 +29,12 @@ pub(crate) struct Message {
     pub(crate) canceled: Option<Wall>,
     /// Whether its request was archived.
     pub(crate) archived: bool,
-    /// The automation's cancelation token, for a step that lies ahead.
+    /// The cancelation token of the automation, if a step sent it.
     pub(crate) token: Option<String>,
 }
 
 impl Message {
-    /// Type and time of each step of its life, in order of time; a cancel ends it.
+    /// Type and time of each step, in order of time. A cancel ends the list.
     pub(crate) fn steps(&self) -> impl Iterator<Item = (&'static str, Wall)> + use<> {
         let (enqueued, due, end) = (self.enqueued, self.due, self.canceled);
         let at = move |ms: u64| if ms == 0 { enqueued } else { due.plus_ms(ms) };
@@ -83,7 +84,7 @@ impl Message {
     /// What a listing shows.
     pub(crate) fn summary(&self, id: &str, wall: Wall) -> Value {
         let mut v = json!({ "id": id, "status": self.status(wall), "recipient": self.recipient, "enqueued": self.enqueued.0 });
-        // Never absent (PY); a send with content of its own has neither.
+        // Both are never absent (PY). A send with its own content has neither, so they are empty.
         v["event"] = json!(self.event());
         v["notification"] = json!(self.notification());
         if let Some(list) = &self.list {

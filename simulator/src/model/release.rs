@@ -1,6 +1,6 @@
-//! Which side of brands and templates a token sees.
+//! Which brands and templates a token sees.
 
-/// Which side of brands and templates a token sees (EK): draft keys see drafts.
+/// Which brands and templates a token sees (EK). Draft keys see drafts.
 #[derive(
     Clone,
     Copy,
@@ -18,6 +18,6 @@ pub enum Release {
     /// What was published.
     #[default]
     Published,
-    /// What is being edited; contains all that was published, too.
+    /// Drafts, and all that was published.
     Draft,
 }

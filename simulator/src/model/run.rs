@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::time::Wall;
 
-/// One run. Its steps are settled when it begins; how far it is depends on the time alone.
+/// One run. Its steps are fixed when it begins. How far it is depends on the time alone.
 #[derive(Clone)]
 pub(crate) struct Run {
     /// The automation's id.
@@ -20,7 +20,7 @@ pub(crate) struct Run {
 impl Run {
     /// The status at `wall` of whatever is done at `due`: the run or one of its steps.
     pub(crate) fn status(&self, due: Wall, wall: Wall) -> &'static str {
-        // A run without a delay is over at once, whatever the clock does afterwards.
+        // A run without a delay has ended, whatever the clock does afterwards.
         if due <= wall || self.ends == self.created { "PROCESSED" } else { "WAITING" }
     }
 

@@ -1,4 +1,4 @@
-//! Audiences: members are computed from profiles, a moment after the write that concerns them.
+//! Audiences. Members are computed from profiles, a moment after the write that concerns them.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,9 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(audience.record.clone()))
 }
 
-/// PUT /audiences/{audience_id}: creates or replaces; members given keep what was left out. Answers `{"audience":{…}}`.
+/// PUT /audiences/{audience_id} creates or replaces.
+///
+/// Fields that are left out keep their values. The answer is `{"audience":{…}}`.
 pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     let (id, body) = (call.param(0), Value::Object(call.object()?));
     catch_up(call);
@@ -84,7 +86,7 @@ pub(crate) fn members(call: &mut Call<'_>) -> Outcome {
     Ok(call.wrap(rows, cursor))
 }
 
-/// The users in an audience, as computed up to `wall`; none for an unknown one.
+/// The current users of an audience. An unknown audience has none.
 pub(crate) fn users(call: &mut Call<'_>, id: &str) -> Vec<String> {
     catch_up(call);
     call.state
@@ -94,25 +96,30 @@ pub(crate) fn users(call: &mut Call<'_>, id: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// Notes that something has to be computed once the lag has passed.
+/// Schedules a computation for when the lag has passed.
 pub(crate) fn later(call: &mut Call<'_>, due: Due) {
     let lag = call.switches.audience_lag_ms;
-    // Without audiences there is nobody to join: an audience put later looks at every user anyway.
+    // Without audiences nobody can join. An audience that comes later looks at all users anyway.
     if !call.state.audiences.is_empty() {
         call.state.due.push_back((call.wall.plus_ms(lag), due));
     }
 }
 
-/// Computes what is due by now. It comes before every write to profiles or audiences, so that what is due sees what was there.
+/// Computes what is due by now.
+///
+/// Every write to profiles or audiences calls it first, so that older computations don't see the
+/// new data.
 pub(crate) fn catch_up(call: &mut Call<'_>) {
     settle(call.state, call.wall, call.switches.audience_lag_ms);
 }
 
-/// Computes what is due. A time further away than the lag means that the clock was set back: it counts as due.
+/// Computes what is due.
+///
+/// If a time is further away than the lag, the clock was set back. It counts as due.
 fn settle(state: &mut State, wall: Wall, lag_ms: u64) {
     while let Some((at, _)) = state.due.front() {
         let waits = *at > wall && *at <= wall.plus_ms(lag_ms);
-        // With a very long lag the oldest make room, as everywhere.
+        // If the lag is very long, the queue gets full. The oldest is then computed early.
         if waits && state.due.len() < state.capacity {
             return;
         }

@@ -1,4 +1,5 @@
-//! Automations: a run does its steps at once, up to a delay; what follows the delay lies ahead on the vendor's clock.
+//! Automations. A run does its steps at once, up to a delay. Later steps wait for the vendor's
+//! clock.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +9,9 @@ use crate::model::{Message, Run};
 use crate::table::Order;
 use crate::time::Wall;
 
-/// POST /automations/{automation_id}/invoke. Templates live in Courier's studio, so any id (or alias) is taken.
+/// POST /automations/{automation_id}/invoke.
+///
+/// Templates live in Courier's studio, so any id or alias is accepted.
 pub(crate) fn invoke(call: &mut Call<'_>) -> Outcome {
     let (template, body) = (call.param(0), call.object()?);
     if !body.contains_key("recipient") {
@@ -134,12 +137,12 @@ fn update_profile(call: &mut Call<'_>, body: &Map<String, Value>, step: &Value) 
         .or_else(|| body.get("recipient").and_then(Value::as_str))
         .map(str::to_owned);
     if let Some(user) = user.filter(|_| step["profile"].is_object()) {
-        // A step has no answer of its own: a profile that there is no room for is left out.
+        // A step has no answer, so a profile that doesn't fit is left out.
         drop(profiles::merge_into(call, &user, &step["profile"]));
     }
 }
 
-/// Takes back what other runs with this token have still ahead of them.
+/// Removes the messages that other runs with this token would still send.
 fn cancel(call: &mut Call<'_>, token: &str) {
     let wall = call.wall;
     let ahead = |m: &Message| m.enqueued > wall && m.token.as_deref() == Some(token);
@@ -148,7 +151,7 @@ fn cancel(call: &mut Call<'_>, token: &str) {
     ids.iter().for_each(|id| drop(call.state.messages.remove(id)));
 }
 
-/// `2 hours`, `30 seconds`, `1 day`: a number and a unit, in ms.
+/// Reads a number and a unit, such as `2 hours` or `1 day`. The result is in ms.
 fn duration_ms(text: &str) -> Option<u64> {
     let (n, unit) = text.trim().split_once(' ')?;
     let unit = match unit.trim_end_matches('s') {

@@ -1,4 +1,4 @@
-//! Brands: the default one always exists, a published key's write reaches drafts too.
+//! Brands. The default one always exists. A write with a published key changes drafts too.
 
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ fn checked(call: &Call<'_>) -> Result<Value, Failure> {
     Ok(body)
 }
 
-/// A draft key's write stays a draft; a published key's write is seen by both.
+/// Writes a brand. Only draft keys see the write of a draft key. Both see that of a published key.
 fn both(state: &mut State, release: Release, write: impl Fn(&mut Table<Value>)) {
     write(&mut state.draft_brands);
     if release == Release::Published {

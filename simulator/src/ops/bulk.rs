@@ -1,4 +1,4 @@
-//! Bulk jobs: users are taken in until the run, which happens once.
+//! Bulk jobs. A job accepts users until its run. It runs once.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::call::{Call, Failure, Outcome, Success, rows_of};
 use crate::model::{Job, JobUser};
 use crate::table::{Order, Table};
 
-/// How long after the run the users are enqueued, and when the job is complete, in ms.
+/// How long after the run the users are enqueued and the job is complete, in ms.
 const ENQUEUE_MS: u64 = 500;
 const COMPLETE_MS: u64 = 2000;
 
@@ -48,7 +48,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "job": view })))
 }
 
-/// POST /bulk/{job_id}: takes users in; a user twice is reported, not refused.
+/// POST /bulk/{job_id} adds users. A duplicate is reported, not refused.
 pub(crate) fn add_users(call: &mut Call<'_>) -> Outcome {
     let (id, body, capacity) = (call.param(0), call.object()?, call.state.capacity);
     let users = body
@@ -75,7 +75,7 @@ pub(crate) fn add_users(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "total": total, "errors": errors })))
 }
 
-/// POST /bulk/{job_id}/run: once; a second time is a 400.
+/// POST /bulk/{job_id}/run. A second run is a 400.
 pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
     let (id, wall) = (call.param(0), call.wall);
     let job = call.state.jobs.get_mut(&id).ok_or_else(Failure::not_found)?;

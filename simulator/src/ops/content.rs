@@ -1,4 +1,4 @@
-//! The content of templates and broadcasts: a write answers with checksums, a read shows the elements with theirs.
+//! The content of templates and broadcasts. Writes and reads show the checksum of each element.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::generic;
 use crate::call::{Call, Outcome, Success};
 use crate::hash::fnv;
 
-/// PUT of a content, of one element, or of a locale's texts.
+/// PUT of a content, of one element, or of the texts of a locale.
 pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     let template = call.param(usize::from(call.row.id.starts_with("journeys.")));
     let Success::Json(document) = generic::handle(call)? else {

@@ -19,10 +19,10 @@ const CONDITIONS: [&str; 13] = [
     "IS_AFTER",
     "IS_BEFORE",
 ];
-/// How deep a tree may be: bounds the recursion.
+/// How deep a tree may be. It limits the recursion.
 const DEPTH: usize = 16;
 
-/// Checks a filter tree; the message names what is wrong, in the words D2 shows.
+/// Checks a filter tree. The message says what is wrong, in the words that D2 shows.
 pub(crate) fn check(filter: &Value) -> Result<(), String> {
     check_at(filter, DEPTH)
 }
@@ -55,7 +55,7 @@ fn bad_operator() -> String {
     )
 }
 
-/// Whether a profile fits; `outer` joins the conditions of a tree that names no operator itself.
+/// Whether a profile matches. `outer` is the operator of a tree that names none.
 pub(crate) fn fits(filter: &Value, outer: &str, profile: &Value) -> bool {
     let operator = filter.get("operator").and_then(Value::as_str).unwrap_or(outer);
     if let Some(filters) =

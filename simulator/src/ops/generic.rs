@@ -1,4 +1,6 @@
-//! The rows beyond the connector: one store of documents by path. It knows how a REST resource behaves, not what it means.
+//! The rows beyond the connector share one store of documents by path.
+//!
+//! The store knows how a REST resource behaves, not what it means.
 
 use serde_json::{Map, Value, json};
 
@@ -10,10 +12,10 @@ use crate::state::State;
 use crate::switches::Unknown;
 use crate::time::Wall;
 
-/// When a document that nobody wrote came to be, 2026-01-01T00:00:00Z: it shows the same at every read.
+/// When an unknown document was created: 2026-01-01T00:00:00Z. So each read shows the same.
 const UNWRITTEN: Wall = Wall(1_767_225_600_000);
 
-/// Joins the segments of a document's key: no decoded segment of a template holds it.
+/// Joins the segments of a document's key. No decoded segment of a template contains it.
 pub(crate) const JOIN: char = '\0';
 
 /// Does what the row's method and template suggest.
@@ -59,13 +61,13 @@ fn get(call: &Call<'_>, key: &str) -> Outcome {
     }
 }
 
-/// The number in `v3`, the form that the SDKs declare for versions of templates; 0 for any other.
+/// The number in `v3`, as the SDKs write versions of templates. It is 0 for any other text.
 fn version(document: &Value) -> u64 {
     let text = document["version"].as_str().and_then(|v| v.strip_prefix('v'));
     text.and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
-/// What an id that nobody wrote shows, so that each row can be driven alone.
+/// The document of an unknown id, so that a test can call each row alone.
 pub(crate) fn placeholder(call: &Call<'_>) -> Value {
     let mut shown = match call.params.last() {
         Some(id) => json!({ "id": id, "version": "v0", "updated_at": UNWRITTEN.iso() }),
@@ -77,7 +79,7 @@ pub(crate) fn placeholder(call: &Call<'_>) -> Value {
 
 fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
     if envelope == Envelope::Checks {
-        // Put as one document, read as a list.
+        // It is written as one document and read as a list.
         let put = call.state.documents.get(key).and_then(|d| d["checks"].as_array());
         return Ok(call.wrap(put.cloned().unwrap_or_default(), None));
     }
@@ -104,7 +106,7 @@ fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
     Ok(call.wrap(rows, cursor))
 }
 
-/// A journey's row says which of its two versions it shows, where the journey itself has a number.
+/// A listed journey shows the version that was asked for. Other documents show a number.
 fn listed(call: &Call<'_>, document: &Value, envelope: Envelope) -> Value {
     let mut row = document.clone();
     if envelope == Envelope::Templates {
@@ -150,7 +152,7 @@ fn write(call: &mut Call<'_>, key: &str) -> Outcome {
     Ok(Success::Json(document))
 }
 
-/// A template of a journey comes as `{"notification":{…},"state":…}` and is shown without that wrapping.
+/// Removes the wrapping `{"notification":{…},"state":…}` of a journey's template.
 fn lifted(mut sent: Map<String, Value>) -> Value {
     match sent.remove("notification") {
         Some(Value::Object(inner)) => sent.extend(inner),
@@ -190,7 +192,7 @@ fn delete(call: &mut Call<'_>, key: &str) -> Outcome {
     }
 }
 
-/// A POST makes a child where the catalogue has rows for children; anywhere else it is an action on its parent.
+/// A POST creates a child if the catalogue has rows for children. Otherwise it is an action.
 fn post(call: &mut Call<'_>, key: &str) -> Outcome {
     let child = format!("{}/{{", call.row.path);
     let has_children = CATALOGUE.rows().any(|r| {

@@ -1,4 +1,6 @@
-//! Lists and subscriptions: a delete is soft, a restore brings the subscribers back, subscribing creates the list.
+//! Lists and subscriptions.
+//!
+//! A delete is soft, and a restore brings the subscribers back. Subscribing creates the list.
 
 use serde_json::{Value, json};
 
@@ -7,7 +9,7 @@ use crate::model::{List, Subscription};
 use crate::table::{Order, Table};
 use crate::time::Wall;
 
-/// GET /lists, with `pattern`: exact, `*` for one part, a final `**` for any number of parts.
+/// GET /lists. In `pattern` a `*` is one part, and a final `**` any number of parts.
 pub(crate) fn list(call: &mut Call<'_>) -> Outcome {
     let pattern = call.query.get("pattern");
     let keep = |id: &str, list: &List| !list.deleted && pattern.is_none_or(|p| matches(p, id));
@@ -22,7 +24,9 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(live(call, &id)?.view(&id)))
 }
 
-/// PUT /lists/{list_id}: creates or replaces; the name is required. A deleted list comes back with its subscribers.
+/// PUT /lists/{list_id} creates or replaces. The name is required.
+///
+/// A deleted list comes back with its subscribers.
 pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     let (id, body, wall) = (call.param(0), call.object()?, call.wall);
     let Some(name) = body.get("name").and_then(Value::as_str).filter(|n| !n.is_empty()) else {
@@ -36,7 +40,7 @@ pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Done)
 }
 
-/// DELETE /lists/{list_id}: soft.
+/// DELETE /lists/{list_id}. The delete is soft.
 pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     let (id, wall) = (call.param(0), call.wall);
     live(call, &id)?;
@@ -70,7 +74,7 @@ pub(crate) fn subscriptions(call: &mut Call<'_>) -> Outcome {
     Ok(call.wrap(rows, cursor))
 }
 
-/// POST adds, PUT replaces everyone; both create the list when it is missing.
+/// POST adds subscribers, PUT replaces all of them. Both create a missing list.
 pub(crate) fn subscribe_many(call: &mut Call<'_>) -> Outcome {
     let (id, wall, replace) = (call.param(0), call.wall, call.row.method == "PUT");
     let body = call.object()?;
@@ -113,7 +117,7 @@ pub(crate) fn subscribe_one(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Done)
 }
 
-/// DELETE /lists/{list_id}/subscriptions/{user_id}: 404 when unknown.
+/// DELETE /lists/{list_id}/subscriptions/{user_id}. An unknown user is a 404.
 pub(crate) fn unsubscribe(call: &mut Call<'_>) -> Outcome {
     let (id, user) = (call.param(0), call.param(1));
     live(call, &id)?;
@@ -163,7 +167,7 @@ pub(crate) fn clear_of_user(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Done)
 }
 
-/// Whether one more subscriber fits; one that is there always does.
+/// Whether a subscriber fits. A present one always does.
 fn takes(list: &List, user: &str, capacity: usize) -> bool {
     list.subscribers.len() < capacity || list.subscribers.get(user).is_some()
 }

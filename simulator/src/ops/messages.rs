@@ -1,4 +1,4 @@
-//! Messages: a life that follows from the time of the send alone, so that reading never changes anything.
+//! Messages. Their state follows from the time of the send alone, so reads change nothing.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub(crate) fn send(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "requestId": request })))
 }
 
-/// POST /send as SDKs before `message` do: an event for one recipient (SDKs of majors 1 to 3).
+/// POST /send in the older form: an event for one recipient (SDKs of majors 1 to 3).
 fn send_event(call: &mut Call<'_>, body: &Value) -> Outcome {
     let (Some(event), Some(user)) = (body["event"].as_str(), body["recipient"].as_str()) else {
         return Err(Failure::invalid("message: Required"));
@@ -134,7 +134,7 @@ pub(crate) fn history(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "results": reached.map(entry).collect::<Vec<_>>() })))
 }
 
-/// GET /messages/{message_id}/output: one rendering, empty until it was rendered.
+/// GET /messages/{message_id}/output: one rendering, or none before it was rendered.
 pub(crate) fn output(call: &mut Call<'_>) -> Outcome {
     let (message, wall) = (known(call, &call.param(0))?, call.wall);
     if !message.steps().any(|(kind, at)| kind == "RENDERED" && at <= wall) {
@@ -152,7 +152,7 @@ pub(crate) fn output(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "results": results })))
 }
 
-/// POST /messages/{message_id}/cancel: 409 with the record once it was sent (OA).
+/// POST /messages/{message_id}/cancel. A sent message is a 409 with its record (OA).
 pub(crate) fn cancel(call: &mut Call<'_>) -> Outcome {
     let (id, wall) = (call.param(0), call.wall);
     let message = known(call, &id)?;
@@ -167,7 +167,7 @@ pub(crate) fn cancel(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(record))
 }
 
-/// POST /messages/{message_id}/resend: a new message, the same content.
+/// POST /messages/{message_id}/resend makes a new message with the same content.
 pub(crate) fn resend(call: &mut Call<'_>) -> Outcome {
     let mut copy = known(call, &call.param(0))?.clone();
     let id = call.ids.xray(call.wall);
@@ -177,10 +177,12 @@ pub(crate) fn resend(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "messageId": id })))
 }
 
-/// PUT /requests/{request_id}/archive and POST /messages/{message_id}/archive: hides what belongs to the id.
+/// PUT /requests/{request_id}/archive and POST /messages/{message_id}/archive.
+///
+/// Both hide the messages of the id.
 pub(crate) fn archive(call: &mut Call<'_>) -> Outcome {
     let id = call.param(0);
-    // One recipient: the message has the request's id, and the search over all of them isn't needed.
+    // With one recipient the message has the request's id. No search is needed.
     if let Some(message) = call.state.messages.get_mut(&id) {
         message.archived = true;
         return Ok(Success::Done);

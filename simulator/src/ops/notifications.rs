@@ -1,4 +1,5 @@
-//! Templates: a listing mixes V1 and V2 rows (OA); the API writes V2 ones, drafts until they are published.
+//! Templates. A listing mixes V1 and V2 rows (OA). The API writes V2 drafts, which can be
+//! published.
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use crate::state::State;
 use crate::table::Order;
 use crate::time::Wall;
 
-/// Puts one V1 and one V2 template that both sides see, and one draft.
+/// Stores a published V1 template, a published V2 template and a draft.
 pub(super) fn seed(state: &mut State, ids: &mut Ids, wall: Wall) {
     let old = ids.base32();
     let v1 = json!({
@@ -64,7 +65,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(template.clone()))
 }
 
-/// POST /notifications: a V2 draft, or published at once with `"state":"PUBLISHED"`.
+/// POST /notifications writes a V2 draft. With `"state":"PUBLISHED"` it is published at once.
 pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
     let body = Value::Object(call.object()?);
     let sent = body.get("notification").unwrap_or(&body).clone();

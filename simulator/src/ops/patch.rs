@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Applies all operations in order; an error leaves `doc` half done, so the caller works on a copy.
+/// Applies all operations in order. After an error `doc` is half changed, so pass a copy.
 pub(crate) fn apply(doc: &mut Value, operations: &[Value]) -> Result<(), String> {
     operations.iter().try_for_each(|operation| one(doc, operation))
 }

@@ -1,4 +1,6 @@
-//! What users choose by topic, and the publishing of the page on which they do. The topics themselves are not looked at.
+//! The preferences of users by topic, and the page where they set them.
+//!
+//! Whether a topic exists is not checked.
 
 use serde_json::{Value, json};
 
@@ -25,7 +27,7 @@ pub(crate) fn get_topic(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "topic": shown })))
 }
 
-/// POST /users/{user_id}/preferences changes the topics named, PUT also forgets all others.
+/// POST /users/{user_id}/preferences changes the given topics. PUT also forgets all others.
 pub(crate) fn set_topics(call: &mut Call<'_>) -> Outcome {
     let (user, replace) = (call.param(0), call.row.method == "PUT");
     let body = call.object()?;
@@ -51,7 +53,7 @@ pub(crate) fn set_topics(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "items": items, "deleted": gone })))
 }
 
-/// POST /preferences/publish: one page a workspace, with a version that grows.
+/// POST /preferences/publish. A workspace has one page, and its version grows.
 pub(crate) fn publish(call: &mut Call<'_>) -> Outcome {
     call.object()?;
     let page = format!("preferences{JOIN}publish{JOIN}page");
@@ -71,7 +73,7 @@ fn key(user: &str, topic: &str) -> String {
     format!("users{JOIN}{user}{JOIN}preferences{JOIN}{topic}")
 }
 
-/// A topic as it is shown: opted in until the user says otherwise.
+/// A topic as the API shows it. The user is opted in by default.
 fn row(topic: &str, sent: &Value) -> Value {
     let status = sent["status"].as_str().unwrap_or("OPTED_IN");
     let routing =

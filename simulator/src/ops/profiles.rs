@@ -1,4 +1,6 @@
-//! Profiles: POST merges deeply, PUT replaces, PATCH is a JSON Patch; each makes audiences look again, a moment later.
+//! Profiles. POST merges deeply, PUT replaces, PATCH is a JSON Patch.
+//!
+//! After each of them audiences look at the profile again, a moment later.
 
 use serde_json::{Map, Value, json};
 
@@ -20,19 +22,22 @@ pub(crate) fn get(call: &mut Call<'_>) -> Outcome {
     ))
 }
 
-/// POST /profiles/{user_id}: deep merge; creates.
+/// POST /profiles/{user_id} merges deeply, or creates.
 pub(crate) fn merge(call: &mut Call<'_>) -> Outcome {
     let (id, wanted) = (call.param(0), body(call)?);
     merge_into(call, &id, &Value::Object(wanted))
 }
 
-/// PUT /profiles/{user_id}: replaces; creates.
+/// PUT /profiles/{user_id} replaces or creates.
 pub(crate) fn put(call: &mut Call<'_>) -> Outcome {
     let (id, wanted) = (call.param(0), body(call)?);
     store(call, &id, Value::Object(wanted))
 }
 
-/// PATCH /profiles/{user_id}: `{"patch":[…]}`, and the connector's bare array where the switch allows it. All or nothing.
+/// PATCH /profiles/{user_id} applies all changes or none.
+///
+/// The body is `{"patch":[…]}`. If the switch allows it, it may be a bare array, as the connector
+/// sends it.
 pub(crate) fn patch(call: &mut Call<'_>) -> Outcome {
     let id = call.param(0);
     let operations = match call.json()? {
@@ -51,7 +56,7 @@ pub(crate) fn patch(call: &mut Call<'_>) -> Outcome {
     store(call, &id, profile)
 }
 
-/// DELETE /profiles/{user_id}: 404 when unknown.
+/// DELETE /profiles/{user_id}. An unknown user is a 404.
 pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     let id = call.param(0);
     call.state.profiles.get(&id).ok_or_else(Failure::not_found)?;
@@ -61,7 +66,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Done)
 }
 
-/// PUT /users/{user_id} (legacy): its `profile`, merged.
+/// PUT /users/{user_id} (legacy) merges `profile`.
 pub(crate) fn legacy_user(call: &mut Call<'_>) -> Outcome {
     let (id, mut sent) = (call.param(0), call.object()?);
     let wanted = sent.remove("profile").unwrap_or_else(|| json!({}));
@@ -71,7 +76,7 @@ pub(crate) fn legacy_user(call: &mut Call<'_>) -> Outcome {
     merge_into(call, &id, &wanted)
 }
 
-/// Merges `extra` into `base`: objects member by member, everything else replaced.
+/// Merges `extra` into `base`. Objects are merged by member, everything else is replaced.
 pub(crate) fn deep_merge(base: &mut Value, extra: &Value) {
     match (base, extra) {
         (Value::Object(base), Value::Object(extra)) => {
@@ -91,7 +96,7 @@ fn body(call: &Call<'_>) -> Result<Map<String, Value>, Failure> {
     }
 }
 
-/// Merges into a user's profile; creates it.
+/// Merges into a user's profile, or creates it.
 pub(crate) fn merge_into(call: &mut Call<'_>, id: &str, extra: &Value) -> Outcome {
     let mut profile = call.state.profiles.get(id).cloned().unwrap_or_else(|| json!({}));
     deep_merge(&mut profile, extra);

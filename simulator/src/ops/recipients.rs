@@ -1,4 +1,4 @@
-//! Whom a message goes to: users, addresses, lists, patterns, audiences.
+//! The recipients of a message: users, addresses, lists, patterns, audiences.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub(crate) struct Person {
     pub(crate) contact: Value,
 }
 
-/// Resolves `to`: an object, or an array of them.
+/// Resolves `to`, which is an object or an array of them.
 pub(crate) fn resolve(call: &mut Call<'_>, to: &Value) -> Result<Vec<Person>, Failure> {
     let mut people = Vec::new();
     match to {
@@ -89,7 +89,7 @@ pub(crate) fn message(
     enqueued: Wall,
 ) -> Message {
     let channel = channel(&person.contact);
-    // The dice come from the request's own id: no extra draw, and the same for every run of a seed.
+    // The id of the request decides, so it is the same in every run of a seed.
     let dice = request.bytes().fold(person.name.len(), |sum, b| sum + usize::from(b));
     let known = ask.get("content").is_some_and(Value::is_object) || named(call, &ask);
     let bounced = person.contact["email"].as_str().is_some_and(|e| e.ends_with(".invalid"));
@@ -115,7 +115,7 @@ pub(crate) fn message(
     }
 }
 
-/// When the life of a message that was taken in at `enqueued` goes on.
+/// When a message that was accepted at `enqueued` is processed.
 ///
 /// `delay.duration` is in ms and `delay.until` a date (OA). Opening hours are not read.
 fn due(ask: &Value, enqueued: Wall) -> Wall {

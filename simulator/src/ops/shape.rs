@@ -1,4 +1,6 @@
-//! What a document beyond the connector has beside what was sent: `shapes.json`, by resource.
+//! The fields that a document beyond the connector has besides those that were sent.
+//!
+//! `shapes.json` lists them by resource.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,12 +10,16 @@ use serde_json::{Map, Value, json};
 use crate::call::Call;
 use crate::time::Wall;
 
-/// Fields by resource, which is a row's id without its last part. A text that begins with `$` stands for a value.
+/// Fields by resource, which is a row's id without its last part.
+///
+/// A text that begins with `$` stands for a computed value.
 static SHAPES: LazyLock<BTreeMap<String, Map<String, Value>>> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../shapes.json")).expect("shapes.json is valid")
 });
 
-/// Fills in the fields that every answer about the resource has. Who made it and when stays as it was in `old`.
+/// Adds the fields that every answer about the resource has.
+///
+/// Who created it and when is taken from `old`.
 pub(crate) fn complete(call: &Call<'_>, document: &mut Value, old: Option<&Value>, wall: Wall) {
     let resource = call.row.id.rsplit_once('.').map_or("", |(resource, _)| resource);
     for (name, form) in SHAPES.get(resource).into_iter().flatten() {

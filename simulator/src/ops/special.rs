@@ -7,10 +7,10 @@ use crate::call::{Call, Failure, Outcome, Success};
 use crate::switches::Unknown;
 use crate::time::Wall;
 
-/// What metrics look back on when the call does not say.
+/// The time that metrics cover by default.
 const WEEK_MS: u64 = 7 * 24 * 3_600_000;
 
-/// POST /auth/issue-token. The token is only a label: no signature, nothing that looks like one.
+/// POST /auth/issue-token. The token is only a label, without a signature.
 pub(crate) fn issue_token(call: &mut Call<'_>) -> Outcome {
     let scope = call
         .object()?
@@ -22,13 +22,13 @@ pub(crate) fn issue_token(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "token": format!("simulated-client-token-{id}"), "scope": scope })))
 }
 
-/// POST /inbound/courier and /inbound/segment: taken in, and that is all.
+/// POST /inbound/courier and /inbound/segment. The event is accepted, and nothing follows.
 pub(crate) fn inbound(call: &mut Call<'_>) -> Outcome {
     call.object()?;
     Ok(Success::Json(json!({ "messageId": call.ids.xray(call.wall) })))
 }
 
-/// POST /journeys/{journey_id}/invoke: a run that is over at once.
+/// POST /journeys/{journey_id}/invoke starts a run that ends at once.
 pub(crate) fn invoke_journey(call: &mut Call<'_>) -> Outcome {
     call.object()?;
     let id = call.ids.xray(call.wall);
@@ -58,7 +58,7 @@ pub(crate) fn graphql(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "data": {} })))
 }
 
-/// POST /journeys/cancel: all runs of a token, which are over at once here, or one run.
+/// POST /journeys/cancel: all runs of a token, or one run. Here all have ended already.
 pub(crate) fn cancel_journey(call: &mut Call<'_>) -> Outcome {
     let body = call.object()?;
     let Some(id) = body.get("run_id").and_then(Value::as_str) else {
@@ -70,7 +70,7 @@ pub(crate) fn cancel_journey(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Json(json!({ "run_id": id, "status": status })))
 }
 
-/// PUT of a submission's checks: each is told with its time.
+/// PUT of a submission's checks. Each is shown with its time.
 pub(crate) fn put_checks(call: &mut Call<'_>) -> Outcome {
     call.object()?;
     let mut outcome = generic::handle(call)?;
@@ -84,7 +84,7 @@ pub(crate) fn put_checks(call: &mut Call<'_>) -> Outcome {
     Ok(outcome)
 }
 
-/// GET /notifications/{notification_id}/metrics: no traffic was counted.
+/// GET /notifications/{notification_id}/metrics. The series is empty.
 pub(crate) fn metrics(call: &mut Call<'_>) -> Outcome {
     let asked = |name: &str, default: String| call.query.get(name).map_or(default, str::to_owned);
     Ok(Success::Json(json!({

@@ -1,4 +1,4 @@
-//! Topics of the workspace's preferences: the schedules of a digest get ids, by which they are released.
+//! Topics of the workspace's preferences. Each schedule of a digest gets an id.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
-//! Users in tenants, and users' device tokens: the rows beyond the connector that the generic store would get wrong.
+//! Tenants and device tokens of users, which the generic store alone would get wrong.
 //!
-//! Both live in that store. An association is there twice, below the user and below the tenant, so that each listing is a
-//! walk over one prefix.
+//! Both live in that store. An association is stored twice, below the user and below the tenant. So
+//! each listing reads one prefix.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub(crate) fn join_tenant(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Done)
 }
 
-/// PUT /users/{user_id}/tenants: those that `tenants` names, beside the ones there are.
+/// PUT /users/{user_id}/tenants adds those that `tenants` names.
 pub(crate) fn join_tenants(call: &mut Call<'_>) -> Outcome {
     let (user, body) = (call.param(0), Value::Object(call.object()?));
     for one in named(&body, "tenants")? {
@@ -36,7 +36,7 @@ pub(crate) fn leave_tenant(call: &mut Call<'_>) -> Outcome {
     }
 }
 
-/// DELETE /users/{user_id}/tenants: leaves them all.
+/// DELETE /users/{user_id}/tenants removes all of them.
 pub(crate) fn leave_tenants(call: &mut Call<'_>) -> Outcome {
     let user = call.param(0);
     let start = of_user(&user, "");
@@ -55,7 +55,7 @@ pub(crate) fn put_token(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Done)
 }
 
-/// PUT /users/{user_id}/tokens: those that `tokens` names (the SDK sends no body).
+/// PUT /users/{user_id}/tokens writes those that `tokens` names. (The SDK sends no body.)
 pub(crate) fn put_tokens(call: &mut Call<'_>) -> Outcome {
     let (user, body) = (call.param(0), Value::Object(call.object()?));
     for one in named(&body, "tokens")? {
@@ -65,7 +65,7 @@ pub(crate) fn put_tokens(call: &mut Call<'_>) -> Outcome {
     Ok(Success::Done)
 }
 
-/// PATCH /users/{user_id}/tokens/{token}: the JSON Patch of `patch`, all or nothing.
+/// PATCH /users/{user_id}/tokens/{token} applies the JSON Patch in `patch`, all of it or nothing.
 pub(crate) fn patch_token(call: &mut Call<'_>) -> Outcome {
     let (key, body) = (device(&call.param(0), &call.param(1)), Value::Object(call.object()?));
     let operations = named(&body, "patch")?;
@@ -103,7 +103,9 @@ fn with_token(mut record: Value, token: &str) -> Value {
     record
 }
 
-/// What the body names; without the member there is nothing to do, so that each row can be driven alone.
+/// The entries that the body names.
+///
+/// Without the member there are none, so that a test can call each row alone.
 fn named<'b>(body: &'b Value, name: &str) -> Result<&'b [Value], Failure> {
     match &body[name] {
         Value::Null => Ok(&[]),

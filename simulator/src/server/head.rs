@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::request::{Protocol, Request};
 
-/// The longest head, 64 KiB: more than any gateway should let through.
+/// The longest head, 64 KiB. No gateway should forward a longer one.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
 /// How the body that follows is delimited.
@@ -16,7 +16,7 @@ pub(super) enum Length {
     Chunked,
 }
 
-/// Takes the bytes of a whole head off the buffer, if one is there; empty lines before it are skipped.
+/// Takes a whole head from the buffer, if there is one. Skips empty lines before it.
 pub(super) fn take(buffer: &mut BytesMut) -> Option<Bytes> {
     while buffer.starts_with(b"\r\n") {
         drop(buffer.split_to(2));
@@ -25,7 +25,7 @@ pub(super) fn take(buffer: &mut BytesMut) -> Option<Bytes> {
     Some(buffer.split_to(end).freeze())
 }
 
-/// Parses a head; the error says what rule it breaks.
+/// Parses a head. The error names the rule that it breaks.
 pub(super) fn parse(raw: &Bytes, socket: u64) -> Result<Request, &'static str> {
     let text = latin1(&raw[..raw.len() - 4]);
     let mut lines = text.split("\r\n");
@@ -63,7 +63,7 @@ pub(super) fn parse(raw: &Bytes, socket: u64) -> Result<Request, &'static str> {
     })
 }
 
-/// How the body is delimited; the error says what contradicts itself.
+/// How the body is delimited. The error names the contradiction.
 pub(super) fn length(request: &Request) -> Result<Length, &'static str> {
     let values = |name: &'static str| {
         request
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn one_framing_only() {
+    fn a_request_with_two_framings_or_an_unknown_one_is_refused() {
         let of = |fields: &str| {
             length(&parsed(&format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n")).unwrap())
         };

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection: request, answer, and again.
+//! Serves one HTTP/1.1 connection, request after request.
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -14,7 +14,7 @@ use crate::journal::Ending;
 use crate::reply::{End, Framing, Reply};
 use crate::request::{Protocol, Request};
 
-/// Serves requests until one side ends the connection; `reset` makes the close an RST.
+/// Serves requests until one side ends the connection. `reset` makes the close an RST.
 pub(super) async fn serve<I>(server: &Server, mut io: Rewind<I>, socket: u64, reset: fn(&I))
 where
     I: AsyncRead + AsyncWrite + Unpin,
@@ -38,7 +38,7 @@ where
         match exchange(server, &mut io, &mut buffer, request, unread).await {
             Next::Again => {}
             Next::Close => {
-                // A client that is gone already needs no goodbye.
+                // The client may have left already.
                 drop(io.shutdown().await);
                 return;
             }
@@ -113,9 +113,11 @@ async fn exchange<I: AsyncRead + AsyncWrite + Unpin>(
     next
 }
 
-/// Waits until `due` and says whether the client is still there; what it sends meanwhile is kept for later.
+/// Waits until `due` and returns whether the client is still there.
 ///
-/// A client that closes its side counts as gone: none that is a proxy waits for an answer after that.
+/// Bytes that it sends meanwhile are kept for later.
+///
+/// A client that closes its side counts as gone, because no proxy waits for an answer after that.
 async fn stays<I: AsyncRead + Unpin>(io: &mut I, buffer: &mut BytesMut, due: Instant) -> bool {
     while buffer.len() < MAX_HEAD {
         tokio::select! {
@@ -133,7 +135,7 @@ async fn stays<I: AsyncRead + Unpin>(io: &mut I, buffer: &mut BytesMut, due: Ins
 async fn refuse<I: AsyncWrite + Unpin>(server: &Server, io: &mut I, request: Request, why: &str) {
     note_broken(server, request);
     let reply = Reply::error(400, "invalid_request_error", why);
-    // It may be gone; there is nobody else to tell.
+    // The client may be gone. Nobody else needs to know.
     let _sent = outgoing::write(io, &reply, true, false).await;
     drop(io.shutdown().await);
 }

@@ -1,4 +1,6 @@
-//! HTTP/2 with prior knowledge, by hyper. What HTTP/1.1 shows as a cut or a broken answer is a reset stream here.
+//! HTTP/2 with prior knowledge, by hyper.
+//!
+//! Faults that cut or break an answer on HTTP/1.1 reset the stream here.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,12 +27,12 @@ use crate::reply::{End, Framing, Reply};
 use crate::request::{MAX_BODY, Protocol, Request};
 use crate::time::Micros;
 
-/// What ends a stream on purpose: hyper takes the code of RST_STREAM from it.
+/// The error that ends a stream on purpose. hyper takes the code of RST_STREAM from it.
 fn cut() -> Error {
     Reason::INTERNAL_ERROR.into()
 }
 
-/// A body that another task feeds; the channel's one place is the back-pressure.
+/// A body that another task feeds. The channel holds one piece, which is the back-pressure.
 struct Fed {
     pieces: mpsc::Receiver<Result<Bytes, Error>>,
     len: Option<u64>,
@@ -70,7 +72,7 @@ where
     // The vendor's clock writes the date.
     builder.auto_date_header(false);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    // A connection that breaks the protocol is over; there is nobody to tell.
+    // A connection that breaks the protocol has ended. Nobody needs to know.
     tokio::select! {
         over = connection.as_mut() => return drop(over),
         () = last.notified() => connection.as_mut().graceful_shutdown(),
@@ -120,7 +122,7 @@ async fn answer(
     Ok(response(pending, reply, head_only))
 }
 
-/// Reads a request; what came of it, if the client left within the body.
+/// Reads a request. If the client leaves early, the error is what arrived of it.
 async fn collect(request: http::Request<Incoming>, socket: u64) -> Result<Request, Request> {
     let (parts, mut body) = request.into_parts();
     let latin1 = |v: &HeaderValue| super::head::latin1(v.as_bytes());
@@ -187,7 +189,7 @@ fn response(pending: Pending, reply: Reply, head_only: bool) -> Response<Fed> {
     response
 }
 
-/// Feeds the body; offsets of faults count its bytes only, since HTTP/2 compresses heads.
+/// Feeds the body. Offsets of faults count only its bytes, because HTTP/2 compresses heads.
 async fn feed_body(pending: Pending, reply: Reply, feed: mpsc::Sender<Result<Bytes, Error>>) {
     let stop = match reply.delivery.end {
         End::Cut(after) | End::Reset(after) => after,
@@ -204,7 +206,7 @@ async fn feed_body(pending: Pending, reply: Reply, feed: mpsc::Sender<Result<Byt
                 return pending.end(Ending::ClientGone, sent);
             }
             if sent == stop {
-                // The receiver may be gone by now; the stream is over either way.
+                // The receiver may be gone. The stream ends either way.
                 drop(feed.send(Err(cut())).await);
                 return pending.end(Ending::Faulted, sent);
             }

@@ -1,4 +1,4 @@
-//! Reads requests off an HTTP/1.1 connection: head, then body, both bounded.
+//! Reads requests from an HTTP/1.1 connection: first the head, then the body. Both are bounded.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::head::{self, Length, MAX_HEAD};
 use crate::request::{MAX_BODY, Request};
 
-/// How much of a body over 6 MB is read to its end, so that the client hears the 413 and not a reset.
+/// How much of a body over 6 MB is read, so that the client gets the 413 and not a reset.
 const MAX_DRAIN: u64 = 64 * 1024 * 1024;
 /// The smallest body that is too large.
 const TOO_MUCH: u64 = MAX_BODY + 1;
@@ -19,9 +19,9 @@ const MAX_LINE: usize = 8 * 1024;
 pub(super) enum Incoming {
     /// A whole request, and whether the rest of its body was left unread.
     Whole(Request, bool),
-    /// A request that breaks the rules, as far as it was understood; the connection can't go on.
+    /// A request that breaks the rules, as far as it could be read. The connection can't go on.
     Broken(Request, &'static str),
-    /// The client left, having sent some of a request or nothing of one.
+    /// The client left. It may have sent a part of a request.
     Gone(Option<Request>),
 }
 
@@ -46,7 +46,7 @@ where
     };
     if request.field("expect").is_some_and(|v| v.eq_ignore_ascii_case("100-continue")) {
         if let Length::Exact(n @ TOO_MUCH..) = length {
-            // The client asked first: it can be told without reading a byte.
+            // The client waits for permission, so the refusal needs no byte of the body.
             request.body_len = n;
             return Ok(Incoming::Whole(request, true));
         }
@@ -95,7 +95,7 @@ enum BodyEnd {
     Broken(&'static str),
 }
 
-/// A body of which 6 MB and one byte are kept, and all are counted.
+/// A body. Its first 6 MB and one byte are kept, and all bytes are counted.
 struct ReadBody {
     kept: BytesMut,
     len: u64,

@@ -1,4 +1,4 @@
-//! Writes answers byte by byte on HTTP/1.1, whole or broken as the delivery says.
+//! Writes answers on HTTP/1.1, whole or broken, as the delivery says.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::reply::{Body, End, Framing, Pace, Reply};
 /// Bytes of a made-up body written at a time.
 pub(super) const PIECE: usize = 64 * 1024;
 
-/// How the writing came out.
+/// How the writing ended.
 pub(super) enum Written {
     /// All of it.
     All,
@@ -21,7 +21,7 @@ pub(super) enum Written {
     Gone,
 }
 
-/// Counts what was written, and stops at the fault's offset.
+/// Counts the written bytes, and stops at the offset of the fault.
 struct Writer<'a, I> {
     io: &'a mut I,
     sent: u64,
@@ -51,7 +51,7 @@ async fn slowly<I: AsyncWrite + Unpin>(io: &mut I, bytes: &[u8], pace: Pace) -> 
     Ok(())
 }
 
-/// Writes an answer (the head alone for HEAD) and flushes; also says how many bytes went out.
+/// Writes and flushes an answer. Also returns how many bytes were written.
 pub(super) async fn write<I: AsyncWrite + Unpin>(
     io: &mut I,
     reply: &Reply,
@@ -111,7 +111,7 @@ async fn answer<I: AsyncWrite + Unpin>(
     if chunked { writer.put(b"0\r\n\r\n", None).await } else { Ok(()) }
 }
 
-/// The body in pieces; a made-up one is never in memory whole.
+/// The body in pieces. A made-up body is never whole in memory.
 pub(super) fn pieces(body: &Body) -> Box<dyn Iterator<Item = Bytes> + Send> {
     match body {
         Body::Empty => Box::new(std::iter::empty()),
@@ -148,7 +148,7 @@ fn head(reply: &Reply, close: bool) -> Vec<u8> {
         text.extend([name, ": ", value, "\r\n"]);
     }
     match reply.delivery.framing {
-        // RFC 9112, 6.1 and 6.3: these end with their head, and a framing field on a 204 is forbidden.
+        // These answers end with their head. A 204 must have no framing field (RFC 9112, 6.1, 6.3).
         Framing::Length | Framing::Chunked if matches!(reply.status, 204 | 304) => {}
         Framing::Length => text.push_str(&format!("content-length: {}\r\n", reply.body.len())),
         Framing::Chunked => text.push_str("transfer-encoding: chunked\r\n"),
@@ -158,6 +158,6 @@ fn head(reply: &Reply, close: bool) -> Vec<u8> {
         text.push_str("connection: close\r\n");
     }
     text.push_str("\r\n");
-    // Texts hold one character per byte; anything beyond Latin-1 was never on the wire.
+    // Texts hold one character per byte. Characters beyond Latin-1 never came from the wire.
     text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
 }

@@ -4,7 +4,9 @@ use super::Server;
 use crate::journal::Ending;
 use crate::reply::Reply;
 
-/// Tells the journal how an exchange ended; dropped without a word, that the client left (or the server stopped).
+/// Tells the journal how an exchange ended.
+///
+/// If it is dropped before, the client left or the server stopped.
 pub(super) struct Pending {
     server: Server,
     entry: Option<u64>,
@@ -12,17 +14,17 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// The exchange of an answer that is about to go out.
+    /// Begins with an answer that is about to be sent.
     pub(super) fn new(server: &Server, reply: &Reply) -> Self {
         Self { server: server.clone(), entry: reply.entry, if_dropped: Ending::ClientGone }
     }
 
-    /// From here on the exchange can only end as the fault wants it.
+    /// From here on the exchange ends as the fault says.
     pub(super) const fn held_back(&mut self) {
         self.if_dropped = Ending::Faulted;
     }
 
-    /// The end.
+    /// Tells the journal that the exchange ended.
     pub(super) fn end(mut self, ending: Ending, written: u64) {
         self.note(ending, written);
     }

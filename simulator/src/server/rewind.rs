@@ -1,4 +1,4 @@
-//! Tells HTTP/2 from HTTP/1.1 by the first bytes, and gives them back.
+//! Tells HTTP/2 from HTTP/1.1 by the first bytes. The stream then gives these bytes again.
 
 use std::io;
 use std::pin::Pin;
@@ -10,20 +10,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 /// What an HTTP/2 client sends first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose first bytes were read before, and are read again.
+/// A stream whose first bytes were read already. It gives them once more.
 pub(super) struct Rewind<I> {
     first: Bytes,
     inner: I,
 }
 
 impl<I> Rewind<I> {
-    /// The stream below; what was read before is lost to it.
+    /// The stream below. Bytes that were read already are lost.
     pub(super) const fn inner(&self) -> &I {
         &self.inner
     }
 }
 
-/// Reads until the preface is there or can't be any more; `true` if it is.
+/// Reads until it is clear whether the preface comes. Returns whether it did.
 pub(super) async fn sniff<I: AsyncRead + Unpin>(mut io: I) -> io::Result<(Rewind<I>, bool)> {
     let mut first = BytesMut::with_capacity(4096);
     loop {

@@ -105,6 +105,6 @@ fn what_is_due_is_bounded_however_long_the_lag() {
         assert_eq!(count(&mut c), 0, "{n}");
         c.expect(200, "POST", "/profiles/u1", age(30));
     }
-    // The oldest write made room: it had to be looked at.
+    // The queue was full, so the oldest write was computed early.
     assert_eq!(count(&mut c), 1);
 }

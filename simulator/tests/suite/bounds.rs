@@ -1,4 +1,4 @@
-//! What is held has a bound, and what refuses or fails changes nothing.
+//! All data is bounded, and a refused or failed call changes nothing.
 
 use crate::common::Courier;
 use serde_json::{Value, json};

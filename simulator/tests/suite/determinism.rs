@@ -1,4 +1,4 @@
-//! Equal options and equal calls give equal bytes, whatever the time between them and whatever was read meanwhile.
+//! Equal options and equal calls give equal bytes, whatever the time and the reads between them.
 
 use serde_json::{Value, json};
 use simulator::{Body, ClockOptions, Micros, Mode, Options, Reply, Request, Simulator};

@@ -1,4 +1,4 @@
-//! Where the SDK suites found the stand-in less like Courier than it could be.
+//! Behaviours in which the SDK suites once found the simulator unlike Courier.
 
 use crate::common::Courier;
 use crate::raw::{exchange, server};

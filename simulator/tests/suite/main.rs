@@ -1,4 +1,4 @@
-//! The simulator from outside: one program, one module a family of promises.
+//! The simulator from outside. Each module holds one family of promises.
 
 mod admin;
 mod audiences;

@@ -1,4 +1,4 @@
-//! Long runs in virtual time: nothing grows without bound, nothing is sent twice, every count adds up.
+//! Long runs in virtual time: nothing grows without limit, nothing is sent twice, all counts agree.
 
 use serde_json::json;
 use simulator::{Capacity, Micros, Options, Request, Rng, Simulator};

@@ -1,4 +1,6 @@
-//! What a gateway relies on beyond the data: partitions, credentials, sizes, late effects, switches.
+//! What a gateway relies on besides the data.
+//!
+//! Partitions, credentials, sizes, late effects, switches.
 
 use serde_json::json;
 use simulator::{

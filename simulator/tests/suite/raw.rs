@@ -5,7 +5,7 @@ use std::time::Duration;
 use simulator::{Options, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-/// A server as new.
+/// A server without data.
 pub(crate) fn server() -> Server {
     Server::new(Options::seeded(1))
 }
@@ -28,7 +28,7 @@ pub(crate) async fn exchange(server: &Server, request: impl AsRef<[u8]>) -> Stri
 /// Reads until the server closes.
 pub(crate) async fn read_all(mut client: DuplexStream) -> String {
     let mut answer = Vec::new();
-    // Time is paused: a server that waits for ever shows at once.
+    // Time is paused, so a server that waits for ever is seen at once.
     let read =
         tokio::time::timeout(Duration::from_secs(600), client.read_to_end(&mut answer)).await;
     read.expect("the server closes").expect("an in-process stream only ends");

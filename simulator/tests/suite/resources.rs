@@ -1,4 +1,4 @@
-//! Brands, lists, audiences, profiles, events and templates of the connector, in the shapes of Courier's documents.
+//! Brands, lists, audiences, profiles, events and templates have the shapes of Courier's documents.
 
 use crate::common::Courier;
 use serde_json::{Value, json};
@@ -108,7 +108,7 @@ fn a_profile_write_long_after_the_audience_waits_for_its_moment_too() {
         let items = c.expect(200, "GET", "/audiences/adults/members", Value::Null)["items"].clone();
         items.as_array().unwrap().len()
     };
-    // Nobody read since the audience was put: what is due from then must not see what is written now.
+    // Nobody has read since the audience was put. Its computation must not see what is written now.
     c.later(5000);
     c.expect(200, "POST", "/profiles/u", json!({ "profile": { "age": 30 } }));
     assert_eq!(members(&mut c), 0);

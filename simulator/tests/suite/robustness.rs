@@ -1,4 +1,4 @@
-//! Whatever comes in, something sensible goes out and nothing panics.
+//! Any input gets a sensible answer, and nothing panics.
 
 use crate::raw::{MESSAGE, connect, read_all, server};
 use proptest::prelude::*;

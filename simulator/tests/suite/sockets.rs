@@ -1,4 +1,4 @@
-//! Real sockets: what an in-process stream can't show.
+//! Real sockets, for what an in-process stream can't show.
 
 use std::io::ErrorKind;
 

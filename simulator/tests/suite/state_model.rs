@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What should be there, by the rules of the documents alone.
+/// The expected data, by the rules of the documents alone.
 #[derive(Default)]
 struct Model {
     /// Deleted or not, and the subscribers in order of subscription.

@@ -8,9 +8,9 @@ mod matcher;
 mod operation;
 mod prices;
 
-pub use file::{CONNECTION_POOL, Catalog, CatalogError};
+pub use file::{Catalog, CatalogError};
 pub use matcher::Match;
 pub use operation::{
-    Access, CacheRule, Freshness, Idempotency, Lane, MOST_CALLS, MOST_PAID, MOST_PRICES,
-    MethodPattern, Operation, Pool, Shim,
+    Access, CONNECTION_POOL, CacheRule, Freshness, Idempotency, Lane, MOST_CALLS, MOST_PAID,
+    MOST_PRICES, MethodPattern, Operation, Pool, Shim,
 };

@@ -8,6 +8,7 @@ mod admin;
 mod base_url;
 mod cache;
 mod cors;
+mod expiry;
 mod quota;
 mod reference;
 mod settings;

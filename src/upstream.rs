@@ -13,6 +13,7 @@ mod places;
 mod pool;
 mod shares;
 mod sips;
+mod site;
 mod socket;
 
 use std::sync::Arc;
@@ -28,8 +29,9 @@ use tokio::time::{timeout, timeout_at};
 use tower::Service;
 
 pub use dial::{Dial, Dialer, Io, Line};
-pub use host::{Host, HostLimits};
+pub use host::Host;
 pub use pool::Pool;
+pub use site::{HostLimits, Site};
 
 use crate::call::{AuthorizedCall, BoxFuture, BufferedCall, Facts, Head, Reply, Result};
 use crate::clock::Instant;
@@ -103,8 +105,8 @@ struct Outgoing {
 impl Destination {
     /// What the references of an answer are read against.
     fn base<'a>(&'a self, target: &'a str) -> references::Base<'a> {
-        let host = self.pool.host();
-        let (scheme, authority) = (host.scheme(), host.authority());
+        let site = self.pool.site();
+        let (scheme, authority) = (site.scheme(), site.authority());
         references::Base { scheme, authority, prefix: &self.prefix, target }
     }
 }
@@ -173,12 +175,12 @@ impl Upstream {
         if body.is_empty() && with_content {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let host = destination.pool.host();
+        let site = destination.pool.site();
         Ok(Outgoing {
             method: call.method.clone(),
             target,
-            scheme: host.scheme().clone(),
-            authority: host.authority().clone(),
+            scheme: site.scheme().clone(),
+            authority: site.authority().clone(),
             headers,
             body,
             interim: framing::Interim::default(),

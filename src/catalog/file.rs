@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::matcher::{Match, Matcher};
+use super::operation::CONNECTION_POOL;
 use super::{Operation, Pool, prices};
 use crate::document::{self, Document, Problem, Reading, Step};
 use crate::numbers::OperationIx;
@@ -13,9 +14,6 @@ use crate::paths;
 
 /// Courier's, as shipped.
 const COURIER: &str = include_str!("../../config/courier.toml");
-
-/// The quota that every connection has; rows pay it by this name.
-pub const CONNECTION_POOL: &str = "connection";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use http::Method;
 use serde::Deserialize;
 
-use super::CONNECTION_POOL;
-
 use crate::numbers::OperationIx;
+
+/// The quota that every connection has; rows pay it by this name.
+pub const CONNECTION_POOL: &str = "connection";
 
 /// The most calls in a window that a quota can count: 24 MB of books, and a vendor that allows more
 /// needs none of this.

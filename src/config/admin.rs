@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::settings::Expiry;
+use super::expiry::Expiry;
 use crate::history;
 use crate::identity::{Digest, Rights};
 use crate::ids::KeyId;

@@ -12,6 +12,7 @@ use super::admin::{Admin, Ops};
 use super::base_url::BaseUrl;
 use super::cache::{Cache, CacheControl};
 use super::cors::Cors;
+use super::expiry::Expiry;
 use super::traces::Traces;
 use crate::admission::Assume;
 use crate::catalog::Lane;
@@ -21,7 +22,6 @@ use crate::record::Trust;
 use crate::secret::TokenSource;
 use crate::telemetry::logs::Wanted as Logs;
 use crate::units::{Size, Span};
-use crate::words::read_as_text;
 
 /// The configuration of one Tollgate process.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -380,24 +380,6 @@ pub struct AppKey {
     /// From then on it is refused (RFC 3339), such as `"2027-03-01T00:00:00Z"`.
     #[serde(default)]
     pub expires: Option<Expiry>,
-}
-
-/// A point in time.
-#[derive(Clone, Copy, Debug, JsonSchema)]
-#[schemars(with = "String")]
-pub struct Expiry(pub std::time::SystemTime);
-
-read_as_text!(Expiry, "a time in quotes, such as \"2027-03-01T00:00:00Z\"");
-
-impl TryFrom<String> for Expiry {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let stamp: jiff::Timestamp = text.parse().map_err(|_| {
-            format!("'{text}' is not a time: write RFC 3339, such as \"2027-03-01T00:00:00Z\"")
-        })?;
-        Ok(Self(stamp.try_into().map_err(|_| format!("'{text}' is out of range"))?))
-    }
 }
 
 fn yes() -> bool {

@@ -10,7 +10,6 @@ use super::journal::{Journal, Outcome, Writer};
 use super::made::{Key, Made, Remembered, Ticket};
 use super::memory::{Id, Memory};
 use super::waiting::Waiting;
-use super::writing::Writing;
 use crate::clock::Instant;
 use crate::single_flight::Crowd;
 
@@ -89,12 +88,6 @@ impl Keys {
         self.made().key(print, count, Instant::now())
     }
 
-    /// See [`Made::sent`]: nothing is to be sent before what this gives is over, if it gives something.
-    pub(super) fn sent(self: &Arc<Self>, ticket: &Ticket) -> Option<Writing> {
-        let outcome = self.write(|made| made.sent(ticket, Instant::now()))?;
-        Some(Writing::new(self.clone(), *ticket, outcome))
-    }
-
     /// See [`Made::accepted`]. Nobody waits until it is written.
     pub(super) fn accepted(&self, ticket: &Ticket) {
         if let Some(None) = self.write(|made| made.accepted(ticket)) {
@@ -113,7 +106,7 @@ impl Keys {
     }
 
     /// Has the row written that `change` gives; `None` if there is none, or no journal.
-    fn write(
+    pub(super) fn write(
         &self,
         change: impl FnOnce(&mut Made) -> Option<(u32, Remembered)>,
     ) -> Option<Option<Outcome>> {

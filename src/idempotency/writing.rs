@@ -14,6 +14,7 @@ use super::journal::{Outcome, STALL};
 use super::keys::Keys;
 use super::made::Ticket;
 use crate::call::Result;
+use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::record::{Record, Shortage};
 
@@ -27,6 +28,15 @@ pub(super) struct Writing {
     /// None: it was not even begun.
     outcome: Option<Outcome>,
     written: bool,
+}
+
+impl Keys {
+    /// See [`Made::sent`](super::made::Made::sent): nothing is to be sent before what this gives is over,
+    /// if it gives something.
+    pub(super) fn sent(self: &Arc<Self>, ticket: &Ticket) -> Option<Writing> {
+        let outcome = self.write(|made| made.sent(ticket, Instant::now()))?;
+        Some(Writing::new(self.clone(), *ticket, outcome))
+    }
 }
 
 impl Writing {

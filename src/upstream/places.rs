@@ -1,15 +1,27 @@
 //! Places among the sockets of a host, and the line of those who wait for one.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::oneshot;
 
 use super::shares::{Member, Shares};
+use crate::clock::Instant;
 
 /// The places of one host.
 pub(super) struct Places {
     /// std, not tokio: each section is a few sums and never awaits.
     desk: Mutex<Desk>,
+    /// std, not tokio: touched when a connection is new and when a place has to be made.
+    spares: Mutex<Vec<Weak<dyn Spares>>>,
+}
+
+/// The sockets of a connection, as others that wait for a place see them.
+pub(super) trait Spares: Send + Sync {
+    /// Since when the socket rests that has rested longest, if the connection has more than its part.
+    fn spare_since(&self) -> Option<Instant>;
+
+    /// Closes that socket.
+    fn close_one(&self);
 }
 
 struct Desk {
@@ -27,7 +39,7 @@ pub(super) struct Place {
 impl Places {
     pub(super) fn new(total: usize) -> Arc<Self> {
         let desk = Desk { shares: Shares::new(total), waiting: Vec::new() };
-        Arc::new(Self { desk: Mutex::new(desk) })
+        Arc::new(Self { desk: Mutex::new(desk), spares: Mutex::default() })
     }
 
     /// Places that are held.
@@ -67,6 +79,27 @@ impl Places {
     /// Whether `member` holds places beyond its part.
     pub(super) fn has_more_than_its_part(&self, member: Member) -> bool {
         self.desk().shares.has_more_than_its_part(member)
+    }
+
+    /// `sockets` may have some to spare.
+    pub(super) fn spares(&self, sockets: Weak<dyn Spares>) {
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        spares.retain(|one| one.strong_count() > 0);
+        spares.push(sockets);
+    }
+
+    /// Somebody waits for a place: closes the socket that has rested longest of those that are
+    /// beyond the part of their connection.
+    pub(super) fn make_room(&self) {
+        let all: Vec<Arc<dyn Spares>> = {
+            let spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+            spares.iter().filter_map(Weak::upgrade).collect()
+        };
+        let rests = |sockets: &Arc<dyn Spares>| Some((sockets.spare_since()?, sockets.clone()));
+        let longest = all.iter().filter_map(rests).min_by_key(|(since, _)| *since);
+        if let Some((_, sockets)) = longest {
+            sockets.close_one();
+        }
     }
 
     /// Gives free places to those that wait.

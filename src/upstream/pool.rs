@@ -7,16 +7,16 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::uri::Scheme;
 use tokio::sync::Notify;
 use tokio::time::{timeout, timeout_at};
 
 use super::dial::Line;
-use super::host::{Host, HostLimits};
-use super::places::Place;
+use super::places::{Place, Spares};
 use super::shares::Member;
+use super::site::{HostLimits, Site};
 use super::socket::{Load, Socket};
 use crate::clock::Instant;
 use crate::error::Cause;
@@ -27,7 +27,7 @@ const EXPECTED: usize = 64;
 
 /// The sockets of one connection.
 pub struct Pool {
-    host: Arc<Host>,
+    site: Arc<Site>,
     member: Member,
     /// std, not tokio: each section is a push, a pop or a clone and never awaits.
     sockets: Mutex<Sockets>,
@@ -77,8 +77,9 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    pub(super) fn new(host: Arc<Host>, member: Member) -> Self {
-        let plain = *host.scheme() == Scheme::HTTP;
+    /// No socket yet of one more connection to `site`.
+    pub(super) fn at(site: Arc<Site>) -> Arc<Self> {
+        let plain = *site.scheme() == Scheme::HTTP;
         let sockets = Sockets {
             h1: Vec::new(),
             h2: Vec::new(),
@@ -89,13 +90,18 @@ impl Pool {
             opening: 0,
             connecting: 0,
         };
-        Self { host, member, sockets: Mutex::new(sockets), news: Notify::new() }
+        let member = site.places().join();
+        let pool =
+            Arc::new(Self { site, member, sockets: Mutex::new(sockets), news: Notify::new() });
+        let spares: Weak<Self> = Arc::downgrade(&pool);
+        pool.site.places().spares(spares);
+        pool
     }
 
     /// The host behind it.
     #[must_use]
-    pub fn host(&self) -> &Arc<Host> {
-        &self.host
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
     }
 
     /// A socket for one call: one that is there or a new one. Waits for it until `end`; the time to
@@ -105,7 +111,7 @@ impl Pool {
         loop {
             let mut news = pin!(self.news.notified());
             news.as_mut().enable();
-            let next = self.with(|sockets| sockets.next(self.host.limits()));
+            let next = self.with(|sockets| sockets.next(self.site.limits()));
             match next {
                 Next::Take(socket) => {
                     let lease = self.lease(socket);
@@ -128,7 +134,7 @@ impl Pool {
                     came.map_err(|_| NoSocket::Short(Shortage::Places, None))?;
                 }
                 Next::Wait { connecting: true } => {
-                    let late = Instant::now() + self.host.limits().connect;
+                    let late = Instant::now() + self.site.limits().connect;
                     timeout_at(end.min(late), news).await.map_err(|_| NoSocket::Late)?;
                 }
             }
@@ -137,11 +143,11 @@ impl Pool {
 
     /// A place among the sockets of the host.
     async fn place(&self, end: Instant) -> Result<Place, NoSocket> {
-        let places = self.host.places();
+        let places = self.site.places();
         match places.ask(self.member) {
             Ok(place) => Ok(place),
             Err(coming) => {
-                self.host.make_room();
+                places.make_room();
                 let place = timeout_at(end, coming).await.ok().and_then(Result::ok);
                 place.ok_or(NoSocket::Short(Shortage::Places, None))
             }
@@ -151,8 +157,8 @@ impl Pool {
     async fn open(self: &Arc<Self>, place: Place) -> Result<Lease, NoSocket> {
         self.with(|sockets| sockets.connecting += 1);
         let _connecting = Counted(self, |sockets| &mut sockets.connecting);
-        let opened = timeout(self.host.limits().connect, async {
-            let Line { io, h2 } = self.host.dial().await?;
+        let opened = timeout(self.site.limits().connect, async {
+            let Line { io, h2 } = self.site.dial().await?;
             let opened = if h2 { Socket::h2(io, place).await } else { Socket::h1(io, place).await };
             opened.map_err(Cause::from)
         });
@@ -176,18 +182,6 @@ impl Pool {
         Lease { pool: self.clone(), socket: Some(socket) }
     }
 
-    /// Since when the socket rests that has rested longest, if the connection has more than its part.
-    pub(super) fn spare_since(&self) -> Option<Instant> {
-        let spare = self.host.places().has_more_than_its_part(self.member);
-        self.with(|sockets| sockets.idle().map(|(_, since)| *since).min()).filter(|_| spare)
-    }
-
-    /// Closes the socket that has rested longest.
-    pub(super) fn close_one(&self) {
-        let closed = self.with(Sockets::take_oldest);
-        drop(closed);
-    }
-
     fn with<T>(&self, act: impl FnOnce(&mut Sockets) -> T) -> T {
         act(&mut self.sockets.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -195,8 +189,8 @@ impl Pool {
     /// A call has read its answer to the end: its HTTP/1.1 socket may carry another.
     fn put_back(&self, socket: Socket) {
         let idle = self.with(|sockets| sockets.waiting == 0);
-        if socket.takes_calls(self.host.limits().max_age)
-            && !self.host.places().owes(self.member, idle)
+        if socket.takes_calls(self.site.limits().max_age)
+            && !self.site.places().owes(self.member, idle)
         {
             self.with(|sockets| sockets.h1.push((socket, Instant::now())));
             self.news.notify_one();
@@ -207,7 +201,7 @@ impl Pool {
     fn stream_ended(&self, load: &Arc<Load>) {
         if load.end() == 0 {
             let idle = self.with(|sockets| sockets.waiting == 0);
-            let close = self.host.places().owes(self.member, idle);
+            let close = self.site.places().owes(self.member, idle);
             let closed = self.with(|sockets| sockets.rests(load, close));
             drop(closed);
         }
@@ -215,15 +209,27 @@ impl Pool {
     }
 }
 
+impl Spares for Pool {
+    fn spare_since(&self) -> Option<Instant> {
+        let spare = self.site.places().has_more_than_its_part(self.member);
+        self.with(|sockets| sockets.idle().map(|(_, since)| *since).min()).filter(|_| spare)
+    }
+
+    fn close_one(&self) {
+        let closed = self.with(Sockets::take_oldest);
+        drop(closed);
+    }
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pool({:?}, {:?})", self.host, self.member)
+        write!(f, "Pool({:?}, {:?})", self.site, self.member)
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.host.places().leave(self.member);
+        self.site.places().leave(self.member);
     }
 }
 

@@ -9,8 +9,7 @@ use crate::error::Code;
 use crate::ids::{AppId, ConnectionId, TenantId};
 use crate::record::{Cached, Marks};
 
-use super::day::Day;
-use super::folder::KEPT;
+use super::day::{Day, KEPT};
 
 /// A shorter stay in the queue is no wait.
 const WAIT: Duration = Duration::from_millis(1);

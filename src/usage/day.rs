@@ -7,6 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use jiff::civil::Date;
 
+/// Days of which files are kept.
+pub const KEPT: u32 = 62;
+
 const SECONDS: u64 = 24 * 60 * 60;
 
 /// A day in UTC, written as `2026-11-24`.

@@ -12,12 +12,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::book::{Counts, Row, Who};
-use super::day::Day;
+use super::day::{Day, KEPT};
 
 use crate::targets;
-
-/// Days of which files are kept.
-pub const KEPT: u32 = 62;
 
 /// The form that is written. A file of another version is not understood.
 const VERSION: u32 = 1;

@@ -23,13 +23,6 @@ const KNOWN: &[&[&str]] = &[
         "src/admission/store.rs",
     ],
     &[
-        "src/catalog/file.rs",
-        "src/catalog/matcher.rs",
-        "src/catalog/operation.rs",
-        "src/catalog/prices.rs",
-    ],
-    &["src/config/admin.rs", "src/config/settings.rs"],
-    &[
         "src/quota/app.rs",
         "src/quota/estimate.rs",
         "src/quota/forecast.rs",
@@ -38,10 +31,6 @@ const KNOWN: &[&[&str]] = &[
         "src/quota/standing.rs",
         "src/quota/ticket.rs",
     ],
-    &["src/stage/cache/fetch.rs", "src/stage/cache/read.rs"],
-    &["src/stage/idempotency/keys.rs", "src/stage/idempotency/writing.rs"],
-    &["src/stage/upstream/host.rs", "src/stage/upstream/pool.rs"],
-    &["src/telemetry/usage/book.rs", "src/telemetry/usage/folder.rs"],
 ];
 
 /// All files that this one leads to, itself included if it is part of a circle.

@@ -205,10 +205,20 @@ impl Admission {
     #[must_use]
     pub fn unwritten(&self) -> usize {
         let files = |quotas: &Quotas| {
-            quotas.look(|core, _| core.journal.as_ref().map_or(0, journal::Journal::unwritten))
+            let unwritten = |core: &mut quotas::Core, _| {
+                core.journal.as_mut().map_or(0, |journal| journal.unwritten(&core.quota))
+            };
+            quotas.look(unwritten)
         };
         let files: usize = self.books().tenants.iter().map(|(_, quotas)| files(quotas)).sum();
-        files + usize::from(self.0.store.as_ref().is_some_and(Store::index_fails))
+        let index = |store: &Store| store.index_fails() || !store.stands();
+        files + usize::from(self.0.store.as_ref().is_some_and(index))
+    }
+
+    /// Whether the state folder is still the one of the start, or there is none.
+    #[must_use]
+    pub fn folder_stands(&self) -> bool {
+        self.0.store.as_ref().is_none_or(Store::stands)
     }
 
     /// True unless every connection still rests because nothing is known of its past.

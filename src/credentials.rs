@@ -24,7 +24,7 @@ use crate::call::{
 };
 use crate::error::Error;
 use crate::numbers::{ConnectionIx, Table};
-use crate::record::Record;
+use crate::record::{Record, TokenNews};
 use crate::secret::VendorToken;
 use crate::targets;
 
@@ -77,13 +77,17 @@ async fn look(
     }
     if rejected {
         let fate = vault.refused(connection, &token).await;
-        // One replacement is one, whoever else was refused with the old token.
-        if fate != Fate::Replaced {
-            record.mark(|marks| marks.token_refused = Some(fate == Fate::Found));
-        }
+        let news = match fate {
+            Fate::Stands => Some(TokenNews::Refused),
+            Fate::Found => Some(TokenNews::Replaced),
+            Fate::GivenUp => Some(TokenNews::GivenUp),
+            // One replacement is one, whoever else was refused with the old token.
+            Fate::Replaced => None,
+        };
+        record.mark(|marks| marks.token = news.or(marks.token));
         head.facts.rejected = Some(Rejected { changed: fate != Fate::Stands });
-    } else {
-        vault.taken(connection, &token);
+    } else if vault.taken(connection, &token) {
+        record.mark(|marks| marks.token = Some(TokenNews::Proven));
     }
     if is_error && plain && !body.is_end_stream() {
         body = Blanked::new(body, VendorToken::clone(&token)).boxed_unsync();

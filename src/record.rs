@@ -114,9 +114,8 @@ pub struct Marks {
     pub throttled: bool,
     /// What the gateway had too little of to send the call, in the last attempt.
     pub shortage: Option<Shortage>,
-    /// The vendor refused the connection's token, and its source has no other; true when this call found
-    /// another one there.
-    pub token_refused: Option<bool>,
+    /// What the call taught of the connection's token.
+    pub token: Option<TokenNews>,
     /// What the cache did for it, on a row that is cached or shared.
     pub cached: Option<Cached>,
     /// When it did.
@@ -133,6 +132,19 @@ pub struct Marks {
     pub ended_at: Option<Instant>,
     /// The answer's body ended in an error of the vendor's side.
     pub broken: bool,
+}
+
+/// What a call taught of a connection's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenNews {
+    /// The vendor refuses it, and its source has no other.
+    Refused,
+    /// The vendor refuses it, and its source has another one, which is used from now on.
+    Replaced,
+    /// The vendor refuses one that was found in its file: the one before is used again.
+    GivenUp,
+    /// The vendor took one that was found in its file, for the first time.
+    Proven,
 }
 
 /// Where the key of a call is from.

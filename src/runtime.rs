@@ -41,6 +41,8 @@ struct Inner {
     observer: Arc<dyn Observer>,
     calls: Arc<Calls>,
     ready: AtomicBool,
+    /// The state folder is not the one of the start any more, and that was said.
+    folder_gone: AtomicBool,
     uploads: Uploads,
     admission: Admission,
     desk: ArcSwap<Desk>,
@@ -124,7 +126,7 @@ impl State {
             None => told,
         };
         let owners = gauges::take_over(config, &telemetry.metrics);
-        Ok(Self(Arc::new(Inner {
+        let state = Self(Arc::new(Inner {
             instance,
             flights: Flights::new(),
             usage,
@@ -132,6 +134,7 @@ impl State {
             observer,
             telemetry,
             ready: AtomicBool::new(true),
+            folder_gone: AtomicBool::new(false),
             uploads: Uploads::new(room(config)),
             desk: ArcSwap::from_pointee(admission.desk(wiring::admission::plan(config))?),
             admission,
@@ -148,7 +151,11 @@ impl State {
                 hosts: HashMap::new(),
                 breakers: HashMap::new(),
             }),
-        })))
+        }));
+        if config.state_dir().is_some() {
+            state.watch_folder();
+        }
+        Ok(state)
     }
 
     /// Takes over what a reload may change. Call it before the new pipeline is built.

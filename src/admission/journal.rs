@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use super::store::Store;
 use crate::clock::Instant;
@@ -29,8 +29,22 @@ impl Journal {
         Self { store, base, files: HashMap::new(), given_up: HashSet::new() }
     }
 
-    /// How many files can't be written.
-    pub(super) fn unwritten(&self) -> usize {
+    /// How many files can't be written, or are not in the folder any more. One that was removed from a
+    /// folder that stands is written anew.
+    pub(super) fn unwritten(&mut self, quota: &Quota) -> usize {
+        if !self.store.stands() {
+            return self.files.len() + self.given_up.len();
+        }
+        let removed = self.files.values().filter(|file| file.is_removed());
+        let removed: Vec<(PoolId, String)> =
+            removed.map(|file| (file.pool, file.header.name.clone())).collect();
+        for (pool, name) in removed {
+            tracing::warn!(
+                file = name,
+                "slot state was removed from its folder: it is written anew"
+            );
+            self.open(pool, &name, quota);
+        }
         self.given_up.len()
     }
 
@@ -53,6 +67,9 @@ impl Journal {
     }
 
     fn create(&self, pool: PoolId, name: &str, quota: &Quota) -> std::io::Result<PoolFile> {
+        if !self.store.stands() {
+            return Err(std::io::Error::other("the folder is not the one of the start any more"));
+        }
         let clocks = self.store.clocks(self.base);
         let known = quota.pools().get(pool).ok_or_else(|| std::io::Error::other("no such pool"))?;
         let states: Vec<_> = known.slots.states().collect();
@@ -124,6 +141,10 @@ fn give_up(store: &Store, name: &str, error: &std::io::Error) {
 }
 
 impl PoolFile {
+    fn is_removed(&self) -> bool {
+        self.file.metadata().is_ok_and(|file| file.nlink() == 0)
+    }
+
     fn write(&mut self, quota: &Quota, slot: u32, clocks: &Clocks) -> std::io::Result<()> {
         let record = state_file::record(slot, quota.slot(self.pool, slot), clocks);
         self.file.write_all_at(&record, state_file::offset(slot))?;

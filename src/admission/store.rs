@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,9 @@ use crate::clock::{self, Instant};
 use crate::quota::slots::Rest;
 use crate::quota::state_file::{self, Clocks};
 use crate::quota::{Moment, Past, PoolSettings};
+
+/// The file that says whose the folder is.
+const LOCK: &str = "lock";
 
 /// What to take a pool's past for, whatever the folder says.
 #[derive(
@@ -53,7 +57,7 @@ struct Folder {
     index: Mutex<Index>,
     /// The index could not be written the last time.
     index_fails: AtomicBool,
-    _lock: File,
+    lock: File,
 }
 
 struct Index {
@@ -88,7 +92,7 @@ impl Store {
         let wrong = |error: std::io::Error| format!("state folder '{}': {error}", path.display());
         fs::create_dir_all(path).map_err(wrong)?;
         let lock =
-            OpenOptions::new().create(true).write(true).truncate(false).open(path.join("lock"));
+            OpenOptions::new().create(true).write(true).truncate(false).open(path.join(LOCK));
         let lock = lock.map_err(wrong)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -116,7 +120,7 @@ impl Store {
             cut: !whole,
             index: Mutex::new(Index { left }),
             index_fails: AtomicBool::new(false),
-            _lock: lock,
+            lock,
         };
         Ok(Self(Arc::new(folder)))
     }
@@ -124,6 +128,17 @@ impl Store {
     /// True if the index could not be written the last time.
     pub(super) fn index_fails(&self) -> bool {
         self.0.index_fails.load(Ordering::Relaxed)
+    }
+
+    /// Whether the folder is still the one that was made ours: neither removed nor replaced. Another
+    /// process may have a new one.
+    pub(super) fn stands(&self) -> bool {
+        let here = fs::metadata(self.0.path.join(LOCK));
+        let ours = self.0.lock.metadata();
+        here.and_then(|here| {
+            Ok((here.dev(), here.ino()) == ours.map(|ours| (ours.dev(), ours.ino()))?)
+        })
+        .unwrap_or(false)
     }
 
     /// The key of the identities in this folder.

@@ -66,6 +66,8 @@ pub(super) enum Fate {
     Replaced,
     /// This call has found its successor.
     Found,
+    /// It was found in its file and never taken: the one before is used again.
+    GivenUp,
 }
 
 // === impl Vault ===
@@ -108,7 +110,7 @@ impl Vault {
         if let Some(before) = reading.before.take().filter(|_| place.is_unproven()) {
             tracing::error!(target: targets::VENDOR, connection = %place.connection, "Courier refuses the new token in the connection's file: the one before is used again");
             self.take_over(connection, before, false).await;
-            return Fate::Found;
+            return Fate::GivenUp;
         }
         if let Some(look) = reading.last
             && look.began >= asked
@@ -186,14 +188,15 @@ impl Vault {
         Some(new)
     }
 
-    /// The vendor took `token`.
-    pub(super) fn taken(&self, connection: ConnectionIx, token: &VendorToken) {
+    /// The vendor took `token`. True if it was found in its file and is taken for the first time.
+    pub(super) fn taken(&self, connection: ConnectionIx, token: &VendorToken) -> bool {
         let place = &self.places[connection];
         let doubted = place.refused.load(Ordering::Relaxed) || place.is_unproven();
-        if doubted && place.token.load().same_as(token) {
-            place.refused.store(false, Ordering::Relaxed);
-            place.unproven.store(false, Ordering::Release);
+        if !doubted || !place.token.load().same_as(token) {
+            return false;
         }
+        place.refused.store(false, Ordering::Relaxed);
+        place.unproven.swap(false, Ordering::AcqRel)
     }
 }
 

@@ -1,6 +1,8 @@
 //! All that is remembered of keys, behind its locks. It outlives a reload; with a state folder, what
 //! recognises an SDK's retry outlives a restart, too.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +31,8 @@ pub struct Keys {
     journal: Option<Writer>,
     /// The last write of a made key failed.
     unwritten: Arc<AtomicBool>,
+    /// That file, to be looked at.
+    file: Option<File>,
     /// Calls under way, by key.
     pub(super) running: Crowd<Id, ()>,
     /// Those that are recognised by being equal.
@@ -50,7 +54,9 @@ impl Keys {
     pub fn open(folder: &Path) -> Result<Self, String> {
         let (journal, rows) = Journal::open(folder)?;
         let unwritten = journal.fails();
-        Ok(Self { unwritten, ..Self::with(Some(Writer::new(Box::new(journal))), rows) })
+        let file = journal.file().map_err(|error| format!("made keys: {error}"))?;
+        let keys = Self::with(Some(Writer::new(Box::new(journal))), rows);
+        Ok(Self { unwritten, file: Some(file), ..keys })
     }
 
     pub(super) fn with(journal: Option<Writer>, rows: Vec<(u32, Remembered)>) -> Self {
@@ -60,15 +66,17 @@ impl Keys {
             made: Mutex::new(Made::new(rows, Instant::now())),
             journal,
             unwritten: Arc::default(),
+            file: None,
             running: Crowd::default(),
             waiting: Waiting::default(),
         }
     }
 
-    /// True if the last write of a made key failed.
+    /// True if the last write of a made key failed, or the file was removed from its folder.
     #[must_use]
     pub fn is_unwritten(&self) -> bool {
-        self.unwritten.load(Ordering::Relaxed)
+        let removed = |file: &File| file.metadata().is_ok_and(|file| file.nlink() == 0);
+        self.unwritten.load(Ordering::Relaxed) || self.file.as_ref().is_some_and(removed)
     }
 
     /// Octets of all that is remembered, over all connections.

@@ -1,18 +1,49 @@
 //! What of the state folder can't be written. Calls go on, so it is no reason to take traffic away; after
 //! a restart it would be missed.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use super::State;
+use crate::{targets, usage};
 
 impl State {
+    /// Looks at the folder from time to time, so that what is lost is heard of though nobody asks, and
+    /// what can be written anew is.
+    pub(super) fn watch_folder(&self) {
+        let state = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(usage::EVERY).await;
+                let Some(state) = state.upgrade().map(State) else { return };
+                // Small files, on whatever they lie. A panic in it is in the log.
+                let _ = tokio::task::spawn_blocking(move || state.unwritten()).await;
+            }
+        });
+    }
+
     /// Files that can't be written now, by what they keep.
     #[must_use]
     pub fn unwritten(&self) -> [(&'static str, usize); 3] {
+        let stands = self.folder_stands();
         let usage = self.0.usage.as_ref().is_some_and(|usage| usage.is_unwritten());
         [
             ("slots", self.admission().unwritten()),
-            ("made-keys", self.keys().is_unwritten().into()),
+            ("made-keys", (self.keys().is_unwritten() || !stands).into()),
             ("usage", usage.into()),
         ]
+    }
+
+    /// Whether the state folder is the one of the start; said once if it is not.
+    fn folder_stands(&self) -> bool {
+        let stands = self.admission().folder_stands();
+        if !stands && !self.0.folder_gone.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                target: targets::USAGE,
+                "the state folder was removed or replaced: what a restart must know is not kept; restart the gateway with state.assume = \"used\""
+            );
+        }
+        stands
     }
 
     /// The text of a readiness check that goes well.
@@ -22,7 +53,13 @@ impl State {
         let words: Vec<&str> = unwritten.map(|(word, _)| word).collect();
         match words.as_slice() {
             [] => "ok\n".into(),
-            words => format!("ok\nthe state folder can't be written: {}\n", words.join(", ")),
+            words if self.folder_stands() => {
+                format!("ok\nthe state folder can't be written: {}\n", words.join(", "))
+            }
+            words => format!(
+                "ok\nthe state folder was removed or replaced, a restart makes it anew: {}\n",
+                words.join(", ")
+            ),
         }
     }
 }

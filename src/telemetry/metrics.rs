@@ -158,6 +158,8 @@ instruments! {
     rejected: Counters<1> = Counters::default(), "counter" "tollgate_vendor_credential_rejected" ["connection"];
     /// 1 if Courier took the connection's token the last time, or it has not been used since it was loaded; 0 if it was refused.
     token_good: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_token_good" ["connection"];
+    /// 1 while the connection's token is the one before the token in its file, which Courier refused: the next start knows the file only.
+    token_given_up: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_token_given_up" ["connection"];
     /// Refused tokens for which another one was found at their source.
     token_replaced: Counters<1> = Counters::default(), "counter" "tollgate_vendor_token_replaced" ["connection"];
     /// 1 for a host of Courier that is taken for dead, for one connection at least: those calls are refused, but for one probe at a time.
@@ -199,7 +201,7 @@ instruments! {
     config_loaded: Real = Real::default(), "gauge" "tollgate_config_loaded_timestamp_seconds" [];
     /// 1 while new calls are welcome, 0 while the gateway drains, or rests after a start, as of no connection it is known what was called before. What Courier says of a token is `tollgate_vendor_token_good`.
     ready: Gauge = Gauge::default(), "gauge" "tollgate_ready" [];
-    /// Files of the state folder that can't be written, by what they keep: slots, made-keys, usage. Calls go on; after a restart it is missed.
+    /// Files of the state folder that can't be written, or are not in it any more, by what they keep: slots, made-keys, usage. Calls go on; after a restart it is missed.
     unwritten: Gauges<1> = Gauges::default(), "gauge" "tollgate_state_files_unwritten" ["kind"];
     /// Log lines that were dropped because the output did not keep up.
     lines_dropped: Counter = Counter::default(), "counter" "tollgate_log_lines_dropped" [];

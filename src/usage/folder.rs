@@ -139,6 +139,10 @@ impl Folder {
 
     fn replace(&self, day: Day, bytes: &[u8]) -> std::io::Result<()> {
         let new = self.path.join("new");
+        if !self.exists() {
+            // It was removed. The state folder itself is made by nobody but a start.
+            fs::create_dir(&self.path)?;
+        }
         let mut file = File::create(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;

@@ -6,6 +6,7 @@ use simulator::{Answer as Faulty, Effect, Fault, Options, When};
 
 use tokio::time::sleep;
 
+use crate::page::Page;
 use crate::raw::{Answer as Octets, Bench, Row};
 use crate::support::{Setup, Stack, request, token};
 
@@ -109,9 +110,15 @@ async fn a_new_token_that_the_vendor_refuses_is_given_up_for_the_one_before() {
     }
     let half = |call: &simulator::Request| call.field("authorization") == Some("Bearer half-of-it");
     assert_eq!(stack.arrived().iter().filter(|call| half(call)).count(), 1);
+    let shown =
+        async |name: &str| Page::of(&stack.state).await.sum(name, &[("connection", "acme-prod")]);
+    assert_eq!(shown("tollgate_vendor_token_given_up").await, 1.0, "the next start has that one");
+    assert_eq!(shown("tollgate_vendor_token_good").await, 1.0);
+    assert_eq!(shown("tollgate_vendor_token_replaced_total").await, 0.0);
     std::fs::write(file, "the-next-token").unwrap();
     sleep(Duration::from_secs(3)).await;
     assert_eq!(used_by(&stack, &setup).await, "Bearer the-next-token");
+    assert_eq!(shown("tollgate_vendor_token_given_up").await, 0.0);
 }
 
 /// The token that a call goes to the vendor with.

@@ -101,3 +101,39 @@ async fn readiness_stays_good_and_says_what_would_be_missed() {
     }
     assert_eq!(ready().await, "ok\nthe state folder can't be written: usage\n");
 }
+
+#[tokio::test]
+async fn a_state_folder_that_is_removed_is_told_of_with_all_that_it_kept() {
+    let (setup, folder) = keeping(50);
+    let stack = Stack::new(&setup);
+    let files = slots(&folder).len() as f64;
+    std::fs::remove_dir_all(&folder).unwrap();
+    let lost = unwritten(&stack).await;
+    assert_eq!(lost[..2], [files + 1.0, 1.0], "slots with their index, made keys");
+    assert!(stack.state.readiness().contains("removed or replaced"));
+    // One that is made again is perhaps another process's: usage alone needs no past.
+    std::fs::create_dir(&folder).unwrap();
+    let answer = stack.call(request("GET", "/messages", &setup.acme, "")).await;
+    assert_eq!(answer.status.as_u16(), 200, "calls go on");
+    stack.state.write_usage().await;
+    assert_eq!(unwritten(&stack).await, [files + 1.0, 1.0, 0.0]);
+    assert_eq!(std::fs::read_dir(folder.join("usage")).unwrap().count(), 1);
+    assert!(slots(&folder).is_empty());
+}
+
+#[tokio::test]
+async fn slots_that_are_removed_from_a_folder_that_stands_are_written_anew() {
+    let (setup, folder) = keeping(50);
+    let stack = Stack::new(&setup);
+    let answer = stack.call(request("GET", "/messages", &setup.acme, "")).await;
+    assert_eq!(answer.status.as_u16(), 200);
+    let before: Vec<Vec<u8>> =
+        slots(&folder).iter().map(|file| std::fs::read(file).unwrap()).collect();
+    slots(&folder).iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    assert_eq!(unwritten(&stack).await, [0.0; 3]);
+    let after = slots(&folder);
+    assert_eq!(after.len(), before.len());
+    for (file, before) in after.iter().zip(&before) {
+        assert_eq!(std::fs::metadata(file).unwrap().len(), before.len() as u64);
+    }
+}

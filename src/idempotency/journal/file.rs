@@ -62,6 +62,14 @@ impl Journal {
         }
     }
 
+    /// The file once more, to be looked at.
+    ///
+    /// # Errors
+    /// There is no descriptor for it.
+    pub(in super::super) fn file(&self) -> std::io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Whether the last write failed, for whoever tells it.
     pub(in super::super) fn fails(&self) -> Arc<AtomicBool> {
         self.fails.clone()

@@ -15,7 +15,7 @@ use crate::catalog::{CONNECTION_POOL, Operation};
 use crate::error::Code;
 use crate::ids::{AppId, ConnectionId, TenantId};
 use crate::quota::Would;
-use crate::record::{Cached, Forward, Kept, KeyUse, Marks, Record, Try};
+use crate::record::{Cached, Forward, Kept, KeyUse, Marks, Record, TokenNews, Try};
 use crate::telemetry::code;
 
 /// The label of what has no operation: refused before the route was known.
@@ -70,15 +70,19 @@ impl Metrics {
     pub fn token_loaded(&self, connection: &ConnectionId) {
         let handles = self.handles.connections.get(connection, || connection.clone());
         handles.token_refused.store(false, Ordering::Relaxed);
+        handles.token_given_up.store(false, Ordering::Relaxed);
     }
 
     /// Shows whether the vendor takes the token of each of `connections`.
     pub fn show_tokens<'a>(&self, connections: impl Iterator<Item = &'a ConnectionId>) {
         self.token_good.clear();
+        self.token_given_up.clear();
         for connection in connections {
             let handles = self.handles.connections.get(connection, || connection.clone());
             let good = !handles.token_refused.load(Ordering::Relaxed);
             self.token_good.get_or_create(&Labels([of(connection)])).set(good.into());
+            let given_up = handles.token_given_up.load(Ordering::Relaxed);
+            self.token_given_up.get_or_create(&Labels([of(connection)])).set(given_up.into());
         }
     }
 
@@ -163,11 +167,16 @@ impl Metrics {
             self.retries.get_or_create(&Labels([of(id), reason])).inc();
         }
         if tries.last().is_some_and(|last| last.status.is_some()) {
-            let refused = marks.token_refused == Some(false);
+            let refused = marks.token == Some(TokenNews::Refused);
             handles.token_refused.store(refused, Ordering::Relaxed);
         }
-        if marks.token_refused == Some(true) {
-            self.token_replaced.get_or_create(&Labels([of(id)])).inc();
+        match marks.token {
+            Some(TokenNews::Replaced) => {
+                self.token_replaced.get_or_create(&Labels([of(id)])).inc();
+            }
+            Some(TokenNews::GivenUp) => handles.token_given_up.store(true, Ordering::Relaxed),
+            Some(TokenNews::Proven) => handles.token_given_up.store(false, Ordering::Relaxed),
+            Some(TokenNews::Refused) | None => {}
         }
         if marks.throttled {
             self.throttled.get_or_create(&Labels([of(id)])).inc();

@@ -12,7 +12,7 @@ use tollgate::catalog::Catalog;
 use tollgate::clock::Instant;
 use tollgate::history::{Calls, PLACES};
 use tollgate::ids::{ConnectionId, KeyId, RandomId};
-use tollgate::quota::{Bound, PoolId, Standing};
+use tollgate::quota::{LimitedBy, PoolId, QueuePosition};
 use tollgate::record::{Marks, Observer, Record, Stood, Wait};
 
 struct Nobody;
@@ -25,11 +25,11 @@ impl Observer for Nobody {
 fn finished() -> Arc<Record> {
     let record = Record::open(Arc::new(Nobody));
     let now = Instant::now();
-    let standing = Standing {
+    let standing = QueuePosition {
         ahead: 3,
         own: 1,
         apps: 2,
-        bound: Bound::Slot(PoolId(0)),
+        bound: LimitedBy::Slot(PoolId(0)),
         expected: Duration::from_secs(1),
     };
     let stood = Stood { standing, pool: Some("connection".into()) };

@@ -7,10 +7,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use tollgate::quota::slots::{Rest, Slots};
+use tollgate::quota::slots::{RestRule, Slots};
 use tollgate::quota::{
-    AppNo, AppSettings, ConnectionNo, ConnectionSettings, Event, Moment, PoolSettings, PriceNo,
-    PriceSettings, Quota, Settlement, Ticket, Verdict,
+    AdmissionRequest, AdmissionVerdict, AppNo, AppSettings, ConnectionNo, ConnectionSettings,
+    Moment, PoolSettings, PriceNo, PriceSettings, QueueEvent, Quota, Settlement,
 };
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -31,8 +31,8 @@ fn settings(calls: u32) -> ConnectionSettings {
     settings
 }
 
-fn ticket(app: u32, price: u16) -> Ticket {
-    Ticket {
+fn ticket(app: u32, price: u16) -> AdmissionRequest {
+    AdmissionRequest {
         connection: ConnectionNo(0),
         app: AppNo(app),
         price: PriceNo(price),
@@ -73,7 +73,7 @@ impl Calls {
         self.now = self.now + STEP;
         self.app = (self.app + 1) % self.apps;
         match self.quota.enter(self.now, &ticket(self.app, price)) {
-            Verdict::Start(grant) => {
+            AdmissionVerdict::Start(grant) => {
                 let answered = Settlement::FirstByteAt(self.now);
                 black_box(self.quota.settle(grant, answered, self.now));
             }
@@ -88,11 +88,11 @@ fn crowd(waiting: u32, apps: u32) -> Quota {
     let now = Moment::from(WINDOW);
     for n in 0..waiting + 100 {
         match quota.enter(now, &ticket(n % apps, 0)) {
-            Verdict::Start(grant) => {
+            AdmissionVerdict::Start(grant) => {
                 quota.settle(grant, Settlement::FirstByteAt(now), now);
             }
-            Verdict::Wait(..) => {}
-            Verdict::Refused(refusal) => panic!("{refusal:?}"),
+            AdmissionVerdict::Wait(..) => {}
+            AdmissionVerdict::Refused(refusal) => panic!("{refusal:?}"),
         }
     }
     quota
@@ -111,12 +111,12 @@ fn hot_path(c: &mut Criterion) {
         let of = format!("enter and settle, {apps} apps, {pools} pools");
         c.bench_function(&of, |b| b.iter(|| calls.call(price)));
     }
-    let mut slots = Slots::fresh(100_000, Rest::of(WINDOW, WINDOW));
+    let mut slots = Slots::fresh(100_000, RestRule::of(WINDOW, WINDOW));
     let mut now = Moment::from(WINDOW);
     c.bench_function("take and settle, slots alone", |b| {
         b.iter(|| {
             now = now + STEP;
-            while slots.ripen(now).is_some() {}
+            while slots.release_expired(now).is_some() {}
             let held = slots.take(1, 0, now).expect("more slots than calls a minute");
             slots.settle(held, Settlement::FirstByteAt(now), now)
         });
@@ -133,7 +133,7 @@ fn crowds(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("enter, look and leave", &of), |b| {
             b.iter(|| {
                 app = (app + 1) % apps;
-                let Verdict::Wait(place, _) = quota.enter(now, &ticket(app, 0)) else {
+                let AdmissionVerdict::Wait(place, _) = quota.enter(now, &ticket(app, 0)) else {
                     panic!("it has to wait");
                 };
                 black_box(quota.poll(now).is_none());
@@ -156,7 +156,7 @@ fn crowds(c: &mut Criterion) {
                             quota.poll(now)
                         }
                     };
-                    if let Some(Event::Start { grant, .. }) = event {
+                    if let Some(QueueEvent::Start { grant, .. }) = event {
                         quota.settle(grant, Settlement::FirstByteAt(now), now);
                         app = (app + 1) % apps;
                         black_box(quota.enter(now, &ticket(app, 0)));

@@ -4,7 +4,7 @@
 //! times by one task, not by timers of their own. Connections are who their tokens are, whatever names
 //! they go by: a reload changes the quotas in place, with their waiters. A [`Desk`] knows, for one
 //! configuration, where each call stands. A [`Pass`] is a call's right to be sent, which settles itself
-//! whatever becomes of the call. The [`Store`] keeps slots over a restart.
+//! whatever becomes of the call. The [`SlotStore`] keeps slots over a restart.
 
 pub mod buffer_body;
 mod desk;
@@ -30,10 +30,10 @@ use desk::Seat;
 pub use desk::{Desk, Turn};
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use pass::Pass;
-pub use plan::{AppPlan, ConnectionPlan, Cost, Plan, TenantPlan};
+pub use plan::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
 pub use quotas::{Edition, Quotas};
-pub use store::{Assume, Store};
-pub use view::{AppView, ConnectionView, Outlook, PoolView, Waiting};
+pub use store::{Assume, SlotStore};
+pub use view::{AppQuotaView, AppView, ConnectionView, PoolView, WaitingCalls};
 
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId, TenantId};
@@ -50,7 +50,7 @@ use reshape::{Change, Seated};
 pub struct Admission(Arc<Inner>);
 
 struct Inner {
-    store: Option<Store>,
+    store: Option<SlotStore>,
     /// Of this process, where there is no store.
     key: Option<IdentityKey>,
     base: Instant,
@@ -74,7 +74,7 @@ struct Books {
 impl Admission {
     /// No connection yet; `store` keeps their slots over a restart.
     #[must_use]
-    pub fn new(store: Option<Store>) -> Self {
+    pub fn new(store: Option<SlotStore>) -> Self {
         let key = store.is_none().then(IdentityKey::of_process);
         Self(Arc::new(Inner { store, key, base: Instant::now(), books: Mutex::default() }))
     }
@@ -86,7 +86,7 @@ impl Admission {
     ///
     /// # Errors
     /// When that can't be done while the gateway runs; then nothing is changed.
-    pub fn desk(&self, plan: Plan) -> Result<Desk, String> {
+    pub fn desk(&self, plan: AdmissionPlan) -> Result<Desk, String> {
         let mut books = self.books();
         let oldest = books.oldest();
         for (_, quotas) in &books.tenants {
@@ -107,7 +107,7 @@ impl Admission {
     fn apply(
         &self,
         books: &mut Books,
-        plan: &Plan,
+        plan: &AdmissionPlan,
         (identities, places): (&[Identity], &[Placing]),
         (edition, oldest): (u64, u64),
         prices: Table<OperationIx, PriceNo>,
@@ -211,14 +211,14 @@ impl Admission {
             quotas.look(unwritten)
         };
         let files: usize = self.books().tenants.iter().map(|(_, quotas)| files(quotas)).sum();
-        let index = |store: &Store| store.index_fails() || !store.stands();
+        let index = |store: &SlotStore| store.index_fails() || !store.stands();
         files + usize::from(self.0.store.as_ref().is_some_and(index))
     }
 
     /// Whether the state folder is still the one of the start, or there is none.
     #[must_use]
     pub fn folder_stands(&self) -> bool {
-        self.0.store.as_ref().is_none_or(Store::stands)
+        self.0.store.as_ref().is_none_or(SlotStore::stands)
     }
 
     /// True unless every connection still rests because nothing is known of its past.
@@ -241,7 +241,7 @@ impl Admission {
     }
 
     fn identity(&self, token: &VendorToken) -> Identity {
-        let key = self.0.store.as_ref().map(Store::key).or(self.0.key.as_ref());
+        let key = self.0.store.as_ref().map(SlotStore::key).or(self.0.key.as_ref());
         key.expect("there is a store or a key of the process").of(token)
     }
 
@@ -270,7 +270,7 @@ impl Books {
     /// The price of each operation by its id.
     fn number_prices(
         &mut self,
-        plan: &Plan,
+        plan: &AdmissionPlan,
         edition: u64,
         oldest: u64,
     ) -> Result<Table<OperationIx, PriceNo>, String> {

@@ -12,7 +12,7 @@ use http::Method;
 use http::header::{self, HeaderValue};
 use serde::Serialize;
 
-use crate::admission::{Desk, Outlook};
+use crate::admission::{AppQuotaView, Desk};
 use crate::call::{self, Next, Reply, Stage, StageLayer, Staged};
 use crate::clock;
 use crate::error::{Code, Error};
@@ -39,7 +39,7 @@ struct About {
     key: KeyInUse,
     scopes: Vec<String>,
     /// The default first.
-    connections: Vec<Outlook>,
+    connections: Vec<AppQuotaView>,
     /// The last ones first.
     refusals: Vec<Refused>,
 }

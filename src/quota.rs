@@ -13,14 +13,14 @@
 //!
 //! **Composition.** One [`Quota`] holds the connections that may share named pools ("lists.put"): those
 //! of a workspace share them, and a call pays all its [`pools`] or none. Which connections, pools and
-//! prices there are can change while calls run and wait. Per connection there is a queue ([`queue`]), weighted shares ([`shares`]) and paces ([`pace`], on governor).
+//! prices there are can change while calls run and wait. Per connection there is a queue ([`queue`]), weighted shares ([`shares`]) and paces ([`rate_limit`], on governor).
 //!
 //! **How to drive it.** All of it is plain data: time is an argument, nothing sleeps, locks or
 //! spawns. Its owner keeps it in a mutex and
 //! 1. calls [`Quota::enter`] for each call, and [`Quota::ask`] before it reads a body;
 //! 2. calls [`Quota::poll`] until it has nothing to say, after every `enter`, `settle`, `leave`,
 //!    change of settings, and at the moment that [`Quota::next_wake`] then gives;
-//! 3. settles every [`Grant`], whatever became of the call, and gives back the [`Place`] of a caller
+//! 3. settles every [`Grant`], whatever became of the call, and gives back the [`QueuePlace`] of a caller
 //!    that left.
 //!
 //! **Left out.** The state file's writing and locking (its format is [`state_file`]), the bytes held
@@ -34,20 +34,23 @@ mod estimate;
 pub mod feedback;
 mod forecast;
 mod judge;
-mod line;
+
 mod moment;
 mod opening;
-mod outlook;
-pub mod pace;
+
 pub mod pools;
 mod promises;
 pub mod queue;
+mod queue_position;
+pub mod rate_limit;
 mod rest;
+mod scheduler;
 pub mod settings;
 mod shape;
 pub mod shares;
 pub mod slots;
-mod standing;
+mod snapshot;
+
 pub mod state_file;
 mod steer;
 #[cfg(test)]
@@ -59,20 +62,20 @@ use std::time::Duration;
 
 pub use app::AppSettings;
 pub use moment::Moment;
-pub use pools::{Pool, PoolId, Price};
+pub use pools::{PoolId, Price, SlotPool};
 pub use queue::Lane;
+pub use queue_position::{LimitedBy, QueuePosition};
 pub use settings::{ConnectionSettings, Mode, Past, PoolSettings, static_share};
 pub use slots::Settlement;
-pub use standing::{Bound, Standing};
 pub use ticket::{
-    AppNo, ConnectionNo, Event, Grant, Place, PriceNo, Refusal, Room, Rule, Ticket, Usage, Verdict,
-    Would,
+    AdmissionRequest, AdmissionVerdict, AppNo, ConnectionNo, Grant, Headroom, PriceNo, QueueEvent,
+    QueuePlace, QuotaRefusal, QuotaRule, QuotaUsage, Would,
 };
-pub use view::{AppGauge, Gauge, Prospect};
+pub use view::{AdmissionPreview, AppGauge, Gauge};
 
 use judge::Arrival;
-use line::Line;
 use pools::Pools;
+use scheduler::Scheduler;
 
 /// What an operation costs: slots of the connection's own pool, and of named pools.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,7 +90,7 @@ pub struct PriceSettings {
 #[derive(Debug)]
 pub struct Quota {
     pools: Pools,
-    lines: Vec<Line>,
+    lines: Vec<Scheduler>,
     /// Which connection of each pool, if it is one's own.
     owners: Vec<Option<usize>>,
     /// Which connection is looked at first: they take turns at the named pools.
@@ -115,12 +118,14 @@ impl Quota {
             return Err(problems);
         }
         let mut pools = Pools::default();
-        let ids: Vec<PoolId> =
-            named.iter().map(|pool| pools.add(Pool::new(&pool.name, pool.slots(now)))).collect();
+        let ids: Vec<PoolId> = named
+            .iter()
+            .map(|pool| pools.add(SlotPool::new(&pool.name, pool.slots(now))))
+            .collect();
         let mut owners = vec![None; ids.len()];
         let mut lines = Vec::new();
         for (at, settings) in connections.iter().enumerate() {
-            let own = pools.add(Pool::new(&settings.pool.name, settings.pool.slots(now)));
+            let own = pools.add(SlotPool::new(&settings.pool.name, settings.pool.slots(now)));
             owners.push(Some(at));
             let prices = prices.iter().filter_map(|price| {
                 let named = price.named.iter().map(|(at, cost)| (ids[*at], *cost));
@@ -129,7 +134,7 @@ impl Quota {
             });
             let number = ConnectionNo(u16::try_from(at).unwrap_or(u16::MAX));
             let prices = prices.collect();
-            lines.push(Line::new(number, own, settings.clone(), prices, now));
+            lines.push(Scheduler::new(number, own, settings.clone(), prices, now));
         }
         Ok(Self { pools, lines, owners, first: 0, now })
     }
@@ -146,33 +151,42 @@ impl Quota {
     }
 
     /// Lets a call start, wait, or not.
-    pub fn enter(&mut self, now: Moment, ticket: &Ticket) -> Verdict {
+    pub fn enter(&mut self, now: Moment, ticket: &AdmissionRequest) -> AdmissionVerdict {
         self.enter_again(now, ticket, now)
     }
 
     /// The same for a call that came first at `since`, was sent, and was refused by the vendor: it goes
     /// to the place in its line that it would have by then, and its longest wait counts from then.
-    pub fn enter_again(&mut self, now: Moment, ticket: &Ticket, since: Moment) -> Verdict {
-        let now = self.ripen(now);
+    pub fn enter_again(
+        &mut self,
+        now: Moment,
+        ticket: &AdmissionRequest,
+        since: Moment,
+    ) -> AdmissionVerdict {
+        let now = self.release_expired(now);
         let since = since.min(now);
         let Some(line) = self.lines.get_mut(usize::from(ticket.connection.0)) else {
-            return Verdict::Refused(Refusal::paused(Usage::default()));
+            return AdmissionVerdict::Refused(QuotaRefusal::paused(QuotaUsage::default()));
         };
         match line.arrive(&self.pools, ticket, since, now) {
-            Arrival::Refuse(refusal) => Verdict::Refused(refusal),
+            Arrival::Refuse(refusal) => AdmissionVerdict::Refused(refusal),
             Arrival::Wait(call, standing) => {
                 line.kept_its_promise(call.key, now);
-                let place = Place { connection: ticket.connection, place: line.push(call) };
-                Verdict::Wait(place, standing)
+                let place = QueuePlace { connection: ticket.connection, place: line.push(call) };
+                AdmissionVerdict::Wait(place, standing)
             }
             Arrival::Start(key, would) => match line.start(&mut self.pools, key, would, now) {
                 Some(grant) => {
                     line.kept_its_promise(key, now);
-                    Verdict::Start(grant)
+                    AdmissionVerdict::Start(grant)
                 }
                 None => {
                     let usage = line.usage(&self.pools, key.app);
-                    Verdict::Refused(Refusal::new(Rule::QuotaExhausted, line.rest.window, usage))
+                    AdmissionVerdict::Refused(QuotaRefusal::new(
+                        QuotaRule::QuotaExhausted,
+                        line.rest.window,
+                        usage,
+                    ))
                 }
             },
         }
@@ -183,7 +197,11 @@ impl Quota {
     ///
     /// # Errors
     /// The refusal, if it would be.
-    pub fn ask(&mut self, now: Moment, ticket: &Ticket) -> Result<Option<Standing>, Refusal> {
+    pub fn ask(
+        &mut self,
+        now: Moment,
+        ticket: &AdmissionRequest,
+    ) -> Result<Option<QueuePosition>, QuotaRefusal> {
         self.ask_again(now, ticket, now)
     }
 
@@ -194,13 +212,13 @@ impl Quota {
     pub fn ask_again(
         &mut self,
         now: Moment,
-        ticket: &Ticket,
+        ticket: &AdmissionRequest,
         since: Moment,
-    ) -> Result<Option<Standing>, Refusal> {
-        let now = self.ripen(now);
+    ) -> Result<Option<QueuePosition>, QuotaRefusal> {
+        let now = self.release_expired(now);
         let since = since.min(now);
         let Some(line) = self.lines.get_mut(usize::from(ticket.connection.0)) else {
-            return Err(Refusal::paused(Usage::default()));
+            return Err(QuotaRefusal::paused(QuotaUsage::default()));
         };
         match line.arrive(&self.pools, ticket, since, now) {
             Arrival::Refuse(refusal) => Err(refusal),
@@ -210,8 +228,8 @@ impl Quota {
     }
 
     /// The next waiting call whose waiting is over, if one's is. To be called until `None`.
-    pub fn poll(&mut self, now: Moment) -> Option<Event> {
-        let now = self.ripen(now);
+    pub fn poll(&mut self, now: Moment) -> Option<QueueEvent> {
+        let now = self.release_expired(now);
         for turn in 0..self.lines.len() {
             let at = (self.first + turn) % self.lines.len();
             let line = &mut self.lines[at];
@@ -257,8 +275,8 @@ impl Quota {
     }
 
     /// Gives a place back: its caller left. `false` if the call had been started or refused before;
-    /// then its [`Event`] was returned.
-    pub fn leave(&mut self, place: Place) -> bool {
+    /// then its [`QueueEvent`] was returned.
+    pub fn leave(&mut self, place: QueuePlace) -> bool {
         let Some(line) = self.line_mut(place.connection) else {
             return false;
         };
@@ -292,23 +310,23 @@ impl Quota {
     }
 
     /// Frees what is ripe and tells the books. Returns the time, which never goes back.
-    fn ripen(&mut self, now: Moment) -> Moment {
+    fn release_expired(&mut self, now: Moment) -> Moment {
         self.now = self.now.max(now);
         let now = self.now;
         let (lines, owners) = (&mut self.lines, &self.owners);
-        self.pools.ripen(now, |pool, owner| {
+        self.pools.release_expired(now, |pool, owner| {
             if let Some(line) = owners[usize::from(pool.0)] {
-                lines[line].ripened(owner, now);
+                lines[line].slot_released(owner, now);
             }
         });
         now
     }
 
-    fn line(&self, connection: ConnectionNo) -> Option<&Line> {
+    fn line(&self, connection: ConnectionNo) -> Option<&Scheduler> {
         self.lines.get(usize::from(connection.0))
     }
 
-    fn line_mut(&mut self, connection: ConnectionNo) -> Option<&mut Line> {
+    fn line_mut(&mut self, connection: ConnectionNo) -> Option<&mut Scheduler> {
         self.lines.get_mut(usize::from(connection.0))
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use http::uri::{Authority, Scheme};
 
-use crate::admission::{Admission, Desk, Store};
+use crate::admission::{Admission, Desk, SlotStore};
 use crate::breaker::Breaker;
 use crate::cache::{Cache, Shelf};
 use crate::call::{Room, Uploads};
@@ -104,7 +104,7 @@ impl State {
     }
 
     fn make(config: &Config, telemetry: Telemetry, dialing: Dialing) -> Result<Self, String> {
-        let open = |dir: std::path::PathBuf| Store::open(&dir, config.settings.state.assume);
+        let open = |dir: std::path::PathBuf| SlotStore::open(&dir, config.settings.state.assume);
         let store = config.state_dir().map(open).transpose()?;
         let admission = Admission::new(store);
         // After the store: its lock keeps others out of the folder.

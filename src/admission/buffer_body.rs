@@ -19,7 +19,7 @@ use crate::call::{
 use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::numbers::{ConnectionIx, Table};
-use crate::quota::Refusal;
+use crate::quota::QuotaRefusal;
 use crate::record::Wait;
 
 /// What a request body may be.
@@ -107,7 +107,7 @@ impl BufferBody {
     }
 
     /// `call` is refused unread: what there is to say of its waiting is that there was none.
-    fn refused(&self, call: &BufferedCall, refusal: Refusal) -> Error {
+    fn refused(&self, call: &BufferedCall, refusal: QuotaRefusal) -> Error {
         let mut wait = Wait::begins(Instant::now(), self.desk.stood(call, refusal.standing));
         wait.refused(&refusal);
         call.record.mark(|marks| marks.timeline.waited(wait));

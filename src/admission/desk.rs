@@ -8,10 +8,10 @@ use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
 use super::pass::Pass;
-use super::plan::{ConnectionPlan, Cost};
-use super::quotas::{AppPools, Core, Edition, Entry};
+use super::plan::{ConnectionQuotaPlan, Cost};
+use super::quotas::{AppPools, Core, Edition, Entered};
 use super::reshape::Change;
-use super::view::Outlook;
+use super::view::AppQuotaView;
 use crate::call::{Attempt, BufferedCall, Caller, RateLimit};
 use crate::catalog::{CONNECTION_POOL, Lane, Operation};
 use crate::clock::Instant;
@@ -20,8 +20,8 @@ use crate::identity::AppConnection;
 use crate::ids::AppId;
 use crate::numbers::{AppIx, ConnectionIx, OperationIx, Table};
 use crate::quota::{
-    AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, Refusal, Room, Rule, Standing, Ticket,
-    Usage,
+    AdmissionRequest, AppNo, ConnectionNo, Headroom, PoolId, PoolSettings, PriceNo, QueuePosition,
+    QuotaRefusal, QuotaRule, QuotaUsage,
 };
 use crate::record::Stood;
 
@@ -73,15 +73,15 @@ struct CallPlace<'a> {
 }
 
 /// The turn of one call, now or later.
-pub struct Turn(Entry);
+pub struct Turn(Entered);
 
 impl Turn {
     /// Where the call stands, if it has to wait.
     #[must_use]
-    pub fn standing(&self) -> Option<Standing> {
+    pub fn standing(&self) -> Option<QueuePosition> {
         match &self.0 {
-            Entry::Let(_) => None,
-            Entry::Waits(_, standing) => Some(*standing),
+            Entered::Let(_) => None,
+            Entered::Waits(_, standing) => Some(*standing),
         }
     }
 
@@ -89,10 +89,10 @@ impl Turn {
     ///
     /// # Errors
     /// The refusal, if the call can't start in time after all.
-    pub async fn come(self) -> std::result::Result<Pass, Refusal> {
+    pub async fn come(self) -> std::result::Result<Pass, QuotaRefusal> {
         match self.0 {
-            Entry::Let(pass) => Ok(pass),
-            Entry::Waits(waiter, _) => waiter.turn().await,
+            Entered::Let(pass) => Ok(pass),
+            Entered::Waits(waiter, _) => waiter.turn().await,
         }
     }
 }
@@ -112,7 +112,7 @@ impl Desk {
         &self,
         call: &BufferedCall,
         back_since: Option<Instant>,
-    ) -> (std::result::Result<(), Refusal>, Option<RateLimit>) {
+    ) -> (std::result::Result<(), QuotaRefusal>, Option<RateLimit>) {
         let place = self.place(&call.caller, &call.operation);
         let ticket = |usual| place.ticket(call, usual);
         let (answer, rooms) = place.seat.quotas.preview(&place.pools(), ticket, back_since);
@@ -120,7 +120,10 @@ impl Desk {
     }
 
     /// Lets `call` in, now or when its turn comes, or refuses it; says what its app may do after it.
-    pub fn enter(&self, call: &Attempt) -> (std::result::Result<Turn, Refusal>, Option<RateLimit>) {
+    pub fn enter(
+        &self,
+        call: &Attempt,
+    ) -> (std::result::Result<Turn, QuotaRefusal>, Option<RateLimit>) {
         let place = self.place(&call.caller, &call.operation);
         let ticket = |usual| place.ticket(call, usual);
         let (entry, rooms) = place.seat.quotas.enter(&place.pools(), ticket, call.back_since);
@@ -136,7 +139,7 @@ impl Desk {
 
     /// Where a call that can't start at once stands, with the name of the pool that it waits for.
     #[must_use]
-    pub fn stood(&self, call: &BufferedCall, standing: Option<Standing>) -> Option<Stood> {
+    pub fn stood(&self, call: &BufferedCall, standing: Option<QueuePosition>) -> Option<Stood> {
         let standing = standing?;
         let (seat, price) = (&self.seats[call.caller.ix], self.prices[call.operation.ix]);
         let policy = seat.policies.get(usize::from(price.0));
@@ -149,10 +152,10 @@ impl Desk {
 
     /// What `app` could do now on a connection.
     #[must_use]
-    pub fn outlook(&self, connection: &AppConnection, app: &AppId) -> Option<Outlook> {
+    pub fn outlook(&self, connection: &AppConnection, app: &AppId) -> Option<AppQuotaView> {
         let seat = &self.seats[connection.ix];
-        let prospect = seat.quotas.prospect(seat.number, seat.apps[connection.app].number)?;
-        Some(Outlook::of(&connection.id, app, &prospect))
+        let preview = seat.quotas.app_preview(seat.number, seat.apps[connection.app].number)?;
+        Some(AppQuotaView::of(&connection.id, app, &preview))
     }
 
     /// What the app may do now, for a call that may cost nothing: what was told within the last 100 ms is
@@ -169,9 +172,9 @@ impl Desk {
 
     /// The refusal of `call` as its answer: 429 (403 for a paused app) with a true time to come back.
     #[must_use]
-    pub fn refused(&self, call: &BufferedCall, refusal: &Refusal) -> Error {
+    pub fn refused(&self, call: &BufferedCall, refusal: &QuotaRefusal) -> Error {
         let pool = self.stood(call, refusal.standing).and_then(|stood| stood.pool);
-        let Usage { calls, window, held, own } = refusal.usage;
+        let QuotaUsage { calls, window, held, own } = refusal.usage;
         let used = match pool.filter(|pool| **pool != *CONNECTION_POOL) {
             Some(name) => format!("the quota '{name}' of this operation has no room"),
             None => format!(
@@ -180,23 +183,25 @@ impl Desk {
             ),
         };
         let (code, what) = match refusal.rule {
-            Rule::QuotaExhausted => {
+            QuotaRule::QuotaExhausted => {
                 let what = "the connection's quota is used up for longer than a call may wait";
                 (Code::QuotaExhausted, format!("{what}: {used}"))
             }
-            Rule::QueueFull => {
+            QuotaRule::QueueFull => {
                 (Code::QueueFull, format!("as many calls wait already as may: {used}"))
             }
-            Rule::DeadlineTooNear => {
+            QuotaRule::DeadlineTooNear => {
                 let what = "the quota has no room before the caller's own deadline";
                 (Code::DeadlineTooNear, format!("{what}: {used}"))
             }
-            Rule::VendorThrottled => {
+            QuotaRule::VendorThrottled => {
                 let what = "Courier asked for a pause that is not over yet";
                 (Code::VendorThrottled, what.to_owned())
             }
-            Rule::AppLimited => (Code::AppLimited, "the app's own limit is reached".to_owned()),
-            Rule::AppPaused => {
+            QuotaRule::AppLimited => {
+                (Code::AppLimited, "the app's own limit is reached".to_owned())
+            }
+            QuotaRule::AppPaused => {
                 return Error::refused(Code::AppPaused, "an operator has paused this app")
                     .with_retry_after(refusal.after);
             }
@@ -228,10 +233,10 @@ impl CallPlace<'_> {
     }
 
     /// What is asked for `call`, to which the vendor usually takes so long.
-    fn ticket(&self, call: &BufferedCall, usual: Duration) -> Ticket {
+    fn ticket(&self, call: &BufferedCall, usual: Duration) -> AdmissionRequest {
         let useful = call.deadline.checked_sub(usual).unwrap_or(call.deadline);
         let preferred = call.wait_until.filter(|wait| *wait <= useful);
-        Ticket {
+        AdmissionRequest {
             connection: self.seat.number,
             app: self.app.number,
             price: self.price,
@@ -243,7 +248,7 @@ impl CallPlace<'_> {
     }
 
     /// What the app could do with `rooms` under the quota that binds first; it is remembered.
-    fn shows(&self, rooms: Vec<Option<Room>>) -> Option<RateLimit> {
+    fn shows(&self, rooms: Vec<Option<Headroom>>) -> Option<RateLimit> {
         let policy = self.policy()?;
         let known = policy.names.iter().zip(rooms).filter_map(|(name, room)| Some((name, room?)));
         let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
@@ -263,7 +268,7 @@ impl Seat {
         quotas: &Arc<Edition>,
         core: &Core,
         change: &Change<'_>,
-        plan: &ConnectionPlan,
+        plan: &ConnectionQuotaPlan,
         number: ConnectionNo,
     ) -> Self {
         let most = change.prices.iter().map(|(number, _)| usize::from(number.0) + 1).max();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::members::Member;
+use super::members::ConnectionMember;
 use super::quotas::{Core, Quotas};
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{AppGauge, Gauge, Lane, Moment, PoolId};
@@ -62,7 +62,7 @@ impl Quotas {
     /// The figures of each of its workspaces.
     pub(super) fn figures(&self) -> Vec<Figures> {
         self.look(|core, now| {
-            let mut workspaces: BTreeMap<&str, Vec<&Member>> = BTreeMap::new();
+            let mut workspaces: BTreeMap<&str, Vec<&ConnectionMember>> = BTreeMap::new();
             for member in core.members.current() {
                 workspaces.entry(&member.workspace).or_default().push(member);
             }
@@ -73,7 +73,7 @@ impl Quotas {
 }
 
 impl Core {
-    fn figures(&self, workspace: &str, members: &[&Member], now: Moment) -> Figures {
+    fn figures(&self, workspace: &str, members: &[&ConnectionMember], now: Moment) -> Figures {
         let quota = &self.quota;
         let own = members.iter().filter_map(|member| {
             let name = quota.pools().get(member.own)?.name.to_string();

@@ -22,7 +22,7 @@ const UNKNOWN: &str = "-";
 
 /// One line of the index: where the slots of a pool are that a connection pays.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
+pub(super) struct IndexEntry {
     /// The name of the file.
     pub(super) file: String,
     /// The connection's token.
@@ -36,7 +36,7 @@ pub(super) struct Entry {
 }
 
 /// The text of the index.
-pub(super) fn text<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
+pub(super) fn text<'a>(entries: impl Iterator<Item = &'a IndexEntry>) -> String {
     let head = std::iter::once(format!("{HEAD}\n"));
     let text: String = head.chain(entries.map(|entry| format!("{entry}\n"))).collect();
     let end = end(&text);
@@ -51,7 +51,7 @@ fn end(text: &str) -> String {
 }
 
 /// The entries, and whether they are all that were written.
-pub(super) fn read(text: &str) -> (Vec<Entry>, bool) {
+pub(super) fn read(text: &str) -> (Vec<IndexEntry>, bool) {
     let (head, rest) = text.split_once('\n').unwrap_or(("", text));
     let (whole, lines) = match head {
         HEAD | HASHED_HEAD => {
@@ -61,13 +61,13 @@ pub(super) fn read(text: &str) -> (Vec<Entry>, bool) {
         FIRST_HEAD => (rest.is_empty() || rest.ends_with('\n'), rest),
         _ => (false, text),
     };
-    let entries: Vec<Option<Entry>> =
-        lines.lines().map(|line| Entry::read(line, head == HEAD)).collect();
+    let entries: Vec<Option<IndexEntry>> =
+        lines.lines().map(|line| IndexEntry::read(line, head == HEAD)).collect();
     let whole = whole && entries.iter().all(Option::is_some);
     (entries.into_iter().flatten().collect(), whole)
 }
 
-impl Entry {
+impl IndexEntry {
     fn read(line: &str, has_place: bool) -> Option<Self> {
         let mut parts: Vec<&str> = line.split(' ').collect();
         let place = match has_place && parts.len() > 2 {
@@ -87,7 +87,7 @@ impl Entry {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for IndexEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, identity, place, connection, pool } = self;
         match place {
@@ -107,14 +107,14 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn entry() -> impl Strategy<Value = Entry> {
+    fn entry() -> impl Strategy<Value = IndexEntry> {
         let name = || prop_oneof!["[a-z]{1,8}", Just("end".to_owned())];
         let hash = || any::<[u8; 32]>().prop_map(identity);
         let place = prop::option::of(hash());
         (any::<[u8; 16]>(), hash(), place, name(), name()).prop_map(
             |(file, identity, place, connection, pool)| {
                 let file = RandomId::from_octets(file).to_string();
-                Entry { file, identity, place, connection, pool }
+                IndexEntry { file, identity, place, connection, pool }
             },
         )
     }
@@ -145,12 +145,12 @@ mod tests {
             entries in prop::collection::vec(entry(), 0..6),
         ) {
             let lines = entries.iter().map(|entry| {
-                let Entry { file, identity, connection, pool, .. } = entry;
+                let IndexEntry { file, identity, connection, pool, .. } = entry;
                 format!("{file} {identity} {connection} {pool}\n")
             });
             let lines: String = lines.collect();
-            let known: Vec<Entry> =
-                entries.into_iter().map(|entry| Entry { place: None, ..entry }).collect();
+            let known: Vec<IndexEntry> =
+                entries.into_iter().map(|entry| IndexEntry { place: None, ..entry }).collect();
             let first = format!("{FIRST_HEAD}\n{lines}");
             prop_assert!(read(&first) == (known.clone(), true));
             let hashed = format!("{HASHED_HEAD}\n{lines}");

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-use super::store::Store;
+use super::store::SlotStore;
 use crate::clock::Instant;
-use crate::quota::state_file::{self, Clocks, Header};
+use crate::quota::state_file::{self, FileClocks, Header};
 use crate::quota::{PoolId, Quota};
 
 /// See the module text.
 pub(super) struct Journal {
-    store: Store,
+    store: SlotStore,
     base: Instant,
     files: HashMap<PoolId, PoolFile>,
     /// Pools whose files were given up.
@@ -25,7 +25,7 @@ struct PoolFile {
 }
 
 impl Journal {
-    pub(super) fn new(store: Store, base: Instant) -> Self {
+    pub(super) fn new(store: SlotStore, base: Instant) -> Self {
         Self { store, base, files: HashMap::new(), given_up: HashSet::new() }
     }
 
@@ -48,7 +48,7 @@ impl Journal {
         self.given_up.len()
     }
 
-    pub(super) fn store(&self) -> &Store {
+    pub(super) fn store(&self) -> &SlotStore {
         &self.store
     }
 
@@ -127,7 +127,7 @@ impl Journal {
 }
 
 /// A file that misses a take would free its slot too early: better none.
-fn give_up(store: &Store, name: &str, error: &std::io::Error) {
+fn give_up(store: &SlotStore, name: &str, error: &std::io::Error) {
     tracing::error!(file = name, cause = %error, "slot state can't be written: after a restart the pool rests");
     let removed = fs::remove_file(store.file(name));
     if let Err(error) = removed
@@ -145,7 +145,7 @@ impl PoolFile {
         self.file.metadata().is_ok_and(|file| file.nlink() == 0)
     }
 
-    fn write(&mut self, quota: &Quota, slot: u32, clocks: &Clocks) -> std::io::Result<()> {
+    fn write(&mut self, quota: &Quota, slot: u32, clocks: &FileClocks) -> std::io::Result<()> {
         let record = state_file::record(slot, quota.slot(self.pool, slot), clocks);
         self.file.write_all_at(&record, state_file::offset(slot))?;
         if slot >= self.header.slots {
@@ -160,12 +160,12 @@ impl PoolFile {
         Ok(())
     }
 
-    fn head(&self, clocks: &Clocks) -> std::io::Result<()> {
+    fn head(&self, clocks: &FileClocks) -> std::io::Result<()> {
         self.file.write_all_at(&encode(&self.header, clocks)?, 0)
     }
 }
 
-fn encode(header: &Header, clocks: &Clocks) -> std::io::Result<Vec<u8>> {
+fn encode(header: &Header, clocks: &FileClocks) -> std::io::Result<Vec<u8>> {
     let too_long = || std::io::Error::other("the name of the file is too long");
     header.encode(clocks).map(Vec::from).ok_or_else(too_long)
 }

@@ -13,7 +13,7 @@ use crate::call::{
 };
 use crate::clock::{self, Instant};
 use crate::error::Error;
-use crate::quota::{Refusal, feedback};
+use crate::quota::{QuotaRefusal, feedback};
 use crate::record::{Record, Wait};
 use crate::targets;
 
@@ -45,7 +45,7 @@ fn settle(desk: &Desk, mut pass: Pass, mut result: Result, call: &BufferedCall) 
 fn admit(
     desk: &Desk,
     call: &Attempt,
-) -> impl Future<Output = std::result::Result<Pass, Refusal>> + use<> {
+) -> impl Future<Output = std::result::Result<Pass, QuotaRefusal>> + use<> {
     let entered = Instant::now();
     let (turn, rate_limit) = desk.enter(call);
     call.notes.rate_limit(rate_limit);

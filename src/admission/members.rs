@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::identity::{Identity, IdentityKey};
-use super::index::Entry;
+use super::index::IndexEntry;
 use super::quotas::Core;
 use crate::catalog::CONNECTION_POOL;
 use crate::ids::{AppId, ConnectionId, RandomId};
@@ -20,15 +20,15 @@ const MOST_FORMER: usize = 8;
 pub(super) struct Members {
     /// The configuration of now.
     pub(super) edition: u64,
-    pub(super) list: Vec<Member>,
+    pub(super) list: Vec<ConnectionMember>,
     pub(super) named: Vec<Named>,
-    pub(super) apps: HashMap<(ConnectionNo, AppId), App>,
+    pub(super) apps: HashMap<(ConnectionNo, AppId), MemberApp>,
     vacant: Vec<(ConnectionNo, PoolId)>,
     vacant_pools: Vec<PoolId>,
 }
 
 /// A connection.
-pub(super) struct Member {
+pub(super) struct ConnectionMember {
     pub(super) id: ConnectionId,
     pub(super) number: ConnectionNo,
     /// Whose named pools it pays.
@@ -59,7 +59,7 @@ pub(super) struct Named {
 
 /// An app on a connection.
 #[derive(Clone, Copy)]
-pub(super) struct App {
+pub(super) struct MemberApp {
     pub(super) number: AppNo,
     pub(super) edition: u64,
 }
@@ -71,7 +71,7 @@ impl Members {
     }
 
     /// The connections of the configuration of now.
-    pub(super) fn current(&self) -> impl Iterator<Item = &Member> {
+    pub(super) fn current(&self) -> impl Iterator<Item = &ConnectionMember> {
         self.list.iter().filter(|member| member.edition == self.edition)
     }
 
@@ -98,7 +98,7 @@ impl Members {
         (known.edition == self.edition).then_some((number, known.number))
     }
 
-    pub(super) fn by_number(&self, number: ConnectionNo) -> Option<&Member> {
+    pub(super) fn by_number(&self, number: ConnectionNo) -> Option<&ConnectionMember> {
         self.list.iter().find(|member| member.number == number)
     }
 
@@ -117,7 +117,7 @@ impl Members {
     }
 
     /// The lines of the index, whose hashes are under `key`.
-    pub(super) fn entries(&self, key: &IdentityKey) -> Vec<Entry> {
+    pub(super) fn entries(&self, key: &IdentityKey) -> Vec<IndexEntry> {
         let mut entries = Vec::new();
         for member in &self.list {
             let named = member.pools.iter().filter_map(|(name, pool)| {
@@ -128,7 +128,7 @@ impl Members {
                 std::iter::once((CONNECTION_POOL, member.file.as_str())).chain(named).collect();
             let place = key.of_place(&member.reference);
             for (identity, _) in &member.identities {
-                entries.extend(pools.iter().map(|(pool, file)| Entry {
+                entries.extend(pools.iter().map(|(pool, file)| IndexEntry {
                     file: (*file).to_owned(),
                     identity: *identity,
                     place: Some(place),
@@ -141,7 +141,7 @@ impl Members {
     }
 }
 
-impl Member {
+impl ConnectionMember {
     /// Its token is `identity` from now on; calls under the one before may count until `rested`.
     pub(super) fn goes_by(&mut self, identity: Identity, now: Moment, rested: Moment) {
         self.identities.retain(|(known, until)| *known != identity && *until > now);
@@ -171,7 +171,7 @@ impl Core {
         let current = self.members.list.iter_mut().filter(|member| member.edition == edition);
         for member in current.filter(|member| member.id == *connection && !member.is(&identity)) {
             let pool = self.quota.pools().get(member.own);
-            let rested = pool.map_or(now, |pool| pool.slots.rest().after_silence(now));
+            let rested = pool.map_or(now, |pool| pool.slots.rest().after_no_response(now));
             member.goes_by(identity, now, rested);
         }
     }

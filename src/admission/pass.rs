@@ -7,7 +7,7 @@ use super::quotas::{AppPools, Edition};
 use crate::call::Throttled;
 use crate::clock::Instant;
 use crate::proof::SendProof;
-use crate::quota::{Grant, Lane, Room, Settlement, Would};
+use crate::quota::{Grant, Headroom, Lane, Settlement, Would};
 
 /// A grant that settles itself: whatever becomes of the call, its slots are accounted for.
 pub struct Pass {
@@ -57,7 +57,7 @@ impl Pass {
 
     /// The attempt is over, and the first byte of its answer is here if it is `answered`. Says what the
     /// app can do after it.
-    pub(super) fn ends(mut self, answered: bool, of: &AppPools<'_>) -> Vec<Option<Room>> {
+    pub(super) fn ends(mut self, answered: bool, of: &AppPools<'_>) -> Vec<Option<Headroom>> {
         let how = (!answered).then(|| self.without_answer());
         match self.grant.take() {
             Some(grant) => self.edition.settle(of, grant, how),

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::identity::Identity;
-use super::plan::{ConnectionPlan, Plan, TenantPlan};
+use super::plan::{AdmissionPlan, ConnectionQuotaPlan, TenantPlan};
 use super::quotas::Quotas;
 use super::reshape::Seated;
 use crate::catalog::CONNECTION_POOL;
 use crate::ids::{ConnectionId, TenantId};
 use crate::numbers::ConnectionIx;
-use crate::quota::slots::Rest;
+use crate::quota::slots::RestRule;
 use crate::quota::{ConnectionNo, Moment};
 
 /// A connection as the tenants' quotas know it.
@@ -41,13 +41,13 @@ pub(super) struct Placing {
 /// When two connections of one workspace are in different quotas: one pool of both can't be made.
 pub(super) fn place(
     tenants: &[(TenantId, Arc<Quotas>)],
-    plan: &Plan,
+    plan: &AdmissionPlan,
     identities: &[Identity],
 ) -> Result<Vec<Placing>, String> {
     let known = known(tenants);
     let mut places: Vec<Option<&Known>> = identities.iter().map(|_| None).collect();
     let mut taken = HashSet::new();
-    type Rule = fn(&Known, &ConnectionPlan, &Identity) -> bool;
+    type Rule = fn(&Known, &ConnectionQuotaPlan, &Identity) -> bool;
     let rules: [Rule; 4] = [
         |known, _, identity| known.identities.first() == Some(identity),
         |known, _, identity| known.identities.contains(identity),
@@ -105,7 +105,7 @@ fn known(tenants: &[(TenantId, Arc<Quotas>)]) -> Vec<Known> {
 /// Which quotas each connection is in: where it is, where its workspace is, where its tenant is.
 fn quotas_of(
     tenants: &[(TenantId, Arc<Quotas>)],
-    plan: &Plan,
+    plan: &AdmissionPlan,
     places: &[Option<&Known>],
 ) -> Result<Vec<usize>, String> {
     let mut workspaces: HashMap<&str, usize> = HashMap::new();
@@ -147,7 +147,7 @@ fn has_room(
     quotas: &Quotas,
     number: ConnectionNo,
     tenant: &TenantPlan,
-    connection: &ConnectionPlan,
+    connection: &ConnectionQuotaPlan,
 ) -> Result<(), String> {
     let apps = tenant.apps.iter().filter(|app| app.connection == connection.id);
     quotas.look(|core, _| {
@@ -167,10 +167,10 @@ impl Placing {
     pub(super) fn seated<'a>(
         &self,
         tenants: &[(TenantId, Arc<Quotas>)],
-        (ix, plan): (ConnectionIx, &'a ConnectionPlan),
+        (ix, plan): (ConnectionIx, &'a ConnectionQuotaPlan),
         identity: Identity,
     ) -> Seated<'a> {
-        let rest = Rest::of(plan.settings.pool.window, plan.settings.pool.hard_limit);
+        let rest = RestRule::of(plan.settings.pool.window, plan.settings.pool.hard_limit);
         let mut inherits: BTreeMap<String, Vec<Moment>> = BTreeMap::new();
         for (at, number) in &self.kin {
             let Some((_, quotas)) = tenants.get(*at) else { continue };

@@ -8,7 +8,7 @@ use crate::quota::{AppSettings, ConnectionSettings, PoolSettings};
 use crate::secret::VendorToken;
 
 /// The quotas of a configuration.
-pub struct Plan {
+pub struct AdmissionPlan {
     /// What each operation costs, by its id.
     pub costs: HashMap<Arc<str>, Cost>,
     /// The ids of the operations, in the order of their numbers.
@@ -33,13 +33,13 @@ pub struct TenantPlan {
     /// Its name.
     pub id: TenantId,
     /// Its connections.
-    pub connections: Vec<ConnectionPlan>,
+    pub connections: Vec<ConnectionQuotaPlan>,
     /// The apps that may use them, once for each connection.
     pub apps: Vec<AppPlan>,
 }
 
 /// One connection.
-pub struct ConnectionPlan {
+pub struct ConnectionQuotaPlan {
     /// Its name.
     pub id: ConnectionId,
     /// Whose named pools it pays.
@@ -63,7 +63,7 @@ pub struct AppPlan {
     pub settings: AppSettings,
 }
 
-impl Plan {
+impl AdmissionPlan {
     /// The apps that may use `connection`, in the order of their numbers.
     pub(super) fn apps_of<'a>(
         &'a self,
@@ -74,7 +74,7 @@ impl Plan {
     }
 
     /// All connections, tenant by tenant.
-    pub(super) fn connections(&self) -> impl Iterator<Item = (&TenantPlan, &ConnectionPlan)> {
+    pub(super) fn connections(&self) -> impl Iterator<Item = (&TenantPlan, &ConnectionQuotaPlan)> {
         self.tenants.iter().flat_map(|tenant| tenant.connections.iter().map(move |c| (tenant, c)))
     }
 }

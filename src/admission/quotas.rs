@@ -12,13 +12,14 @@ use tokio::time::sleep_until;
 use super::journal::Journal;
 use super::members::Members;
 use super::pass::Pass;
-use super::store::Store;
+use super::store::SlotStore;
 use crate::call::Throttled;
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
-    AppNo, ConnectionNo, Event, Grant, Mode, Moment, Place, PoolId, PriceNo, Prospect, Quota,
-    Refusal, Room, Settlement, Standing, Ticket, Verdict,
+    AdmissionPreview, AdmissionRequest, AdmissionVerdict, AppNo, ConnectionNo, Grant, Headroom,
+    Mode, Moment, PoolId, PriceNo, QueueEvent, QueuePlace, QueuePosition, Quota, QuotaRefusal,
+    Settlement,
 };
 
 /// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
@@ -29,7 +30,7 @@ const NOTHING_TO_DO: Duration = Duration::from_secs(3600);
 const BEFORE: Duration = Duration::from_secs(24 * 3600);
 
 /// How waiting ends.
-type Ending = Result<Grant, Refusal>;
+type Ending = Result<Grant, QuotaRefusal>;
 
 /// The quotas of one tenant: all its connections, whatever their workspaces, so that a connection
 /// that changes workspace, and a call that pays pools of it, stay where they are.
@@ -55,7 +56,7 @@ pub(super) struct AppPools<'a> {
 pub(super) struct Core {
     pub(super) quota: Quota,
     pub(super) members: Members,
-    waiting: HashMap<Place, oneshot::Sender<Ending>>,
+    waiting: HashMap<QueuePlace, oneshot::Sender<Ending>>,
     /// What the usual call pays.
     pub(super) plain: PriceNo,
     pub(super) journal: Option<Journal>,
@@ -81,23 +82,26 @@ impl Edition {
     pub(super) fn enter(
         self: &Arc<Self>,
         of: &AppPools<'_>,
-        ticket: impl FnOnce(Duration) -> Ticket,
+        ticket: impl FnOnce(Duration) -> AdmissionRequest,
         since: Option<Instant>,
-    ) -> (Result<Entry, Refusal>, Vec<Option<Room>>) {
+    ) -> (Result<Entered, QuotaRefusal>, Vec<Option<Headroom>>) {
         let since = since.map(|since| self.moment_of(since));
         self.with_rooms(of, |core, now| {
             let ticket = ticket(core.quota.usual_answer(of.connection));
             match core.quota.enter_again(now, &ticket, since.unwrap_or(now)) {
-                Verdict::Start(grant) => {
+                AdmissionVerdict::Start(grant) => {
                     core.write(&grant);
-                    Ok(Entry::Let(Pass::new(self.clone(), grant)))
+                    Ok(Entered::Let(Pass::new(self.clone(), grant)))
                 }
-                Verdict::Wait(place, standing) => {
+                AdmissionVerdict::Wait(place, standing) => {
                     let (sender, receiver) = oneshot::channel();
                     core.waiting.insert(place, sender);
-                    Ok(Entry::Waits(Waiter { edition: self.clone(), place, receiver }, standing))
+                    Ok(Entered::Waits(
+                        QueueWaiter { edition: self.clone(), place, receiver },
+                        standing,
+                    ))
                 }
-                Verdict::Refused(refusal) => Err(refusal),
+                AdmissionVerdict::Refused(refusal) => Err(refusal),
             }
         })
     }
@@ -107,7 +111,7 @@ impl Quotas {
     /// Quotas without a connection, on the clock that began at `base`.
     ///
     /// Must be called inside the runtime.
-    pub(super) fn start(base: Instant, store: Option<&Store>) -> Arc<Self> {
+    pub(super) fn start(base: Instant, store: Option<&SlotStore>) -> Arc<Self> {
         let core = Core {
             quota: Quota::empty(moment(base, Instant::now())),
             members: Members::default(),
@@ -138,9 +142,9 @@ impl Quotas {
     pub(super) fn preview(
         &self,
         of: &AppPools<'_>,
-        ticket: impl FnOnce(Duration) -> Ticket,
+        ticket: impl FnOnce(Duration) -> AdmissionRequest,
         since: Option<Instant>,
-    ) -> (Result<(), Refusal>, Vec<Option<Room>>) {
+    ) -> (Result<(), QuotaRefusal>, Vec<Option<Headroom>>) {
         let since = since.map(|since| self.moment_of(since));
         self.with_rooms(of, |core, now| {
             let ticket = ticket(core.quota.usual_answer(of.connection));
@@ -154,7 +158,7 @@ impl Quotas {
         of: &AppPools<'_>,
         grant: Grant,
         how: Option<Settlement>,
-    ) -> Vec<Option<Room>> {
+    ) -> Vec<Option<Headroom>> {
         let settle = |core: &mut Core, now| {
             core.settle(grant, how.unwrap_or(Settlement::FirstByteAt(now)), now);
         };
@@ -181,13 +185,17 @@ impl Quotas {
     }
 
     /// What an app could do now with each of its pools.
-    pub(super) fn rooms(&self, of: &AppPools<'_>) -> Vec<Option<Room>> {
+    pub(super) fn rooms(&self, of: &AppPools<'_>) -> Vec<Option<Headroom>> {
         self.with_rooms(of, |_, _| ()).1
     }
 
     /// What a call of an app would meet now.
-    pub(super) fn prospect(&self, connection: ConnectionNo, app: AppNo) -> Option<Prospect> {
-        self.with(|core, now| core.quota.prospect(connection, app, core.plain, now))
+    pub(super) fn app_preview(
+        &self,
+        connection: ConnectionNo,
+        app: AppNo,
+    ) -> Option<AdmissionPreview> {
+        self.with(|core, now| core.quota.preview(connection, app, core.plain, now))
     }
 
     /// Looks at all of it as it is now: what is over by now is over in it.
@@ -240,7 +248,7 @@ impl Quotas {
         &self,
         of: &AppPools<'_>,
         act: impl FnOnce(&mut Core, Moment) -> T,
-    ) -> (T, Vec<Option<Room>>) {
+    ) -> (T, Vec<Option<Headroom>>) {
         self.with(|core, now| {
             let result = act(core, now);
             core.pump(now);
@@ -289,7 +297,7 @@ impl Core {
     fn pump(&mut self, now: Moment) {
         while let Some(event) = self.quota.poll(now) {
             match event {
-                Event::Start { place, grant, .. } => {
+                QueueEvent::Start { place, grant, .. } => {
                     self.write(&grant);
                     let waiter = self.waiting.remove(&place).expect("every place has its waiter");
                     // Its caller left in this moment: nothing was sent.
@@ -297,7 +305,7 @@ impl Core {
                         self.settle(grant, Settlement::NothingSent, now);
                     }
                 }
-                Event::Refused { place, refusal, .. } => {
+                QueueEvent::Refused { place, refusal, .. } => {
                     if let Some(waiter) = self.waiting.remove(&place) {
                         let _ = waiter.send(Err(refusal));
                     }
@@ -327,29 +335,29 @@ impl Core {
 }
 
 /// How a call is let in.
-pub(super) enum Entry {
+pub(super) enum Entered {
     /// At once.
     Let(Pass),
     /// When its turn comes; it stands there.
-    Waits(Waiter, Standing),
+    Waits(QueueWaiter, QueuePosition),
 }
 
 /// A caller in the queue; gives its place back when it leaves.
-pub(super) struct Waiter {
+pub(super) struct QueueWaiter {
     edition: Arc<Edition>,
-    place: Place,
+    place: QueuePlace,
     receiver: oneshot::Receiver<Ending>,
 }
 
-impl Waiter {
+impl QueueWaiter {
     /// Waits for its turn.
-    pub(super) async fn turn(mut self) -> Result<Pass, Refusal> {
+    pub(super) async fn turn(mut self) -> Result<Pass, QuotaRefusal> {
         let grant = (&mut self.receiver).await.expect("every place gets its event")?;
         Ok(Pass::new(self.edition.clone(), grant))
     }
 }
 
-impl Drop for Waiter {
+impl Drop for QueueWaiter {
     fn drop(&mut self) {
         self.receiver.close();
         let told = self.receiver.try_recv();

@@ -7,20 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::identity::Identity;
-use super::members::{App, Member, Named, new_file};
-use super::plan::{AppPlan, ConnectionPlan, Cost, Plan};
+use super::members::{ConnectionMember, MemberApp, Named, new_file};
+use super::plan::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost};
 use super::quotas::Core;
-use super::store::{Seeker, Store};
+use super::store::{Seeker, SlotStore};
 use crate::catalog::CONNECTION_POOL;
 use crate::clock::Instant;
 use crate::numbers::ConnectionIx;
-use crate::quota::slots::Rest;
+use crate::quota::slots::RestRule;
 use crate::quota::{ConnectionNo, Moment, Past, PoolId, PoolSettings, Price, PriceNo};
 
 /// A configuration, for all tenants.
 pub(super) struct Change<'a> {
     pub(super) edition: u64,
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a AdmissionPlan,
     /// Every price that is known, by its number.
     pub(super) prices: Vec<(PriceNo, &'a Cost)>,
     /// The usual price.
@@ -35,7 +35,7 @@ pub(super) struct Change<'a> {
 /// A connection of the configuration in these quotas.
 pub(super) struct Seated<'a> {
     pub(super) ix: ConnectionIx,
-    pub(super) plan: &'a ConnectionPlan,
+    pub(super) plan: &'a ConnectionQuotaPlan,
     pub(super) identity: Identity,
     /// The number that it has already.
     pub(super) number: Option<ConnectionNo>,
@@ -123,12 +123,12 @@ impl Core {
     /// A connection that isn't here yet, with what an earlier process left of it.
     fn join(&mut self, change: &Change<'_>, seat: &Seated<'_>, now: Moment) -> ConnectionNo {
         let settings = seat.plan.settings.clone();
-        let rest = Rest::of(settings.pool.window, settings.pool.hard_limit);
+        let rest = RestRule::of(settings.pool.window, settings.pool.hard_limit);
         let mut identities = vec![(seat.identity, Moment::NEVER)];
         let (mut until, mut unknown_until) = (Vec::new(), Moment::ZERO);
         if let Some(store) = self.store() {
             let seeker = seat.seeker(change, store);
-            let rested = rest.after_silence(store.opened(change.base));
+            let rested = rest.after_no_response(store.opened(change.base));
             let former = store.former(&seeker).into_iter().map(|identity| (identity, rested));
             identities.extend(former);
             until = match store.past(&[seeker], &settings.pool, true, change.base) {
@@ -144,7 +144,7 @@ impl Core {
         let number = self.quota.add_connection(settings, self.members.vacant(), now);
         let own = self.quota.own_pool(number).expect("a connection has a pool of its own");
         self.quota.carry(own, &until, now);
-        self.members.list.push(Member {
+        self.members.list.push(ConnectionMember {
             id: seat.plan.id.clone(),
             number,
             workspace: String::new(),
@@ -159,7 +159,7 @@ impl Core {
         number
     }
 
-    fn store(&self) -> Option<&Store> {
+    fn store(&self) -> Option<&SlotStore> {
         self.journal.as_ref().map(super::journal::Journal::store)
     }
 
@@ -174,7 +174,8 @@ impl Core {
         let Some(before) = change.before.get(CONNECTION_POOL) else { return };
         for (seat, number) in seated.iter().zip(numbers) {
             let Some(member) = self.members.by_number(*number) else { continue };
-            let rest = Rest::of(seat.plan.settings.pool.window, seat.plan.settings.pool.hard_limit);
+            let rest =
+                RestRule::of(seat.plan.settings.pool.window, seat.plan.settings.pool.hard_limit);
             let own = member.own;
             let paid = before.iter().filter_map(|name| member.pools.get(*name));
             let until: Vec<Moment> = paid.flat_map(|pool| self.quota.rests(*pool, &rest)).collect();
@@ -194,7 +195,7 @@ impl Core {
         let member = known.expect("every number has its member");
         if !member.is(&seat.identity) {
             let pool = self.quota.pools().get(member.own);
-            let rested = pool.map_or(now, |pool| pool.slots.rest().after_silence(now));
+            let rested = pool.map_or(now, |pool| pool.slots.rest().after_no_response(now));
             member.goes_by(seat.identity, now, rested);
         }
         member.id = seat.plan.id.clone();
@@ -215,7 +216,7 @@ impl Core {
         let mut wanted = self.wanted(change, seated);
         self.find_bases(change, &mut wanted);
         for Wanted { workspace, settings, same, instead, base } in wanted {
-            let rest = Rest::of(settings.window, settings.hard_limit);
+            let rest = RestRule::of(settings.window, settings.hard_limit);
             let sources: BTreeSet<PoolId> = same.into_iter().chain(instead).collect();
             let sources = sources.into_iter().filter(|pool| Some(*pool) != base);
             let mut until: Vec<Moment> =
@@ -313,8 +314,8 @@ impl Core {
                 Past::Fresh => {}
                 Past::Resting(rests) => until.extend(rests),
                 Past::Unknown => {
-                    let rest = Rest::of(settings.window, settings.hard_limit);
-                    let rested = rest.after_silence(store.opened(change.base));
+                    let rest = RestRule::of(settings.window, settings.hard_limit);
+                    let rested = rest.after_no_response(store.opened(change.base));
                     until.extend(std::iter::repeat_n(rested, settings.calls as usize));
                 }
             }
@@ -404,14 +405,14 @@ impl Core {
                 known.edition = edition;
                 self.quota.configure_app(connection, known.number, settings.clone(), now);
             } else if let Some(number) = self.quota.add_app(connection, settings.clone(), now) {
-                self.members.apps.insert((connection, app.clone()), App { number, edition });
+                self.members.apps.insert((connection, app.clone()), MemberApp { number, edition });
             }
         }
     }
 }
 
 impl<'a> Seated<'a> {
-    fn seeker<'b>(&'b self, change: &'b Change<'_>, store: &Store) -> Seeker<'b> {
+    fn seeker<'b>(&'b self, change: &'b Change<'_>, store: &SlotStore) -> Seeker<'b> {
         Seeker {
             identity: self.identity,
             connection: self.plan.id.as_str(),

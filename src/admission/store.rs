@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::identity::{Identity, IdentityKey};
-use super::index::{self, Entry};
+use super::index::{self, IndexEntry};
 use super::quotas::moment;
 use crate::catalog::CONNECTION_POOL;
 use crate::clock::{self, Instant};
-use crate::quota::slots::Rest;
-use crate::quota::state_file::{self, Clocks};
+use crate::quota::slots::RestRule;
+use crate::quota::state_file::{self, FileClocks};
 use crate::quota::{Moment, Past, PoolSettings};
 
 /// The file that says whose the folder is.
@@ -41,7 +41,7 @@ pub enum Assume {
 
 /// A folder that is ours alone while this lives. Clones share it.
 #[derive(Clone)]
-pub struct Store(Arc<Folder>);
+pub struct SlotStore(Arc<Folder>);
 
 struct Folder {
     path: PathBuf,
@@ -62,7 +62,7 @@ struct Folder {
 
 struct Index {
     /// What an earlier process left, as far as nobody has claimed it.
-    left: Vec<Entry>,
+    left: Vec<IndexEntry>,
 }
 
 /// A connection that looks for what an earlier process left of it.
@@ -78,12 +78,12 @@ pub(super) struct Seeker<'a> {
 
 impl Seeker<'_> {
     /// Whether the token of `entry` is nobody's now.
-    fn is_free(&self, entry: &Entry) -> bool {
+    fn is_free(&self, entry: &IndexEntry) -> bool {
         !self.others.contains(&entry.identity)
     }
 }
 
-impl Store {
+impl SlotStore {
     /// Makes `path` ours. `assume` overrides what is found there.
     ///
     /// # Errors
@@ -146,8 +146,8 @@ impl Store {
         &self.0.key
     }
 
-    pub(super) fn clocks(&self, base: Instant) -> Clocks {
-        Clocks {
+    pub(super) fn clocks(&self, base: Instant) -> FileClocks {
+        FileClocks {
             boot: self.0.boot,
             now: moment(base, Instant::now()),
             boottime: clock::boottime(),
@@ -177,7 +177,7 @@ impl Store {
         own: bool,
         base: Instant,
     ) -> Past {
-        let rest = Rest::of(pool.window, pool.hard_limit);
+        let rest = RestRule::of(pool.window, pool.hard_limit);
         match self.0.assume {
             Some(Assume::Fresh) => return Past::Fresh,
             Some(Assume::Used) => {
@@ -242,7 +242,7 @@ impl Store {
             return None;
         }
         let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let mine: Vec<&Entry> = claimed(&index.left, seeker).collect();
+        let mine: Vec<&IndexEntry> = claimed(&index.left, seeker).collect();
         if mine.is_empty() {
             let title = format!("{} {full_name}", seeker.workspace);
             let old = old_file(&title);
@@ -259,7 +259,7 @@ impl Store {
 
     /// Writes the index: `live` is what this process keeps. What earlier ones left stays until it is
     /// claimed or its rests are over; then its files go, and all others that nobody knows.
-    pub(super) fn keep(&self, mut live: Vec<Entry>, base: Instant) {
+    pub(super) fn keep(&self, mut live: Vec<IndexEntry>, base: Instant) {
         live.sort_unstable();
         let mut index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
         let known: HashSet<Identity> = live.iter().map(|entry| entry.identity).collect();
@@ -299,8 +299,8 @@ impl Store {
     }
 
     /// Whether a call that a file tells of may still count; unknown counts as yes.
-    fn rests(&self, file: &str, clocks: &Clocks) -> bool {
-        let none = Rest {
+    fn rests(&self, file: &str, clocks: &FileClocks) -> bool {
+        let none = RestRule {
             window: std::time::Duration::ZERO,
             guard: std::time::Duration::ZERO,
             hard_limit: std::time::Duration::ZERO,
@@ -332,8 +332,11 @@ const OLD_INDEX: &str = "index";
 
 /// What is left of the seeker: under its token, else what is nobody's now under its name, else where its
 /// token stands, else what others have of these. In `placing` a reload goes by the same order.
-fn claimed<'a>(left: &'a [Entry], seeker: &'a Seeker<'_>) -> impl Iterator<Item = &'a Entry> {
-    type Rule = fn(&Entry, &Seeker<'_>) -> bool;
+fn claimed<'a>(
+    left: &'a [IndexEntry],
+    seeker: &'a Seeker<'_>,
+) -> impl Iterator<Item = &'a IndexEntry> {
+    type Rule = fn(&IndexEntry, &Seeker<'_>) -> bool;
     let rules: [Rule; 4] = [
         |entry, seeker| entry.identity == seeker.identity,
         |entry, seeker| entry.connection == seeker.connection && seeker.is_free(entry),

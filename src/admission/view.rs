@@ -4,10 +4,10 @@
 use serde::Serialize;
 use std::time::Duration;
 
-use super::members::{Member, Members};
+use super::members::{ConnectionMember, Members};
 use super::quotas::{Core, Quotas};
 use crate::ids::{AppId, ConnectionId};
-use crate::quota::{Lane, Moment, PoolId, PriceNo, Prospect, Quota};
+use crate::quota::{AdmissionPreview, Lane, Moment, PoolId, PriceNo, Quota};
 
 /// A connection, as operators see it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,7 +21,7 @@ pub struct ConnectionView {
     /// Its own pool first, then the named ones.
     pub pools: Vec<PoolView>,
     /// Calls that wait in each lane.
-    pub waiting: Waiting,
+    pub waiting: WaitingCalls,
     /// Its apps, those with most waiting calls first.
     pub apps: Vec<AppView>,
 }
@@ -47,7 +47,7 @@ pub struct PoolView {
 
 /// Calls that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Waiting {
+pub struct WaitingCalls {
     /// Where somebody is waiting for the answer.
     pub interactive: u32,
     /// Where nobody is.
@@ -85,7 +85,7 @@ pub struct AppView {
 
 /// What an app sees of one of its connections.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Outlook {
+pub struct AppQuotaView {
     /// The connection.
     pub connection: String,
     /// Calls in any window, of all apps together.
@@ -105,18 +105,18 @@ fn ms(time: Duration) -> u64 {
 }
 
 impl AppView {
-    fn of(app: &AppId, prospect: &Prospect) -> Self {
-        let standing = prospect.start.unwrap_or_else(|refusal| refusal.standing);
-        let refusal = prospect.start.err();
-        let wait = prospect.start.ok().map(|at| at.map_or(0, |standing| ms(standing.expected)));
+    fn of(app: &AppId, preview: &AdmissionPreview) -> Self {
+        let standing = preview.start.unwrap_or_else(|refusal| refusal.standing);
+        let refusal = preview.start.err();
+        let wait = preview.start.ok().map(|at| at.map_or(0, |standing| ms(standing.expected)));
         Self {
             app: app.to_string(),
-            lane: prospect.settings.lane.as_str(),
-            weight: prospect.settings.weight.max(1),
-            paused: prospect.paused,
-            waiting: prospect.waiting,
-            held: prospect.held,
-            room: prospect.room.calls,
+            lane: preview.settings.lane.as_str(),
+            weight: preview.settings.weight.max(1),
+            paused: preview.paused,
+            waiting: preview.waiting,
+            held: preview.held,
+            room: preview.room.calls,
             wait_ms: wait,
             ahead: standing.map_or(0, |standing| standing.ahead),
             bound: standing.map(|standing| standing.bound.as_str()),
@@ -126,14 +126,14 @@ impl AppView {
     }
 }
 
-impl Outlook {
-    pub(super) fn of(connection: &ConnectionId, app: &AppId, prospect: &Prospect) -> Self {
+impl AppQuotaView {
+    pub(super) fn of(connection: &ConnectionId, app: &AppId, preview: &AdmissionPreview) -> Self {
         Self {
             connection: connection.to_string(),
-            calls: prospect.calls,
-            window_ms: ms(prospect.window),
-            next_slot_ms: ms(prospect.room.next),
-            app: AppView::of(app, prospect),
+            calls: preview.calls,
+            window_ms: ms(preview.window),
+            next_slot_ms: ms(preview.room.next),
+            app: AppView::of(app, preview),
         }
     }
 }
@@ -154,13 +154,13 @@ impl Quotas {
 fn connection(
     quota: &mut Quota,
     members: &Members,
-    (member, price): (&Member, PriceNo),
+    (member, price): (&ConnectionMember, PriceNo),
     now: Moment,
 ) -> ConnectionView {
     let number = member.number;
     let mut apps: Vec<AppView> = members
         .apps_of(number)
-        .filter_map(|(app, no)| Some(AppView::of(app, &quota.prospect(number, no, price, now)?)))
+        .filter_map(|(app, no)| Some(AppView::of(app, &quota.preview(number, no, price, now)?)))
         .collect();
     apps.sort_by(|one, other| (other.waiting, &one.app).cmp(&(one.waiting, &other.app)));
     let own = pool_view(quota, member.own, crate::catalog::CONNECTION_POOL, now);
@@ -171,7 +171,7 @@ fn connection(
         workspace: member.workspace.clone(),
         mode: quota.mode(number).as_str(),
         pools: own.into_iter().chain(named).collect(),
-        waiting: Waiting {
+        waiting: WaitingCalls {
             interactive: quota.waiting(number, Lane::Interactive),
             bulk: quota.waiting(number, Lane::Bulk),
         },

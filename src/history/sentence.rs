@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Entry;
 use super::parts::{Part, parts};
-use crate::quota::{Bound, Rule};
+use crate::quota::{LimitedBy, QuotaRule};
 use crate::record::{Cached, Stood, Try, Wait};
 
 /// A call below this was not slow, whatever it did.
@@ -86,25 +86,25 @@ fn ending(entry: &Entry) -> String {
     }
 }
 
-fn because(rule: Rule) -> &'static str {
+fn because(rule: QuotaRule) -> &'static str {
     match rule {
-        Rule::QuotaExhausted => "no slot would be free within the longest wait",
-        Rule::QueueFull => "as many calls waited as may",
-        Rule::DeadlineTooNear => "no slot would be free before its caller's own deadline",
-        Rule::VendorThrottled => "Courier had asked for a pause",
-        Rule::AppLimited => "its app's own limit was reached",
-        Rule::AppPaused => "an operator had paused its app",
+        QuotaRule::QuotaExhausted => "no slot would be free within the longest wait",
+        QuotaRule::QueueFull => "as many calls waited as may",
+        QuotaRule::DeadlineTooNear => "no slot would be free before its caller's own deadline",
+        QuotaRule::VendorThrottled => "Courier had asked for a pause",
+        QuotaRule::AppLimited => "its app's own limit was reached",
+        QuotaRule::AppPaused => "an operator had paused its app",
     }
 }
 
 fn bound(stood: &Stood) -> String {
     let pool = stood.pool.as_deref().unwrap_or("the quota");
     match stood.standing.bound {
-        Bound::Slot(_) => format!("for a slot of '{pool}'"),
-        Bound::Share => "for slots that were kept for others' shares".into(),
-        Bound::Pace => "for the pace that spreads calls".into(),
-        Bound::Vendor(_) => format!("for the end of the pause that Courier asked of '{pool}'"),
-        Bound::AppLimit => "for its app's own limit".into(),
+        LimitedBy::Slot(_) => format!("for a slot of '{pool}'"),
+        LimitedBy::Share => "for slots that were kept for others' shares".into(),
+        LimitedBy::Pace => "for the pace that spreads calls".into(),
+        LimitedBy::Vendor(_) => format!("for the end of the pause that Courier asked of '{pool}'"),
+        LimitedBy::AppLimit => "for its app's own limit".into(),
     }
 }
 

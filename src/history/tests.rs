@@ -11,7 +11,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::error::{Code, Outcome};
 use crate::ids::RandomId;
-use crate::quota::{Bound, PoolId, Refusal, Rule, Standing, Usage};
+use crate::quota::{LimitedBy, PoolId, QueuePosition, QuotaRefusal, QuotaRule, QuotaUsage};
 use crate::record::{Cached, Observer, Stood, Try, Wait};
 
 struct Nobody;
@@ -39,9 +39,9 @@ fn after(record: &Record, ms: u64) -> Instant {
     record.started + Duration::from_millis(ms)
 }
 
-fn stood(bound: Bound) -> Stood {
+fn stood(bound: LimitedBy) -> Stood {
     let standing =
-        Standing { ahead: 3, own: 1, apps: 2, bound, expected: Duration::from_millis(4000) };
+        QueuePosition { ahead: 3, own: 1, apps: 2, bound, expected: Duration::from_millis(4000) };
     Stood { standing, pool: bound.pool().map(|_| "connection".into()) }
 }
 
@@ -69,7 +69,7 @@ fn shares(document: &Document) -> Vec<(&str, f64)> {
 #[test]
 fn a_call_that_waited_is_told_part_by_part() {
     let (record, mut marks) = call("billing");
-    let slot = stood(Bound::Slot(PoolId(1)));
+    let slot = stood(LimitedBy::Slot(PoolId(1)));
     marks.timeline.waited(wait(&record, 10, 4010, Some(slot)));
     tried(&record, &mut marks, (4010, 4015, 4215), 200);
     marks.head_at = Some(after(&record, 4216));
@@ -165,11 +165,14 @@ fn the_sentence_names_the_largest_part_whichever_it_is() {
 #[test]
 fn the_sentence_names_each_rule_and_how_it_ended() {
     let rules = [
-        (Bound::Slot(PoolId(0)), "waiting for a slot of 'connection': "),
-        (Bound::Share, "waiting for slots that were kept for others' shares: "),
-        (Bound::Pace, "waiting for the pace that spreads calls: "),
-        (Bound::Vendor(PoolId(0)), "for the end of the pause that Courier asked of 'connection': "),
-        (Bound::AppLimit, "waiting for its app's own limit: "),
+        (LimitedBy::Slot(PoolId(0)), "waiting for a slot of 'connection': "),
+        (LimitedBy::Share, "waiting for slots that were kept for others' shares: "),
+        (LimitedBy::Pace, "waiting for the pace that spreads calls: "),
+        (
+            LimitedBy::Vendor(PoolId(0)),
+            "for the end of the pause that Courier asked of 'connection': ",
+        ),
+        (LimitedBy::AppLimit, "waiting for its app's own limit: "),
     ];
     for (bound, words) in rules {
         let (record, mut marks) = call("billing");
@@ -189,11 +192,11 @@ fn the_sentence_names_each_rule_and_how_it_ended() {
     assert_eq!(document.timeline[2].event, "left");
 }
 
-fn refused(app: &str, rule: Rule, code: Code, waited: u64) -> (Arc<Record>, Marks) {
+fn refused(app: &str, rule: QuotaRule, code: Code, waited: u64) -> (Arc<Record>, Marks) {
     let (record, mut marks) = call(app);
-    let mut wait = wait(&record, 0, waited, Some(stood(Bound::Slot(PoolId(0)))));
-    let usage = Usage::default();
-    wait.refused(&Refusal { rule, after: Duration::from_secs(9), standing: None, usage });
+    let mut wait = wait(&record, 0, waited, Some(stood(LimitedBy::Slot(PoolId(0)))));
+    let usage = QuotaUsage::default();
+    wait.refused(&QuotaRefusal { rule, after: Duration::from_secs(9), standing: None, usage });
     marks.timeline.waited(wait);
     (marks.code, marks.outcome) = (Some(code), Some(Outcome::NotSent));
     (marks.head_at, marks.status) = (Some(after(&record, waited)), Some(code.status()));
@@ -202,14 +205,15 @@ fn refused(app: &str, rule: Rule, code: Code, waited: u64) -> (Arc<Record>, Mark
 
 #[test]
 fn a_refused_call_says_why_and_when_to_come_back() {
-    let (record, marks) = refused("billing", Rule::QuotaExhausted, Code::QuotaExhausted, 0);
+    let (record, marks) = refused("billing", QuotaRule::QuotaExhausted, Code::QuotaExhausted, 0);
     assert_eq!(
         told(&record, &marks, 0).why,
         "It was refused at once, since no slot would be free within the longest wait: 3 calls of 2 \
          apps, 1 of them its own app's, stood before it, and it would have waited 4.000 s for a slot \
          of 'connection'."
     );
-    let (record, marks) = refused("billing", Rule::DeadlineTooNear, Code::DeadlineTooNear, 2000);
+    let (record, marks) =
+        refused("billing", QuotaRule::DeadlineTooNear, Code::DeadlineTooNear, 2000);
     let document = told(&record, &marks, 2001);
     assert!(document.why.starts_with("It took 2.000 s, 2.000 s of it (100 %) waiting for a slot"));
     assert!(document.why.ends_with(
@@ -245,14 +249,14 @@ fn calls_of_one_kind_push_out_those_of_their_own_kind_only() {
     };
     let (waited, marks) = slow();
     calls.keep(&waited, &marks);
-    let (turned_away, marks) = refused("modest", Rule::QueueFull, Code::QueueFull, 0);
+    let (turned_away, marks) = refused("modest", QuotaRule::QueueFull, Code::QueueFull, 0);
     calls.keep(&turned_away, &marks);
     for _ in 0..100 {
         // Let in as it came, which takes its time, too.
         let (record, mut marks) = call("billing");
         marks.timeline.waited(Wait { queued: false, ..wait(&record, 1, 2, None) });
         calls.keep(&record, &marks);
-        let (record, marks) = refused("noisy", Rule::QueueFull, Code::QueueFull, 0);
+        let (record, marks) = refused("noisy", QuotaRule::QueueFull, Code::QueueFull, 0);
         calls.keep(&record, &marks);
     }
     assert!(calls.find(waited.call_id).is_some() && calls.find(turned_away.call_id).is_some());
@@ -337,7 +341,7 @@ fn a_call_costs_no_allocation_and_few_octets() {
     assert!(size <= 640, "{size}");
     let calls = Calls::default();
     let (record, mut marks) = call("billing");
-    marks.timeline.waited(wait(&record, 0, 1, Some(stood(Bound::Slot(PoolId(0))))));
+    marks.timeline.waited(wait(&record, 0, 1, Some(stood(LimitedBy::Slot(PoolId(0))))));
     tried(&record, &mut marks, (1, 1, 2), 200);
     for _ in 0..PLACES {
         calls.keep(&record, &marks);
@@ -377,7 +381,7 @@ proptest::proptest! {
 #[test]
 fn refused_calls_are_looked_through_a_piece_at_a_time_too_and_all_of_them() {
     let calls = Calls::default();
-    let (record, marks) = refused("billing", Rule::QueueFull, Code::QueueFull, 0);
+    let (record, marks) = refused("billing", QuotaRule::QueueFull, Code::QueueFull, 0);
     let (entry, _) = Entry::of(&record, &marks, marks.ended()).unwrap();
     let mut last = RandomId::new();
     for n in 0..APPS {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::forecast::Count;
 use super::moment::Moment;
-use super::pace::Pace;
 use super::promises::Promises;
 use super::queue::Lane;
+use super::rate_limit::RateLimiter;
 
 /// The virtual time that one call of weight 1 takes.
 pub(crate) const TICK: u64 = 1 << 20;
@@ -46,7 +46,7 @@ pub(crate) struct InLane {
 
 /// What an app's calls and refusals say of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct CallHistory {
     /// It has called.
     pub(crate) called: bool,
     /// Its refused calls that count as demand.
@@ -59,21 +59,21 @@ pub(crate) struct Told {
 
 /// One app.
 #[derive(Debug)]
-pub(crate) struct App {
+pub(crate) struct AppBooks {
     pub(crate) settings: AppSettings,
     pub(crate) paused: bool,
     pub(crate) removed: bool,
     pub(crate) lanes: [InLane; 2],
     /// Ends of the rests of its interactive slots, in order.
     pub(crate) rests: VecDeque<Moment>,
-    pub(crate) pace: Option<Pace>,
+    pub(crate) pace: Option<RateLimiter>,
     /// Slots kept for its next calls.
     pub(crate) expects: f64,
-    pub(crate) told: Told,
+    pub(crate) told: CallHistory,
     pub(crate) promises: Promises,
 }
 
-impl App {
+impl AppBooks {
     pub(crate) fn new(settings: AppSettings, now: Moment) -> Self {
         let mut app = Self {
             settings: AppSettings::default(),
@@ -83,7 +83,7 @@ impl App {
             rests: VecDeque::new(),
             pace: None,
             expects: 0.0,
-            told: Told::default(),
+            told: CallHistory::default(),
             promises: Promises::default(),
         };
         app.configure(settings, now);
@@ -93,8 +93,9 @@ impl App {
     /// Changes its settings. A limit that stays the same keeps what it counted.
     pub(crate) fn configure(&mut self, settings: AppSettings, now: Moment) {
         if settings.limit != self.settings.limit {
-            self.pace =
-                settings.limit.and_then(|(calls, window)| Pace::new(calls, window, calls, now));
+            self.pace = settings
+                .limit
+                .and_then(|(calls, window)| RateLimiter::new(calls, window, calls, now));
         }
         self.settings = settings;
     }
@@ -122,7 +123,7 @@ impl App {
     }
 
     /// A slot of it came back.
-    pub(crate) fn ripened(&mut self, lane: Lane, now: Moment) {
+    pub(crate) fn slot_released(&mut self, lane: Lane, now: Moment) {
         let held = &mut self.lanes[lane.index()].held;
         *held = held.saturating_sub(1);
         // A slot that was reclaimed while in use had no rest; one too many went before its rest ended.

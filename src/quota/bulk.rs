@@ -10,11 +10,11 @@
 //! that came at several moments. While the line is new, apps that have not called yet are expected, too.
 
 use super::forecast::need;
-use super::line::Line;
 use super::moment::Moment;
-use super::outlook::Outlook;
 use super::pools::Pools;
 use super::queue::Lane;
+use super::scheduler::Scheduler;
+use super::snapshot::DemandSnapshot;
 
 /// Slots that bulk leaves free for the next interactive calls; fewer in a small pool.
 const LEAVES: u32 = 2;
@@ -29,17 +29,17 @@ const MOMENTS: f64 = 2.5;
 
 /// Slots that bulk calls of an app leave free for interactive calls to come.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct BulkReserve {
     /// So many always.
     pub(crate) slots: f64,
     /// While no more than so many are free, bulk calls start one by one.
     pub(crate) paced: f64,
 }
 
-impl Line {
+impl Scheduler {
     /// What bulk calls of an app leave free for interactive calls to come; `None` if none are to be
     /// expected.
-    pub(crate) fn kept_from_bulk(&self, pools: &Pools, number: u32) -> Option<Kept> {
+    pub(crate) fn kept_from_bulk(&self, pools: &Pools, number: u32) -> Option<BulkReserve> {
         let app = &self.apps[number as usize];
         let own = match app.told.moments.calls() < MOMENTS {
             true => f64::from(app.lanes[0].held) + app.told.missed.calls(),
@@ -58,7 +58,7 @@ impl Line {
         // What apps want that have not called yet is not known: then all are paced.
         let all = f64::from(self.settings.pool.calls);
         let paced = if others == 0 { NEAR * slots } else { all };
-        Some(Kept { slots, paced })
+        Some(BulkReserve { slots, paced })
     }
 
     /// Slots that bulk leaves free at the least where interactive calls are to be expected.
@@ -71,10 +71,10 @@ impl Line {
         &mut self,
         pools: &Pools,
         (app, cost): (u32, u32),
-        outlook: &Outlook,
+        snapshot: &DemandSnapshot,
         now: Moment,
     ) -> bool {
-        let left = f64::from(outlook.free) - f64::from(cost) - outlook.wanted;
+        let left = f64::from(snapshot.free) - f64::from(cost) - snapshot.wanted;
         match self.kept_from_bulk(pools, app) {
             _ if cost == 0 => true,
             None => left >= 0.0,

@@ -12,79 +12,79 @@
 
 use std::time::Duration;
 
-use super::line::Line;
 use super::moment::Moment;
-use super::outlook::Outlook;
 use super::pools::Pools;
-use super::queue::{Lane, LineKey};
+use super::queue::{FifoKey, Lane};
+use super::scheduler::Scheduler;
 use super::settings::Mode;
+use super::snapshot::DemandSnapshot;
 
 /// Slots are whole numbers; shares are not.
 const EPSILON: f64 = 1e-9;
 
-impl Line {
+impl Scheduler {
     /// The call that starts next, if one can start now. The own pool and the named ones have been
     /// ripened.
-    pub(crate) fn choose(&mut self, pools: &Pools, now: Moment) -> Option<LineKey> {
+    pub(crate) fn choose(&mut self, pools: &Pools, now: Moment) -> Option<FifoKey> {
         if self.queue.is_empty() {
             return None;
         }
         if self.settings.mode == Mode::Shadow {
             return Lane::ALL.iter().find_map(|lane| self.first_of(*lane));
         }
-        let outlook = self.outlook(pools, now);
-        self.choose_by(pools, &outlook, now)
+        let snapshot = self.snapshot(pools, now);
+        self.choose_by(pools, &snapshot, now)
     }
 
     /// The call that starts next by the rules.
     pub(crate) fn choose_by(
         &mut self,
         pools: &Pools,
-        outlook: &Outlook,
+        snapshot: &DemandSnapshot,
         now: Moment,
-    ) -> Option<LineKey> {
+    ) -> Option<FifoKey> {
         if self.queue.lane_len(Lane::Bulk) > 0
             && self.floor.ready(now).is_none()
-            && let Some(key) = self.next_bulk(pools, outlook, true, now)
+            && let Some(key) = self.next_bulk(pools, snapshot, true, now)
         {
             return Some(key);
         }
-        if let Some(key) = self.next_interactive(pools, outlook, now) {
+        if let Some(key) = self.next_interactive(pools, snapshot, now) {
             return Some(key);
         }
-        self.next_bulk(pools, outlook, false, now)
+        self.next_bulk(pools, snapshot, false, now)
     }
 
     /// Whether the price can be paid and the operator's pace allows it.
-    fn payable(&self, pools: &Pools, price: usize, outlook: &Outlook, now: Moment) -> bool {
-        (outlook.paced || self.costs[price] == 0) && pools.affords(&self.prices[price], now)
+    fn payable(&self, pools: &Pools, price: usize, snapshot: &DemandSnapshot, now: Moment) -> bool {
+        (snapshot.paced || self.costs[price] == 0) && pools.affords(&self.prices[price], now)
     }
 
     /// Whether an app may have `cost` slots more by the shares; `at` is its place in the list.
-    pub(crate) fn allowed(&self, at: usize, cost: u32, outlook: &Outlook) -> bool {
+    pub(crate) fn allowed(&self, at: usize, cost: u32, snapshot: &DemandSnapshot) -> bool {
         let claim = &self.claims[at];
-        let others = outlook.shortfall - claim.shortfall();
+        let others = snapshot.shortfall - claim.shortfall();
         cost == 0
             || claim.held < claim.target - EPSILON
-            || f64::from(outlook.free) - others >= f64::from(cost) - EPSILON
+            || f64::from(snapshot.free) - others >= f64::from(cost) - EPSILON
     }
 
     fn next_interactive(
         &mut self,
         pools: &Pools,
-        outlook: &Outlook,
+        snapshot: &DemandSnapshot,
         now: Moment,
-    ) -> Option<LineKey> {
-        let mut best: Option<(u64, Moment, LineKey)> = None;
+    ) -> Option<FifoKey> {
+        let mut best: Option<(u64, Moment, FifoKey)> = None;
         for price in 0..self.prices.len() {
-            if !self.payable(pools, price, outlook, now) {
+            if !self.payable(pools, price, snapshot, now) {
                 continue;
             }
             for at in 0..self.listed[0].len() {
                 let app = self.listed[0][at];
                 let key = key(app, Lane::Interactive, price);
-                if self.queue.line_len(key) > 0
-                    && self.allowed(at, self.costs[price], outlook)
+                if self.queue.fifo_len(key) > 0
+                    && self.allowed(at, self.costs[price], snapshot)
                     && self.app_may(app, now)
                 {
                     best = self.earlier(best, key);
@@ -98,10 +98,10 @@ impl Line {
     fn next_bulk(
         &mut self,
         pools: &Pools,
-        outlook: &Outlook,
+        snapshot: &DemandSnapshot,
         due: bool,
         now: Moment,
-    ) -> Option<LineKey> {
+    ) -> Option<FifoKey> {
         if self.queue.lane_len(Lane::Bulk) == 0 {
             return None;
         }
@@ -111,17 +111,17 @@ impl Line {
             lane.listed = lane.waiting > 0;
             lane.listed
         });
-        let mut best: Option<(u64, Moment, LineKey)> = None;
+        let mut best: Option<(u64, Moment, FifoKey)> = None;
         for price in 0..self.prices.len() {
-            if !self.payable(pools, price, outlook, now) {
+            if !self.payable(pools, price, snapshot, now) {
                 continue;
             }
             for at in 0..self.listed[1].len() {
                 let app = self.listed[1][at];
                 let key = key(app, Lane::Bulk, price);
-                if self.queue.line_len(key) > 0
+                if self.queue.fifo_len(key) > 0
                     && self.app_may(app, now)
-                    && (due || self.bulk_may(pools, (app, self.costs[price]), outlook, now))
+                    && (due || self.bulk_may(pools, (app, self.costs[price]), snapshot, now))
                 {
                     best = self.earlier(best, key);
                 }
@@ -138,9 +138,9 @@ impl Line {
     /// The earlier start tag of two; with equal ones, whoever waits longer.
     fn earlier(
         &self,
-        best: Option<(u64, Moment, LineKey)>,
-        key: LineKey,
-    ) -> Option<(u64, Moment, LineKey)> {
+        best: Option<(u64, Moment, FifoKey)>,
+        key: FifoKey,
+    ) -> Option<(u64, Moment, FifoKey)> {
         let since = self.queue.front(key)?.since;
         let tag = self.apps[key.app as usize].lanes[key.lane.index()].start;
         match best {
@@ -150,13 +150,13 @@ impl Line {
     }
 
     /// Any waiting call of a lane.
-    fn first_of(&self, lane: Lane) -> Option<LineKey> {
+    fn first_of(&self, lane: Lane) -> Option<FifoKey> {
         let apps = self.listed[lane.index()].iter();
         apps.flat_map(|app| (0..self.prices.len()).map(|price| key(*app, lane, price)))
-            .find(|key| self.queue.line_len(*key) > 0)
+            .find(|key| self.queue.fifo_len(*key) > 0)
     }
 
-    /// When to look again, after [`Line::choose`] said nobody can start now.
+    /// When to look again, after [`Scheduler::choose`] said nobody can start now.
     pub(crate) fn next_wake(&mut self, pools: &Pools, now: Moment) -> Option<Moment> {
         let mut wake = self.queue.first_deadline()?.max(now) + Duration::from_nanos(1);
         let mut sooner = |at: Option<Moment>| {
@@ -168,7 +168,7 @@ impl Line {
         for price in 0..self.prices.len() {
             let waits = |lane: Lane| {
                 let apps = self.listed[lane.index()].iter();
-                apps.into_iter().any(|app| self.queue.line_len(key(*app, lane, price)) > 0)
+                apps.into_iter().any(|app| self.queue.fifo_len(key(*app, lane, price)) > 0)
             };
             if waits(Lane::Interactive) || waits(Lane::Bulk) {
                 let price = &self.prices[price];
@@ -201,6 +201,6 @@ impl Line {
     }
 }
 
-fn key(app: u32, lane: Lane, price: usize) -> LineKey {
-    LineKey { app, lane, price: u16::try_from(price).unwrap_or(u16::MAX) }
+fn key(app: u32, lane: Lane, price: usize) -> FifoKey {
+    FifoKey { app, lane, price: u16::try_from(price).unwrap_or(u16::MAX) }
 }

@@ -1,12 +1,12 @@
 //! When a call could start: from the rests of the slots, the calls before it, its app's share and the
 //! paces.
 
-use super::line::Line;
 use super::moment::Moment;
-use super::outlook::Outlook;
 use super::pools::{PoolId, Pools};
-use super::queue::{Lane, LineKey};
-use super::standing::Bound;
+use super::queue::{FifoKey, Lane};
+use super::queue_position::LimitedBy;
+use super::scheduler::Scheduler;
+use super::snapshot::DemandSnapshot;
 
 /// Rounding of targets, in slots.
 const EPSILON: f64 = 1e-6;
@@ -25,50 +25,50 @@ pub(crate) struct Estimate {
     /// The app's own limit lets it go.
     pub(crate) limited: Moment,
     /// The rule that keeps it longest.
-    pub(crate) bound: Bound,
+    pub(crate) bound: LimitedBy,
 }
 
 /// The latest of several moments, and the rule that it is from.
-struct Latest(Moment, Bound);
+struct Latest(Moment, LimitedBy);
 
 impl Latest {
-    fn or(&mut self, at: Moment, bound: Bound) {
+    fn or(&mut self, at: Moment, bound: LimitedBy) {
         if at > self.0 {
             *self = Self(at, bound);
         }
     }
 }
 
-impl Line {
+impl Scheduler {
     /// The earliest start of a call with `before` calls of its own line before it, and with `promised`
     /// slots left to clients of its app that were told to come back.
     pub(crate) fn estimate(
         &mut self,
         pools: &Pools,
-        key: LineKey,
+        key: FifoKey,
         (before, promised): (u32, u32),
-        outlook: &Outlook,
+        snapshot: &DemandSnapshot,
         now: Moment,
     ) -> Estimate {
         let price = self.prices[usize::from(key.price)];
         let mut opens = Moment::ZERO;
         // Whoever may go now and is not served waits for what is kept for others.
-        let mut latest = Latest(now, Bound::Share);
+        let mut latest = Latest(now, LimitedBy::Share);
         for (id, cost) in price.parts() {
             let closed = pools.get(id).map_or(Moment::ZERO, |pool| match pool.opening(now) {
                 Some(opening) => opening.estimate(self.ahead(key, before, id) / cost),
                 None => pool.closed_until(),
             });
             opens = opens.max(closed);
-            latest.or(closed, Bound::Vendor(id));
+            latest.or(closed, LimitedBy::Vendor(id));
             let (ripe, bound) = match (id == self.main, key.lane) {
                 (true, Lane::Interactive) => {
-                    self.by_shares(pools, key, (before, promised), outlook, now)
+                    self.by_shares(pools, key, (before, promised), snapshot, now)
                 }
-                (true, Lane::Bulk) => self.by_bulk_rules(pools, key, outlook, now),
+                (true, Lane::Bulk) => self.by_bulk_rules(pools, key, snapshot, now),
                 (false, _) => {
                     let ahead = self.ahead(key, before, id);
-                    (self.ripe(pools, id, ahead + cost - 1, now), Bound::Slot(id))
+                    (self.ripe(pools, id, ahead + cost - 1, now), LimitedBy::Slot(id))
                 }
             };
             latest.or(ripe, bound);
@@ -79,8 +79,8 @@ impl Line {
             (None, _) | (_, 0) => now,
             (Some(burst), _) => burst.ready(now).unwrap_or(now),
         };
-        latest.or(limited, Bound::AppLimit);
-        latest.or(paced, Bound::Pace);
+        latest.or(limited, LimitedBy::AppLimit);
+        latest.or(paced, LimitedBy::Pace);
         let Latest(at, bound) = latest;
         Estimate { at, opens, limited, bound }
     }
@@ -90,23 +90,23 @@ impl Line {
     fn by_shares(
         &self,
         pools: &Pools,
-        key: LineKey,
+        key: FifoKey,
         (before, promised): (u32, u32),
-        outlook: &Outlook,
+        snapshot: &DemandSnapshot,
         now: Moment,
-    ) -> (Moment, Bound) {
+    ) -> (Moment, LimitedBy) {
         let cost = self.cost(key);
         let ahead = self.ahead(key, before, self.main) + promised;
         let at = self.ripe(pools, self.main, ahead + cost - 1, now);
-        let slot = (at, Bound::Slot(self.main));
+        let slot = (at, LimitedBy::Slot(self.main));
         let place = self.listed[0].iter().position(|app| *app == key.app);
         let Some(claim) = place.and_then(|place| self.claims.get(place)) else {
             return slot;
         };
         let mine = f64::from((before + 1) * cost);
         let over = claim.held + mine - claim.target - EPSILON;
-        let others = (outlook.shortfall - claim.shortfall()).max(0.0);
-        if over <= 0.0 || f64::from(outlook.free) - others >= f64::from(ahead + cost) {
+        let others = (snapshot.shortfall - claim.shortfall()).max(0.0);
+        if over <= 0.0 || f64::from(snapshot.free) - others >= f64::from(ahead + cost) {
             return slot;
         }
         let rests = &self.apps[key.app as usize].rests;
@@ -117,15 +117,15 @@ impl Line {
         let kept = whole(others.ceil()).saturating_add(mine - cost);
         let left_over = self.ripe(pools, self.main, kept.max(ahead) + cost - 1, now);
         let mut by_share = own.min(left_over);
-        let lacking = f64::from(ahead + cost) - (f64::from(outlook.free) - others);
-        if outlook.free >= ahead + cost
+        let lacking = f64::from(ahead + cost) - (f64::from(snapshot.free) - others);
+        if snapshot.free >= ahead + cost
             && let Some(at) = self.given_out(lacking, now)
         {
             by_share = by_share.min(at);
         }
         // Below its target it gets the next slot, though the estimate counts in whole ones.
         let has_its_share = claim.held + f64::from(before * cost) >= claim.target - EPSILON;
-        let bound = if by_share > at && has_its_share { Bound::Share } else { slot.1 };
+        let bound = if by_share > at && has_its_share { LimitedBy::Share } else { slot.1 };
         (at.max(by_share), bound)
     }
 
@@ -133,18 +133,18 @@ impl Line {
     fn by_bulk_rules(
         &mut self,
         pools: &Pools,
-        key: LineKey,
-        outlook: &Outlook,
+        key: FifoKey,
+        snapshot: &DemandSnapshot,
         now: Moment,
-    ) -> (Moment, Bound) {
-        let before = self.ahead(key, self.queue.line_len(key).saturating_sub(1), self.main);
+    ) -> (Moment, LimitedBy) {
+        let before = self.ahead(key, self.queue.fifo_len(key).saturating_sub(1), self.main);
         let first = before + self.cost(key) - 1;
-        let wanted = whole(outlook.wanted.ceil());
+        let wanted = whole(snapshot.wanted.ceil());
         let kept = self.kept_from_bulk(pools, key.app);
         let paced = match (&mut self.bulk, kept) {
             (Some(pace), Some(kept)) => {
                 let paced = wanted.saturating_add(whole(kept.paced.ceil()));
-                let at_once = outlook.free.saturating_sub(paced);
+                let at_once = snapshot.free.saturating_sub(paced);
                 match before.checked_sub(at_once) {
                     Some(before) => pace.estimate(before, now),
                     None => now,
@@ -156,11 +156,11 @@ impl Line {
         let beside = self.ripe(pools, self.main, first + wanted + leaves, now);
         let slot = self.ripe(pools, self.main, first, now);
         let by_pace = if paced > beside {
-            (paced, Bound::Pace)
+            (paced, LimitedBy::Pace)
         } else if beside > slot {
-            (beside, Bound::Share)
+            (beside, LimitedBy::Share)
         } else {
-            (beside, Bound::Slot(self.main))
+            (beside, LimitedBy::Slot(self.main))
         };
         if self.settings.bulk_floor == 0 {
             return by_pace;
@@ -169,15 +169,15 @@ impl Line {
         if due >= by_pace.0 {
             by_pace
         } else if due > slot {
-            (due, Bound::Pace)
+            (due, LimitedBy::Pace)
         } else {
-            (slot, Bound::Slot(self.main))
+            (slot, LimitedBy::Slot(self.main))
         }
     }
 
     /// Slots of a pool that waiting calls would take before a call with `before` calls of its own
     /// line before it: per app, its calls with an earlier start tag.
-    fn ahead(&self, key: LineKey, before: u32, pool: PoolId) -> u32 {
+    fn ahead(&self, key: FifoKey, before: u32, pool: PoolId) -> u32 {
         let lane = key.lane.index();
         let me = &self.apps[key.app as usize];
         let tag = me.lanes[lane].start.saturating_add(me.stretch(1) * u64::from(before));
@@ -192,11 +192,11 @@ impl Line {
             let most = if *app == key.app { before } else { sooner };
             let mut calls = 0;
             for (price, room) in (0..).zip(&self.rooms) {
-                let line = LineKey { app: *app, lane: key.lane, price };
+                let line = FifoKey { app: *app, lane: key.lane, price };
                 let cost = self.prices[usize::from(price)].of(pool);
                 // Those held up by another pool are not before it.
                 let here = if pool == self.main { *room } else { u32::MAX };
-                calls += self.queue.line_len(line).min(here) * cost;
+                calls += self.queue.fifo_len(line).min(here) * cost;
             }
             slots += calls.min(most);
         }

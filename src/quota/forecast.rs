@@ -16,10 +16,10 @@
 
 use std::time::Duration;
 
-use super::line::Line;
 use super::moment::Moment;
 use super::pools::Pools;
-use super::queue::{Lane, LineKey};
+use super::queue::{FifoKey, Lane};
+use super::scheduler::Scheduler;
 
 /// Looks in a window. In between a forecast stands, so that nobody is woken for each small change.
 const LOOKS: u32 = 240;
@@ -119,7 +119,7 @@ pub(crate) fn need(calls: f64, deviations: f64, back: impl Fn(f64) -> u32) -> f6
     lacking.fold(0.0, f64::max)
 }
 
-impl Line {
+impl Scheduler {
     /// Looks ahead, if the last look is too old.
     pub(crate) fn foresee(&mut self, pools: &Pools, now: Moment) {
         if now < self.forecast.until {
@@ -235,7 +235,7 @@ impl Line {
     }
 
     /// A call came.
-    pub(crate) fn came(&mut self, key: LineKey, now: Moment) {
+    pub(crate) fn came(&mut self, key: FifoKey, now: Moment) {
         self.set_called(key.app, true);
         if key.lane == Lane::Interactive {
             let told = &mut self.apps[key.app as usize].told;

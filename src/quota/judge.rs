@@ -6,41 +6,43 @@
 
 use std::time::Duration;
 
-use super::line::Line;
 use super::moment::Moment;
-use super::outlook::Outlook;
 use super::pools::{PoolId, Pools, Price};
-use super::queue::{Lane, LineKey, Waiting};
+use super::queue::{FifoKey, Lane, QueuedCall};
+use super::queue_position::{LimitedBy, QueuePosition};
+use super::scheduler::Scheduler;
 use super::settings::Mode;
 use super::slots::Slots;
-use super::standing::{Bound, Standing};
-use super::ticket::{Event, Place, Refusal, Rule, Ticket, Usage, Would};
+use super::snapshot::DemandSnapshot;
+use super::ticket::{
+    AdmissionRequest, QueueEvent, QueuePlace, QuotaRefusal, QuotaRule, QuotaUsage, Would,
+};
 
 /// What happens to a call that comes.
 #[derive(Debug)]
 pub(crate) enum Arrival {
     /// It can start now.
-    Start(LineKey, Would),
+    Start(FifoKey, Would),
     /// It may wait.
-    Wait(Waiting, Standing),
+    Wait(QueuedCall, QueuePosition),
     /// It may not.
-    Refuse(Refusal),
+    Refuse(QuotaRefusal),
 }
 
-impl Line {
+impl Scheduler {
     /// Judges a call that came first at `since`; changes nothing that another call could notice.
     pub(crate) fn arrive(
         &mut self,
         pools: &Pools,
-        ticket: &Ticket,
+        ticket: &AdmissionRequest,
         since: Moment,
         now: Moment,
     ) -> Arrival {
         let Some(key) = self.key_of(ticket) else {
-            return Arrival::Refuse(Refusal::paused(self.usage(pools, ticket.app.0)));
+            return Arrival::Refuse(QuotaRefusal::paused(self.usage(pools, ticket.app.0)));
         };
         if self.apps[key.app as usize].paused {
-            return Arrival::Refuse(Refusal::paused(self.usage(pools, key.app)));
+            return Arrival::Refuse(QuotaRefusal::paused(self.usage(pools, key.app)));
         }
         self.came(key, now);
         if self.starts_easily(pools, key, now) {
@@ -48,18 +50,18 @@ impl Line {
         }
         let call = self.waiting(key, ticket, since);
         let place = self.push(call);
-        let mine = self.queue.line_len(key) == 1;
-        let outlook = self.outlook(pools, now);
+        let mine = self.queue.fifo_len(key) == 1;
+        let snapshot = self.snapshot(pools, now);
         let enforced = self.settings.mode == Mode::Enforce;
         self.apps[key.app as usize].promises.forget(self.rest.window, now);
-        let leaves = outlook.free >= self.cost(key) + self.promised(key, now, now);
-        if enforced && mine && leaves && self.choose_by(pools, &outlook, now) == Some(key) {
+        let leaves = snapshot.free >= self.cost(key) + self.promised(key, now, now);
+        if enforced && mine && leaves && self.choose_by(pools, &snapshot, now) == Some(key) {
             self.queue.leave(place);
             self.left(key);
             return Arrival::Start(key, Would::Start);
         }
         let before = self.queue.before(place);
-        let verdict = self.judge(pools, &call, before, &outlook, now);
+        let verdict = self.judge(pools, &call, before, &snapshot, now);
         self.queue.leave(place);
         self.left(key);
         match verdict {
@@ -73,7 +75,7 @@ impl Line {
 
     /// The usual case, without a look at the shares: nobody waits, and more slots are free than are
     /// kept and than all headroom together could keep.
-    fn starts_easily(&mut self, pools: &Pools, key: LineKey, now: Moment) -> bool {
+    fn starts_easily(&mut self, pools: &Pools, key: FifoKey, now: Moment) -> bool {
         let price = usize::from(key.price);
         if !self.queue.is_empty()
             || key.lane == Lane::Bulk
@@ -92,7 +94,7 @@ impl Line {
             && self.app_may(key.app, now)
     }
 
-    fn waiting(&self, key: LineKey, ticket: &Ticket, since: Moment) -> Waiting {
+    fn waiting(&self, key: FifoKey, ticket: &AdmissionRequest, since: Moment) -> QueuedCall {
         let longest = since
             + match key.lane {
                 Lane::Interactive if ticket.asked => {
@@ -101,7 +103,7 @@ impl Line {
                 Lane::Interactive => self.settings.max_wait,
                 Lane::Bulk => self.settings.max_wait_bulk,
             };
-        Waiting {
+        QueuedCall {
             key,
             since,
             latest: ticket.latest.min(longest),
@@ -114,32 +116,32 @@ impl Line {
     fn judge(
         &mut self,
         pools: &Pools,
-        call: &Waiting,
+        call: &QueuedCall,
         before: u32,
-        outlook: &Outlook,
+        snapshot: &DemandSnapshot,
         now: Moment,
-    ) -> Result<(Moment, Standing), Refusal> {
+    ) -> Result<(Moment, QueuePosition), QuotaRefusal> {
         let key = call.key;
         let promised = self.promised(key, call.latest, now);
-        let estimate = self.estimate(pools, key, (before, promised), outlook, now);
+        let estimate = self.estimate(pools, key, (before, promised), snapshot, now);
         let standing = self.standing(key, &estimate, now);
         let rule = if call.since == now && self.is_full(pools, key) {
-            Rule::QueueFull
+            QuotaRule::QueueFull
         } else if estimate.at <= call.latest {
             return Ok((estimate.at, standing));
         } else if estimate.opens > call.latest.max(now) {
-            Rule::VendorThrottled
+            QuotaRule::VendorThrottled
         } else if estimate.limited > call.latest.max(now) {
-            Rule::AppLimited
+            QuotaRule::AppLimited
         } else if call.by_caller {
-            Rule::DeadlineTooNear
+            QuotaRule::DeadlineTooNear
         } else {
-            Rule::QuotaExhausted
+            QuotaRule::QuotaExhausted
         };
-        let hint = self.hint(pools, key, before, outlook, now);
-        let refusal = Refusal::new(rule, hint.since(now), self.usage(pools, key.app));
+        let hint = self.hint(pools, key, before, snapshot, now);
+        let refusal = QuotaRefusal::new(rule, hint.since(now), self.usage(pools, key.app));
         self.turned_away(pools, key, &refusal, estimate.bound, now);
-        Err(Refusal { standing: Some(standing), ..refusal })
+        Err(QuotaRefusal { standing: Some(standing), ..refusal })
     }
 
     /// Notes that a call is refused, if that is for want of a slot of the own pool: it is demand, and
@@ -147,13 +149,13 @@ impl Line {
     fn turned_away(
         &mut self,
         pools: &Pools,
-        key: LineKey,
-        refusal: &Refusal,
-        bound: Bound,
+        key: FifoKey,
+        refusal: &QuotaRefusal,
+        bound: LimitedBy,
         now: Moment,
     ) {
-        let lacks = [Rule::QuotaExhausted, Rule::DeadlineTooNear, Rule::QueueFull];
-        let for_slots = bound == Bound::Slot(self.main) || bound == Bound::Share;
+        let lacks = [QuotaRule::QuotaExhausted, QuotaRule::DeadlineTooNear, QuotaRule::QueueFull];
+        let for_slots = bound == LimitedBy::Slot(self.main) || bound == LimitedBy::Share;
         if for_slots && lacks.contains(&refusal.rule) && key.lane == Lane::Interactive {
             self.miss(pools, key.app, now);
             let promises = &mut self.apps[key.app as usize].promises;
@@ -164,23 +166,23 @@ impl Line {
     }
 
     /// Slots that clients of the same app are owed until then, who came before and were refused.
-    fn promised(&self, key: LineKey, by: Moment, now: Moment) -> u32 {
+    fn promised(&self, key: FifoKey, by: Moment, now: Moment) -> u32 {
         let owed = || self.apps[key.app as usize].promises.others(by, self.rest.window, now);
         if key.lane == Lane::Bulk || self.cost(key) == 0 { 0 } else { owed() }
     }
 
     /// A call is let in: it may be of a client that was told to come back now.
-    pub(crate) fn kept_its_promise(&mut self, key: LineKey, now: Moment) {
+    pub(crate) fn kept_its_promise(&mut self, key: FifoKey, now: Moment) {
         if key.lane == Lane::Interactive {
             self.apps[key.app as usize].promises.came(self.rest.window, now);
         }
     }
 
     /// How much of the connection's own pool is used, and by an app.
-    pub(crate) fn usage(&self, pools: &Pools, app: u32) -> Usage {
+    pub(crate) fn usage(&self, pools: &Pools, app: u32) -> QuotaUsage {
         let slots = pools.get(self.main).map(|pool| &pool.slots);
         let app = self.app(app);
-        Usage {
+        QuotaUsage {
             calls: slots.map_or(0, Slots::limit),
             window: self.rest.window,
             held: slots.map_or(0, |slots| slots.in_use() + slots.resting()),
@@ -189,19 +191,24 @@ impl Line {
     }
 
     /// What a call is told whose latest start is over.
-    pub(crate) fn expired(&mut self, pools: &Pools, call: &Waiting, now: Moment) -> Refusal {
-        let outlook = self.outlook(pools, now);
-        let before = self.queue.line_len(call.key);
-        let estimate = self.estimate(pools, call.key, (before, 0), &outlook, now);
+    pub(crate) fn expired(
+        &mut self,
+        pools: &Pools,
+        call: &QueuedCall,
+        now: Moment,
+    ) -> QuotaRefusal {
+        let snapshot = self.snapshot(pools, now);
+        let before = self.queue.fifo_len(call.key);
+        let estimate = self.estimate(pools, call.key, (before, 0), &snapshot, now);
         let rule = if estimate.opens > now {
-            Rule::VendorThrottled
+            QuotaRule::VendorThrottled
         } else if call.by_caller {
-            Rule::DeadlineTooNear
+            QuotaRule::DeadlineTooNear
         } else {
-            Rule::QuotaExhausted
+            QuotaRule::QuotaExhausted
         };
-        let hint = self.hint(pools, call.key, before, &outlook, now);
-        let refusal = Refusal::new(rule, hint.since(now), self.usage(pools, call.key.app));
+        let hint = self.hint(pools, call.key, before, &snapshot, now);
+        let refusal = QuotaRefusal::new(rule, hint.since(now), self.usage(pools, call.key.app));
         self.turned_away(pools, call.key, &refusal, estimate.bound, now);
         refusal
     }
@@ -210,7 +217,7 @@ impl Line {
     ///
     /// Calls for a named pool may not fill the places of all: as many may wait as one window of that
     /// pool drains, and the depth counts the others.
-    fn is_full(&self, pools: &Pools, key: LineKey) -> bool {
+    fn is_full(&self, pools: &Pools, key: FifoKey) -> bool {
         let app = &self.apps[key.app as usize];
         if app.lanes.iter().map(|l| l.waiting).sum::<u32>() > self.settings.app_depth {
             return true;
@@ -237,15 +244,15 @@ impl Line {
     fn hint(
         &mut self,
         pools: &Pools,
-        key: LineKey,
+        key: FifoKey,
         before: u32,
-        outlook: &Outlook,
+        snapshot: &DemandSnapshot,
         now: Moment,
     ) -> Moment {
         // Beside other apps it is not known well enough whose the slots will be.
         let alone = self.claims.len() <= 1;
         let promised = if alone { self.promised(key, Moment::NEVER, now) } else { 0 };
-        let at = self.estimate(pools, key, (before, promised), outlook, now).at;
+        let at = self.estimate(pools, key, (before, promised), snapshot, now).at;
         let weights: f64 = self.claims.iter().map(|claim| claim.weight).sum();
         let app = &mut self.apps[key.app as usize];
         let part = f64::from(app.settings.weight.max(1)) / weights.max(1.0);
@@ -260,42 +267,47 @@ impl Line {
     }
 
     /// A waiting call that is to be sent away: its app was paused or its latest start is over.
-    pub(crate) fn dismiss(&mut self, pools: &Pools, now: Moment) -> Option<Event> {
+    pub(crate) fn dismiss(&mut self, pools: &Pools, now: Moment) -> Option<QueueEvent> {
         while let Some(&app) = self.paused.last() {
             let lines = Lane::ALL.iter().flat_map(|lane| {
-                (0..self.prices.len()).map(|price| LineKey {
+                (0..self.prices.len()).map(|price| FifoKey {
                     app,
                     lane: *lane,
                     price: u16::try_from(price).unwrap_or(u16::MAX),
                 })
             });
-            let line = lines.into_iter().find(|key| self.queue.line_len(*key) > 0);
+            let line = lines.into_iter().find(|key| self.queue.fifo_len(*key) > 0);
             let Some((place, call)) = line.and_then(|key| self.queue.pop(key)) else {
                 self.paused.pop();
                 continue;
             };
             self.left(call.key);
-            return Some(Event::Refused {
+            return Some(QueueEvent::Refused {
                 place: self.place(place),
-                refusal: Refusal::paused(self.usage(pools, app)),
+                refusal: QuotaRefusal::paused(self.usage(pools, app)),
                 since: call.since,
             });
         }
         let (place, call) = self.queue.expired(now)?;
         self.left(call.key);
         let refusal = self.expired(pools, &call, now);
-        Some(Event::Refused { place: self.place(place), refusal, since: call.since })
+        Some(QueueEvent::Refused { place: self.place(place), refusal, since: call.since })
     }
 
     /// Starts the call at the head of a line.
-    pub(crate) fn serve(&mut self, pools: &mut Pools, key: LineKey, now: Moment) -> Option<Event> {
+    pub(crate) fn serve(
+        &mut self,
+        pools: &mut Pools,
+        key: FifoKey,
+        now: Moment,
+    ) -> Option<QueueEvent> {
         let grant = self.start(pools, key, Would::Start, now)?;
         let (place, call) = self.queue.pop(key)?;
         self.left(key);
-        Some(Event::Start { place: self.place(place), grant, since: call.since })
+        Some(QueueEvent::Start { place: self.place(place), grant, since: call.since })
     }
 
-    fn place(&self, place: super::queue::Place) -> Place {
-        Place { connection: self.number, place }
+    fn place(&self, place: super::queue::FifoPlace) -> QueuePlace {
+        QueuePlace { connection: self.number, place }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::moment::Moment;
 use super::opening::Opening;
-use super::slots::{Held, NOBODY, Settlement, Slots};
+use super::slots::{HeldSlots, NOBODY, Settlement, Slots};
 
 /// Pools that one call can pay at most.
 pub use crate::catalog::MOST_PAID as PRICE_POOLS;
@@ -68,34 +68,40 @@ impl Price {
 /// The slots that one call holds, of all its pools.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Paid {
-    parts: [Option<(PoolId, Held)>; PRICE_POOLS],
+    parts: [Option<(PoolId, HeldSlots)>; PRICE_POOLS],
 }
 
 impl Paid {
     /// Its parts: pool and slots.
-    pub fn parts(&self) -> impl Iterator<Item = (PoolId, &Held)> {
+    pub fn parts(&self) -> impl Iterator<Item = (PoolId, &HeldSlots)> {
         self.parts.iter().flatten().map(|(pool, held)| (*pool, held))
     }
 }
 
 /// One quota: its slots, and whether the vendor closed it.
 #[derive(Debug)]
-pub struct Pool {
+pub struct SlotPool {
     /// Its slots.
     pub slots: Slots,
     /// The policy's name in the `RateLimit` fields.
     pub name: Box<str>,
     closed_until: Moment,
     /// Refusals in a row, without a good answer to a call that was taken after a pause.
-    strikes: u32,
+    consecutive_429s: u32,
     opening: Option<Opening>,
 }
 
-impl Pool {
+impl SlotPool {
     /// An open pool.
     #[must_use]
     pub fn new(name: &str, slots: Slots) -> Self {
-        Self { slots, name: name.into(), closed_until: Moment::ZERO, strikes: 0, opening: None }
+        Self {
+            slots,
+            name: name.into(),
+            closed_until: Moment::ZERO,
+            consecutive_429s: 0,
+            opening: None,
+        }
     }
 
     /// When the vendor's last 429 lets go of it.
@@ -126,7 +132,7 @@ impl Pool {
     /// A call that was taken at `taken` is over; `good` if it was answered and not refused.
     fn ends(&mut self, taken: Moment, good: bool, now: Moment) {
         if good && taken >= self.closed_until {
-            self.strikes = 0;
+            self.consecutive_429s = 0;
         }
         if let Some(opening) = &mut self.opening {
             opening.ends(taken, good, now);
@@ -145,7 +151,7 @@ impl Pool {
 /// The pools of one workspace. A [`PoolId`] that it did not give out pays nothing and holds nothing.
 #[derive(Debug, Default)]
 pub struct Pools {
-    list: Vec<Pool>,
+    list: Vec<SlotPool>,
 }
 
 impl Pools {
@@ -153,14 +159,14 @@ impl Pools {
     ///
     /// # Panics
     /// Beyond that many.
-    pub fn add(&mut self, pool: Pool) -> PoolId {
+    pub fn add(&mut self, pool: SlotPool) -> PoolId {
         let id = u16::try_from(self.list.len()).expect("a quota has fewer than 65,536 pools");
         self.list.push(pool);
         PoolId(id)
     }
 
     /// Puts a pool under the number of one that is no more.
-    pub fn replace(&mut self, id: PoolId, pool: Pool) -> PoolId {
+    pub fn replace(&mut self, id: PoolId, pool: SlotPool) -> PoolId {
         if let Some(place) = self.get_mut(id) {
             *place = pool;
         }
@@ -169,24 +175,24 @@ impl Pools {
 
     /// The pool.
     #[must_use]
-    pub fn get(&self, id: PoolId) -> Option<&Pool> {
+    pub fn get(&self, id: PoolId) -> Option<&SlotPool> {
         self.list.get(usize::from(id.0))
     }
 
     /// All of them, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (PoolId, &Pool)> {
+    pub fn iter(&self) -> impl Iterator<Item = (PoolId, &SlotPool)> {
         (0..).map(PoolId).zip(&self.list)
     }
 
     /// The pool, to be changed.
-    pub fn get_mut(&mut self, id: PoolId) -> Option<&mut Pool> {
+    pub fn get_mut(&mut self, id: PoolId) -> Option<&mut SlotPool> {
         self.list.get_mut(usize::from(id.0))
     }
 
     /// Frees every slot whose rest is over; `freed` hears the pool and the owner of each.
-    pub fn ripen(&mut self, now: Moment, mut freed: impl FnMut(PoolId, u32)) {
+    pub fn release_expired(&mut self, now: Moment, mut freed: impl FnMut(PoolId, u32)) {
         for (id, pool) in (0..).map(PoolId).zip(&mut self.list) {
-            while let Some(owner) = pool.slots.ripen(now) {
+            while let Some(owner) = pool.slots.release_expired(now) {
                 if owner != NOBODY {
                     freed(id, owner);
                 }
@@ -267,7 +273,7 @@ impl Pools {
             .filter_map(|(id, _)| self.get(id))
             .flat_map(|pool| {
                 let opens = Some(pool.opens_at(now)).filter(|opens| *opens > now);
-                [pool.slots.next_ripe(), opens]
+                [pool.slots.next_release(), opens]
             })
             .flatten()
             .min()
@@ -299,13 +305,13 @@ impl Pools {
         let pool = self.get_mut(id)?;
         let window = pool.slots.rest().window;
         let calm = now.since(pool.closed_until) > window;
-        if calm || pool.strikes == 0 {
-            pool.strikes = 1;
+        if calm || pool.consecutive_429s == 0 {
+            pool.consecutive_429s = 1;
         } else if taken >= pool.closed_until {
-            pool.strikes = pool.strikes.saturating_add(1);
+            pool.consecutive_429s = pool.consecutive_429s.saturating_add(1);
         }
         let doubling = Duration::from_secs(1)
-            .saturating_mul(1_u32.checked_shl(pool.strikes - 1).unwrap_or(u32::MAX));
+            .saturating_mul(1_u32.checked_shl(pool.consecutive_429s - 1).unwrap_or(u32::MAX));
         let length = asked.unwrap_or(doubling.min(window));
         let until = pool.closed_until.max(now + length);
         pool.opening = Some(match pool.opening(now) {

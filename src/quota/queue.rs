@@ -18,14 +18,14 @@ const NIL: u32 = u32::MAX;
 
 /// A place in the queue of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct FifoPlace {
     index: u32,
     serial: u32,
 }
 
 /// Which line a call stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineKey {
+pub struct FifoKey {
     /// The app's number in its connection.
     pub app: u32,
     /// The lane.
@@ -36,9 +36,9 @@ pub struct LineKey {
 
 /// A call that waits.
 #[derive(Clone, Copy, Debug)]
-pub struct Waiting {
+pub struct QueuedCall {
     /// Its line.
-    pub key: LineKey,
+    pub key: FifoKey,
     /// When it came.
     pub since: Moment,
     /// The latest moment at which it may start.
@@ -49,20 +49,20 @@ pub struct Waiting {
 
 #[derive(Debug)]
 struct Node {
-    call: Waiting,
+    call: QueuedCall,
     serial: u32,
     before: u32,
     behind: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Line {
+struct Fifo {
     head: u32,
     tail: u32,
     len: u32,
 }
 
-const EMPTY: Line = Line { head: NIL, tail: NIL, len: 0 };
+const EMPTY: Fifo = Fifo { head: NIL, tail: NIL, len: 0 };
 
 /// The waiting calls of one connection; its owner bounds how many they are.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub struct Queue {
     prices: usize,
     nodes: Vec<Node>,
     vacant: Vec<u32>,
-    lines: Vec<Line>,
+    lines: Vec<Fifo>,
     lanes: [u32; 2],
     by_price: Vec<u32>,
     deadlines: BTreeSet<(Moment, u32)>,
@@ -98,7 +98,7 @@ impl Queue {
         // A line for each price of an app's lane; those of the last one may not be there yet.
         let lines = std::mem::take(&mut self.lines);
         let lanes = lines.chunks(before.max(1));
-        let more = |lane: &[Line]| {
+        let more = |lane: &[Fifo]| {
             let new = std::iter::repeat_n(EMPTY, prices - lane.len());
             lane.iter().copied().chain(new).collect::<Vec<_>>()
         };
@@ -131,12 +131,12 @@ impl Queue {
 
     /// Calls waiting in one line.
     #[must_use]
-    pub fn line_len(&self, key: LineKey) -> u32 {
+    pub fn fifo_len(&self, key: FifoKey) -> u32 {
         self.lines.get(self.at(key)).map_or(0, |line| line.len)
     }
 
     /// Joins a line: at its end, but before those that came later.
-    pub fn push(&mut self, call: Waiting) -> Place {
+    pub fn push(&mut self, call: QueuedCall) -> FifoPlace {
         let at = self.at(call.key);
         if at >= self.lines.len() {
             self.lines.resize(at + 1, EMPTY);
@@ -155,12 +155,12 @@ impl Queue {
         self.lanes[call.key.lane.index()] += 1;
         self.by_price[usize::from(call.key.price)] += 1;
         self.deadlines.insert((call.latest, index));
-        Place { index, serial: self.nodes[index as usize].serial }
+        FifoPlace { index, serial: self.nodes[index as usize].serial }
     }
 
     /// Calls of its own line that stand before a call.
     #[must_use]
-    pub fn before(&self, place: Place) -> u32 {
+    pub fn before(&self, place: FifoPlace) -> u32 {
         let key = self.nodes[place.index as usize].call.key;
         let line = self.lines[self.at(key)];
         if line.tail == place.index {
@@ -173,19 +173,19 @@ impl Queue {
 
     /// The call at the head of a line.
     #[must_use]
-    pub fn front(&self, key: LineKey) -> Option<&Waiting> {
+    pub fn front(&self, key: FifoKey) -> Option<&QueuedCall> {
         let line = self.lines.get(self.at(key))?;
         self.nodes.get(line.head as usize).map(|node| &node.call)
     }
 
     /// Takes the call at the head of a line out.
-    pub fn pop(&mut self, key: LineKey) -> Option<(Place, Waiting)> {
+    pub fn pop(&mut self, key: FifoKey) -> Option<(FifoPlace, QueuedCall)> {
         let head = self.lines.get(self.at(key))?.head;
         (head != NIL).then(|| self.unlink(head))
     }
 
     /// Takes a call out, wherever it stands; `None` if it isn't there any more.
-    pub fn leave(&mut self, place: Place) -> Option<Waiting> {
+    pub fn leave(&mut self, place: FifoPlace) -> Option<QueuedCall> {
         let node = self.nodes.get(place.index as usize)?;
         (node.serial == place.serial).then(|| self.unlink(place.index).1)
     }
@@ -197,18 +197,18 @@ impl Queue {
     }
 
     /// Takes out one call whose latest start is over.
-    pub fn expired(&mut self, now: Moment) -> Option<(Place, Waiting)> {
+    pub fn expired(&mut self, now: Moment) -> Option<(FifoPlace, QueuedCall)> {
         let &(latest, index) = self.deadlines.first()?;
         (latest < now).then(|| self.unlink(index))
     }
 
-    fn at(&self, key: LineKey) -> usize {
+    fn at(&self, key: FifoKey) -> usize {
         (key.app as usize * 2 + key.lane.index()) * self.prices + usize::from(key.price)
     }
 
     /// The node after which, and the one before which a call stands that came at `since`.
     fn neighbours(&self, line: usize, since: Moment) -> (u32, u32) {
-        let Line { head, tail, .. } = self.lines[line];
+        let Fifo { head, tail, .. } = self.lines[line];
         let came = |index: u32| self.nodes.get(index as usize).map(|node| node.call.since);
         if came(tail).is_none_or(|last| last <= since) {
             return (tail, NIL);
@@ -224,7 +224,7 @@ impl Queue {
         })
     }
 
-    fn store(&mut self, call: Waiting, before: u32, behind: u32) -> u32 {
+    fn store(&mut self, call: QueuedCall, before: u32, behind: u32) -> u32 {
         if let Some(index) = self.vacant.pop() {
             let node = &mut self.nodes[index as usize];
             (node.call, node.before, node.behind) = (call, before, behind);
@@ -234,10 +234,10 @@ impl Queue {
         u32::try_from(self.nodes.len() - 1).unwrap_or(NIL)
     }
 
-    fn unlink(&mut self, index: u32) -> (Place, Waiting) {
+    fn unlink(&mut self, index: u32) -> (FifoPlace, QueuedCall) {
         let node = &mut self.nodes[index as usize];
         let (call, before, behind) = (node.call, node.before, node.behind);
-        let place = Place { index, serial: node.serial };
+        let place = FifoPlace { index, serial: node.serial };
         node.serial = node.serial.wrapping_add(1);
         let at = self.at(call.key);
         match before {

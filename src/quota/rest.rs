@@ -9,7 +9,7 @@ const GUARD_LEAST: Duration = Duration::from_millis(50);
 
 /// How long slots rest: the three lengths that the invariant stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rest {
+pub struct RestRule {
     /// The vendor's window W.
     pub window: Duration,
     /// Added to the window for clock drift between the vendor and us.
@@ -18,7 +18,7 @@ pub struct Rest {
     pub hard_limit: Duration,
 }
 
-impl Rest {
+impl RestRule {
     /// The rest for a window, with the usual guard: W/1000, at least 50 ms.
     ///
     /// W/1000 covers clocks that drift by 1000 ppm, five times what is usual for a bad crystal.
@@ -42,7 +42,7 @@ impl Rest {
 
     /// When a slot is free again that was taken at `taken` and whose answer never came.
     #[must_use]
-    pub fn after_silence(&self, taken: Moment) -> Moment {
+    pub fn after_no_response(&self, taken: Moment) -> Moment {
         taken + self.hard_limit + self.window + self.guard
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::moment::Moment;
-use super::slots::{Rest, Slots};
+use super::slots::{RestRule, Slots};
 
 /// The most slots of one pool.
 pub use crate::catalog::MOST_CALLS;
@@ -64,7 +64,7 @@ impl PoolSettings {
     /// Its slots, as of `now`.
     #[must_use]
     pub fn slots(&self, now: Moment) -> Slots {
-        let rest = Rest::of(self.window, self.hard_limit);
+        let rest = RestRule::of(self.window, self.hard_limit);
         match &self.past {
             Past::Fresh => Slots::fresh(self.calls, rest),
             Past::Unknown => Slots::unknown(self.calls, rest, now),

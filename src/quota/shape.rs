@@ -5,11 +5,11 @@
 //! that run and whoever knew the shape before stay where they are.
 
 use super::Quota;
-use super::line::Line;
 use super::moment::Moment;
-use super::pools::{Pool, PoolId, Pools, Price};
+use super::pools::{PoolId, Pools, Price, SlotPool};
+use super::scheduler::Scheduler;
 use super::settings::{ConnectionSettings, PoolSettings};
-use super::slots::Rest;
+use super::slots::RestRule;
 use super::ticket::{ConnectionNo, PriceNo};
 
 impl Quota {
@@ -29,7 +29,7 @@ impl Quota {
         vacant: Option<PoolId>,
         now: Moment,
     ) -> PoolId {
-        let pool = Pool::new(&settings.name, settings.slots(now));
+        let pool = SlotPool::new(&settings.name, settings.slots(now));
         let id = match vacant {
             Some(id) => self.pools.replace(id, pool),
             None => self.pools.add(pool),
@@ -55,7 +55,7 @@ impl Quota {
         let at = vacant.map_or(self.lines.len(), |(number, _)| usize::from(number.0));
         let number = u16::try_from(at).expect("a quota has fewer than 65,536 connections");
         let number = ConnectionNo(number);
-        let line = Line::new(number, own, settings, Vec::new(), now);
+        let line = Scheduler::new(number, own, settings, Vec::new(), now);
         match self.lines.get_mut(at) {
             Some(place) => *place = line,
             None => self.lines.push(line),
@@ -75,7 +75,7 @@ impl Quota {
     /// Apps that could be added to a connection now.
     #[must_use]
     pub fn spare_apps(&self, connection: ConnectionNo) -> usize {
-        self.line(connection).map_or(0, Line::spare_apps)
+        self.line(connection).map_or(0, Scheduler::spare_apps)
     }
 
     /// Another name for a pool.
@@ -88,7 +88,7 @@ impl Quota {
     /// Lets slots of a pool rest until these moments: calls that others paid, which count here from now
     /// on. More of them than its limit are like a limit that was lowered.
     pub fn carry(&mut self, pool: PoolId, until: &[Moment], now: Moment) {
-        let now = self.ripen(now);
+        let now = self.release_expired(now);
         if let Some(pool) = self.pools.get_mut(pool) {
             pool.slots.carry(until, now);
         }
@@ -97,7 +97,7 @@ impl Quota {
     /// When the slots of a pool that are not free would be free again under the rule `rest`; those in
     /// use as if no answer came.
     #[must_use]
-    pub fn rests(&self, pool: PoolId, rest: &Rest) -> Vec<Moment> {
+    pub fn rests(&self, pool: PoolId, rest: &RestRule) -> Vec<Moment> {
         self.pools.get(pool).map(|pool| pool.slots.rests_under(rest)).unwrap_or_default()
     }
 

@@ -23,7 +23,7 @@ mod window;
 use std::collections::VecDeque;
 
 use super::moment::Moment;
-pub use super::rest::{Rest, Settlement, SlotState};
+pub use super::rest::{RestRule, Settlement, SlotState};
 
 /// No slot: the end of a chain.
 const NIL: u32 = u32::MAX;
@@ -36,14 +36,14 @@ const MOST_RESTING: u32 = 4096;
 /// Slots of one pool taken together by one call; settling consumes it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "slots that are not settled are lost until the hard limit and the window are over"]
-pub struct Held {
+pub struct HeldSlots {
     first: u32,
     serial: u32,
     cost: u32,
     taken: Moment,
 }
 
-impl Held {
+impl HeldSlots {
     /// When the slots were taken.
     #[must_use]
     pub const fn taken(&self) -> Moment {
@@ -76,7 +76,7 @@ struct Slot {
 /// The slots of one pool. See the module text for the invariant.
 #[derive(Debug)]
 pub struct Slots {
-    rest: Rest,
+    rest: RestRule,
     limit: u32,
     /// The highest limit that it ever had.
     most: u32,
@@ -96,7 +96,7 @@ pub struct Slots {
 impl Slots {
     /// A pool of `limit` free slots: nothing was sent within the last window.
     #[must_use]
-    pub fn fresh(limit: u32, rest: Rest) -> Self {
+    pub fn fresh(limit: u32, rest: RestRule) -> Self {
         let mut slots = Self::none(limit, rest);
         slots.grow(Moment::ZERO);
         slots
@@ -104,9 +104,9 @@ impl Slots {
 
     /// A pool about whose past nothing is known: every slot rests for the longest possible time.
     #[must_use]
-    pub fn unknown(limit: u32, rest: Rest, now: Moment) -> Self {
+    pub fn unknown(limit: u32, rest: RestRule, now: Moment) -> Self {
         let mut slots = Self::none(limit, rest);
-        let until = rest.after_silence(now);
+        let until = rest.after_no_response(now);
         for _ in 0..limit {
             slots.add(until, now);
         }
@@ -116,12 +116,12 @@ impl Slots {
     /// A pool whose last owner left slots that rest until the given moments. More of them than the
     /// limit are like a limit that was lowered.
     #[must_use]
-    pub fn restored(limit: u32, rest: Rest, mut until: Vec<Moment>, now: Moment) -> Self {
+    pub fn restored(limit: u32, rest: RestRule, mut until: Vec<Moment>, now: Moment) -> Self {
         until.retain(|u| *u > now);
         until.sort_unstable();
         let mut slots = Self::none(limit, rest);
         for u in until {
-            slots.add(u.min(rest.after_silence(now)), now);
+            slots.add(u.min(rest.after_no_response(now)), now);
         }
         slots.grow(now);
         slots
@@ -129,7 +129,7 @@ impl Slots {
 
     /// A pool of which no slot is owned yet.
     #[must_use]
-    pub fn none(limit: u32, rest: Rest) -> Self {
+    pub fn none(limit: u32, rest: RestRule) -> Self {
         Self {
             rest,
             limit,
@@ -151,7 +151,7 @@ impl Slots {
         self.limit
     }
 
-    /// Slots that could be taken now. Call [`Slots::ripen`] first.
+    /// Slots that could be taken now. Call [`Slots::release_expired`] first.
     #[must_use]
     pub fn free(&self) -> u32 {
         count(self.free.len())
@@ -171,12 +171,12 @@ impl Slots {
 
     /// The rest rule.
     #[must_use]
-    pub const fn rest(&self) -> &Rest {
+    pub const fn rest(&self) -> &RestRule {
         &self.rest
     }
 
     /// Takes `cost` slots together, or none.
-    pub fn take(&mut self, cost: u32, owner: u32, now: Moment) -> Option<Held> {
+    pub fn take(&mut self, cost: u32, owner: u32, now: Moment) -> Option<HeldSlots> {
         if cost == 0 || self.free() < cost {
             return None;
         }
@@ -187,13 +187,13 @@ impl Slots {
             serial = self.occupy(id, owner, first, now);
             first = id;
         }
-        Some(Held { first, serial, cost, taken: now })
+        Some(HeldSlots { first, serial, cost, taken: now })
     }
 
     /// Takes `cost` slots even if none is free: the mode that holds nothing back.
     ///
     /// What is missing is made; it goes as its calls are settled ([`Slots::settle`]).
-    pub fn force(&mut self, cost: u32, owner: u32, now: Moment) -> Option<Held> {
+    pub fn force(&mut self, cost: u32, owner: u32, now: Moment) -> Option<HeldSlots> {
         for _ in self.free()..cost {
             let id = self.make();
             self.release(id);
@@ -205,14 +205,14 @@ impl Slots {
     /// Ends the use of slots; `None` if they were reclaimed before.
     ///
     /// Gives the moment at which they are free again.
-    pub fn settle(&mut self, held: Held, how: Settlement, now: Moment) -> Option<Moment> {
+    pub fn settle(&mut self, held: HeldSlots, how: Settlement, now: Moment) -> Option<Moment> {
         let head = self.slots.get(held.first as usize)?;
         if head.serial != held.serial || !matches!(head.state, SlotState::InUse(_)) {
             return None;
         }
         let until = match how {
             Settlement::FirstByteAt(at) => self.rest.after_answer(at.max(held.taken)),
-            Settlement::NoAnswer => self.rest.after_silence(held.taken),
+            Settlement::NoAnswer => self.rest.after_no_response(held.taken),
             Settlement::NothingSent => now,
         };
         let mut id = held.first;
@@ -227,7 +227,7 @@ impl Slots {
 
     /// Frees one slot whose rest is over (or whose call is past everything it could do) and returns
     /// its owner; `None` when there is no other. To be called until then before anything is decided.
-    pub fn ripen(&mut self, now: Moment) -> Option<u32> {
+    pub fn release_expired(&mut self, now: Moment) -> Option<u32> {
         let most = MOST_RESTING.max(self.most) as usize;
         if let Some(&(until, id)) = self.resting.front()
             && (until <= now || self.resting.len() > most)
@@ -238,7 +238,7 @@ impl Slots {
         let id = self.oldest;
         if id != NIL
             && let SlotState::InUse(taken) = self.slots[id as usize].state
-            && self.rest.after_silence(taken) <= now
+            && self.rest.after_no_response(taken) <= now
         {
             self.vacate(id);
             return Some(self.come_back(id));
@@ -264,11 +264,11 @@ impl Slots {
 
     /// When the next slot that is not free now will be, if nothing is settled meanwhile.
     #[must_use]
-    pub fn next_ripe(&self) -> Option<Moment> {
+    pub fn next_release(&self) -> Option<Moment> {
         let rests = self.resting.get(self.excess()).map(|(until, _)| *until);
         let lost = (self.oldest != NIL).then(|| self.slots[self.oldest as usize].state);
         let lost = match lost {
-            Some(SlotState::InUse(taken)) => Some(self.rest.after_silence(taken)),
+            Some(SlotState::InUse(taken)) => Some(self.rest.after_no_response(taken)),
             _ => None,
         };
         rests.into_iter().chain(lost).min()
@@ -325,7 +325,7 @@ impl Slots {
     }
 
     /// The ids that a call holds, for the state file.
-    pub fn ids<'a>(&'a self, held: &Held) -> impl Iterator<Item = u32> + use<'a> {
+    pub fn ids<'a>(&'a self, held: &HeldSlots) -> impl Iterator<Item = u32> + use<'a> {
         let valid = self.slots.get(held.first as usize).is_some_and(|s| s.serial == held.serial);
         let first = if valid { held.first } else { NIL };
         std::iter::successors((first != NIL).then_some(first), |id| {
@@ -427,7 +427,7 @@ impl Slots {
         let slot = &mut self.slots[id as usize];
         slot.rested = match slot.state {
             SlotState::Resting(until) => Some(until),
-            SlotState::InUse(taken) => Some(self.rest.after_silence(taken)),
+            SlotState::InUse(taken) => Some(self.rest.after_no_response(taken)),
             SlotState::Free | SlotState::Absent => slot.rested,
         };
         if self.live > self.limit {

@@ -29,7 +29,7 @@
 use std::time::Duration;
 
 use super::moment::{Moment, nanos};
-use super::slots::{Rest, SlotState};
+use super::slots::{RestRule, SlotState};
 
 /// Bytes of a header.
 pub const HEADER: usize = 128;
@@ -44,7 +44,7 @@ const LAST: usize = HEADER - 4;
 
 /// The clocks of this process at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clocks {
+pub struct FileClocks {
     /// The kernel's boot id.
     pub boot: [u8; 16],
     /// The quota's clock.
@@ -55,7 +55,7 @@ pub struct Clocks {
     pub wall: Duration,
 }
 
-impl Clocks {
+impl FileClocks {
     fn boottime_of(&self, moment: Moment) -> u64 {
         let later = nanos(moment.since(self.now));
         let earlier = nanos(self.now.since(moment));
@@ -75,7 +75,7 @@ pub struct Header {
     /// Of the file, at most [`LONGEST_NAME`] bytes: one that was put in another's place is noticed.
     pub name: String,
     /// The rule that its moments were made with.
-    pub rest: Rest,
+    pub rest: RestRule,
     /// How long a rest in it may last from now on by a rule before; see [`longest`].
     pub longest: Duration,
     /// Slots in the file.
@@ -86,7 +86,7 @@ pub struct Header {
 
 /// Why a file can't be used. Its pool is in unknown state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum StateFileError {
     /// Shorter than it says.
     #[error("the file is cut off")]
     CutOff,
@@ -110,14 +110,14 @@ pub enum Unreadable {
 impl Header {
     /// Its bytes; `None` if the name is too long.
     #[must_use]
-    pub fn encode(&self, clocks: &Clocks) -> Option<[u8; HEADER]> {
+    pub fn encode(&self, clocks: &FileClocks) -> Option<[u8; HEADER]> {
         let mut bytes = [0; HEADER];
         let length = u8::try_from(self.name.len()).ok()?;
         if self.name.len() > LONGEST_NAME {
             return None;
         }
         let origin = nanos(clocks.wall.saturating_sub(clocks.boottime));
-        let Rest { window, guard, hard_limit } = self.rest;
+        let RestRule { window, guard, hard_limit } = self.rest;
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..24].copy_from_slice(&clocks.boot);
         let words = [origin, nanos(window), nanos(guard), nanos(hard_limit)];
@@ -153,7 +153,7 @@ pub const fn offset(slot: u32) -> u64 {
 
 /// The record of a slot.
 #[must_use]
-pub fn record(slot: u32, state: SlotState, clocks: &Clocks) -> [u8; RECORD] {
+pub fn record(slot: u32, state: SlotState, clocks: &FileClocks) -> [u8; RECORD] {
     let (kind, moment) = match state {
         SlotState::Free | SlotState::Absent => (0_u32, 0),
         SlotState::InUse(taken) => (1, clocks.boottime_of(taken)),
@@ -174,22 +174,22 @@ pub fn record(slot: u32, state: SlotState, clocks: &Clocks) -> [u8; RECORD] {
 pub fn decode(
     bytes: &[u8],
     name: &str,
-    rest: &Rest,
-    clocks: &Clocks,
-) -> Result<Vec<Moment>, Unreadable> {
+    rest: &RestRule,
+    clocks: &FileClocks,
+) -> Result<Vec<Moment>, StateFileError> {
     let head = Head::read(bytes, name)?;
     let stored = if head.boot == clocks.boot {
         *clocks
     } else if head.closed {
         // The wall clock is all that is left: what it says goes for the old boottime.
         let boottime = clocks.wall.saturating_sub(Duration::from_nanos(head.origin));
-        Clocks { boottime, ..*clocks }
+        FileClocks { boottime, ..*clocks }
     } else {
-        return Err(Unreadable::NotClosed);
+        return Err(StateFileError::NotClosed);
     };
     let records = bytes.get(HEADER..).unwrap_or_default();
     let (records, _) = records.as_chunks::<RECORD>();
-    let records = records.get(..head.slots as usize).ok_or(Unreadable::CutOff)?;
+    let records = records.get(..head.slots as usize).ok_or(StateFileError::CutOff)?;
     let latest = head.latest(rest, clocks.now);
     let longer = rest.longer_than(&head.rest);
     let same_boot = head.boot == clocks.boot;
@@ -201,14 +201,14 @@ pub fn decode(
             0 => continue,
             1 => clocks.now,
             2 => latest,
-            _ => return Err(Unreadable::Damaged),
+            _ => return Err(StateFileError::Damaged),
         };
         if moment > latest && same_boot {
-            return Err(Unreadable::Implausible);
+            return Err(StateFileError::Implausible);
         }
         let moment = moment.min(latest);
         until.push(match kind {
-            1 => rest.after_silence(moment).max(head.rest.after_silence(moment)),
+            1 => rest.after_no_response(moment).max(head.rest.after_no_response(moment)),
             _ => moment + longer,
         });
     }
@@ -219,7 +219,7 @@ pub fn decode(
 struct Head {
     boot: [u8; 16],
     origin: u64,
-    rest: Rest,
+    rest: RestRule,
     longest: Duration,
     slots: u32,
     closed: bool,
@@ -228,22 +228,22 @@ struct Head {
 impl Head {
     /// The latest end of a rest that can stand in the file. By the rule of today, too: versions before
     /// tell of no longer rest than the rule that was last.
-    fn latest(&self, rest: &Rest, now: Moment) -> Moment {
-        let ruled = rest.after_silence(now).max(self.rest.after_silence(now));
+    fn latest(&self, rest: &RestRule, now: Moment) -> Moment {
+        let ruled = rest.after_no_response(now).max(self.rest.after_no_response(now));
         ruled.max(now + self.longest)
     }
 
-    fn read(bytes: &[u8], name: &str) -> Result<Self, Unreadable> {
-        let head: &[u8; HEADER] = bytes.first_chunk().ok_or(Unreadable::CutOff)?;
+    fn read(bytes: &[u8], name: &str) -> Result<Self, StateFileError> {
+        let head: &[u8; HEADER] = bytes.first_chunk().ok_or(StateFileError::CutOff)?;
         if !head.starts_with(MAGIC) {
-            return Err(Unreadable::Foreign);
+            return Err(StateFileError::Foreign);
         }
         if check(&head[..LAST], 0).to_le_bytes() != head[LAST..] {
-            return Err(Unreadable::Damaged);
+            return Err(StateFileError::Damaged);
         }
         let length = usize::from(head[61]);
         if head.get(NAME..NAME + length) != Some(name.as_bytes()) || length > LAST - NAME {
-            return Err(Unreadable::OtherPool);
+            return Err(StateFileError::OtherPool);
         }
         let word = |at: usize| {
             let word = head[at..].first_chunk().copied().unwrap_or_default();
@@ -253,7 +253,7 @@ impl Head {
         Ok(Self {
             boot: head[8..].first_chunk().copied().unwrap_or_default(),
             origin: word(24),
-            rest: Rest { window: lasts(32), guard: lasts(40), hard_limit: lasts(48) },
+            rest: RestRule { window: lasts(32), guard: lasts(40), hard_limit: lasts(48) },
             longest: if length > LONGEST_NAME { Duration::ZERO } else { lasts(LONGEST) },
             slots: u32::from_le_bytes(head[56..].first_chunk().copied().unwrap_or_default()),
             closed: head[60] == 1,
@@ -261,14 +261,14 @@ impl Head {
     }
 }
 
-fn slot_of(slot: u32, bytes: &[u8; RECORD]) -> Result<(u32, u64), Unreadable> {
+fn slot_of(slot: u32, bytes: &[u8; RECORD]) -> Result<(u32, u64), StateFileError> {
     let mut moment = [0; 8];
     let (mut kind, mut sum) = ([0; 4], [0; 4]);
     moment.copy_from_slice(&bytes[..8]);
     kind.copy_from_slice(&bytes[8..12]);
     sum.copy_from_slice(&bytes[12..]);
     if check(&bytes[..12], slot.wrapping_add(1)) != u32::from_le_bytes(sum) {
-        return Err(Unreadable::Damaged);
+        return Err(StateFileError::Damaged);
     }
     Ok((u32::from_le_bytes(kind), u64::from_le_bytes(moment)))
 }

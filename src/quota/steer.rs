@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Quota;
 use super::app::AppSettings;
-use super::line::Line;
 use super::moment::Moment;
 use super::pools::PoolId;
+use super::scheduler::Scheduler;
 use super::settings::{ConnectionSettings, Mode};
 use super::ticket::{AppNo, ConnectionNo};
 
@@ -17,7 +17,7 @@ impl Quota {
     /// included. Raised: new slots are made beside those in use or resting. Settings are to be checked
     /// before; 0 lets nothing start.
     pub fn set_limit(&mut self, pool: PoolId, calls: u32, now: Moment) {
-        let now = self.ripen(now);
+        let now = self.release_expired(now);
         if let Some(pool) = self.pools.get_mut(pool) {
             pool.slots.set_limit(calls, now);
         }
@@ -41,7 +41,7 @@ impl Quota {
         hard_limit: Duration,
         now: Moment,
     ) {
-        let now = self.ripen(now);
+        let now = self.release_expired(now);
         let Some(slots) = self.pools.get_mut(pool).map(|pool| &mut pool.slots) else {
             return;
         };
@@ -61,7 +61,7 @@ impl Quota {
     }
 
     /// The connection whose own pool this is.
-    fn line_of(&mut self, pool: PoolId) -> Option<&mut Line> {
+    fn line_of(&mut self, pool: PoolId) -> Option<&mut Scheduler> {
         let at = (*self.owners.get(usize::from(pool.0))?)?;
         self.lines.get_mut(at)
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::moment::Moment;
 use super::pools::Paid;
-use super::queue::{Lane, LineKey};
-use super::standing::Standing;
+use super::queue::{FifoKey, Lane};
+use super::queue_position::QueuePosition;
 
 /// When to ask again about an app that an operator paused: nobody knows for how long.
 const PAUSED: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub struct PriceNo(pub u16);
 
 /// A call that wants to start.
 #[derive(Clone, Copy, Debug)]
-pub struct Ticket {
+pub struct AdmissionRequest {
     /// On which connection.
     pub connection: ConnectionNo,
     /// For which app.
@@ -43,9 +43,9 @@ pub struct Ticket {
     pub asked: bool,
 }
 
-/// The rule that bound a refused call; [`Rule::code`] is the problem's code.
+/// The rule that bound a refused call; [`QuotaRule::code`] is the problem's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rule {
+pub enum QuotaRule {
     /// No slot within the operator's longest wait.
     QuotaExhausted,
     /// Too many calls wait already.
@@ -60,7 +60,7 @@ pub enum Rule {
     AppPaused,
 }
 
-impl Rule {
+impl QuotaRule {
     /// All of them.
     pub const ALL: [Self; 6] = [
         Self::QuotaExhausted,
@@ -87,20 +87,20 @@ impl Rule {
 
 /// A call that is not let in. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct QuotaRefusal {
     /// Why.
-    pub rule: Rule,
+    pub rule: QuotaRule,
     /// When to come back, from now on: more than zero, and as long as it takes.
     pub after: Duration,
     /// Where it stood, if it was refused as it came and would have had to wait.
-    pub standing: Option<Standing>,
+    pub standing: Option<QueuePosition>,
     /// How much of the connection's quota is used, and by whom.
-    pub usage: Usage,
+    pub usage: QuotaUsage,
 }
 
 /// How much of a connection's quota is used at some moment, and by whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct QuotaUsage {
     /// Calls per window that the connection's pool allows; 0 where the app is on no connection.
     pub calls: u32,
     /// The window.
@@ -111,15 +111,15 @@ pub struct Usage {
     pub own: u32,
 }
 
-impl Refusal {
-    pub(crate) fn new(rule: Rule, after: Duration, usage: Usage) -> Self {
+impl QuotaRefusal {
+    pub(crate) fn new(rule: QuotaRule, after: Duration, usage: QuotaUsage) -> Self {
         let after = after.max(Duration::from_millis(1));
         Self { rule, after, standing: None, usage }
     }
 
     /// The app is paused, or on no connection of that number.
-    pub(crate) fn paused(usage: Usage) -> Self {
-        Self::new(Rule::AppPaused, PAUSED, usage)
+    pub(crate) fn paused(usage: QuotaUsage) -> Self {
+        Self::new(QuotaRule::AppPaused, PAUSED, usage)
     }
 
     /// The value of `Retry-After`: whole seconds, rounded up, at least 1.
@@ -143,7 +143,7 @@ pub enum Would {
     /// It would have waited about that long.
     Wait(Duration),
     /// It would have been refused.
-    Refuse(Rule),
+    Refuse(QuotaRule),
 }
 
 /// The right to send one call. It must be settled, whatever happens to the call.
@@ -151,7 +151,7 @@ pub enum Would {
 #[must_use = "a grant that is not settled keeps its slots until the hard limit and the window are over"]
 pub struct Grant {
     pub(crate) connection: ConnectionNo,
-    pub(crate) key: LineKey,
+    pub(crate) key: FifoKey,
     pub(crate) paid: Paid,
     pub(crate) taken: Moment,
     pub(crate) would: Would,
@@ -193,29 +193,29 @@ impl Grant {
 
 /// A place in the queue of one connection; [`super::Quota::leave`] gives it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct QueuePlace {
     pub(crate) connection: ConnectionNo,
-    pub(crate) place: super::queue::Place,
+    pub(crate) place: super::queue::FifoPlace,
 }
 
 /// The answer to a call that wants to start.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum AdmissionVerdict {
     /// It may go now.
     Start(Grant),
-    /// It waits there, in that position; an [`Event`] says how the waiting ends.
-    Wait(Place, Standing),
+    /// It waits there, in that position; an [`QueueEvent`] says how the waiting ends.
+    Wait(QueuePlace, QueuePosition),
     /// It may not.
-    Refused(Refusal),
+    Refused(QuotaRefusal),
 }
 
 /// How waiting ended.
 #[derive(Debug)]
-pub enum Event {
+pub enum QueueEvent {
     /// The call may go now.
     Start {
         /// Where it waited.
-        place: Place,
+        place: QueuePlace,
         /// Its right to be sent.
         grant: Grant,
         /// When it had come.
@@ -224,9 +224,9 @@ pub enum Event {
     /// The call can't start in time after all (or its app was paused).
     Refused {
         /// Where it waited.
-        place: Place,
+        place: QueuePlace,
         /// Why, and when to come back.
-        refusal: Refusal,
+        refusal: QuotaRefusal,
         /// When it had come.
         since: Moment,
     },
@@ -234,7 +234,7 @@ pub enum Event {
 
 /// What an app could do now: the `RateLimit` field of one pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct Headroom {
     /// Calls that it could start at once.
     pub calls: u32,
     /// Until it could start one more; zero if that is not known before some call is answered.

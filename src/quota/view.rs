@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use super::Quota;
 use super::app::AppSettings;
-use super::line::Line;
 use super::moment::Moment;
-use super::pace::Pace;
 use super::pools::{PoolId, Pools};
 use super::queue::Lane;
+use super::queue_position::QueuePosition;
+use super::rate_limit::RateLimiter;
+use super::scheduler::Scheduler;
 use super::settings::Mode;
 use super::slots::SlotState;
-use super::standing::Standing;
-use super::ticket::{AppNo, ConnectionNo, Grant, PriceNo, Refusal, Room, Ticket};
+use super::ticket::{
+    AdmissionRequest, AppNo, ConnectionNo, Grant, Headroom, PriceNo, QuotaRefusal,
+};
 
 /// The figures of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub struct AppGauge {
 
 /// What a call of an app would meet now.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Prospect {
+pub struct AdmissionPreview {
     /// The app, as the operator describes it.
     pub settings: AppSettings,
     /// An operator has paused it.
@@ -54,34 +56,41 @@ pub struct Prospect {
     /// The window.
     pub window: Duration,
     /// What it could start at once.
-    pub room: Room,
+    pub room: Headroom,
     /// A call that came now: `None` if it could start, where it would stand, or why not.
-    pub start: Result<Option<Standing>, Refusal>,
+    pub start: Result<Option<QueuePosition>, QuotaRefusal>,
 }
 
 impl Quota {
     /// What a call of that price would meet now. Whoever is refused later is told the same time as if
     /// nobody had looked.
-    pub fn prospect(
+    pub fn preview(
         &mut self,
         connection: ConnectionNo,
         app: AppNo,
         price: PriceNo,
         now: Moment,
-    ) -> Option<Prospect> {
+    ) -> Option<AdmissionPreview> {
         let main = self.own_pool(connection)?;
         let room = self.room(connection, app, main, now)?;
         let books = self.line(connection)?.app(app.0)?;
         let (told, promises) = (books.told, books.promises.clone());
         let latest = Moment::NEVER;
-        let ticket =
-            Ticket { connection, app, price, bulk: false, latest, by_caller: false, asked: false };
+        let ticket = AdmissionRequest {
+            connection,
+            app,
+            price,
+            bulk: false,
+            latest,
+            by_caller: false,
+            asked: false,
+        };
         let start = self.ask(now, &ticket);
         let slots = &self.pools.get(main)?.slots;
         let (calls, window) = (slots.limit(), slots.rest().window);
         let app = self.line_mut(connection)?.apps.get_mut(app.0 as usize)?;
         (app.told, app.promises) = (told, promises);
-        Some(Prospect {
+        Some(AdmissionPreview {
             settings: app.settings.clone(),
             paused: app.paused,
             waiting: app.lanes.iter().map(|lane| lane.waiting).sum(),
@@ -140,7 +149,7 @@ impl Quota {
     pub fn pace(&self, connection: ConnectionNo, lane: Lane) -> Option<Duration> {
         let line = self.line(connection)?;
         let bulk = line.bulk.as_ref().filter(|_| lane == Lane::Bulk);
-        bulk.into_iter().chain(&line.burst).map(Pace::period).max()
+        bulk.into_iter().chain(&line.burst).map(RateLimiter::period).max()
     }
 
     /// How long the vendor usually takes to the first byte on a connection: a call must start that
@@ -184,8 +193,8 @@ impl Quota {
         app: AppNo,
         pool: PoolId,
         now: Moment,
-    ) -> Option<Room> {
-        let now = self.ripen(now);
+    ) -> Option<Headroom> {
+        let now = self.release_expired(now);
         let line = self.lines.get_mut(usize::from(connection.0))?;
         let slots = &self.pools.get(pool)?.slots;
         let opens = self.pools.get(pool)?.opens_at(now);
@@ -196,12 +205,12 @@ impl Quota {
         if opens > now {
             calls = 0;
         }
-        let next = slots.next_ripe().map_or(Duration::ZERO, |ripe| ripe.max(opens).since(now));
-        Some(Room { calls, next })
+        let next = slots.next_release().map_or(Duration::ZERO, |ripe| ripe.max(opens).since(now));
+        Some(Headroom { calls, next })
     }
 }
 
-impl Line {
+impl Scheduler {
     /// Slots that an app could take at once if it wanted as many as there are.
     fn room(&mut self, pools: &Pools, app: u32, now: Moment) -> u32 {
         if self.app(app).is_none_or(|app| app.paused) {
@@ -213,7 +222,7 @@ impl Line {
         let lane = &mut self.apps[app as usize].lanes[0];
         let held = lane.held;
         lane.held += 1;
-        self.outlook(pools, now);
+        self.snapshot(pools, now);
         self.apps[app as usize].lanes[0].held = held;
         let unseen = self.forecast.unseen;
         self.set_called(app, called);

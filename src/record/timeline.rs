@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use crate::clock::Instant;
 use crate::error::Code;
-use crate::quota::{Refusal, Rule, Standing};
+use crate::quota::{QueuePosition, QuotaRefusal, QuotaRule};
 
 /// Steps of one kind that are kept; the table of attempts allows fewer.
 pub(super) const STEPS: usize = 16;
@@ -27,7 +27,7 @@ pub struct Wait {
     /// When it had it, or was refused.
     pub left: Instant,
     /// The rule by which it was refused.
-    pub refused: Option<Rule>,
+    pub refused: Option<QuotaRule>,
     /// When it was told to come back, if it was refused.
     pub retry_after: Option<Duration>,
     /// Where it stood when it asked, if it could not start at once.
@@ -42,7 +42,7 @@ pub struct Wait {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stood {
     /// Who was before it, and what it waited for.
-    pub standing: Standing,
+    pub standing: QueuePosition,
     /// The name of the pool that it waited for, as callers know it.
     pub pool: Option<Arc<str>>,
 }
@@ -78,7 +78,7 @@ impl Wait {
     }
 
     /// It was refused.
-    pub fn refused(&mut self, refusal: &Refusal) {
+    pub fn refused(&mut self, refusal: &QuotaRefusal) {
         self.refused = Some(refusal.rule);
         self.retry_after = Some(refusal.after);
     }

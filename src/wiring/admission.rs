@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::admission::{AppPlan, ConnectionPlan, Cost, Plan, TenantPlan};
+use crate::admission::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
 use crate::catalog::Operation;
 use crate::config::{Config, Connection, Tenant};
 use crate::quota::{Past, PoolSettings};
 
 /// The quotas of `config` and what its operations cost.
-pub(crate) fn plan(config: &Config) -> Plan {
+pub(crate) fn plan(config: &Config) -> AdmissionPlan {
     let catalog = &config.catalog;
     let tenants = config.settings.tenant.iter().map(|tenant| TenantPlan {
         id: tenant.id.clone(),
         connections: tenant.connection.iter().map(|c| connection(config, c)).collect(),
         apps: tenant.connection.iter().flat_map(|c| apps(tenant, c)).collect(),
     });
-    Plan {
+    AdmissionPlan {
         costs: catalog.all().map(|operation| (operation.id.clone(), cost(operation))).collect(),
         operations: catalog.all().map(|operation| operation.id.clone()).collect(),
         named: named(config),
@@ -23,10 +23,10 @@ pub(crate) fn plan(config: &Config) -> Plan {
     }
 }
 
-fn connection(config: &Config, connection: &Connection) -> ConnectionPlan {
+fn connection(config: &Config, connection: &Connection) -> ConnectionQuotaPlan {
     let token = config.tokens.get(&connection.id);
     let settings = config.settings.quota_of(connection);
-    ConnectionPlan {
+    ConnectionQuotaPlan {
         id: connection.id.clone(),
         workspace: workspace(connection),
         token: token.expect("the configuration refuses a connection without a token").clone(),

@@ -198,22 +198,22 @@ pub(crate) const CONNECTION: &str = "[[tenant.connection]]\nid = \"acme-prod\"\n
 #[tokio::test(start_paused = true)]
 async fn files_of_the_version_before_are_read_once_and_what_they_do_not_tell_is_unknown() {
     use tollgate::quota::Moment;
-    use tollgate::quota::slots::{Rest, SlotState};
-    use tollgate::quota::state_file::{Clocks, Header, record};
+    use tollgate::quota::slots::{RestRule, SlotState};
+    use tollgate::quota::state_file::{FileClocks, Header, record};
     let dir = folder();
     let setup = setup(&dir);
     std::fs::create_dir_all(&dir).unwrap();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let boot: String = boot.chars().filter(char::is_ascii_hexdigit).collect();
     let now = Moment::from(Duration::from_secs(100_000));
-    let clocks = Clocks {
+    let clocks = FileClocks {
         boot: u128::from_str_radix(&boot, 16).unwrap().to_be_bytes(),
         now,
         boottime: tollgate::clock::boottime(),
         wall: Duration::from_secs(1_800_000_000),
     };
     let name = "connection/acme-prod connection/acme-prod";
-    let rest = Rest::of(Duration::from_secs(10), Duration::from_secs(60));
+    let rest = RestRule::of(Duration::from_secs(10), Duration::from_secs(60));
     let longest = Duration::ZERO;
     let header = Header { name: name.into(), rest, longest, slots: 2, closed: false };
     let mut bytes = header.encode(&clocks).unwrap().to_vec();

@@ -1,7 +1,7 @@
 //! Slots that stand for calls which others paid.
 
 use super::super::moment::Moment;
-use super::{Rest, Slot, SlotState, Slots};
+use super::{RestRule, Slot, SlotState, Slots};
 
 impl Slots {
     /// Lets slots rest until these moments, as if calls of theirs had been answered. The limit stays:
@@ -16,11 +16,11 @@ impl Slots {
     /// When each slot would be free if the rule was `rest`, some of it in the past; those in use as if no
     /// answer came.
     #[must_use]
-    pub fn rests_under(&self, rest: &Rest) -> Vec<Moment> {
+    pub fn rests_under(&self, rest: &RestRule) -> Vec<Moment> {
         let longer = rest.longer_than(&self.rest);
         let until = |slot: &Slot| match slot.state {
             SlotState::InUse(taken) => {
-                Some(rest.after_silence(taken).max(self.rest.after_silence(taken)))
+                Some(rest.after_no_response(taken).max(self.rest.after_no_response(taken)))
             }
             SlotState::Resting(until) => Some(until + longer),
             SlotState::Free | SlotState::Absent => slot.rested.map(|rested| rested + longer),

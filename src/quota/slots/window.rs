@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::moment::Moment;
-use super::{NOBODY, Rest, SlotState, Slots};
+use super::{NOBODY, RestRule, SlotState, Slots};
 
 impl Slots {
     /// Changes the window for calls that are answered from now on, and lets those that rest do so for as
@@ -11,7 +11,7 @@ impl Slots {
     /// no rest. The hard limit is the longer of the old and the new one, since running calls were given
     /// the old one. Returns how much longer slots rest.
     pub fn set_window(&mut self, window: Duration, hard_limit: Duration, now: Moment) -> Duration {
-        let rest = Rest::of(window, self.rest.hard_limit.max(hard_limit));
+        let rest = RestRule::of(window, self.rest.hard_limit.max(hard_limit));
         let longer = rest.longer_than(&self.rest);
         self.rest = rest;
         if longer > Duration::ZERO {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::{ConnectionSettings, Mode, PoolSettings, PriceSettings};
 use super::counters::{Sent, worst};
-use super::people::{App, Broken, CALM, Habit, Nature};
+use super::people::{AppBooks, Broken, CALM, Habit, Nature};
 use super::random::Random;
 use super::world::{ONE, World, at};
 
@@ -21,7 +21,7 @@ fn settings(calls: u32, random: &mut Random) -> ConnectionSettings {
     settings
 }
 
-fn apps(random: &mut Random, calls: u32) -> Vec<App> {
+fn apps(random: &mut Random, calls: u32) -> Vec<AppBooks> {
     let n = f64::from(calls);
     let mut apps = Vec::new();
     for _ in 0..1 + random.below(4) {
@@ -32,7 +32,7 @@ fn apps(random: &mut Random, calls: u32) -> Vec<App> {
             3 => Habit::Minutely(calls),
             _ => Habit::Bursts(40.0, calls * 2),
         };
-        let mut app = App::new(habit);
+        let mut app = AppBooks::new(habit);
         if random.chance(0.3) {
             app = app.bulk();
         }
@@ -172,9 +172,9 @@ fn a_short_window_of_many_calls_is_as_exact() {
     let mut settings = ConnectionSettings::of("connection", 1000, window);
     settings.pool.hard_limit = Duration::from_secs(2);
     let apps = vec![
-        App::new(Habit::Backlog(300)),
-        App::new(Habit::Clients(300, 0.1)),
-        App::new(Habit::Poisson(6000.0)).bulk(),
+        AppBooks::new(Habit::Backlog(300)),
+        AppBooks::new(Habit::Clients(300, 0.1)),
+        AppBooks::new(Habit::Poisson(6000.0)).bulk(),
     ];
     let nature = Nature { answer: (0.001, 0.02), lost: 0.001, ..CALM };
     let mut world = World::new(settings, apps, nature, 3);
@@ -237,7 +237,7 @@ fn a_lowered_limit_holds_once_the_calls_in_flight_were_counted_and_a_raised_one_
     for seed in 0..6 {
         let random = &mut Random::new(seed);
         let nature = Nature { answer: (0.1, 2.0), ..CALM };
-        let apps = vec![App::new(Habit::Backlog(40)), App::new(Habit::Bursts(20.0, 60))];
+        let apps = vec![AppBooks::new(Habit::Backlog(40)), AppBooks::new(Habit::Bursts(20.0, 60))];
         let mut settings = ConnectionSettings::of("connection", 100, WINDOW);
         settings.max_wait = Duration::from_secs(30);
         let mut world = World::new(settings, apps, nature, seed);
@@ -266,7 +266,7 @@ fn a_lowered_limit_holds_once_the_calls_in_flight_were_counted_and_a_raised_one_
 
 #[test]
 fn a_changed_window_holds_once_the_calls_in_flight_were_counted() {
-    let apps = vec![App::new(Habit::Backlog(40)), App::new(Habit::Bursts(20.0, 60))];
+    let apps = vec![AppBooks::new(Habit::Backlog(40)), AppBooks::new(Habit::Bursts(20.0, 60))];
     let mut settings = ConnectionSettings::of("connection", 100, WINDOW);
     settings.max_wait = Duration::from_secs(30);
     let mut world = World::new(settings, apps, CALM, 7);
@@ -291,7 +291,7 @@ fn a_changed_window_holds_once_the_calls_in_flight_were_counted() {
 fn a_limit_lowered_and_raised_again_never_lets_more_than_the_higher_one_through() {
     for seed in 0..4 {
         let random = &mut Random::new(seed);
-        let apps = vec![App::new(Habit::Backlog(60))];
+        let apps = vec![AppBooks::new(Habit::Backlog(60))];
         let mut settings = ConnectionSettings::of("connection", 100, WINDOW);
         settings.max_wait = Duration::from_secs(30);
         settings.depth = 1000;
@@ -316,7 +316,7 @@ fn after_a_lowered_limit_no_call_starts_while_as_many_others_are_in_the_window()
     for seed in 0..6 {
         let random = &mut Random::new(seed);
         let nature = Nature { answer: (0.1, 2.0), lost: 0.05, ..CALM };
-        let apps = vec![App::new(Habit::Backlog(40)), App::new(Habit::Bursts(20.0, 60))];
+        let apps = vec![AppBooks::new(Habit::Backlog(40)), AppBooks::new(Habit::Bursts(20.0, 60))];
         let mut settings = ConnectionSettings::of("connection", 100, WINDOW);
         settings.max_wait = Duration::from_secs(30);
         let mut world = World::new(settings, apps, nature, seed);
@@ -343,7 +343,8 @@ fn after_a_lowered_limit_no_call_starts_while_as_many_others_are_in_the_window()
 #[test]
 fn after_watching_the_quota_holds_once_the_calls_in_flight_were_counted() {
     for seed in 0..4 {
-        let apps = vec![App::new(Habit::Poisson(150.0)), App::new(Habit::Bursts(60.0, 80))];
+        let apps =
+            vec![AppBooks::new(Habit::Poisson(150.0)), AppBooks::new(Habit::Bursts(60.0, 80))];
         let nature = Nature { answer: (0.1, 2.0), ..CALM };
         let mut world =
             World::new(ConnectionSettings::of("connection", 100, WINDOW), apps, nature, seed);

@@ -1,7 +1,7 @@
 //! All of the quota is used, and shared fairly.
 
 use super::super::{AppNo, ConnectionSettings, Gauge, Lane, PoolId, PoolSettings, PriceSettings};
-use super::people::{App, CALM, Habit, Tally};
+use super::people::{AppBooks, CALM, Habit, Tally};
 use super::world::{ONE, World, patient};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ fn jain(shares: &[f64]) -> f64 {
     sum * sum / (n * squares)
 }
 
-fn backlogged(weights: &[u32]) -> Vec<App> {
-    let app = |weight: &u32| App::new(Habit::Backlog(40)).weight(*weight);
+fn backlogged(weights: &[u32]) -> Vec<AppBooks> {
+    let app = |weight: &u32| AppBooks::new(Habit::Backlog(40)).weight(*weight);
     weights.iter().map(app).collect()
 }
 
@@ -43,7 +43,7 @@ fn backlogged_apps_use_all_of_it_and_share_by_weight() {
 #[test]
 fn a_thousand_sockets_get_no_more_than_one_app_with_one_call_waiting() {
     for seed in 0..3 {
-        let apps = vec![App::new(Habit::Backlog(1000)), App::new(Habit::Backlog(1))];
+        let apps = vec![AppBooks::new(Habit::Backlog(1000)), AppBooks::new(Habit::Backlog(1))];
         let mut world = World::new(patient(100), apps, CALM, seed);
         world.run(3600.0);
         let used = world.used(0.0);
@@ -66,7 +66,8 @@ fn a_thousand_sockets_get_no_more_than_one_app_with_one_call_waiting() {
 #[test]
 fn a_single_socket_gets_its_part_beside_a_thousand() {
     for seed in 0..3 {
-        let apps = vec![App::new(Habit::Backlog(1000)), App::new(Habit::Clients(1, 1e-6))];
+        let apps =
+            vec![AppBooks::new(Habit::Backlog(1000)), AppBooks::new(Habit::Clients(1, 1e-6))];
         let mut world = World::new(patient(100), apps, CALM, seed);
         world.run(3600.0);
         let used = world.used(300.0);
@@ -86,8 +87,8 @@ fn a_single_socket_gets_its_part_beside_a_thousand() {
 fn modest_apps_beside_a_noisy_one_hardly_wait() {
     for modest in [1, 4, 9] {
         for seed in 0..3 {
-            let mut apps = vec![App::new(Habit::Backlog(40))];
-            apps.resize(1 + modest, App::new(Habit::Poisson(6.0)));
+            let mut apps = vec![AppBooks::new(Habit::Backlog(40))];
+            apps.resize(1 + modest, AppBooks::new(Habit::Poisson(6.0)));
             let mut world = World::new(patient(100), apps, CALM, seed);
             world.run(3600.0);
             let used = world.used(0.0);
@@ -108,7 +109,7 @@ fn modest_apps_beside_a_noisy_one_hardly_wait() {
 #[test]
 fn sixty_calls_at_each_full_minute_beside_a_modest_app_leave_within_a_second() {
     for seed in 0..3 {
-        let apps = vec![App::new(Habit::Minutely(60)), App::new(Habit::Poisson(6.0))];
+        let apps = vec![AppBooks::new(Habit::Minutely(60)), AppBooks::new(Habit::Poisson(6.0))];
         let mut world = World::new(patient(100), apps, CALM, seed);
         world.run(3600.0);
         world.tallies.iter().for_each(Tally::assert_started);
@@ -121,12 +122,12 @@ fn sixty_calls_at_each_full_minute_beside_a_modest_app_leave_within_a_second() {
 
 #[test]
 fn a_burst_of_all_from_idle_leaves_at_once() {
-    let mut apps = vec![App::new(Habit::Minutely(100))];
+    let mut apps = vec![AppBooks::new(Habit::Minutely(100))];
     let mut world = World::new(patient(100), apps.clone(), CALM, 1);
     world.run(119.0);
     assert_eq!(world.tallies[0].waits.iter().filter(|w| w.1 == 0.0).count(), 100);
     // With others that called within the window: less their headroom.
-    apps.resize(10, App::new(Habit::Poisson(1.0)));
+    apps.resize(10, AppBooks::new(Habit::Poisson(1.0)));
     apps[0].awake.0 = 120.0;
     let mut world = World::new(patient(100), apps, CALM, 1);
     world.run(239.0);
@@ -171,10 +172,10 @@ fn beside_a_narrow_pool(settings: ConnectionSettings, stuck: bool) -> (f64, f64,
     let price = |connection, named| PriceSettings { connection, named };
     let prices =
         vec![price(1, vec![]), price(1, vec![(0, 1)]), price(0, vec![(0, 1)]), price(0, vec![])];
-    let mut apps = vec![App::new(Habit::Poisson(50.0)), App::new(Habit::Poisson(30.0))];
+    let mut apps = vec![AppBooks::new(Habit::Poisson(50.0)), AppBooks::new(Habit::Poisson(30.0))];
     apps[1].prices = vec![3];
     if stuck {
-        let mut narrow = App::new(Habit::Poisson(200.0));
+        let mut narrow = AppBooks::new(Habit::Poisson(200.0));
         narrow.prices = vec![1, 2];
         apps.push(narrow);
     }

@@ -2,11 +2,11 @@
 //!
 //! `cargo test --release figures -- --ignored --nocapture`
 
-use super::people::{App, CALM, Habit};
+use super::people::{AppBooks, CALM, Habit};
 use super::world::{World, patient};
 
 /// Runs an hour with three seeds and prints p50, p99 (after two minutes) and the calls of each app.
-fn print(what: &str, apps: &[App]) {
+fn print(what: &str, apps: &[AppBooks]) {
     for seed in 1..=3 {
         let mut world = World::new(patient(100), apps.to_vec(), CALM, seed);
         world.run(3600.0);
@@ -24,9 +24,9 @@ fn print(what: &str, apps: &[App]) {
 #[test]
 #[ignore = "prints figures: cargo test --release figures -- --ignored --nocapture"]
 fn figures_of_the_usual_scenarios() {
-    let backlog = |waiting| App::new(Habit::Backlog(waiting));
-    let poisson = |per_minute| App::new(Habit::Poisson(per_minute));
-    let minutely = |calls| App::new(Habit::Minutely(calls));
+    let backlog = |waiting| AppBooks::new(Habit::Backlog(waiting));
+    let poisson = |per_minute| AppBooks::new(Habit::Poisson(per_minute));
+    let minutely = |calls| AppBooks::new(Habit::Minutely(calls));
     let equal = |load: f64| vec![poisson(load * 9.93); 10];
     let weights = [3, 1, 1].map(|weight| backlog(40).weight(weight));
     print("noisy, modest 6/min", &[backlog(40), poisson(6.0)]);

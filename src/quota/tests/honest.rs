@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::{ConnectionSettings, Past};
-use super::people::{App, CALM, Habit, Tally};
+use super::people::{AppBooks, CALM, Habit, Tally};
 use super::world::{World, at};
 
 fn defaults() -> ConnectionSettings {
@@ -35,7 +35,7 @@ fn sum(tallies: &[Tally]) -> Sum {
 }
 
 /// Runs an hour and returns the part of the calls that were accepted and expired.
-fn overload(what: &str, apps: &[App], settings: &ConnectionSettings) -> f64 {
+fn overload(what: &str, apps: &[AppBooks], settings: &ConnectionSettings) -> f64 {
     let mut worst: f64 = 0.0;
     for seed in 0..3 {
         let mut world = World::new(settings.clone(), apps.to_vec(), CALM, seed);
@@ -55,8 +55,8 @@ fn overload(what: &str, apps: &[App], settings: &ConnectionSettings) -> f64 {
     worst
 }
 
-fn poisson(total: f64, apps: u32) -> Vec<App> {
-    let app = App::new(Habit::Poisson(total / f64::from(apps)));
+fn poisson(total: f64, apps: u32) -> Vec<AppBooks> {
+    let app = AppBooks::new(Habit::Poisson(total / f64::from(apps)));
     (0..apps).map(|_| app.clone()).collect()
 }
 
@@ -96,8 +96,8 @@ fn of_equal_apps_few_calls_are_accepted_and_expire() {
 fn of_mixed_apps_few_calls_are_accepted_and_expire() {
     let mut apps = poisson(60.0, 3);
     apps[0].settings.weight = 3;
-    apps.push(App::new(Habit::Bursts(60.0, 60)));
-    apps.push(App::new(Habit::Poisson(40.0)).bulk());
+    apps.push(AppBooks::new(Habit::Bursts(60.0, 60)));
+    apps.push(AppBooks::new(Habit::Poisson(40.0)).bulk());
     for app in &mut apps {
         app.patience = (1.0, 40.0);
     }
@@ -110,7 +110,7 @@ fn of_mixed_apps_few_calls_are_accepted_and_expire() {
 }
 
 /// The part of the clients that were let in when they came back as told.
-fn let_in(apps: Vec<App>, seed: u64, of: usize) -> (f64, u32) {
+fn let_in(apps: Vec<AppBooks>, seed: u64, of: usize) -> (f64, u32) {
     let mut world = World::new(defaults(), apps, CALM, seed);
     world.run(4.0 * 3600.0);
     let tally = &world.tallies[of];
@@ -121,15 +121,15 @@ fn let_in(apps: Vec<App>, seed: u64, of: usize) -> (f64, u32) {
 #[test]
 fn a_lone_client_that_waits_as_told_is_let_in() {
     for seed in 0..3 {
-        let mut alone = App::new(Habit::Clients(1, 0.05));
+        let mut alone = AppBooks::new(Habit::Clients(1, 0.05));
         alone.comes_back = true;
         alone.patience = (0.0, 1.0);
         let (part, came) = let_in(vec![alone], seed, 0);
         println!("seed {seed}: alone: {part:.3} of {came} let in");
-        let mut lone = App::new(Habit::Clients(1, 1.0));
+        let mut lone = AppBooks::new(Habit::Clients(1, 1.0));
         lone.comes_back = true;
         lone.patience = (0.0, 0.5);
-        let others = App::new(Habit::Poisson(95.0));
+        let others = AppBooks::new(Habit::Poisson(95.0));
         let (beside, came) = let_in(vec![lone, others], seed, 0);
         println!("seed {seed}: beside others: {beside:.3} of {came} let in");
         assert!(part >= 0.95, "{part}");
@@ -140,7 +140,7 @@ fn a_lone_client_that_waits_as_told_is_let_in() {
 #[test]
 fn of_twenty_that_contend_at_least_half_are_let_in() {
     for seed in 0..3 {
-        let mut twenty = App::new(Habit::Clients(20, 0.1));
+        let mut twenty = AppBooks::new(Habit::Clients(20, 0.1));
         twenty.comes_back = true;
         twenty.patience = (0.0, 1.0);
         let (one_app, came) = let_in(vec![twenty.clone()], seed, 0);
@@ -162,7 +162,7 @@ fn of_twenty_that_contend_at_least_half_are_let_in() {
 fn of_a_crowd_of_one_app_most_are_let_in_when_they_come_back_as_told() {
     for patience in [0.0, f64::INFINITY] {
         for seed in 0..3 {
-            let mut crowd = App::new(Habit::Clients(20, 0.1));
+            let mut crowd = AppBooks::new(Habit::Clients(20, 0.1));
             crowd.comes_back = true;
             crowd.patience = (patience, patience);
             let mut settings = defaults();

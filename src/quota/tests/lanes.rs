@@ -1,18 +1,19 @@
 //! Interactive before bulk, and bulk not forgotten.
 
 use super::super::{
-    AppNo, AppSettings, ConnectionSettings, Event, Moment, PriceNo, PriceSettings, Quota,
-    Settlement, Ticket, Verdict,
+    AdmissionRequest, AdmissionVerdict, AppNo, AppSettings, ConnectionSettings, Moment, PriceNo,
+    PriceSettings, QueueEvent, Quota, Settlement,
 };
 use super::counters::TwoBuckets;
-use super::people::{App, CALM, Habit, Tally};
+use super::people::{AppBooks, CALM, Habit, Tally};
 use super::world::{ONE, World, patient};
 use std::time::Duration;
 
 #[test]
 fn interactive_calls_hardly_wait_while_bulk_uses_the_rest() {
     for seed in 0..10 {
-        let apps = vec![App::new(Habit::Backlog(200)).bulk(), App::new(Habit::Poisson(16.0))];
+        let apps =
+            vec![AppBooks::new(Habit::Backlog(200)).bulk(), AppBooks::new(Habit::Poisson(16.0))];
         let mut world = World::new(patient(100), apps, CALM, seed);
         for stop in 1..=514 {
             world.run(f64::from(stop) * 7.0);
@@ -35,7 +36,10 @@ fn with_every_default_hardly_an_interactive_call_is_refused_beside_bulk() {
     for (calls, most) in [(16.0, 0.7), (30.0, 1.0)] {
         let (mut waits, mut refused, mut asked, mut used) = (Vec::new(), 0, 0, 1.0_f64);
         for seed in 0..8 {
-            let apps = vec![App::new(Habit::Backlog(40)).bulk(), App::new(Habit::Poisson(calls))];
+            let apps = vec![
+                AppBooks::new(Habit::Backlog(40)).bulk(),
+                AppBooks::new(Habit::Poisson(calls)),
+            ];
             let settings = ConnectionSettings::of("connection", 100, Duration::from_secs(60));
             let mut world = World::new(settings, apps, CALM, seed);
             world.run(600.0);
@@ -57,9 +61,18 @@ fn with_every_default_hardly_an_interactive_call_is_refused_beside_bulk() {
 fn start_in_turn(quota: &mut Quota, app: u32, bulk: bool, calls: u32, mut now: Moment) -> Moment {
     for call in 0..calls {
         let (app, price, latest) = (AppNo(app), PriceNo(0), Moment::NEVER);
-        let ticket =
-            Ticket { connection: ONE, app, price, bulk, latest, by_caller: false, asked: false };
-        let Verdict::Start(grant) = quota.enter(now, &ticket) else { panic!("call {call} waits") };
+        let ticket = AdmissionRequest {
+            connection: ONE,
+            app,
+            price,
+            bulk,
+            latest,
+            by_caller: false,
+            asked: false,
+        };
+        let AdmissionVerdict::Start(grant) = quota.enter(now, &ticket) else {
+            panic!("call {call} waits")
+        };
         now = now + Duration::from_millis(40);
         quota.settle(grant, Settlement::FirstByteAt(now), now);
     }
@@ -107,7 +120,7 @@ fn beside(calls: u32, started: Duration) -> Vec<f64> {
     for _ in 0..50 {
         let asked = now;
         let (app, price, latest) = (AppNo(0), PriceNo(0), Moment::NEVER);
-        let ticket = Ticket {
+        let ticket = AdmissionRequest {
             connection: ONE,
             app,
             price,
@@ -117,15 +130,15 @@ fn beside(calls: u32, started: Duration) -> Vec<f64> {
             asked: false,
         };
         let grant = match quota.enter(now, &ticket) {
-            Verdict::Start(grant) => grant,
-            Verdict::Wait(..) => loop {
+            AdmissionVerdict::Start(grant) => grant,
+            AdmissionVerdict::Wait(..) => loop {
                 match quota.poll(now) {
-                    Some(Event::Start { grant, .. }) => break grant,
-                    Some(Event::Refused { .. }) => panic!("refused"),
+                    Some(QueueEvent::Start { grant, .. }) => break grant,
+                    Some(QueueEvent::Refused { .. }) => panic!("refused"),
                     None => now = quota.next_wake(now).expect("it starts some time"),
                 }
             },
-            Verdict::Refused(refusal) => panic!("{refusal:?}"),
+            AdmissionVerdict::Refused(refusal) => panic!("{refusal:?}"),
         };
         waits.push(now.since(asked).as_secs_f64());
         now = now + Duration::from_millis(10);
@@ -148,8 +161,8 @@ fn bulk_beside_a_nearly_idle_app_uses_what_is_idle() {
 #[test]
 fn bulk_never_falls_below_its_floor() {
     for (seed, bulk) in [(1, 1), (2, 3), (3, 1)] {
-        let mut apps = vec![App::new(Habit::Backlog(100)), App::new(Habit::Backlog(20))];
-        apps.resize(2 + bulk, App::new(Habit::Backlog(50)).bulk());
+        let mut apps = vec![AppBooks::new(Habit::Backlog(100)), AppBooks::new(Habit::Backlog(20))];
+        apps.resize(2 + bulk, AppBooks::new(Habit::Backlog(50)).bulk());
         let mut world = World::new(patient(100), apps, CALM, seed);
         world.run(3600.0);
         let mut least = f64::INFINITY;
@@ -173,7 +186,7 @@ fn an_operators_pace_keeps_an_approximate_vendor_content() {
     {
         let mut settings = patient(100);
         settings.burst = burst;
-        let mut world = World::new(settings, vec![App::new(habit)], CALM, 5);
+        let mut world = World::new(settings, vec![AppBooks::new(habit)], CALM, 5);
         world.vendor = Some((TwoBuckets::new(100, Duration::from_secs(60)), 0));
         world.run(4.0 * 3600.0);
         let refused = world.vendor.as_ref().unwrap().1;
@@ -187,7 +200,7 @@ fn an_operators_pace_keeps_an_approximate_vendor_content() {
         assert!(used >= 0.97, "{used}");
     }
     let unpaced = ConnectionSettings::of("connection", 100, Duration::from_secs(60));
-    let mut world = World::new(unpaced, vec![App::new(Habit::Backlog(40))], CALM, 5);
+    let mut world = World::new(unpaced, vec![AppBooks::new(Habit::Backlog(40))], CALM, 5);
     world.vendor = Some((TwoBuckets::new(100, Duration::from_secs(60)), 0));
     world.run(3600.0);
     let refused = f64::from(world.vendor.as_ref().unwrap().1) / world.sent.len() as f64;

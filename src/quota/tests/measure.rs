@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use super::super::slots::Rest;
-use super::super::state_file::{Clocks, Header, decode, record};
+use super::super::slots::RestRule;
+use super::super::state_file::{FileClocks, Header, decode, record};
 use super::super::{Moment, Past, PoolId};
 use super::counters::Sent;
 use super::people::Habit;
@@ -53,9 +53,9 @@ impl World {
     }
 
     /// The clocks now, as the state file knows them.
-    pub(super) fn clocks(&self) -> Clocks {
+    pub(super) fn clocks(&self) -> FileClocks {
         let since = self.now.since(Moment::ZERO);
-        Clocks {
+        FileClocks {
             boot: [7; 16],
             now: self.now,
             boottime: since + Duration::from_secs(77),
@@ -85,7 +85,7 @@ impl World {
 
     /// What a new process reads.
     fn read_file(&self) -> Vec<Moment> {
-        let rest = Rest::of(self.settings.2.pool.window, self.settings.2.pool.hard_limit);
+        let rest = RestRule::of(self.settings.2.pool.window, self.settings.2.pool.hard_limit);
         let header = Header {
             name: "connection".into(),
             rest,

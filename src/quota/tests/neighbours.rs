@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::ConnectionSettings;
-use super::people::{App, CALM, Habit, Nature};
+use super::people::{AppBooks, CALM, Habit, Nature};
 use super::world::World;
 
 fn defaults() -> ConnectionSettings {
@@ -12,12 +12,12 @@ fn defaults() -> ConnectionSettings {
 
 /// Forty clients in a loop that repeat a refused call soon, or when they are told to; or calls that
 /// come by chance, far more of them than there is room for.
-fn noisy() -> [(&'static str, App); 3] {
-    let mut repeats = App::new(Habit::Clients(40, 1e-6));
+fn noisy() -> [(&'static str, AppBooks); 3] {
+    let mut repeats = AppBooks::new(Habit::Clients(40, 1e-6));
     repeats.tries_again = 0.25;
     let mut obeys = repeats.clone();
     obeys.comes_back = true;
-    [("repeats", repeats), ("obeys", obeys), ("by chance", App::new(Habit::Poisson(180.0)))]
+    [("repeats", repeats), ("obeys", obeys), ("by chance", AppBooks::new(Habit::Poisson(180.0)))]
 }
 
 #[derive(Default)]
@@ -44,7 +44,7 @@ fn a_modest_app_is_served_beside_a_noisy_one_with_every_default() {
                 let nature = Nature { answer: (answer, answer), ..CALM };
                 let (mut sum, mut used) = (Sum::default(), 1.0_f64);
                 for seed in 0..8 {
-                    let apps = vec![noisy.clone(), App::new(Habit::Poisson(calls))];
+                    let apps = vec![noisy.clone(), AppBooks::new(Habit::Poisson(calls))];
                     let mut world = World::new(defaults(), apps, nature, seed);
                     world.run(600.0);
                     let modest = &world.tallies[1];

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::super::slots::Settlement;
 use super::super::{
-    AppNo, AppSettings, ConnectionNo, ConnectionSettings, Event, Grant, PriceNo, PriceSettings,
-    Quota, Ticket, Verdict,
+    AdmissionRequest, AdmissionVerdict, AppNo, AppSettings, ConnectionNo, ConnectionSettings,
+    Grant, PriceNo, PriceSettings, QueueEvent, Quota,
 };
 use super::*;
 
@@ -152,7 +152,7 @@ impl Vendor {
     }
 }
 
-const ANY: Ticket = Ticket {
+const ANY: AdmissionRequest = AdmissionRequest {
     connection: ConnectionNo(0),
     app: AppNo(0),
     price: PriceNo(0),
@@ -169,7 +169,7 @@ fn closed() -> Quota {
     let price = PriceSettings { connection: 1, named: Vec::new() };
     let mut quota = Quota::new(&[], &[price], &[settings], at(0)).unwrap();
     quota.add_app(ConnectionNo(0), AppSettings::default(), at(0)).unwrap();
-    let Verdict::Start(mut first) = quota.enter(at(0), &ANY) else { panic!() };
+    let AdmissionVerdict::Start(mut first) = quota.enter(at(0), &ANY) else { panic!() };
     quota.vendor_refused(&mut first, Some(Duration::from_secs(2)), at(0));
     quota.settle(first, Settlement::FirstByteAt(at(0)), at(0));
     quota
@@ -182,7 +182,7 @@ fn after_a_pause(vendor: Vendor, latency: u64, pause: u64) -> (u32, Vec<u64>) {
     let mut quota = closed();
     let mut waiting = std::collections::HashMap::new();
     for came in 1..=30 {
-        let Verdict::Wait(place, _) = quota.enter(at(came), &ANY) else { panic!() };
+        let AdmissionVerdict::Wait(place, _) = quota.enter(at(came), &ANY) else { panic!() };
         waiting.insert(place, at(came));
     }
     let (mut under_way, mut taken, mut refusals, mut waits) =
@@ -203,12 +203,12 @@ fn after_a_pause(vendor: Vendor, latency: u64, pause: u64) -> (u32, Vec<u64>) {
             }
             refusals += 1;
             match quota.enter_again(at(now), &ANY, since) {
-                Verdict::Wait(place, _) => drop(waiting.insert(place, since)),
+                AdmissionVerdict::Wait(place, _) => drop(waiting.insert(place, since)),
                 other => panic!("it has time to wait: {other:?}"),
             }
         }
         while let Some(event) = quota.poll(at(now)) {
-            let Event::Start { place, grant, .. } = event else { panic!("{event:?}") };
+            let QueueEvent::Start { place, grant, .. } = event else { panic!("{event:?}") };
             let since = waiting.remove(&place).unwrap();
             let good = vendor.admits(&taken, now);
             if good {

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::super::slots::Settlement;
 use super::super::{
-    AppNo, AppSettings, ConnectionNo, ConnectionSettings, Event, Grant, Moment, Place, PriceNo,
-    PriceSettings, Quota, Rule, Ticket, Verdict,
+    AdmissionRequest, AdmissionVerdict, AppNo, AppSettings, ConnectionNo, ConnectionSettings,
+    Grant, Moment, PriceNo, PriceSettings, QueueEvent, QueuePlace, Quota, QuotaRule,
 };
 
 const ONE: ConnectionNo = ConnectionNo(0);
@@ -43,7 +43,7 @@ struct Office {
     now: Moment,
     /// Each app that is there: its number, and whether it is paused.
     apps: Vec<(AppNo, bool)>,
-    waiting: HashMap<Place, AppNo>,
+    waiting: HashMap<QueuePlace, AppNo>,
     running: Vec<Grant>,
 }
 
@@ -105,7 +105,7 @@ impl Office {
 
     fn call(&mut self, (app, paused): (AppNo, bool)) -> Result<(), TestCaseError> {
         let latest = Moment::NEVER;
-        let ticket = Ticket {
+        let ticket = AdmissionRequest {
             connection: ONE,
             app,
             price: PriceNo(0),
@@ -115,12 +115,12 @@ impl Office {
             asked: false,
         };
         match self.quota.enter(self.now, &ticket) {
-            Verdict::Refused(refusal) => {
-                prop_assert_eq!((refusal.rule == Rule::AppPaused, paused), (true, true));
+            AdmissionVerdict::Refused(refusal) => {
+                prop_assert_eq!((refusal.rule == QuotaRule::AppPaused, paused), (true, true));
             }
             _ if paused => prop_assert!(false, "a paused app was let in"),
-            Verdict::Start(grant) => self.running.push(grant),
-            Verdict::Wait(place, _) => drop(self.waiting.insert(place, app)),
+            AdmissionVerdict::Start(grant) => self.running.push(grant),
+            AdmissionVerdict::Wait(place, _) => drop(self.waiting.insert(place, app)),
         }
         Ok(())
     }
@@ -128,13 +128,13 @@ impl Office {
     fn poll(&mut self) -> Result<(), TestCaseError> {
         while let Some(event) = self.quota.poll(self.now) {
             match event {
-                Event::Start { place, grant, .. } => {
+                QueueEvent::Start { place, grant, .. } => {
                     prop_assert!(self.waiting.remove(&place).is_some());
                     self.running.push(grant);
                 }
-                Event::Refused { place, refusal, .. } => {
+                QueueEvent::Refused { place, refusal, .. } => {
                     let app = self.waiting.remove(&place).unwrap();
-                    prop_assert_eq!(refusal.rule, Rule::AppPaused);
+                    prop_assert_eq!(refusal.rule, QuotaRule::AppPaused);
                     prop_assert_ne!(self.is_paused(app), Some(false), "{:?} is not paused", app);
                 }
             }

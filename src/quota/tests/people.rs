@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::{AppSettings, Lane, Rule};
+use super::super::{AppSettings, Lane, QuotaRule};
 
 /// When an app calls.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(super) enum Habit {
 
 /// An app and what became of its calls.
 #[derive(Clone, Debug)]
-pub(super) struct App {
+pub(super) struct AppBooks {
     pub(super) habit: Habit,
     pub(super) settings: AppSettings,
     pub(super) prices: Vec<u16>,
@@ -35,7 +35,7 @@ pub(super) struct App {
     pub(super) awake: (f64, f64),
 }
 
-impl App {
+impl AppBooks {
     pub(super) fn new(habit: Habit) -> Self {
         Self {
             habit,
@@ -67,7 +67,7 @@ pub(super) struct Tally {
     pub(super) arrived: u32,
     /// Arrival of every call that was refused, at once or later, in seconds.
     pub(super) turned_away: Vec<f64>,
-    pub(super) refused: HashMap<Rule, u32>,
+    pub(super) refused: HashMap<QuotaRule, u32>,
     pub(super) refused_on_arrival: u32,
     /// Of those, how many a slot would have been left for by their deadline.
     pub(super) servable: u32,

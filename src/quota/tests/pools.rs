@@ -5,18 +5,18 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::Moment;
-use super::super::pools::{Paid, Pool, PoolId, Pools, Price, PriceError};
-use super::super::slots::{Rest, Settlement, Slots};
+use super::super::pools::{Paid, PoolId, Pools, Price, PriceError, SlotPool};
+use super::super::slots::{RestRule, Settlement, Slots};
 
 fn at(ms: u64) -> Moment {
     Moment::from(Duration::from_millis(ms))
 }
 
 fn pools(limits: &[u32]) -> Pools {
-    let rest = Rest::of(Duration::from_secs(60), Duration::from_secs(60));
+    let rest = RestRule::of(Duration::from_secs(60), Duration::from_secs(60));
     let mut pools = Pools::default();
     for limit in limits {
-        pools.add(Pool::new("pool", Slots::fresh(*limit, rest)));
+        pools.add(SlotPool::new("pool", Slots::fresh(*limit, rest)));
     }
     pools
 }
@@ -116,7 +116,7 @@ proptest! {
         let mut now = at(0);
         for (a, b, c, passes, settles) in steps {
             now = now + Duration::from_millis(passes);
-            pools.ripen(now, |_, _| {});
+            pools.release_expired(now, |_, _| {});
             let before: Vec<u32> = pools.iter().map(|(_, pool)| pool.slots.free()).collect();
             let costs = [a, b, c];
             let price = price(&[(0, a), (1, b), (2, c)]);

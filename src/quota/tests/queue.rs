@@ -6,11 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-const KEY: LineKey = LineKey { app: 0, lane: Lane::Interactive, price: 0 };
+const KEY: FifoKey = FifoKey { app: 0, lane: Lane::Interactive, price: 0 };
 
-fn call(key: LineKey, since: u64, latest: u64) -> Waiting {
+fn call(key: FifoKey, since: u64, latest: u64) -> QueuedCall {
     let (since, latest) = (Moment::from_nanos(since), Moment::from_nanos(latest));
-    Waiting { key, since, latest, by_caller: false }
+    QueuedCall { key, since, latest, by_caller: false }
 }
 
 #[test]
@@ -55,11 +55,11 @@ proptest! {
     #[test]
     fn behaves_like_plain_lists(steps in steps()) {
         let mut queue = Queue::new(2);
-        let mut model: VecDeque<(Place, LineKey, u64, u64)> = VecDeque::new();
+        let mut model: VecDeque<(FifoPlace, FifoKey, u64, u64)> = VecDeque::new();
         for step in steps {
             match step {
                 Step::Push(app, price, since, latest) => {
-                    let key = LineKey { app, price, lane: Lane::ALL[(app % 2) as usize] };
+                    let key = FifoKey { app, price, lane: Lane::ALL[(app % 2) as usize] };
                     let place = queue.push(call(key, since, latest));
                     let behind = model.iter().position(|(_, k, s, _)| *k == key && *s > since);
                     let at = behind.unwrap_or(model.len());
@@ -68,7 +68,7 @@ proptest! {
                     prop_assert_eq!(queue.before(place) as usize, before);
                 }
                 Step::Pop(app, price) => {
-                    let key = LineKey { app, price, lane: Lane::ALL[(app % 2) as usize] };
+                    let key = FifoKey { app, price, lane: Lane::ALL[(app % 2) as usize] };
                     let at = model.iter().position(|(_, k, ..)| *k == key);
                     let expected = at.and_then(|at| model.remove(at)).map(|(place, ..)| place);
                     prop_assert_eq!(queue.pop(key).map(|(place, _)| place), expected);

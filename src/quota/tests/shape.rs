@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::super::pools::Price;
 use super::super::{
-    AppSettings, ConnectionNo, ConnectionSettings, Event, Moment, PoolId, PoolSettings, PriceNo,
-    Quota, Settlement, Ticket, Verdict,
+    AdmissionRequest, AdmissionVerdict, AppSettings, ConnectionNo, ConnectionSettings, Moment,
+    PoolId, PoolSettings, PriceNo, QueueEvent, Quota, Settlement,
 };
 
 const WINDOW: Duration = Duration::from_secs(10);
@@ -26,13 +26,13 @@ fn named(name: &str, calls: u32) -> PoolSettings {
 }
 
 /// A quota with one connection, one app and the price of one slot under number 0.
-fn quota(calls: u32) -> (Quota, ConnectionNo, PoolId, Ticket) {
+fn quota(calls: u32) -> (Quota, ConnectionNo, PoolId, AdmissionRequest) {
     let mut quota = Quota::empty(at(0));
     let connection = quota.add_connection(settings(calls), None, at(0));
     let own = quota.own_pool(connection).unwrap();
     quota.set_price(connection, PriceNo(0), Price::new(&[(own, 1)]).unwrap());
     let app = quota.add_app(connection, AppSettings::default(), at(0)).unwrap();
-    let ticket = Ticket {
+    let ticket = AdmissionRequest {
         connection,
         app,
         price: PriceNo(0),
@@ -47,10 +47,10 @@ fn quota(calls: u32) -> (Quota, ConnectionNo, PoolId, Ticket) {
 #[test]
 fn calls_that_wait_keep_their_places_while_prices_and_pools_come() {
     let (mut quota, connection, own, ticket) = quota(1);
-    let Verdict::Start(first) = quota.enter(at(0), &ticket) else { panic!() };
+    let AdmissionVerdict::Start(first) = quota.enter(at(0), &ticket) else { panic!() };
     let mut places = Vec::new();
     for number in 0..20_u16 {
-        let Verdict::Wait(place, _) = quota.enter(at(0), &ticket) else { panic!() };
+        let AdmissionVerdict::Wait(place, _) = quota.enter(at(0), &ticket) else { panic!() };
         places.push(place);
         let pool = quota.add_pool(&named(&format!("p{number}"), 1), None, at(0));
         let price = Price::new(&[(own, 1), (pool, 1)]).unwrap();
@@ -59,7 +59,7 @@ fn calls_that_wait_keep_their_places_while_prices_and_pools_come() {
     quota.settle(first, Settlement::FirstByteAt(at(0)), at(0));
     for (turn, place) in (1..).zip(places) {
         let now = at(11 * turn);
-        let Some(Event::Start { place: next, grant, .. }) = quota.poll(now) else { panic!() };
+        let Some(QueueEvent::Start { place: next, grant, .. }) = quota.poll(now) else { panic!() };
         assert_eq!(next, place);
         assert!(quota.poll(now).is_none());
         quota.settle(grant, Settlement::FirstByteAt(now), now);
@@ -71,13 +71,13 @@ fn a_waiting_call_pays_what_its_price_means_by_then() {
     let (mut quota, connection, own, ticket) = quota(2);
     let narrow = quota.add_pool(&named("narrow", 1), None, at(0));
     let held: Vec<_> = (0..2).map(|_| quota.enter(at(0), &ticket)).collect();
-    let Verdict::Wait(..) = quota.enter(at(0), &ticket) else { panic!() };
+    let AdmissionVerdict::Wait(..) = quota.enter(at(0), &ticket) else { panic!() };
     quota.set_price(connection, PriceNo(0), Price::new(&[(own, 1), (narrow, 1)]).unwrap());
     for verdict in held {
-        let Verdict::Start(grant) = verdict else { panic!() };
+        let AdmissionVerdict::Start(grant) = verdict else { panic!() };
         quota.settle(grant, Settlement::NothingSent, at(1));
     }
-    let Some(Event::Start { grant, .. }) = quota.poll(at(1)) else { panic!() };
+    let Some(QueueEvent::Start { grant, .. }) = quota.poll(at(1)) else { panic!() };
     assert_eq!(quota.gauge(narrow).unwrap().in_use, 1);
     quota.settle(grant, Settlement::FirstByteAt(at(1)), at(1));
     assert_eq!(quota.gauge(narrow).unwrap().resting, 1);
@@ -87,7 +87,7 @@ fn a_waiting_call_pays_what_its_price_means_by_then() {
 #[test]
 fn a_vacant_number_holds_nothing_of_who_had_it() {
     let (mut quota, connection, own, ticket) = quota(2);
-    let Verdict::Start(grant) = quota.enter(at(0), &ticket) else { panic!() };
+    let AdmissionVerdict::Start(grant) = quota.enter(at(0), &ticket) else { panic!() };
     assert!(!quota.is_idle(own, at(0)));
     quota.settle(grant, Settlement::FirstByteAt(at(0)), at(0));
     assert!(!quota.is_idle(own, at(9)) && quota.is_idle(own, at(11)));
@@ -111,13 +111,13 @@ proptest! {
         let mut until = Vec::new();
         for (after, answered) in calls {
             match quota.enter(at(0), &ticket) {
-                Verdict::Start(grant) if answered => {
+                AdmissionVerdict::Start(grant) if answered => {
                     until.extend(quota.settle(grant, Settlement::FirstByteAt(at(after)), at(5)));
                 }
                 // Nobody says how it ended: it is taken back after the hard limit.
-                Verdict::Start(_) => until.push(at(60) + WINDOW),
-                Verdict::Wait(place, _) => assert!(quota.leave(place)),
-                Verdict::Refused(_) => {}
+                AdmissionVerdict::Start(_) => until.push(at(60) + WINDOW),
+                AdmissionVerdict::Wait(place, _) => assert!(quota.leave(place)),
+                AdmissionVerdict::Refused(_) => {}
             }
         }
         let carried: Vec<Moment> = carried.into_iter().map(at).collect();

@@ -5,9 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::Moment;
-use super::super::slots::{Held, Rest, Settlement, SlotState, Slots};
+use super::super::slots::{HeldSlots, RestRule, Settlement, SlotState, Slots};
 
-const REST: Rest = Rest {
+const REST: RestRule = RestRule {
     window: Duration::from_secs(60),
     guard: Duration::from_millis(60),
     hard_limit: Duration::from_secs(30),
@@ -17,13 +17,13 @@ fn at(ms: u64) -> Moment {
     Moment::from(Duration::from_millis(ms))
 }
 
-fn ripen(slots: &mut Slots, now: Moment) {
-    while slots.ripen(now).is_some() {}
+fn release_expired(slots: &mut Slots, now: Moment) {
+    while slots.release_expired(now).is_some() {}
 }
 
 #[test]
 fn the_guard_is_a_thousandth_of_the_window_but_at_least_50_ms() {
-    let guard = |secs| Rest::of(Duration::from_secs(secs), Duration::ZERO).guard;
+    let guard = |secs| RestRule::of(Duration::from_secs(secs), Duration::ZERO).guard;
     assert_eq!(guard(60), Duration::from_millis(60));
     assert_eq!(guard(2), Duration::from_millis(50));
     assert_eq!(guard(3600), Duration::from_millis(3600));
@@ -32,7 +32,7 @@ fn the_guard_is_a_thousandth_of_the_window_but_at_least_50_ms() {
 #[test]
 fn a_slot_rests_a_window_after_the_answer_and_the_hard_limit_longer_without_one() {
     let mut slots = Slots::fresh(3, REST);
-    let mut held: Vec<Held> = (0..3).map(|n| slots.take(1, n, at(1000)).unwrap()).collect();
+    let mut held: Vec<HeldSlots> = (0..3).map(|n| slots.take(1, n, at(1000)).unwrap()).collect();
     assert!(slots.take(1, 9, at(1000)).is_none());
     let now = at(3000);
     let silent = slots.settle(held.remove(0), Settlement::NoAnswer, now);
@@ -40,12 +40,12 @@ fn a_slot_rests_a_window_after_the_answer_and_the_hard_limit_longer_without_one(
     let answered = slots.settle(held.remove(0), Settlement::FirstByteAt(at(2500)), now);
     assert_eq!(answered, Some(at(62_560)));
     assert_eq!(slots.settle(held.remove(0), Settlement::NothingSent, now), Some(now));
-    ripen(&mut slots, now);
+    release_expired(&mut slots, now);
     assert_eq!(slots.free(), 1);
-    ripen(&mut slots, at(62_559));
+    release_expired(&mut slots, at(62_559));
     assert_eq!(slots.free(), 1);
-    assert_eq!(slots.next_ripe(), Some(at(62_560)));
-    ripen(&mut slots, at(62_560));
+    assert_eq!(slots.next_release(), Some(at(62_560)));
+    release_expired(&mut slots, at(62_560));
     assert_eq!(slots.free(), 2);
     assert_eq!(slots.nth_free(2, at(62_560)), Some(at(91_060)));
     assert_eq!(slots.nth_free(3, at(62_560)), None);
@@ -55,11 +55,11 @@ fn a_slot_rests_a_window_after_the_answer_and_the_hard_limit_longer_without_one(
 fn a_slot_that_nobody_settles_is_back_when_its_call_is_past_everything() {
     let mut slots = Slots::fresh(2, REST);
     let forgotten = slots.take(2, 7, at(0)).unwrap();
-    ripen(&mut slots, at(90_059));
+    release_expired(&mut slots, at(90_059));
     assert_eq!(slots.free(), 0);
-    assert_eq!(slots.next_ripe(), Some(at(90_060)));
-    assert_eq!(slots.ripen(at(90_060)), Some(7));
-    ripen(&mut slots, at(90_060));
+    assert_eq!(slots.next_release(), Some(at(90_060)));
+    assert_eq!(slots.release_expired(at(90_060)), Some(7));
+    release_expired(&mut slots, at(90_060));
     assert_eq!(slots.free(), 2);
     let again = slots.take(1, 8, at(90_061)).unwrap();
     assert_eq!(slots.settle(forgotten, Settlement::NothingSent, at(90_062)), None);
@@ -70,9 +70,9 @@ fn a_slot_that_nobody_settles_is_back_when_its_call_is_past_everything() {
 #[test]
 fn unknown_state_rests_as_long_as_any_call_can_matter() {
     let mut slots = Slots::unknown(100, REST, at(5000));
-    ripen(&mut slots, at(95_059));
+    release_expired(&mut slots, at(95_059));
     assert_eq!(slots.free(), 0);
-    ripen(&mut slots, at(95_060));
+    release_expired(&mut slots, at(95_060));
     assert_eq!(slots.free(), 100);
 }
 
@@ -81,13 +81,13 @@ fn more_rests_than_slots_run_out_like_a_lowered_limit() {
     let until = vec![at(10), at(30), at(20), at(5)];
     let mut slots = Slots::restored(2, REST, until, at(0));
     assert_eq!(slots.nth_free(0, at(0)), Some(at(20)));
-    ripen(&mut slots, at(19));
+    release_expired(&mut slots, at(19));
     assert_eq!(slots.free(), 0);
-    ripen(&mut slots, at(30));
+    release_expired(&mut slots, at(30));
     assert_eq!(slots.free(), 2);
     let slots = Slots::restored(3, REST, vec![Moment::NEVER], at(0));
     assert_eq!(slots.free() + slots.resting(), 3);
-    assert_eq!(slots.nth_free(2, at(0)), Some(REST.after_silence(at(0))));
+    assert_eq!(slots.nth_free(2, at(0)), Some(REST.after_no_response(at(0))));
 }
 
 #[test]
@@ -100,14 +100,15 @@ fn a_limit_that_is_raised_after_a_restart_finds_every_rest_of_before() {
 #[test]
 fn a_lowered_limit_takes_free_slots_and_then_those_that_come_back_first() {
     let mut slots = Slots::fresh(10, REST);
-    let mut held: Vec<Held> = (0..8).map(|n| slots.take(1, n, at(u64::from(n))).unwrap()).collect();
+    let mut held: Vec<HeldSlots> =
+        (0..8).map(|n| slots.take(1, n, at(u64::from(n))).unwrap()).collect();
     for (n, held) in (0..).zip(held.drain(..4)) {
         slots.settle(held, Settlement::FirstByteAt(at(10 + n)), at(20));
     }
     slots.set_limit(6, at(20));
     assert_eq!((slots.free(), slots.resting(), slots.in_use()), (0, 4, 4));
     assert_eq!(slots.nth_free(0, at(20)), Some(at(60_072)));
-    assert_eq!(slots.next_ripe(), Some(at(60_072)));
+    assert_eq!(slots.next_release(), Some(at(60_072)));
     slots.set_limit(2, at(20));
     assert_eq!(slots.nth_free(0, at(20)), None);
     // One of them gets no answer: it may be counted when the others are long over.
@@ -131,7 +132,7 @@ fn a_pool_of_any_size_that_is_lowered_and_raised_again_has_no_slot_twice() {
         slots.settle(held, Settlement::FirstByteAt(at(0)), at(0));
     }
     slots.set_limit(1, at(10));
-    ripen(&mut slots, at(10));
+    release_expired(&mut slots, at(10));
     slots.set_limit(10_000, at(20));
     assert_eq!((slots.free(), slots.resting()), (0, 10_000));
 }
@@ -140,7 +141,7 @@ fn a_pool_of_any_size_that_is_lowered_and_raised_again_has_no_slot_twice() {
 fn calls_that_are_not_held_back_leave_bounded_books() {
     let mut slots = Slots::fresh(10, REST);
     for n in 0..10_000 {
-        ripen(&mut slots, at(n));
+        release_expired(&mut slots, at(n));
         let held = slots.force(1, 0, at(n)).unwrap();
         slots.settle(held, Settlement::FirstByteAt(at(n)), at(n));
     }
@@ -152,7 +153,7 @@ fn an_owner_of_some_slots_adds_and_withdraws_them_with_their_rest() {
     let mut slots = Slots::none(100, REST);
     slots.add(at(500), at(0));
     slots.add(at(0), at(0));
-    ripen(&mut slots, at(0));
+    release_expired(&mut slots, at(0));
     assert_eq!((slots.free(), slots.resting()), (1, 1));
     assert_eq!(slots.withdraw(at(0)), Some((at(500), Some(super::super::slots::NOBODY))));
     assert_eq!(slots.withdraw(at(0)), Some((at(0), None)));
@@ -183,7 +184,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Call {
     cost: u32,
     taken: Moment,
-    held: Option<Held>,
+    held: Option<HeldSlots>,
     until: Option<Moment>,
 }
 
@@ -197,11 +198,11 @@ proptest! {
         let mut now = at(0);
         let mut calls: Vec<Call> = Vec::new();
         let busy = |calls: &[Call], now: Moment| -> u32 {
-            calls.iter().filter(|call| call.until.unwrap_or(REST.after_silence(call.taken)) > now)
+            calls.iter().filter(|call| call.until.unwrap_or(REST.after_no_response(call.taken)) > now)
                 .map(|call| call.cost).sum()
         };
         for step in steps {
-            ripen(&mut slots, now);
+            release_expired(&mut slots, now);
             match step {
                 Step::Take(cost) => {
                     let held = slots.take(cost, 0, now);
@@ -225,7 +226,7 @@ proptest! {
                         };
                         let held = call.held.take().unwrap();
                         let settled = slots.settle(held, how, now);
-                        let late = REST.after_silence(call.taken) <= now;
+                        let late = REST.after_no_response(call.taken) <= now;
                         prop_assert_eq!(settled.is_none(), late);
                         call.until = settled;
                     }
@@ -236,14 +237,14 @@ proptest! {
                     slots.set_limit(to, now);
                 }
             }
-            ripen(&mut slots, now);
+            release_expired(&mut slots, now);
             let live = slots.free() + slots.resting() + slots.in_use();
             prop_assert_eq!(live, limit.max(busy(&calls, now)));
             let free = slots.states().filter(|state| *state == SlotState::Free).count();
             prop_assert_eq!(free, slots.free() as usize);
         }
         // In the end all of them come back.
-        ripen(&mut slots, now + Duration::from_secs(1000));
+        release_expired(&mut slots, now + Duration::from_secs(1000));
         prop_assert_eq!(slots.free(), limit);
     }
 
@@ -254,15 +255,15 @@ proptest! {
         const LIMIT: u32 = 5;
         let mut slots = Slots::fresh(LIMIT, REST);
         let (mut now, mut window) = (at(0), REST.window);
-        let mut running: Vec<Held> = Vec::new();
+        let mut running: Vec<HeldSlots> = Vec::new();
         let mut answered: Vec<Moment> = Vec::new();
         for step in steps {
-            ripen(&mut slots, now);
+            release_expired(&mut slots, now);
             match step {
                 Turn::Call => {
                     let inside = |counted: &Moment| *counted + window > now;
                     // One that was never answered was counted by its hard limit.
-                    let latest = |held: &Held| held.taken() + REST.hard_limit;
+                    let latest = |held: &HeldSlots| held.taken() + REST.hard_limit;
                     let busy = answered.iter().filter(|end| inside(end)).count()
                         + running.iter().filter(|held| inside(&latest(held))).count();
                     if let Some(held) = slots.take(1, 0, now) {
@@ -283,7 +284,7 @@ proptest! {
                 }
             }
         }
-        ripen(&mut slots, now + Duration::from_secs(1000));
+        release_expired(&mut slots, now + Duration::from_secs(1000));
         prop_assert_eq!(slots.free(), LIMIT);
     }
 }

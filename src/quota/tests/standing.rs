@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::super::slots::Settlement;
 use super::super::{
-    AppNo, AppSettings, Bound, ConnectionNo, ConnectionSettings, Event, Lane, Moment, Place,
-    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Standing, Ticket, Verdict,
+    AdmissionRequest, AdmissionVerdict, AppNo, AppSettings, ConnectionNo, ConnectionSettings, Lane,
+    LimitedBy, Moment, PoolId, PoolSettings, PriceNo, PriceSettings, QueueEvent, QueuePlace,
+    QueuePosition, Quota,
 };
 
 const ONE: ConnectionNo = ConnectionNo(0);
@@ -46,9 +47,9 @@ fn interactive(apps: usize) -> Vec<AppSettings> {
     vec![AppSettings::default(); apps]
 }
 
-fn ticket(app: u32, price: u16) -> Ticket {
+fn ticket(app: u32, price: u16) -> AdmissionRequest {
     let (app, price) = (AppNo(app), PriceNo(price));
-    Ticket {
+    AdmissionRequest {
         connection: ONE,
         app,
         price,
@@ -62,14 +63,16 @@ fn ticket(app: u32, price: u16) -> Ticket {
 /// Calls of `app` that are answered at once.
 fn done(quota: &mut Quota, app: u32, price: u16, calls: u32, now: Moment) {
     for _ in 0..calls {
-        let Verdict::Start(grant) = quota.enter(now, &ticket(app, price)) else { panic!() };
+        let AdmissionVerdict::Start(grant) = quota.enter(now, &ticket(app, price)) else {
+            panic!()
+        };
         quota.settle(grant, Settlement::FirstByteAt(now), now);
     }
 }
 
-fn waits(quota: &mut Quota, ticket: Ticket, now: Moment) -> (Place, Standing) {
+fn waits(quota: &mut Quota, ticket: AdmissionRequest, now: Moment) -> (QueuePlace, QueuePosition) {
     match quota.enter(now, &ticket) {
-        Verdict::Wait(place, standing) => (place, standing),
+        AdmissionVerdict::Wait(place, standing) => (place, standing),
         other => panic!("{other:?}"),
     }
 }
@@ -81,7 +84,7 @@ fn a_call_stands_behind_the_calls_and_apps_that_came_before_it() {
     let mut standing = |app, ms| waits(&mut quota, ticket(app, PLAIN), at(ms)).1;
     let first = standing(0, 20_000);
     assert_eq!((first.ahead, first.own, first.apps), (0, 0, 0));
-    assert_eq!(first.bound, Bound::Slot(OWN));
+    assert_eq!(first.bound, LimitedBy::Slot(OWN));
     assert_eq!(first.expected, Duration::from_millis(40_060));
     let second = standing(0, 20_001);
     assert_eq!((second.ahead, second.own, second.apps), (1, 1, 1));
@@ -99,12 +102,12 @@ fn who_waits_for_a_narrow_pool_is_before_nobody_that_does_not() {
     let mut quota = quota(settings(3), &interactive(3));
     done(&mut quota, 2, PUT, 2, at(0));
     let (_, put) = waits(&mut quota, ticket(0, PUT), at(10));
-    assert_eq!((put.ahead, put.bound), (0, Bound::Slot(LISTS)));
+    assert_eq!((put.ahead, put.bound), (0, LimitedBy::Slot(LISTS)));
     let (_, behind) = waits(&mut quota, ticket(1, PUT), at(11));
-    assert_eq!((behind.ahead, behind.apps, behind.bound), (1, 1, Bound::Slot(LISTS)));
+    assert_eq!((behind.ahead, behind.apps, behind.bound), (1, 1, LimitedBy::Slot(LISTS)));
     done(&mut quota, 2, PLAIN, 1, at(12));
     let (_, plain) = waits(&mut quota, ticket(2, PLAIN), at(13));
-    assert_eq!((plain.ahead, plain.bound), (0, Bound::Slot(OWN)));
+    assert_eq!((plain.ahead, plain.bound), (0, LimitedBy::Slot(OWN)));
 }
 
 #[test]
@@ -124,20 +127,22 @@ fn a_bulk_call_stands_behind_every_interactive_one() {
 #[test]
 fn each_rule_is_named_where_it_keeps_a_call_longest() {
     let mut throttled = quota(settings(4), &interactive(1));
-    let Verdict::Start(mut grant) = throttled.enter(at(0), &ticket(0, PLAIN)) else { panic!() };
+    let AdmissionVerdict::Start(mut grant) = throttled.enter(at(0), &ticket(0, PLAIN)) else {
+        panic!()
+    };
     throttled.vendor_refused(&mut grant, Some(Duration::from_secs(20)), at(0));
     throttled.settle(grant, Settlement::FirstByteAt(at(0)), at(0));
     let (_, vendor) = waits(&mut throttled, ticket(0, PLAIN), at(1000));
-    assert_eq!((vendor.bound, vendor.expected), (Bound::Vendor(OWN), Duration::from_secs(19)));
+    assert_eq!((vendor.bound, vendor.expected), (LimitedBy::Vendor(OWN), Duration::from_secs(19)));
 
     let limit = Some((1, Duration::from_secs(30)));
     let mut limited = quota(settings(4), &[AppSettings { limit, ..AppSettings::default() }]);
     done(&mut limited, 0, PLAIN, 1, at(0));
-    assert_eq!(waits(&mut limited, ticket(0, PLAIN), at(1)).1.bound, Bound::AppLimit);
+    assert_eq!(waits(&mut limited, ticket(0, PLAIN), at(1)).1.bound, LimitedBy::AppLimit);
 
     let mut paced = quota(ConnectionSettings { burst: 1, ..settings(60) }, &interactive(1));
     done(&mut paced, 0, PLAIN, 1, at(0));
-    assert_eq!(waits(&mut paced, ticket(0, PLAIN), at(1)).1.bound, Bound::Pace);
+    assert_eq!(waits(&mut paced, ticket(0, PLAIN), at(1)).1.bound, LimitedBy::Pace);
 
     // It has its half, which rests for long; the slots that come first are the other's.
     let mut shared = quota(settings(4), &interactive(2));
@@ -145,7 +150,7 @@ fn each_rule_is_named_where_it_keeps_a_call_longest() {
     done(&mut shared, 0, PLAIN, 2, at(30_000));
     waits(&mut shared, ticket(1, PLAIN), at(40_000));
     let (_, beyond) = waits(&mut shared, ticket(0, PLAIN), at(50_000));
-    assert_eq!(beyond.bound, Bound::Share);
+    assert_eq!(beyond.bound, LimitedBy::Share);
 }
 
 #[test]
@@ -155,12 +160,14 @@ fn a_refused_call_says_where_it_would_have_stood() {
     let mut quota = quota(hasty, &interactive(2));
     done(&mut quota, 0, PLAIN, 2, at(0));
     waits(&mut quota, ticket(1, PLAIN), at(58_000));
-    let hasty = Ticket { latest: at(58_500), by_caller: true, ..ticket(0, PLAIN) };
-    let Verdict::Refused(refused) = quota.enter(at(58_001), &hasty) else { panic!() };
+    let hasty = AdmissionRequest { latest: at(58_500), by_caller: true, ..ticket(0, PLAIN) };
+    let AdmissionVerdict::Refused(refused) = quota.enter(at(58_001), &hasty) else { panic!() };
     let standing = refused.standing.unwrap();
     assert_eq!((standing.ahead, standing.apps), (1, 1));
     quota.pause(ONE, AppNo(0), true);
-    let Verdict::Refused(paused) = quota.enter(at(58_002), &ticket(0, PLAIN)) else { panic!() };
+    let AdmissionVerdict::Refused(paused) = quota.enter(at(58_002), &ticket(0, PLAIN)) else {
+        panic!()
+    };
     assert_eq!(paused.standing, None);
 }
 
@@ -187,7 +194,7 @@ proptest! {
         'time: loop {
             clock = quota.next_wake(clock).unwrap();
             while let Some(event) = quota.poll(clock) {
-                let Event::Start { place, grant, .. } = event else { panic!("{event:?}") };
+                let QueueEvent::Start { place, grant, .. } = event else { panic!("{event:?}") };
                 if place == mine {
                     drop(grant);
                     break 'time;

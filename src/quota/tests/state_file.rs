@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const REST: Rest = Rest {
+const REST: RestRule = RestRule {
     window: Duration::from_secs(60),
     guard: Duration::from_millis(60),
     hard_limit: Duration::from_secs(30),
@@ -12,8 +12,8 @@ fn at(seconds: u64) -> Moment {
     Moment::from(Duration::from_secs(seconds))
 }
 
-fn clocks(boot: u8, now: u64, boottime: u64, wall: u64) -> Clocks {
-    Clocks {
+fn clocks(boot: u8, now: u64, boottime: u64, wall: u64) -> FileClocks {
+    FileClocks {
         boot: [boot; 16],
         now: at(now),
         boottime: Duration::from_secs(boottime),
@@ -21,7 +21,7 @@ fn clocks(boot: u8, now: u64, boottime: u64, wall: u64) -> Clocks {
     }
 }
 
-fn file(states: &[SlotState], closed: bool, clocks: &Clocks) -> Vec<u8> {
+fn file(states: &[SlotState], closed: bool, clocks: &FileClocks) -> Vec<u8> {
     let header = Header {
         name: "acme/connection".into(),
         rest: REST,
@@ -69,11 +69,11 @@ fn a_slot_in_use_rests_its_hard_limit_and_the_window() {
 #[test]
 fn a_longer_window_of_today_stretches_the_rests_of_yesterday() {
     let before = clocks(1, 1000, 5000, 0);
-    let rest = Rest { window: Duration::from_secs(100), ..REST };
+    let rest = RestRule { window: Duration::from_secs(100), ..REST };
     let bytes = file(&STATES, false, &before);
     let read = decode(&bytes, "acme/connection", &rest, &before).unwrap();
     assert_eq!(read[0], at(1090));
-    let shorter = Rest { window: Duration::from_secs(1), ..REST };
+    let shorter = RestRule { window: Duration::from_secs(1), ..REST };
     let read = decode(&bytes, "acme/connection", &shorter, &before).unwrap();
     assert_eq!(read[0], at(1050));
 }
@@ -85,27 +85,27 @@ fn after_a_reboot_only_a_closed_file_counts_and_by_the_wall_clock() {
     let open = file(&STATES, false, &before);
     let closed = file(&STATES, true, &before);
     let read = |bytes: &[u8]| decode(bytes, "acme/connection", &REST, &after);
-    assert_eq!(read(&open), Err(Unreadable::NotClosed));
+    assert_eq!(read(&open), Err(StateFileError::NotClosed));
     assert_eq!(read(&closed).unwrap()[0], at(23));
     // A wall clock an hour back can only make the rest as long as any.
     let back = clocks(2, 3, 20, 1_000_030 - 3600);
     let rests = decode(&closed, "acme/connection", &REST, &back).unwrap();
-    assert_eq!(rests[0], REST.after_silence(at(3)));
+    assert_eq!(rests[0], REST.after_no_response(at(3)));
 }
 
 #[test]
 fn foreign_cut_off_and_contradicting_files_are_unknown_state() {
     let now = clocks(1, 1000, 5000, 0);
     let good = file(&STATES, false, &now);
-    let read = |bytes: &[u8], name: &str, clocks: &Clocks| decode(bytes, name, &REST, clocks);
-    assert_eq!(read(&good, "other/connection", &now), Err(Unreadable::OtherPool));
-    assert_eq!(read(&good[..good.len() - 1], "acme/connection", &now), Err(Unreadable::CutOff));
-    assert_eq!(read(b"", "acme/connection", &now), Err(Unreadable::CutOff));
-    assert_eq!(read(&[7; 4096], "acme/connection", &now), Err(Unreadable::Foreign));
-    assert_eq!(read(&[0; 4096], "acme/connection", &now), Err(Unreadable::Foreign));
+    let read = |bytes: &[u8], name: &str, clocks: &FileClocks| decode(bytes, name, &REST, clocks);
+    assert_eq!(read(&good, "other/connection", &now), Err(StateFileError::OtherPool));
+    assert_eq!(read(&good[..good.len() - 1], "acme/connection", &now), Err(StateFileError::CutOff));
+    assert_eq!(read(b"", "acme/connection", &now), Err(StateFileError::CutOff));
+    assert_eq!(read(&[7; 4096], "acme/connection", &now), Err(StateFileError::Foreign));
+    assert_eq!(read(&[0; 4096], "acme/connection", &now), Err(StateFileError::Foreign));
     // The same boot, but earlier than the file.
     let early = clocks(1, 1000, 4000, 0);
-    assert_eq!(read(&good, "acme/connection", &early), Err(Unreadable::Implausible));
+    assert_eq!(read(&good, "acme/connection", &early), Err(StateFileError::Implausible));
     let name = "n".repeat(LONGEST_NAME + 1);
     let long = Header { name, rest: REST, longest: Duration::ZERO, slots: 0, closed: false };
     assert!(long.encode(&now).is_none());
@@ -149,7 +149,7 @@ proptest! {
         let read = decode(&file(&states, false, &before), "acme/connection", &REST, &after).unwrap();
         let due: Vec<Moment> = states.iter().filter_map(|state| match state {
             SlotState::Free => None,
-            SlotState::InUse(taken) => Some(REST.after_silence(*taken)),
+            SlotState::InUse(taken) => Some(REST.after_no_response(*taken)),
             SlotState::Resting(until) => Some(*until),
             _ => None,
         }).collect();
@@ -175,5 +175,5 @@ fn a_file_with_a_longer_name_than_today_is_still_read() {
     let read = decode(&bytes, &name, &REST, &now).unwrap();
     assert_eq!(read[0], at(1050));
     bytes[HEADER..HEADER + RECORD].copy_from_slice(&record(0, SlotState::Resting(at(9000)), &now));
-    assert_eq!(decode(&bytes, &name, &REST, &now), Err(Unreadable::Implausible));
+    assert_eq!(decode(&bytes, &name, &REST, &now), Err(StateFileError::Implausible));
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::super::slots::Settlement;
 use super::super::{
-    AppNo, AppSettings, ConnectionNo, ConnectionSettings, Event, Grant, Lane, Mode, Moment, Past,
-    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Room, Rule, Ticket, Usage, Verdict, Would,
+    AdmissionRequest, AdmissionVerdict, AppNo, AppSettings, ConnectionNo, ConnectionSettings,
+    Grant, Headroom, Lane, Mode, Moment, Past, PoolId, PoolSettings, PriceNo, PriceSettings,
+    QueueEvent, Quota, QuotaRule, QuotaUsage, Would,
 };
 
 const ONE: ConnectionNo = ConnectionNo(0);
@@ -14,8 +15,8 @@ fn at(ms: u64) -> Moment {
     Moment::from(Duration::from_millis(ms))
 }
 
-fn ticket(app: u32) -> Ticket {
-    Ticket {
+fn ticket(app: u32) -> AdmissionRequest {
+    AdmissionRequest {
         connection: ONE,
         app: AppNo(app),
         price: PriceNo(0),
@@ -44,14 +45,14 @@ fn quota(settings: ConnectionSettings, apps: u32) -> Quota {
 
 fn start(quota: &mut Quota, app: u32, now: Moment) -> Grant {
     match quota.enter(now, &ticket(app)) {
-        Verdict::Start(grant) => grant,
+        AdmissionVerdict::Start(grant) => grant,
         other => panic!("{other:?}"),
     }
 }
 
-fn rule(verdict: Verdict) -> (Rule, u64) {
+fn rule(verdict: AdmissionVerdict) -> (QuotaRule, u64) {
     match verdict {
-        Verdict::Refused(refusal) => (refusal.rule, refusal.seconds()),
+        AdmissionVerdict::Refused(refusal) => (refusal.rule, refusal.seconds()),
         other => panic!("{other:?}"),
     }
 }
@@ -68,20 +69,20 @@ fn each_rule_refuses_by_its_name_and_says_when_to_come_back() {
     let mut quota = quota(settings(10), 2);
     take_all(&mut quota, 10, at(0));
     // Slots are back at 60.06 s.
-    assert_eq!(rule(quota.enter(at(10_000), &ticket(0))), (Rule::QuotaExhausted, 51));
-    let hasty = Ticket { latest: at(11_000), by_caller: true, ..ticket(1) };
-    assert_eq!(rule(quota.enter(at(10_000), &hasty)), (Rule::DeadlineTooNear, 51));
+    assert_eq!(rule(quota.enter(at(10_000), &ticket(0))), (QuotaRule::QuotaExhausted, 51));
+    let hasty = AdmissionRequest { latest: at(11_000), by_caller: true, ..ticket(1) };
+    assert_eq!(rule(quota.enter(at(10_000), &hasty)), (QuotaRule::DeadlineTooNear, 51));
     assert!(quota.ask(at(10_000), &hasty).is_err());
     assert!(quota.ask(at(56_000), &ticket(0)).is_ok());
     for _ in 0..5 {
-        assert!(matches!(quota.enter(at(56_000), &ticket(0)), Verdict::Wait(..)));
+        assert!(matches!(quota.enter(at(56_000), &ticket(0)), AdmissionVerdict::Wait(..)));
     }
-    assert_eq!(rule(quota.enter(at(56_000), &ticket(0))).0, Rule::QueueFull);
-    assert!(matches!(quota.enter(at(56_000), &ticket(1)), Verdict::Wait(..)));
+    assert_eq!(rule(quota.enter(at(56_000), &ticket(0))).0, QuotaRule::QueueFull);
+    assert!(matches!(quota.enter(at(56_000), &ticket(1)), AdmissionVerdict::Wait(..)));
     quota.pause(ONE, AppNo(1), true);
-    assert_eq!(rule(quota.enter(at(56_000), &ticket(1))).0, Rule::AppPaused);
-    assert_eq!(rule(quota.enter(at(56_000), &ticket(77))).0, Rule::AppPaused);
-    assert_eq!(Rule::QueueFull.code(), "queue-full");
+    assert_eq!(rule(quota.enter(at(56_000), &ticket(1))).0, QuotaRule::AppPaused);
+    assert_eq!(rule(quota.enter(at(56_000), &ticket(77))).0, QuotaRule::AppPaused);
+    assert_eq!(QuotaRule::QueueFull.code(), "queue-full");
 }
 
 #[test]
@@ -96,14 +97,16 @@ fn those_refused_together_are_told_different_times() {
 fn a_place_that_was_left_is_nobodys() {
     let mut quota = quota(settings(10), 1);
     take_all(&mut quota, 10, at(0));
-    let Verdict::Wait(first, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
-    let Verdict::Wait(second, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    let AdmissionVerdict::Wait(first, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    let AdmissionVerdict::Wait(second, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
     assert!(quota.poll(at(59_000)).is_none());
     assert_eq!(quota.next_wake(at(59_000)), Some(at(60_060)));
     assert!(quota.leave(first));
     assert!(!quota.leave(first));
     match quota.poll(at(60_060)) {
-        Some(Event::Start { place, since, .. }) => assert_eq!((place, since), (second, at(59_000))),
+        Some(QueueEvent::Start { place, since, .. }) => {
+            assert_eq!((place, since), (second, at(59_000)))
+        }
         other => panic!("{other:?}"),
     }
     assert!(!quota.leave(second));
@@ -114,11 +117,11 @@ fn a_place_that_was_left_is_nobodys() {
 fn a_paused_app_is_sent_away_and_comes_back() {
     let mut quota = quota(settings(10), 1);
     take_all(&mut quota, 10, at(0));
-    let Verdict::Wait(waiting, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    let AdmissionVerdict::Wait(waiting, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
     quota.pause(ONE, AppNo(0), true);
     match quota.poll(at(59_001)) {
-        Some(Event::Refused { place, refusal, .. }) => {
-            assert_eq!((place, refusal.rule), (waiting, Rule::AppPaused));
+        Some(QueueEvent::Refused { place, refusal, .. }) => {
+            assert_eq!((place, refusal.rule), (waiting, QuotaRule::AppPaused));
         }
         other => panic!("{other:?}"),
     }
@@ -132,9 +135,9 @@ fn a_number_given_again_brings_no_pause_with_it() {
     quota.remove_app(ONE, AppNo(0));
     assert_eq!(quota.add_app(ONE, AppSettings::default(), at(0)), Some(AppNo(0)));
     take_all(&mut quota, 10, at(0));
-    let Verdict::Wait(place, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
+    let AdmissionVerdict::Wait(place, _) = quota.enter(at(59_000), &ticket(0)) else { panic!() };
     match quota.poll(at(60_060)) {
-        Some(Event::Start { place: started, .. }) => assert_eq!(started, place),
+        Some(QueueEvent::Start { place: started, .. }) => assert_eq!(started, place),
         other => panic!("{other:?}"),
     }
 }
@@ -156,8 +159,8 @@ fn a_refusal_says_how_much_is_used_and_how_much_of_it_by_the_app() {
     let mut quota = quota(settings(10), 2);
     take_all(&mut quota, 7, at(0));
     let _held: Vec<_> = (0..3).map(|_| start(&mut quota, 1, at(0))).collect();
-    let Verdict::Refused(refusal) = quota.enter(at(0), &ticket(1)) else { panic!() };
-    let usage = Usage { calls: 10, window: Duration::from_secs(60), held: 10, own: 3 };
+    let AdmissionVerdict::Refused(refusal) = quota.enter(at(0), &ticket(1)) else { panic!() };
+    let usage = QuotaUsage { calls: 10, window: Duration::from_secs(60), held: 10, own: 3 };
     assert_eq!(refusal.usage, usage);
 }
 
@@ -166,10 +169,10 @@ fn only_a_limit_an_app_has_and_a_deadline_it_set_refuse_it() {
     let mut quota = quota(settings(10), 1);
     take_all(&mut quota, 10, at(0));
     // It wants not to wait, and was sent a moment ago.
-    let at_once = Ticket { latest: at(999), by_caller: true, ..ticket(0) };
-    assert_eq!(rule(quota.enter(at(1000), &at_once)).0, Rule::DeadlineTooNear);
-    let operators = Ticket { latest: at(2000), ..ticket(0) };
-    assert_eq!(rule(quota.enter(at(1000), &operators)).0, Rule::QuotaExhausted);
+    let at_once = AdmissionRequest { latest: at(999), by_caller: true, ..ticket(0) };
+    assert_eq!(rule(quota.enter(at(1000), &at_once)).0, QuotaRule::DeadlineTooNear);
+    let operators = AdmissionRequest { latest: at(2000), ..ticket(0) };
+    assert_eq!(rule(quota.enter(at(1000), &operators)).0, QuotaRule::QuotaExhausted);
 }
 
 #[test]
@@ -183,12 +186,14 @@ fn an_apps_own_limit_binds_it_alone() {
         quota.settle(grant, Settlement::FirstByteAt(at(0)), at(0));
     }
     // One is back each 10 s: too late for a wait of 5 s.
-    assert_eq!(rule(quota.enter(at(0), &ticket(1))), (Rule::AppLimited, 10));
+    assert_eq!(rule(quota.enter(at(0), &ticket(1))), (QuotaRule::AppLimited, 10));
     let _ = start(&mut quota, 0, at(0));
-    let Verdict::Wait(place, _) = quota.enter(at(6000), &ticket(1)) else { panic!() };
+    let AdmissionVerdict::Wait(place, _) = quota.enter(at(6000), &ticket(1)) else { panic!() };
     assert!(quota.poll(at(6000)).is_none());
     assert_eq!(quota.next_wake(at(6000)), Some(at(10_000)));
-    assert!(matches!(quota.poll(at(10_000)), Some(Event::Start { place: p, .. }) if p == place));
+    assert!(
+        matches!(quota.poll(at(10_000)), Some(QueueEvent::Start { place: p, .. }) if p == place)
+    );
 }
 
 #[test]
@@ -200,7 +205,7 @@ fn watching_starts_every_call_and_says_what_would_have_been() {
         let grant = start(&mut quota, 0, at(0));
         match grant.would() {
             Would::Start => assert!(n < 10),
-            Would::Refuse(rule) => assert_eq!((rule, n >= 10), (Rule::QuotaExhausted, true)),
+            Would::Refuse(rule) => assert_eq!((rule, n >= 10), (QuotaRule::QuotaExhausted, true)),
             Would::Wait(_) => panic!("60 s are longer than any wait"),
         }
         quota.settle(grant, Settlement::FirstByteAt(at(0)), at(0));
@@ -219,11 +224,11 @@ fn the_room_of_an_app_is_what_it_can_really_start() {
     let other = start(&mut quota, 1, at(1000));
     quota.settle(other, Settlement::FirstByteAt(at(1000)), at(1000));
     for app in [0, 1, 2] {
-        let Room { calls, next } = quota.room(ONE, AppNo(app), own, at(2000)).unwrap();
+        let Headroom { calls, next } = quota.room(ONE, AppNo(app), own, at(2000)).unwrap();
         assert_eq!(next, Duration::from_millis(58_060));
         // A copy of the state, so to speak: take what it says, and not one more.
         let mut grants = Vec::new();
-        while let Verdict::Start(grant) = quota.enter(at(2000), &ticket(app)) {
+        while let AdmissionVerdict::Start(grant) = quota.enter(at(2000), &ticket(app)) {
             grants.push(grant);
         }
         assert_eq!(grants.len(), calls as usize, "app {app}");
@@ -247,7 +252,8 @@ fn slots_that_are_kept_for_those_who_were_told_to_come_back_are_no_room_for_othe
     for _ in 0..10 {
         let grant = start(&mut quota, 0, now);
         quota.settle(grant, Settlement::FirstByteAt(now), now);
-        let Verdict::Refused(refusal) = quota.enter(now + Duration::from_secs(1), &ticket(0))
+        let AdmissionVerdict::Refused(refusal) =
+            quota.enter(now + Duration::from_secs(1), &ticket(0))
         else {
             panic!("the slot is used");
         };
@@ -256,7 +262,7 @@ fn slots_that_are_kept_for_those_who_were_told_to_come_back_are_no_room_for_othe
     // One is late, and somebody else asks in its place.
     let early = now + Duration::from_millis(150);
     assert_eq!(quota.room(ONE, AppNo(0), own, early).unwrap().calls, 0);
-    assert!(!matches!(quota.enter(early, &ticket(0)), Verdict::Start(_)));
+    assert!(!matches!(quota.enter(early, &ticket(0)), AdmissionVerdict::Start(_)));
 }
 
 #[test]
@@ -270,7 +276,7 @@ fn a_reload_that_changes_nothing_gives_nobody_a_burst() {
     quota.set_limit(pool, own.pool.calls, at(1));
     quota.configure(ONE, &own, at(1));
     quota.set_mode(ONE, own.mode, at(1));
-    assert!(matches!(quota.enter(at(1), &ticket(0)), Verdict::Wait(..)));
+    assert!(matches!(quota.enter(at(1), &ticket(0)), AdmissionVerdict::Wait(..)));
 }
 
 #[test]
@@ -280,17 +286,17 @@ fn a_vendors_429_holds_its_pool_and_no_other() {
     let prices = [paying(1), lists];
     let mut quota = Quota::new(&[named], &prices, &[settings(100)], at(0)).unwrap();
     quota.add_app(ONE, AppSettings::default(), at(0)).unwrap();
-    let lists = Ticket { price: PriceNo(1), ..ticket(0) };
-    let Verdict::Start(mut grant) = quota.enter(at(0), &lists) else { panic!() };
+    let lists = AdmissionRequest { price: PriceNo(1), ..ticket(0) };
+    let AdmissionVerdict::Start(mut grant) = quota.enter(at(0), &lists) else { panic!() };
     let closed = quota.vendor_refused(&mut grant, Some(Duration::from_secs(20)), at(100));
     assert_eq!(closed, Some((PoolId(0), at(20_100))));
     quota.settle(grant, Settlement::FirstByteAt(at(100)), at(100));
-    assert_eq!(rule(quota.enter(at(100), &lists)), (Rule::VendorThrottled, 20));
+    assert_eq!(rule(quota.enter(at(100), &lists)), (QuotaRule::VendorThrottled, 20));
     let _ = start(&mut quota, 0, at(100));
-    let Verdict::Wait(..) = quota.enter(at(16_000), &lists) else { panic!() };
+    let AdmissionVerdict::Wait(..) = quota.enter(at(16_000), &lists) else { panic!() };
     assert!(quota.poll(at(16_000)).is_none());
     assert_eq!(quota.next_wake(at(16_000)), Some(at(20_100)));
-    assert!(matches!(quota.poll(at(20_100)), Some(Event::Start { .. })));
+    assert!(matches!(quota.poll(at(20_100)), Some(QueueEvent::Start { .. })));
 }
 
 #[test]
@@ -303,17 +309,17 @@ fn connections_of_one_workspace_share_the_named_pools_in_turn() {
     for connection in [ConnectionNo(0), ConnectionNo(1)] {
         quota.add_app(connection, AppSettings::default(), at(0)).unwrap();
     }
-    let of = |connection| Ticket { connection: ConnectionNo(connection), ..ticket(0) };
+    let of = |connection| AdmissionRequest { connection: ConnectionNo(connection), ..ticket(0) };
     for _ in 0..4 {
-        let Verdict::Start(grant) = quota.enter(at(0), &of(0)) else { panic!() };
+        let AdmissionVerdict::Start(grant) = quota.enter(at(0), &of(0)) else { panic!() };
         quota.settle(grant, Settlement::FirstByteAt(at(0)), at(0));
     }
     for connection in [0, 0, 0, 1, 1] {
         let verdict = quota.enter(at(59_000), &of(connection));
-        assert!(matches!(verdict, Verdict::Wait(..)), "{verdict:?}");
+        assert!(matches!(verdict, AdmissionVerdict::Wait(..)), "{verdict:?}");
     }
     let mut served = Vec::new();
-    while let Some(Event::Start { grant, .. }) = quota.poll(at(60_060)) {
+    while let Some(QueueEvent::Start { grant, .. }) = quota.poll(at(60_060)) {
         served.push(grant.connection.0);
     }
     assert_eq!(served, [0, 1, 0, 1]);
@@ -329,22 +335,22 @@ fn calls_for_a_narrow_pool_leave_the_places_of_others_free() {
     for _ in 0..20 {
         quota.add_app(ONE, AppSettings::default(), at(0)).unwrap();
     }
-    let lists = |app| Ticket { price: PriceNo(1), ..ticket(app) };
+    let lists = |app| AdmissionRequest { price: PriceNo(1), ..ticket(app) };
     for app in 0..20 {
         let verdict = quota.enter(at(0), &lists(app));
         match app {
-            0..4 => assert!(matches!(verdict, Verdict::Start(_))),
-            4..8 => assert!(matches!(verdict, Verdict::Wait(..))),
-            _ => assert_eq!(rule(verdict).0, Rule::QueueFull),
+            0..4 => assert!(matches!(verdict, AdmissionVerdict::Start(_))),
+            4..8 => assert!(matches!(verdict, AdmissionVerdict::Wait(..))),
+            _ => assert_eq!(rule(verdict).0, QuotaRule::QueueFull),
         }
     }
     for app in 0..16 {
         let _ = start(&mut quota, app, at(0));
     }
     for app in 10..13 {
-        assert!(matches!(quota.enter(at(0), &ticket(app)), Verdict::Wait(..)));
+        assert!(matches!(quota.enter(at(0), &ticket(app)), AdmissionVerdict::Wait(..)));
     }
-    assert_eq!(rule(quota.enter(at(0), &ticket(13))).0, Rule::QueueFull);
+    assert_eq!(rule(quota.enter(at(0), &ticket(13))).0, QuotaRule::QueueFull);
 }
 
 #[test]
@@ -362,12 +368,12 @@ fn a_restart_keeps_the_debt_and_unknown_state_waits() {
     let mut known = settings(10);
     known.pool.past = Past::Resting(vec![at(30_000); 10]);
     let mut quota1 = quota(known, 1);
-    assert_eq!(rule(quota1.enter(at(0), &ticket(0))), (Rule::QuotaExhausted, 30));
+    assert_eq!(rule(quota1.enter(at(0), &ticket(0))), (QuotaRule::QuotaExhausted, 30));
     let _ = start(&mut quota1, 0, at(30_000));
     let mut unknown = settings(10);
     unknown.pool.past = Past::Unknown;
     let mut quota2 = quota(unknown, 1);
-    assert_eq!(rule(quota2.enter(at(0), &ticket(0))), (Rule::QuotaExhausted, 121));
+    assert_eq!(rule(quota2.enter(at(0), &ticket(0))), (QuotaRule::QuotaExhausted, 121));
     let _ = start(&mut quota2, 0, at(120_060));
 }
 
@@ -392,8 +398,8 @@ fn a_longer_window_lets_what_rests_rest_for_longer_and_a_shorter_one_no_less() {
     let hard = Duration::from_secs(60);
     quota.set_window(own, Duration::from_secs(80), hard, at(10_000));
     // 80 s and the guard of 80 ms after the answers.
-    assert_eq!(rule(quota.enter(at(61_000), &ticket(0))), (Rule::QuotaExhausted, 20));
+    assert_eq!(rule(quota.enter(at(61_000), &ticket(0))), (QuotaRule::QuotaExhausted, 20));
     quota.set_window(own, Duration::from_secs(20), hard, at(61_000));
-    assert_eq!(rule(quota.enter(at(70_000), &ticket(0))).0, Rule::QuotaExhausted);
+    assert_eq!(rule(quota.enter(at(70_000), &ticket(0))).0, QuotaRule::QuotaExhausted);
     take_all(&mut quota, 8, at(80_080));
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::{
-    AppNo, AppSettings, ConnectionNo, ConnectionSettings, Event, Grant, Lane, Mode, Moment, Place,
-    PoolId, PoolSettings, PriceNo, PriceSettings, Quota, Refusal, Rule, Settlement, Standing,
-    Ticket, Verdict,
+    AdmissionRequest, AdmissionVerdict, AppNo, AppSettings, ConnectionNo, ConnectionSettings,
+    Grant, Lane, Mode, Moment, PoolId, PoolSettings, PriceNo, PriceSettings, QueueEvent,
+    QueuePlace, QueuePosition, Quota, QuotaRefusal, QuotaRule, Settlement,
 };
 
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ enum Step {
         floor: u32,
         wait: u64,
     },
-    Room(u32, u16),
+    Headroom(u32, u16),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -69,7 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(app, weight, limit)| Step::Weigh(app, weight, limit.map(u32::from))),
         1 => (1..15u32, 0..5u32, 0..100u64)
             .prop_map(|(burst, floor, wait)| Step::Configure { burst, floor, wait }),
-        1 => (0..4u32, 0..4u16).prop_map(|(app, pool)| Step::Room(app, pool)),
+        1 => (0..4u32, 0..4u16).prop_map(|(app, pool)| Step::Headroom(app, pool)),
     ]
 }
 
@@ -98,7 +98,7 @@ fn quota(now: Moment) -> Quota {
 
 /// What the operator said of an app.
 #[derive(Clone, Copy, Debug, Default)]
-struct Told {
+struct CallHistory {
     paused: bool,
     limited: bool,
 }
@@ -106,23 +106,23 @@ struct Told {
 struct Run {
     quota: Quota,
     now: Moment,
-    waiting: Vec<(Place, Ticket)>,
-    told: HashMap<(u16, u32), Told>,
+    waiting: Vec<(QueuePlace, AdmissionRequest)>,
+    told: HashMap<(u16, u32), CallHistory>,
     running: Vec<Grant>,
-    places: HashSet<Place>,
+    places: HashSet<QueuePlace>,
 }
 
 impl Run {
     fn poll(&mut self) -> Result<(), TestCaseError> {
         while let Some(event) = self.quota.poll(self.now) {
             let place = match event {
-                Event::Start { place, grant, .. } => {
+                QueueEvent::Start { place, grant, .. } => {
                     let call = self.waiting.iter().find(|(p, _)| *p == place).map(|w| w.1);
                     prop_assert!(call.is_some_and(|call| self.now <= call.latest), "late");
                     self.running.push(grant);
                     place
                 }
-                Event::Refused { place, refusal, .. } => {
+                QueueEvent::Refused { place, refusal, .. } => {
                     let call = self.waiting.iter().find(|(p, _)| *p == place).map(|w| w.1);
                     self.is_true(&refusal, &call.unwrap())?;
                     place
@@ -139,20 +139,20 @@ impl Run {
         Ok(())
     }
 
-    fn enters(&mut self, ticket: &Ticket) -> Result<(), TestCaseError> {
+    fn enters(&mut self, ticket: &AdmissionRequest) -> Result<(), TestCaseError> {
         self.comes(ticket, self.now)
     }
 
     /// A call comes that came first at `since`.
-    fn comes(&mut self, ticket: &Ticket, since: Moment) -> Result<(), TestCaseError> {
+    fn comes(&mut self, ticket: &AdmissionRequest, since: Moment) -> Result<(), TestCaseError> {
         match self.quota.enter_again(self.now, ticket, since) {
-            Verdict::Start(grant) => self.running.push(grant),
-            Verdict::Wait(place, standing) => {
+            AdmissionVerdict::Start(grant) => self.running.push(grant),
+            AdmissionVerdict::Wait(place, standing) => {
                 self.stands(Some(standing))?;
                 prop_assert!(self.places.insert(place), "a place given twice");
                 self.waiting.push((place, *ticket));
             }
-            Verdict::Refused(refusal) => {
+            AdmissionVerdict::Refused(refusal) => {
                 self.stands(refusal.standing)?;
                 self.is_true(&refusal, ticket)?;
             }
@@ -161,7 +161,11 @@ impl Run {
     }
 
     /// A call is refused by a rule that there is for it.
-    fn is_true(&self, refusal: &Refusal, ticket: &Ticket) -> Result<(), TestCaseError> {
+    fn is_true(
+        &self,
+        refusal: &QuotaRefusal,
+        ticket: &AdmissionRequest,
+    ) -> Result<(), TestCaseError> {
         prop_assert!(refusal.seconds() >= 1 && refusal.millis() >= 1);
         // Of an app, connection or price that there is not, nothing was said.
         let known = ticket.price.0 < 4 && ticket.connection.0 < 2;
@@ -170,10 +174,10 @@ impl Run {
             return Ok(());
         };
         match refusal.rule {
-            Rule::AppPaused => prop_assert!(told.paused, "{refusal:?}"),
-            Rule::AppLimited => prop_assert!(told.limited, "{refusal:?}"),
-            Rule::DeadlineTooNear => prop_assert!(ticket.by_caller, "{refusal:?}"),
-            Rule::QuotaExhausted | Rule::QueueFull | Rule::VendorThrottled => {}
+            QuotaRule::AppPaused => prop_assert!(told.paused, "{refusal:?}"),
+            QuotaRule::AppLimited => prop_assert!(told.limited, "{refusal:?}"),
+            QuotaRule::DeadlineTooNear => prop_assert!(ticket.by_caller, "{refusal:?}"),
+            QuotaRule::QuotaExhausted | QuotaRule::QueueFull | QuotaRule::VendorThrottled => {}
         }
         let usage = refusal.usage;
         prop_assert!(usage.own <= usage.held, "{usage:?}");
@@ -181,16 +185,22 @@ impl Run {
     }
 
     /// Nobody stands behind more than there are.
-    fn stands(&self, standing: Option<Standing>) -> Result<(), TestCaseError> {
+    fn stands(&self, standing: Option<QueuePosition>) -> Result<(), TestCaseError> {
         let Some(standing) = standing else { return Ok(()) };
-        let Standing { ahead, own, apps, .. } = standing;
+        let QueuePosition { ahead, own, apps, .. } = standing;
         prop_assert!(ahead as usize <= self.waiting.len(), "{standing:?}");
         prop_assert!(own <= ahead && apps <= ahead && (apps > 0) == (ahead > 0), "{standing:?}");
         Ok(())
     }
 
-    fn ticket(&self, connection: u16, app: u32, price: u16, patience: Option<u64>) -> Ticket {
-        Ticket {
+    fn ticket(
+        &self,
+        connection: u16,
+        app: u32,
+        price: u16,
+        patience: Option<u64>,
+    ) -> AdmissionRequest {
+        AdmissionRequest {
             connection: ConnectionNo(connection),
             app: AppNo(app),
             price: PriceNo(price),
@@ -204,7 +214,7 @@ impl Run {
         }
     }
 
-    fn says(&mut self, app: u32, what: impl FnOnce(&mut Told)) {
+    fn says(&mut self, app: u32, what: impl FnOnce(&mut CallHistory)) {
         if let Some(told) = self.told.get_mut(&(0, app)) {
             what(told);
         }
@@ -234,7 +244,7 @@ impl Run {
                 let lane = Lane::ALL[usize::from(bulk)];
                 let app = AppSettings { lane, weight, limit: None };
                 let added = self.quota.add_app(first, app, now).unwrap();
-                self.told.insert((0, added.0), Told::default());
+                self.told.insert((0, added.0), CallHistory::default());
             }
             Step::Weigh(app, weight, limit) => {
                 self.says(app, |told| told.limited = limit.is_some_and(|calls| calls > 0));
@@ -248,7 +258,7 @@ impl Run {
                 settings.max_wait = Duration::from_secs(wait);
                 self.quota.configure(first, &settings, now);
             }
-            Step::Room(app, pool) => {
+            Step::Headroom(app, pool) => {
                 let room = self.quota.room(first, AppNo(app), PoolId(pool), now);
                 assert!(room.is_none_or(|room| room.calls <= 15));
             }
@@ -260,7 +270,7 @@ impl Run {
         match *step {
             Step::Enter { connection, app, price, bulk, patience } => {
                 let ticket = self.ticket(connection, app, price, patience);
-                self.enters(&Ticket { bulk, ..ticket })?;
+                self.enters(&AdmissionRequest { bulk, ..ticket })?;
             }
             Step::Ask { app, price } => {
                 let ticket = self.ticket(0, app, price, None);
@@ -290,7 +300,10 @@ impl Run {
                 self.quota.settle(grant, Settlement::FirstByteAt(self.now), self.now);
                 if pause.is_some() {
                     let ticket = self.ticket(connection, key.app, key.price, None);
-                    self.comes(&Ticket { bulk: key.lane == Lane::Bulk, ..ticket }, since)?;
+                    self.comes(
+                        &AdmissionRequest { bulk: key.lane == Lane::Bulk, ..ticket },
+                        since,
+                    )?;
                 }
             }
             Step::Forget(at) if at < self.running.len() => drop(self.running.swap_remove(at)),
@@ -316,7 +329,7 @@ proptest! {
             quota: quota(now),
             now,
             waiting: Vec::new(),
-            told: (0..6).map(|at| ((at % 2, u32::from(at / 2)), Told::default())).collect(),
+            told: (0..6).map(|at| ((at % 2, u32::from(at / 2)), CallHistory::default())).collect(),
             running: Vec::new(),
             places: HashSet::new(),
         };

@@ -5,9 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::moment::Moment;
-use super::super::slots::{Held, Rest, Settlement, SlotState, Slots};
+use super::super::slots::{HeldSlots, RestRule, Settlement, SlotState, Slots};
 use super::super::state_file::{
-    Clocks, Header, RECORD, Unreadable, decode, longest, offset, record,
+    FileClocks, Header, RECORD, StateFileError, decode, longest, offset, record,
 };
 
 /// What becomes of slots and of their file.
@@ -16,13 +16,14 @@ enum Step {
     Pass(u64),
     Take,
     Settle { call: prop::sample::Index, how: u8 },
-    Change(Rest),
-    Restart(Rest),
+    Change(RestRule),
+    Restart(RestRule),
 }
 
-fn rest() -> impl Strategy<Value = Rest> {
-    (prop::sample::select(vec![1_u64, 5, 9, 40]), prop::sample::select(vec![2_u64, 60]))
-        .prop_map(|(window, hard)| Rest::of(Duration::from_secs(window), Duration::from_secs(hard)))
+fn rest() -> impl Strategy<Value = RestRule> {
+    (prop::sample::select(vec![1_u64, 5, 9, 40]), prop::sample::select(vec![2_u64, 60])).prop_map(
+        |(window, hard)| RestRule::of(Duration::from_secs(window), Duration::from_secs(hard)),
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -36,15 +37,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Slots and their file, which is written as `admission` writes it.
-struct Kept {
+struct BulkReserve {
     slots: Slots,
-    calls: Vec<Held>,
+    calls: Vec<HeldSlots>,
     now: Moment,
     bytes: Vec<u8>,
 }
 
-impl Kept {
-    fn new(rest: Rest) -> Self {
+impl BulkReserve {
+    fn new(rest: RestRule) -> Self {
         let slots = Slots::fresh(3, rest);
         let mut kept = Self {
             slots,
@@ -56,9 +57,9 @@ impl Kept {
         kept
     }
 
-    fn clocks(&self) -> Clocks {
+    fn clocks(&self) -> FileClocks {
         let boottime = Duration::from_nanos(self.now.as_nanos()) + Duration::from_secs(7);
-        Clocks { boot: [1; 16], now: self.now, boottime, wall: Duration::from_secs(99) }
+        FileClocks { boot: [1; 16], now: self.now, boottime, wall: Duration::from_secs(99) }
     }
 
     fn write(&mut self) {
@@ -82,12 +83,12 @@ impl Kept {
         }
     }
 
-    fn read(&self, rest: &Rest) -> Result<Vec<Moment>, Unreadable> {
+    fn read(&self, rest: &RestRule) -> Result<Vec<Moment>, StateFileError> {
         decode(&self.bytes, "a", rest, &self.clocks())
     }
 
     fn step(&mut self, step: Step) {
-        while self.slots.ripen(self.now).is_some() {}
+        while self.slots.release_expired(self.now).is_some() {}
         match step {
             Step::Pass(ms) => self.now = self.now + Duration::from_millis(ms),
             Step::Take => {
@@ -123,7 +124,7 @@ impl Kept {
     /// When each slot may be free at last, latest first, as far as that is to come.
     fn due(&self, read: Option<Vec<Moment>>) -> Vec<Moment> {
         let known = self.slots.states().filter_map(|state| match state {
-            SlotState::InUse(taken) => Some(self.slots.rest().after_silence(taken)),
+            SlotState::InUse(taken) => Some(self.slots.rest().after_no_response(taken)),
             SlotState::Resting(until) => Some(until),
             SlotState::Free | SlotState::Absent => None,
         });
@@ -141,7 +142,7 @@ proptest! {
         steps in prop::collection::vec(step(), 0..40),
         reader in rest(),
     ) {
-        let mut kept = Kept::new(first);
+        let mut kept = BulkReserve::new(first);
         for step in steps {
             kept.step(step);
             let read = kept.read(&reader);

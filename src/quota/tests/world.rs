@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::super::slots::SlotState;
 use super::super::state_file::RECORD;
 use super::super::{
-    AppNo, ConnectionNo, ConnectionSettings, Event, Grant, Moment, Place, PoolSettings, PriceNo,
-    PriceSettings, Quota, Refusal, Settlement, Ticket, Verdict,
+    AdmissionRequest, AdmissionVerdict, AppNo, ConnectionNo, ConnectionSettings, Grant, Moment,
+    PoolSettings, PriceNo, PriceSettings, QueueEvent, QueuePlace, Quota, QuotaRefusal, Settlement,
 };
 use super::counters::Sent;
-use super::people::{App, Broken, Habit, Nature, Tally};
+use super::people::{AppBooks, Broken, Habit, Nature, Tally};
 use super::random::Random;
 
 const MINUTE: f64 = 60.0;
@@ -26,7 +26,7 @@ pub(super) enum Happens {
     Arrives { app: usize, back: bool },
     Counted(u64),
     Answered(u64),
-    Leaves(Place),
+    Leaves(QueuePlace),
     LeavesCall(u64),
     Wakes,
 }
@@ -49,7 +49,7 @@ pub(super) struct World {
     pub(super) now: Moment,
     pub(super) sent: Vec<Sent>,
     pub(super) tallies: Vec<Tally>,
-    pub(super) apps: Vec<App>,
+    pub(super) apps: Vec<AppBooks>,
     pub(super) wakes: u64,
     pub(super) vendor: Option<(super::counters::TwoBuckets, u32)>,
     pub(super) settings: (Vec<PoolSettings>, Vec<PriceSettings>, ConnectionSettings),
@@ -60,7 +60,7 @@ pub(super) struct World {
     /// Calls that the vendor is going to refuse.
     pub(super) throttled: HashSet<u64>,
     pub(super) running: HashMap<u64, Running>,
-    pub(super) queued: HashMap<Place, Queued>,
+    pub(super) queued: HashMap<QueuePlace, Queued>,
     pub(super) serial: u64,
     /// The state file's records of the connection's own pool.
     pub(super) file: Vec<[u8; RECORD]>,
@@ -81,7 +81,7 @@ pub(super) fn patient(calls: u32) -> ConnectionSettings {
 impl World {
     pub(super) fn new(
         settings: ConnectionSettings,
-        apps: Vec<App>,
+        apps: Vec<AppBooks>,
         nature: Nature,
         seed: u64,
     ) -> Self {
@@ -91,7 +91,7 @@ impl World {
 
     pub(super) fn with_pools(
         settings: (Vec<PoolSettings>, Vec<PriceSettings>, ConnectionSettings),
-        apps: Vec<App>,
+        apps: Vec<AppBooks>,
         nature: Nature,
         seed: u64,
     ) -> Self {
@@ -164,11 +164,11 @@ impl World {
     pub(super) fn poll(&mut self) {
         while let Some(event) = self.quota.poll(self.now) {
             match event {
-                Event::Start { place, grant, .. } => {
+                QueueEvent::Start { place, grant, .. } => {
                     let call = self.queued.remove(&place).expect("it waited");
                     self.started(&call, grant);
                 }
-                Event::Refused { place, refusal, .. } => {
+                QueueEvent::Refused { place, refusal, .. } => {
                     let call = self.queued.remove(&place).expect("it waited");
                     self.tallies[call.app].expired += 1;
                     self.refused(&call, refusal);
@@ -271,7 +271,7 @@ impl World {
         };
         let prices = &self.apps[app].prices;
         let price = *self.random.pick(prices);
-        let ticket = Ticket {
+        let ticket = AdmissionRequest {
             connection: ONE,
             app: AppNo(u32::try_from(app).unwrap()),
             price: PriceNo(price),
@@ -284,15 +284,15 @@ impl World {
         self.tallies[app].came_back += u32::from(back);
         let call = Queued { app, arrived: self.now, latest, back };
         match self.quota.enter(self.now, &ticket) {
-            Verdict::Start(grant) => self.started(&call, grant),
-            Verdict::Wait(place, _) => {
+            AdmissionVerdict::Start(grant) => self.started(&call, grant),
+            AdmissionVerdict::Wait(place, _) => {
                 self.queued.insert(place, call);
                 if self.random.chance(self.nature.leave) {
                     let leaves = self.now + Duration::from_secs_f64(self.random.between(0.0, 20.0));
                     self.soon(leaves, Happens::Leaves(place));
                 }
             }
-            Verdict::Refused(refusal) => {
+            AdmissionVerdict::Refused(refusal) => {
                 self.tallies[app].refused_on_arrival += 1;
                 let left = self.left_over(latest);
                 let kept = self.limit() as usize / 25;
@@ -417,7 +417,7 @@ impl World {
         }
     }
 
-    fn refused(&mut self, call: &Queued, refusal: Refusal) {
+    fn refused(&mut self, call: &Queued, refusal: QuotaRefusal) {
         let Queued { app, back, .. } = *call;
         let arrived = call.arrived.since(at(1000.0)).as_secs_f64();
         self.tallies[app].turned_away.push(arrived);
@@ -443,7 +443,7 @@ impl World {
 
 pub(super) fn quota(
     settings: &(Vec<PoolSettings>, Vec<PriceSettings>, ConnectionSettings),
-    apps: &[App],
+    apps: &[AppBooks],
     now: Moment,
 ) -> Quota {
     let connections = std::slice::from_ref(&settings.2);

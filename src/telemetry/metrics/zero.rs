@@ -13,7 +13,7 @@ use super::{Counters, Metrics};
 use crate::catalog::{Access, Operation};
 use crate::error::Code;
 use crate::ids::ConnectionId;
-use crate::quota::Rule;
+use crate::quota::QuotaRule;
 use crate::record::{Cached, Denied, KeyUse, Shortage};
 use crate::telemetry::ENDS;
 
@@ -33,7 +33,7 @@ impl Metrics {
         for family in alone {
             begin(family, Labels([of(connection)]));
         }
-        let rules = Rule::ALL.map(Rule::code);
+        let rules = QuotaRule::ALL.map(QuotaRule::code);
         of_connection(&self.refusals, connection, "rule", rules);
         of_connection(&self.shadow, connection, "outcome", rules);
         of_connection(&self.shadow, connection, "outcome", ["wait"]);

@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-use super::app::{App, AppSettings, InLane};
+use super::app::{AppBooks, AppSettings, InLane};
 use super::forecast::Forecast;
 use super::moment::Moment;
-use super::pace::{Floor, Pace};
 use super::pools::{PoolId, Pools, Price};
-use super::queue::{Lane, LineKey, Queue, Waiting};
+use super::queue::{FifoKey, Lane, Queue, QueuedCall};
+use super::rate_limit::{MinimumRate, RateLimiter};
 use super::settings::{ConnectionSettings, MOST_APPS, Mode};
 use super::shares::Claim;
-use super::slots::{Rest, Settlement};
-use super::ticket::{AppNo, ConnectionNo, Grant, Ticket, Would};
+use super::slots::{RestRule, Settlement};
+use super::ticket::{AdmissionRequest, AppNo, ConnectionNo, Grant, Would};
 
 /// How long a short answer takes, before any was seen.
 const FIRST_GUESS: Duration = Duration::from_secs(1);
@@ -29,16 +29,16 @@ const MOST_NUMBERS: usize = 4 * MOST_APPS as usize;
 
 /// One connection of a workspace.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Scheduler {
     pub(crate) number: ConnectionNo,
     /// Its own pool.
     pub(crate) main: PoolId,
     pub(crate) settings: ConnectionSettings,
-    pub(crate) rest: Rest,
+    pub(crate) rest: RestRule,
     /// Prices as this connection pays them, by number, and what each takes of its own pool.
     pub(crate) prices: Vec<Price>,
     pub(crate) costs: Vec<u32>,
-    pub(crate) apps: Vec<App>,
+    pub(crate) apps: Vec<AppBooks>,
     /// Apps to look at, per lane: those that hold or want something; a superset.
     pub(crate) listed: [Vec<u32>; 2],
     pub(crate) queue: Queue,
@@ -46,9 +46,9 @@ pub(crate) struct Line {
     pub(crate) clock: [u64; 2],
     /// Slots of the own pool in use or resting, per lane.
     pub(crate) held: [u32; 2],
-    pub(crate) bulk: Option<Pace>,
-    pub(crate) burst: Option<Pace>,
-    pub(crate) floor: Floor,
+    pub(crate) bulk: Option<RateLimiter>,
+    pub(crate) burst: Option<RateLimiter>,
+    pub(crate) floor: MinimumRate,
     /// When it began to see calls.
     pub(crate) began: Moment,
     /// What is kept for calls to come.
@@ -62,7 +62,7 @@ pub(crate) struct Line {
     pub(crate) rooms: Vec<u32>,
 }
 
-impl Line {
+impl Scheduler {
     pub(crate) fn new(
         number: ConnectionNo,
         main: PoolId,
@@ -70,7 +70,7 @@ impl Line {
         prices: Vec<Price>,
         now: Moment,
     ) -> Self {
-        let rest = Rest::of(settings.pool.window, settings.pool.hard_limit);
+        let rest = RestRule::of(settings.pool.window, settings.pool.hard_limit);
         let mut line = Self {
             number,
             main,
@@ -86,7 +86,7 @@ impl Line {
             held: [0; 2],
             bulk: None,
             burst: None,
-            floor: Floor::default(),
+            floor: MinimumRate::default(),
             began: now,
             forecast: Forecast::default(),
             answer: FIRST_GUESS,
@@ -100,11 +100,12 @@ impl Line {
     /// Makes the paces anew for the pool's calls.
     pub(crate) fn set_paces(&mut self, now: Moment) {
         let ConnectionSettings { ref pool, burst, bulk_floor, .. } = self.settings;
-        self.bulk = Pace::new(pool.calls, pool.window, 1, now);
+        self.bulk = RateLimiter::new(pool.calls, pool.window, 1, now);
         let refill = pool.calls - pool.calls.div_ceil(PACED_BELOW);
-        self.burst =
-            (burst < pool.calls).then(|| Pace::new(refill, pool.window, burst, now)).flatten();
-        self.floor = Floor::new(bulk_floor.min(pool.calls), pool.window, now);
+        self.burst = (burst < pool.calls)
+            .then(|| RateLimiter::new(refill, pool.window, burst, now))
+            .flatten();
+        self.floor = MinimumRate::new(bulk_floor.min(pool.calls), pool.window, now);
     }
 
     /// What calls of the price `number` pay from now on.
@@ -121,13 +122,13 @@ impl Line {
     }
 
     pub(crate) fn add_app(&mut self, settings: AppSettings, now: Moment) -> Option<AppNo> {
-        let app = App::new(settings, now);
+        let app = AppBooks::new(settings, now);
         let gone = self.apps.iter().position(|a| a.removed && a.is_idle());
         let at = match gone {
             Some(at) => {
                 // The number is another app's from now on, which nobody paused.
                 self.paused.retain(|number| *number as usize != at);
-                self.apps[at] = App {
+                self.apps[at] = AppBooks {
                     lanes: [0, 1].map(|l: usize| InLane {
                         listed: self.apps[at].lanes[l].listed,
                         ..InLane::default()
@@ -151,18 +152,18 @@ impl Line {
         MOST_NUMBERS.saturating_sub(self.apps.len()) + vacant
     }
 
-    pub(crate) fn app(&self, number: u32) -> Option<&App> {
+    pub(crate) fn app(&self, number: u32) -> Option<&AppBooks> {
         self.apps.get(number as usize)
     }
 
-    pub(crate) fn key_of(&self, ticket: &Ticket) -> Option<LineKey> {
+    pub(crate) fn key_of(&self, ticket: &AdmissionRequest) -> Option<FifoKey> {
         let app = self.app(ticket.app.0)?;
         let known = usize::from(ticket.price.0) < self.prices.len();
         let lane = if ticket.bulk { Lane::Bulk } else { app.settings.lane };
-        known.then_some(LineKey { app: ticket.app.0, lane, price: ticket.price.0 })
+        known.then_some(FifoKey { app: ticket.app.0, lane, price: ticket.price.0 })
     }
 
-    pub(crate) fn cost(&self, key: LineKey) -> u32 {
+    pub(crate) fn cost(&self, key: FifoKey) -> u32 {
         self.costs[usize::from(key.price)]
     }
 
@@ -174,8 +175,8 @@ impl Line {
         }
     }
 
-    pub(crate) fn push(&mut self, call: Waiting) -> super::queue::Place {
-        let LineKey { app, lane, .. } = call.key;
+    pub(crate) fn push(&mut self, call: QueuedCall) -> super::queue::FifoPlace {
+        let FifoKey { app, lane, .. } = call.key;
         let now = self.clock[lane.index()];
         let in_lane = &mut self.apps[app as usize].lanes[lane.index()];
         if in_lane.waiting == 0 {
@@ -186,7 +187,7 @@ impl Line {
         self.queue.push(call)
     }
 
-    pub(crate) fn left(&mut self, key: LineKey) {
+    pub(crate) fn left(&mut self, key: FifoKey) {
         self.apps[key.app as usize].lanes[key.lane.index()].waiting -= 1;
     }
 
@@ -194,7 +195,7 @@ impl Line {
     pub(crate) fn start(
         &mut self,
         pools: &mut Pools,
-        key: LineKey,
+        key: FifoKey,
         would: Would,
         now: Moment,
     ) -> Option<Grant> {
@@ -241,7 +242,7 @@ impl Line {
     }
 
     /// The vendor refused a call that was sent: its app has its turn back.
-    pub(crate) fn refused(&mut self, key: LineKey) {
+    pub(crate) fn refused(&mut self, key: FifoKey) {
         let cost = self.cost(key);
         let app = &mut self.apps[key.app as usize];
         let stretch = app.stretch(cost);
@@ -251,7 +252,7 @@ impl Line {
     }
 
     /// Slots of the own pool were settled.
-    pub(crate) fn settled(&mut self, key: LineKey, until: Moment) {
+    pub(crate) fn settled(&mut self, key: FifoKey, until: Moment) {
         if key.lane == Lane::Interactive {
             for _ in 0..self.cost(key) {
                 self.apps[key.app as usize].rest(until);
@@ -260,10 +261,10 @@ impl Line {
     }
 
     /// A slot of the own pool came back.
-    pub(crate) fn ripened(&mut self, owner: u32, now: Moment) {
+    pub(crate) fn slot_released(&mut self, owner: u32, now: Moment) {
         let lane = Lane::ALL[(owner % 2) as usize];
         if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
-            app.ripened(lane, now);
+            app.slot_released(lane, now);
             self.held[lane.index()] = self.held[lane.index()].saturating_sub(1);
             self.came_back();
         }

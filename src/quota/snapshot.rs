@@ -1,14 +1,14 @@
 //! What a decision stands on: the demand of the apps and their shares.
 
-use super::line::Line;
 use super::moment::Moment;
 use super::pools::{PoolId, Pools, Price};
-use super::queue::{Lane, LineKey};
+use super::queue::{FifoKey, Lane};
+use super::scheduler::Scheduler;
 use super::shares::{Claim, divide};
 
 /// The state of a connection's own pool and of the shares.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outlook {
+pub(crate) struct DemandSnapshot {
     /// Free slots of the own pool.
     pub(crate) free: u32,
     /// Slots that waiting interactive calls want now.
@@ -19,9 +19,9 @@ pub(crate) struct Outlook {
     pub(crate) paced: bool,
 }
 
-impl Line {
+impl Scheduler {
     /// Measures demand and divides the slots. `claims[i]` is of `listed[0][i]` afterwards.
-    pub(crate) fn outlook(&mut self, pools: &Pools, now: Moment) -> Outlook {
+    pub(crate) fn snapshot(&mut self, pools: &Pools, now: Moment) -> DemandSnapshot {
         for (room, price) in self.rooms.iter_mut().zip(&self.prices) {
             *room = room_beside(pools, self.main, price, now);
         }
@@ -48,7 +48,7 @@ impl Line {
         // What bulk holds comes back at its time; the shares are over the rest.
         let slots = limit.saturating_sub(self.held[Lane::Bulk.index()]);
         divide((f64::from(slots) - self.forecast.unseen).max(0.0), &mut self.claims);
-        Outlook {
+        DemandSnapshot {
             free: main.map_or(0, |pool| pool.slots.free()),
             wanted,
             shortfall: self.claims.iter().map(Claim::shortfall).sum::<f64>() + self.forecast.unseen,
@@ -70,8 +70,8 @@ impl Line {
             return claim;
         }
         for (price, (cost, room)) in (0..).zip(self.costs.iter().zip(&self.rooms)) {
-            let key = LineKey { app: number, lane: Lane::Interactive, price };
-            claim.waiting += f64::from(self.queue.line_len(key).min(*room)) * f64::from(*cost);
+            let key = FifoKey { app: number, lane: Lane::Interactive, price };
+            claim.waiting += f64::from(self.queue.fifo_len(key).min(*room)) * f64::from(*cost);
         }
         claim
     }

@@ -12,14 +12,14 @@
 use std::time::Duration;
 
 use super::estimate::Estimate;
-use super::line::Line;
 use super::moment::Moment;
 use super::pools::PoolId;
-use super::queue::{Lane, LineKey};
+use super::queue::{FifoKey, Lane};
+use super::scheduler::Scheduler;
 
 /// What keeps a call back: of all rules the one that keeps it longest, by the estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
+pub enum LimitedBy {
     /// Every slot of the pool that is free in time is taken, or goes to a call before it.
     Slot(PoolId),
     /// Slots are free, or will be, but are kept: for apps below their share, or for interactive calls.
@@ -34,7 +34,7 @@ pub enum Bound {
 
 /// Where a call stood when it came and could not start at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct QueuePosition {
     /// Calls before it; see the module text.
     pub ahead: u32,
     /// Those of them that are its own app's.
@@ -42,12 +42,12 @@ pub struct Standing {
     /// Apps that have calls before it, its own among them if it has.
     pub apps: u32,
     /// What it waits for.
-    pub bound: Bound,
+    pub bound: LimitedBy,
     /// How long it should wait, by the estimate; for a refused call, how long it would have.
     pub expected: Duration,
 }
 
-impl Bound {
+impl LimitedBy {
     /// The word in documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -70,10 +70,10 @@ impl Bound {
     }
 }
 
-impl Line {
+impl Scheduler {
     /// Where a call stands that is the last of its line in the queue, by way of trial.
-    pub(crate) fn standing(&self, key: LineKey, estimate: &Estimate, now: Moment) -> Standing {
-        let mut standing = Standing {
+    pub(crate) fn standing(&self, key: FifoKey, estimate: &Estimate, now: Moment) -> QueuePosition {
+        let mut standing = QueuePosition {
             ahead: 0,
             own: 0,
             apps: 0,
@@ -117,7 +117,7 @@ impl Line {
     }
 
     /// Waiting calls of an app in a lane that want something that a call of `key` wants.
-    fn rivals(&self, key: LineKey, app: u32, lane: Lane) -> u32 {
+    fn rivals(&self, key: FifoKey, app: u32, lane: Lane) -> u32 {
         let price = &self.prices[usize::from(key.price)];
         let mut calls = 0;
         for (number, other) in (0..).zip(&self.prices) {
@@ -133,7 +133,7 @@ impl Line {
                 (false, false) if number == key.price => u32::MAX,
                 (false, false) => 0,
             };
-            calls += self.queue.line_len(LineKey { app, lane, price: number }).min(most);
+            calls += self.queue.fifo_len(FifoKey { app, lane, price: number }).min(most);
         }
         calls
     }

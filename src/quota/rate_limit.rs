@@ -3,18 +3,18 @@
 //! A pace spreads calls in time where slots alone would let them out in clumps: the bulk lane (one
 //! cell each W/N), the operator's `burst` over all calls of a connection, and an app's own `limit`.
 //! Slots are taken first and cells last, since a cell can't be given back. So that a cell is not lost
-//! when another rule still says no, [`Pace::ready`] keeps the cell it got until [`Pace::spend`].
+//! when another rule still says no, [`RateLimiter::ready`] keeps the cell it got until [`RateLimiter::spend`].
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use governor::Quota;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 
 use super::moment::Moment;
 
@@ -32,8 +32,8 @@ impl Clock for Shown {
 
 /// A rate with a burst: one more call each `period`, at most `burst` at once.
 #[derive(Debug)]
-pub struct Pace {
-    limiter: RateLimiter<NotKeyed, InMemoryState, Shown, NoOpMiddleware<Nanos>>,
+pub struct RateLimiter {
+    limiter: governor::RateLimiter<NotKeyed, InMemoryState, Shown, NoOpMiddleware<Nanos>>,
     clock: Shown,
     period: Duration,
     /// A cell was taken from governor and not spent yet.
@@ -42,7 +42,7 @@ pub struct Pace {
     not_before: Moment,
 }
 
-impl Pace {
+impl RateLimiter {
     /// A pace of `calls` per `window` with `burst` at once; `None` if that is no rate (a zero, or
     /// more than one call per nanosecond).
     #[must_use]
@@ -52,7 +52,7 @@ impl Pace {
         let clock = Shown::default();
         clock.0.store(now.as_nanos(), Ordering::Relaxed);
         Some(Self {
-            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
+            limiter: governor::RateLimiter::direct_with_clock(quota, clock.clone()),
             clock,
             period,
             cell: false,
@@ -87,7 +87,7 @@ impl Pace {
         }
     }
 
-    /// A call went; to be used right after [`Pace::ready`] said so.
+    /// A call went; to be used right after [`RateLimiter::ready`] said so.
     pub fn spend(&mut self) {
         self.cell = false;
     }
@@ -104,14 +104,14 @@ impl Pace {
 /// Not a governor cell: every call of the lane counts against it, those that went by the pace too, and
 /// it never goes below zero for them. So it does nothing for a lane that is served anyway.
 #[derive(Debug, Default)]
-pub struct Floor {
+pub struct MinimumRate {
     calls: f64,
     window: Duration,
     saved: f64,
     at: Moment,
 }
 
-impl Floor {
+impl MinimumRate {
     /// A floor of `calls` per `window`; one call is due at once.
     #[must_use]
     pub fn new(calls: u32, window: Duration, now: Moment) -> Self {
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_pace_lets_one_call_go_each_period_to_the_nanosecond() {
-        let mut pace = Pace::new(100, Duration::from_secs(60), 1, at(5)).unwrap();
+        let mut pace = RateLimiter::new(100, Duration::from_secs(60), 1, at(5)).unwrap();
         assert_eq!(pace.ready(at(5)), None);
         pace.spend();
         assert_eq!(pace.ready(at(6)), Some(at(605)));
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_cell_that_was_not_spent_is_kept_and_counts_once() {
-        let mut pace = Pace::new(100, Duration::from_secs(60), 1, at(0)).unwrap();
+        let mut pace = RateLimiter::new(100, Duration::from_secs(60), 1, at(0)).unwrap();
         assert_eq!(pace.ready(at(0)), None);
         assert_eq!(pace.ready(at(100)), None);
         pace.spend();
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_floor_is_saved_up_to_one_window_and_not_owed() {
-        let mut floor = Floor::new(5, Duration::from_secs(60), at(0));
+        let mut floor = MinimumRate::new(5, Duration::from_secs(60), at(0));
         for _ in 0..50 {
             floor.spend(at(10));
         }
@@ -195,13 +195,16 @@ mod tests {
             due += 1;
         }
         assert_eq!(due, 5);
-        assert_eq!(Floor::new(0, Duration::from_secs(60), at(0)).ready(at(1)), Some(Moment::NEVER));
+        assert_eq!(
+            MinimumRate::new(0, Duration::from_secs(60), at(0)).ready(at(1)),
+            Some(Moment::NEVER)
+        );
     }
 
     #[test]
     fn no_rate_is_no_pace() {
-        assert!(Pace::new(0, Duration::from_secs(60), 1, at(0)).is_none());
-        assert!(Pace::new(100, Duration::ZERO, 1, at(0)).is_none());
-        assert!(Pace::new(100, Duration::from_secs(60), 0, at(0)).is_none());
+        assert!(RateLimiter::new(0, Duration::from_secs(60), 1, at(0)).is_none());
+        assert!(RateLimiter::new(100, Duration::ZERO, 1, at(0)).is_none());
+        assert!(RateLimiter::new(100, Duration::from_secs(60), 0, at(0)).is_none());
     }
 }

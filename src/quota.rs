@@ -28,28 +28,31 @@
 //! here ([`slots::Slots::add`], [`slots::Slots::withdraw`]), the protocol is not.
 
 mod app;
+mod arrival;
 mod bulk;
 mod choose;
+mod count;
 mod estimate;
 pub mod feedback;
 mod forecast;
-mod judge;
 
 mod moment;
 mod opening;
+mod paces;
 
 pub mod pools;
+mod position;
 mod promises;
 pub mod queue;
 mod queue_position;
 pub mod rate_limit;
 mod rest;
 mod scheduler;
+mod scheduler_view;
 pub mod settings;
 mod shape;
 pub mod shares;
 pub mod slots;
-mod snapshot;
 
 pub mod state_file;
 mod steer;
@@ -73,7 +76,8 @@ pub use ticket::{
 };
 pub use view::{AdmissionPreview, AppGauge, Gauge};
 
-use judge::Arrival;
+use arrival::Arrival;
+use choose::next_wake;
 use pools::Pools;
 use scheduler::Scheduler;
 
@@ -184,7 +188,7 @@ impl Quota {
                     let usage = line.usage(&self.pools, key.app);
                     AdmissionVerdict::Refused(QuotaRefusal::new(
                         QuotaRule::QuotaExhausted,
-                        line.rest.window,
+                        line.settings().pool.window,
                         usage,
                     ))
                 }
@@ -233,7 +237,7 @@ impl Quota {
         for turn in 0..self.lines.len() {
             let at = (self.first + turn) % self.lines.len();
             let line = &mut self.lines[at];
-            if line.queue.is_empty() {
+            if line.is_empty() {
                 continue;
             }
             if let Some(event) = line.dismiss(&self.pools, now) {
@@ -254,7 +258,7 @@ impl Quota {
     pub fn next_wake(&mut self, now: Moment) -> Option<Moment> {
         let now = self.now.max(now);
         let pools = &self.pools;
-        let wakes = self.lines.iter_mut().filter_map(|line| line.next_wake(pools, now));
+        let wakes = self.lines.iter().filter_map(|line| next_wake(&line.view(pools, now)));
         wakes.min()
     }
 
@@ -267,7 +271,7 @@ impl Quota {
         let mut free_at = None;
         self.pools.settle(paid, (how, refused), now, |pool, until| {
             free_at = free_at.max(Some(until));
-            if pool == line.main {
+            if pool == line.own_pool() {
                 line.settled(key, until);
             }
         });
@@ -280,11 +284,7 @@ impl Quota {
         let Some(line) = self.line_mut(place.connection) else {
             return false;
         };
-        let Some(call) = line.queue.leave(place.place) else {
-            return false;
-        };
-        line.left(call.key);
-        true
+        line.leave(place.place)
     }
 
     /// The vendor answered 429 (or 503 with `Retry-After`) to the call of this grant: closes the
@@ -303,7 +303,7 @@ impl Quota {
         if !std::mem::replace(&mut grant.refused, true) {
             line.refused(grant.key);
         }
-        let price = line.prices.get(usize::from(grant.key.price))?;
+        let price = line.price(grant.key.price)?;
         let pool = self.pools.narrowest(price)?;
         let until = self.pools.close(pool, asked, grant.taken, now)?;
         Some((pool, until))

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::forecast::Count;
+use super::count::Count;
 use super::moment::Moment;
 use super::promises::Promises;
 use super::queue::Lane;
@@ -57,6 +57,13 @@ pub(crate) struct CallHistory {
     pub(crate) hint: Moment,
 }
 
+/// What an app remembers of its calls and owes its clients.
+#[derive(Clone, Debug)]
+pub(crate) struct AppMemory {
+    told: CallHistory,
+    promises: Promises,
+}
+
 /// One app.
 #[derive(Debug)]
 pub(crate) struct AppBooks {
@@ -98,6 +105,16 @@ impl AppBooks {
                 .and_then(|(calls, window)| RateLimiter::new(calls, window, calls, now));
         }
         self.settings = settings;
+    }
+
+    /// What it remembers, to be put back after a look by way of trial.
+    pub(crate) fn memory(&self) -> AppMemory {
+        AppMemory { told: self.told, promises: self.promises.clone() }
+    }
+
+    /// Remembers what it did before.
+    pub(crate) fn recall(&mut self, memory: AppMemory) {
+        AppMemory { told: self.told, promises: self.promises } = memory;
     }
 
     pub(crate) fn weight(&self) -> u64 {

@@ -10,11 +10,9 @@
 //! that came at several moments. While the line is new, apps that have not called yet are expected, too.
 
 use super::forecast::need;
-use super::moment::Moment;
-use super::pools::Pools;
 use super::queue::Lane;
-use super::scheduler::Scheduler;
-use super::snapshot::DemandSnapshot;
+use super::scheduler_view::DemandSnapshot;
+use super::scheduler_view::View;
 
 /// Slots that bulk leaves free for the next interactive calls; fewer in a small pool.
 const LEAVES: u32 = 2;
@@ -36,52 +34,46 @@ pub(crate) struct BulkReserve {
     pub(crate) paced: f64,
 }
 
-impl Scheduler {
-    /// What bulk calls of an app leave free for interactive calls to come; `None` if none are to be
-    /// expected.
-    pub(crate) fn kept_from_bulk(&self, pools: &Pools, number: u32) -> Option<BulkReserve> {
-        let app = &self.apps[number as usize];
-        let own = match app.told.moments.calls() < MOMENTS {
-            true => f64::from(app.lanes[0].held) + app.told.missed.calls(),
-            false => 0.0,
-        };
-        let calls = (self.forecast.interactive - own).max(0.0);
-        let others =
-            self.forecast.apps.saturating_sub(u32::from(app.settings.lane == Lane::Interactive));
-        if calls < 0.5 && others == 0 {
-            return None;
-        }
-        let back = |ahead| self.back_within(pools, ahead);
-        // The one beyond the deviations may wait.
-        let kept = need(calls, DEVIATIONS, back) - 1.0;
-        let slots = kept.max(f64::from(self.bulk_leaves()));
-        // What apps want that have not called yet is not known: then all are paced.
-        let all = f64::from(self.settings.pool.calls);
-        let paced = if others == 0 { NEAR * slots } else { all };
-        Some(BulkReserve { slots, paced })
+/// What bulk calls of an app leave free for interactive calls to come; `None` if none are to be
+/// expected.
+pub(crate) fn kept_from_bulk(view: &View<'_>, number: u32) -> Option<BulkReserve> {
+    let app = &view.apps[number as usize];
+    let own = match app.told.moments.calls() < MOMENTS {
+        true => f64::from(app.lanes[0].held) + app.told.missed.calls(),
+        false => 0.0,
+    };
+    let calls = (view.forecast.interactive() - own).max(0.0);
+    let others =
+        view.forecast.apps().saturating_sub(u32::from(app.settings.lane == Lane::Interactive));
+    if calls < 0.5 && others == 0 {
+        return None;
     }
+    let back = |ahead| view.forecast.back_within(view.own_pool(), view.rest.window, ahead);
+    // The one beyond the deviations may wait.
+    let kept = need(calls, DEVIATIONS, back) - 1.0;
+    let slots = kept.max(f64::from(bulk_leaves(view)));
+    // What apps want that have not called yet is not known: then all are paced.
+    let all = f64::from(view.settings.pool.calls);
+    let paced = if others == 0 { NEAR * slots } else { all };
+    Some(BulkReserve { slots, paced })
+}
 
-    /// Slots that bulk leaves free at the least where interactive calls are to be expected.
-    pub(crate) fn bulk_leaves(&self) -> u32 {
-        LEAVES.min(self.settings.pool.calls / 10)
-    }
+/// Slots that bulk leaves free at the least where interactive calls are to be expected.
+fn bulk_leaves(view: &View<'_>) -> u32 {
+    LEAVES.min(view.settings.pool.calls / 10)
+}
 
-    /// Whether the bulk lane's own rules let a call of an app go that costs so much.
-    pub(crate) fn bulk_may(
-        &mut self,
-        pools: &Pools,
-        (app, cost): (u32, u32),
-        snapshot: &DemandSnapshot,
-        now: Moment,
-    ) -> bool {
-        let left = f64::from(snapshot.free) - f64::from(cost) - snapshot.wanted;
-        match self.kept_from_bulk(pools, app) {
-            _ if cost == 0 => true,
-            None => left >= 0.0,
-            Some(kept) if left >= kept.paced => true,
-            Some(kept) => {
-                left >= kept.slots && self.bulk.as_mut().is_none_or(|b| b.ready(now).is_none())
-            }
-        }
+/// Whether the bulk lane's own rules let a call of an app go that costs so much.
+pub(crate) fn bulk_may(
+    view: &View<'_>,
+    (app, cost): (u32, u32),
+    snapshot: &DemandSnapshot,
+) -> bool {
+    let left = f64::from(snapshot.free) - f64::from(cost) - snapshot.wanted;
+    match kept_from_bulk(view, app) {
+        _ if cost == 0 => true,
+        None => left >= 0.0,
+        Some(kept) if left >= kept.paced => true,
+        Some(kept) => left >= kept.slots && view.paces.bulk_ready(view.now).is_none(),
     }
 }

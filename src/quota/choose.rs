@@ -12,195 +12,153 @@
 
 use std::time::Duration;
 
+use super::bulk::bulk_may;
 use super::moment::Moment;
-use super::pools::Pools;
 use super::queue::{FifoKey, Lane};
-use super::scheduler::Scheduler;
-use super::settings::Mode;
-use super::snapshot::DemandSnapshot;
+use super::scheduler_view::DemandSnapshot;
+use super::scheduler_view::View;
 
 /// Slots are whole numbers; shares are not.
 const EPSILON: f64 = 1e-9;
 
-impl Scheduler {
-    /// The call that starts next, if one can start now. The own pool and the named ones have been
-    /// ripened.
-    pub(crate) fn choose(&mut self, pools: &Pools, now: Moment) -> Option<FifoKey> {
-        if self.queue.is_empty() {
-            return None;
-        }
-        if self.settings.mode == Mode::Shadow {
-            return Lane::ALL.iter().find_map(|lane| self.first_of(*lane));
-        }
-        let snapshot = self.snapshot(pools, now);
-        self.choose_by(pools, &snapshot, now)
-    }
+/// Any waiting call: the one that starts next where nothing is held back.
+pub(crate) fn choose_any(view: &View<'_>) -> Option<FifoKey> {
+    Lane::ALL.iter().find_map(|lane| first_of(view, *lane))
+}
 
-    /// The call that starts next by the rules.
-    pub(crate) fn choose_by(
-        &mut self,
-        pools: &Pools,
-        snapshot: &DemandSnapshot,
-        now: Moment,
-    ) -> Option<FifoKey> {
-        if self.queue.lane_len(Lane::Bulk) > 0
-            && self.floor.ready(now).is_none()
-            && let Some(key) = self.next_bulk(pools, snapshot, true, now)
-        {
-            return Some(key);
+/// The call that starts next by the rules.
+pub(crate) fn choose(view: &View<'_>, snapshot: &DemandSnapshot) -> Option<FifoKey> {
+    if view.queue.lane_len(Lane::Bulk) > 0
+        && view.paces.floor_ready(view.now).is_none()
+        && let Some(key) = next_bulk(view, snapshot, true)
+    {
+        return Some(key);
+    }
+    if let Some(key) = next_interactive(view, snapshot) {
+        return Some(key);
+    }
+    next_bulk(view, snapshot, false)
+}
+
+/// Whether the price can be paid and the operator's pace allows it.
+fn payable(view: &View<'_>, price: usize, snapshot: &DemandSnapshot) -> bool {
+    (snapshot.paced || view.costs[price] == 0) && view.pools.affords(&view.prices[price], view.now)
+}
+
+/// Whether an app may have `cost` slots more by the shares; `at` is its place in the list.
+pub(crate) fn allowed(view: &View<'_>, at: usize, cost: u32, snapshot: &DemandSnapshot) -> bool {
+    let claim = &view.claims[at];
+    let others = snapshot.shortfall - claim.shortfall();
+    cost == 0
+        || claim.held < claim.target - EPSILON
+        || f64::from(snapshot.free) - others >= f64::from(cost) - EPSILON
+}
+
+fn next_interactive(view: &View<'_>, snapshot: &DemandSnapshot) -> Option<FifoKey> {
+    let mut best: Option<(u64, Moment, FifoKey)> = None;
+    for price in 0..view.prices.len() {
+        if !payable(view, price, snapshot) {
+            continue;
         }
-        if let Some(key) = self.next_interactive(pools, snapshot, now) {
-            return Some(key);
-        }
-        self.next_bulk(pools, snapshot, false, now)
-    }
-
-    /// Whether the price can be paid and the operator's pace allows it.
-    fn payable(&self, pools: &Pools, price: usize, snapshot: &DemandSnapshot, now: Moment) -> bool {
-        (snapshot.paced || self.costs[price] == 0) && pools.affords(&self.prices[price], now)
-    }
-
-    /// Whether an app may have `cost` slots more by the shares; `at` is its place in the list.
-    pub(crate) fn allowed(&self, at: usize, cost: u32, snapshot: &DemandSnapshot) -> bool {
-        let claim = &self.claims[at];
-        let others = snapshot.shortfall - claim.shortfall();
-        cost == 0
-            || claim.held < claim.target - EPSILON
-            || f64::from(snapshot.free) - others >= f64::from(cost) - EPSILON
-    }
-
-    fn next_interactive(
-        &mut self,
-        pools: &Pools,
-        snapshot: &DemandSnapshot,
-        now: Moment,
-    ) -> Option<FifoKey> {
-        let mut best: Option<(u64, Moment, FifoKey)> = None;
-        for price in 0..self.prices.len() {
-            if !self.payable(pools, price, snapshot, now) {
-                continue;
-            }
-            for at in 0..self.listed[0].len() {
-                let app = self.listed[0][at];
-                let key = key(app, Lane::Interactive, price);
-                if self.queue.fifo_len(key) > 0
-                    && self.allowed(at, self.costs[price], snapshot)
-                    && self.app_may(app, now)
-                {
-                    best = self.earlier(best, key);
-                }
+        for at in 0..view.listed[0].len() {
+            let app = view.listed[0][at];
+            let key = FifoKey::of(app, Lane::Interactive, price);
+            if view.queue.fifo_len(key) > 0
+                && allowed(view, at, view.costs[price], snapshot)
+                && view.app_may(app)
+            {
+                best = earlier(view, best, key);
             }
         }
-        best.map(|(.., key)| key)
     }
+    best.map(|(.., key)| key)
+}
 
-    /// The next bulk call; `due` by the floor, or as the bulk lane's own rules allow.
-    fn next_bulk(
-        &mut self,
-        pools: &Pools,
-        snapshot: &DemandSnapshot,
-        due: bool,
-        now: Moment,
-    ) -> Option<FifoKey> {
-        if self.queue.lane_len(Lane::Bulk) == 0 {
-            return None;
+/// The next bulk call; `due` by the floor, or as the bulk lane's own rules allow.
+fn next_bulk(view: &View<'_>, snapshot: &DemandSnapshot, due: bool) -> Option<FifoKey> {
+    if view.queue.lane_len(Lane::Bulk) == 0 {
+        return None;
+    }
+    let mut best: Option<(u64, Moment, FifoKey)> = None;
+    for price in 0..view.prices.len() {
+        if !payable(view, price, snapshot) {
+            continue;
         }
-        let apps = &mut self.apps;
-        self.listed[1].retain(|app| {
-            let lane = &mut apps[*app as usize].lanes[1];
-            lane.listed = lane.waiting > 0;
-            lane.listed
-        });
-        let mut best: Option<(u64, Moment, FifoKey)> = None;
-        for price in 0..self.prices.len() {
-            if !self.payable(pools, price, snapshot, now) {
-                continue;
-            }
-            for at in 0..self.listed[1].len() {
-                let app = self.listed[1][at];
-                let key = key(app, Lane::Bulk, price);
-                if self.queue.fifo_len(key) > 0
-                    && self.app_may(app, now)
-                    && (due || self.bulk_may(pools, (app, self.costs[price]), snapshot, now))
-                {
-                    best = self.earlier(best, key);
-                }
+        for at in 0..view.listed[1].len() {
+            let app = view.listed[1][at];
+            let key = FifoKey::of(app, Lane::Bulk, price);
+            if view.queue.fifo_len(key) > 0
+                && view.app_may(app)
+                && (due || bulk_may(view, (app, view.costs[price]), snapshot))
+            {
+                best = earlier(view, best, key);
             }
         }
-        best.map(|(.., key)| key)
     }
+    best.map(|(.., key)| key)
+}
 
-    pub(crate) fn app_may(&mut self, app: u32, now: Moment) -> bool {
-        let pace = &mut self.apps[app as usize].pace;
-        pace.as_mut().is_none_or(|pace| pace.ready(now).is_none())
-    }
-
-    /// The earlier start tag of two; with equal ones, whoever waits longer.
-    fn earlier(
-        &self,
-        best: Option<(u64, Moment, FifoKey)>,
-        key: FifoKey,
-    ) -> Option<(u64, Moment, FifoKey)> {
-        let since = self.queue.front(key)?.since;
-        let tag = self.apps[key.app as usize].lanes[key.lane.index()].start;
-        match best {
-            Some(best) if (best.0, best.1) <= (tag, since) => Some(best),
-            _ => Some((tag, since, key)),
-        }
-    }
-
-    /// Any waiting call of a lane.
-    fn first_of(&self, lane: Lane) -> Option<FifoKey> {
-        let apps = self.listed[lane.index()].iter();
-        apps.flat_map(|app| (0..self.prices.len()).map(|price| key(*app, lane, price)))
-            .find(|key| self.queue.fifo_len(*key) > 0)
-    }
-
-    /// When to look again, after [`Scheduler::choose`] said nobody can start now.
-    pub(crate) fn next_wake(&mut self, pools: &Pools, now: Moment) -> Option<Moment> {
-        let mut wake = self.queue.first_deadline()?.max(now) + Duration::from_nanos(1);
-        let mut sooner = |at: Option<Moment>| {
-            if let Some(at) = at.filter(|at| *at > now) {
-                wake = wake.min(at);
-            }
-        };
-        let mut payable = false;
-        for price in 0..self.prices.len() {
-            let waits = |lane: Lane| {
-                let apps = self.listed[lane.index()].iter();
-                apps.into_iter().any(|app| self.queue.fifo_len(key(*app, lane, price)) > 0)
-            };
-            if waits(Lane::Interactive) || waits(Lane::Bulk) {
-                let price = &self.prices[price];
-                let affords = pools.affords(price, now);
-                let known = pools.affordable_at(price, now).filter(|_| !affords);
-                sooner(known.or_else(|| pools.next_change(price, now)));
-                payable |= affords;
-            }
-        }
-        if payable {
-            // Something else than slots holds them back: a pace, or what is kept for calls to come.
-            sooner(self.burst.as_mut().and_then(|pace| pace.ready(now)));
-            let look = Some(self.next_look());
-            if self.queue.lane_len(Lane::Bulk) > 0 {
-                sooner(self.bulk.as_mut().and_then(|pace| pace.ready(now)));
-                sooner(self.floor.ready(now));
-                sooner(Some(self.next_look()));
-            }
-            for at in 0..self.listed.iter().map(Vec::len).sum() {
-                let first = self.listed[0].len();
-                let app = *(self.listed[0].get(at)).unwrap_or_else(|| &self.listed[1][at - first]);
-                let app = &mut self.apps[app as usize];
-                if app.lanes.iter().any(|lane| lane.waiting > 0) {
-                    let paced = app.pace.as_mut().and_then(|pace| pace.ready(now));
-                    sooner(paced.or(look));
-                }
-            }
-        }
-        Some(wake)
+/// The earlier start tag of two; with equal ones, whoever waits longer.
+fn earlier(
+    view: &View<'_>,
+    best: Option<(u64, Moment, FifoKey)>,
+    key: FifoKey,
+) -> Option<(u64, Moment, FifoKey)> {
+    let since = view.queue.front(key)?.since;
+    let tag = view.apps[key.app as usize].lanes[key.lane.index()].start;
+    match best {
+        Some(best) if (best.0, best.1) <= (tag, since) => Some(best),
+        _ => Some((tag, since, key)),
     }
 }
 
-fn key(app: u32, lane: Lane, price: usize) -> FifoKey {
-    FifoKey { app, lane, price: u16::try_from(price).unwrap_or(u16::MAX) }
+/// Any waiting call of a lane.
+fn first_of(view: &View<'_>, lane: Lane) -> Option<FifoKey> {
+    let apps = view.listed[lane.index()].iter();
+    apps.flat_map(|app| (0..view.prices.len()).map(|price| FifoKey::of(*app, lane, price)))
+        .find(|key| view.queue.fifo_len(*key) > 0)
+}
+
+/// When to look again, after [`choose`] said nobody can start now.
+pub(crate) fn next_wake(view: &View<'_>) -> Option<Moment> {
+    let mut wake = view.queue.first_deadline()?.max(view.now) + Duration::from_nanos(1);
+    let mut sooner = |at: Option<Moment>| {
+        if let Some(at) = at.filter(|at| *at > view.now) {
+            wake = wake.min(at);
+        }
+    };
+    let mut payable = false;
+    for price in 0..view.prices.len() {
+        let waits = |lane: Lane| {
+            let apps = view.listed[lane.index()].iter();
+            apps.into_iter().any(|app| view.queue.fifo_len(FifoKey::of(*app, lane, price)) > 0)
+        };
+        if waits(Lane::Interactive) || waits(Lane::Bulk) {
+            let price = &view.prices[price];
+            let affords = view.pools.affords(price, view.now);
+            let known = view.pools.affordable_at(price, view.now).filter(|_| !affords);
+            sooner(known.or_else(|| view.pools.next_change(price, view.now)));
+            payable |= affords;
+        }
+    }
+    if payable {
+        // Something else than slots holds them back: a pace, or what is kept for calls to come.
+        sooner(view.paces.burst_ready(view.now));
+        let look = Some(view.forecast.next_look());
+        if view.queue.lane_len(Lane::Bulk) > 0 {
+            sooner(view.paces.bulk_ready(view.now));
+            sooner(view.paces.floor_ready(view.now));
+            sooner(Some(view.forecast.next_look()));
+        }
+        for at in 0..view.listed.iter().map(Vec::len).sum() {
+            let first = view.listed[0].len();
+            let app = *(view.listed[0].get(at)).unwrap_or_else(|| &view.listed[1][at - first]);
+            let app = &view.apps[app as usize];
+            if app.lanes.iter().any(|lane| lane.waiting > 0) {
+                let paced = app.pace.as_ref().and_then(|pace| pace.ready(view.now));
+                sooner(paced.or(look));
+            }
+        }
+    }
+    Some(wake)
 }

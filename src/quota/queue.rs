@@ -34,6 +34,14 @@ pub struct FifoKey {
     pub price: u16,
 }
 
+impl FifoKey {
+    /// The line of an app, lane and price, by their numbers.
+    #[must_use]
+    pub fn of(app: u32, lane: Lane, price: usize) -> Self {
+        Self { app, lane, price: u16::try_from(price).unwrap_or(u16::MAX) }
+    }
+}
+
 /// A call that waits.
 #[derive(Clone, Copy, Debug)]
 pub struct QueuedCall {

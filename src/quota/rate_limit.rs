@@ -5,6 +5,7 @@
 //! Slots are taken first and cells last, since a cell can't be given back. So that a cell is not lost
 //! when another rule still says no, [`RateLimiter::ready`] keeps the cell it got until [`RateLimiter::spend`].
 
+use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,10 +37,10 @@ pub struct RateLimiter {
     limiter: governor::RateLimiter<NotKeyed, InMemoryState, Shown, NoOpMiddleware<Nanos>>,
     clock: Shown,
     period: Duration,
-    /// A cell was taken from governor and not spent yet.
-    cell: bool,
+    /// A cell was taken from governor and not spent yet. In a `Cell`: to ask changes no answer.
+    cell: Cell<bool>,
     /// Before this governor says no; kept so that asking again costs nothing.
-    not_before: Moment,
+    not_before: Cell<Moment>,
 }
 
 impl RateLimiter {
@@ -55,8 +56,8 @@ impl RateLimiter {
             limiter: governor::RateLimiter::direct_with_clock(quota, clock.clone()),
             clock,
             period,
-            cell: false,
-            not_before: Moment::ZERO,
+            cell: Cell::new(false),
+            not_before: Cell::new(Moment::ZERO),
         })
     }
 
@@ -67,33 +68,33 @@ impl RateLimiter {
     }
 
     /// `None`: a call may go now; else when to ask again.
-    pub fn ready(&mut self, now: Moment) -> Option<Moment> {
-        if self.cell {
+    pub fn ready(&self, now: Moment) -> Option<Moment> {
+        if self.cell.get() {
             return None;
         }
-        if now < self.not_before {
-            return Some(self.not_before);
+        if now < self.not_before.get() {
+            return Some(self.not_before.get());
         }
         self.clock.0.store(now.as_nanos(), Ordering::Relaxed);
         match self.limiter.check() {
             Ok(()) => {
-                self.cell = true;
+                self.cell.set(true);
                 None
             }
             Err(no) => {
-                self.not_before = Moment::from_nanos(no.earliest_possible().as_u64());
-                Some(self.not_before)
+                self.not_before.set(Moment::from_nanos(no.earliest_possible().as_u64()));
+                Some(self.not_before.get())
             }
         }
     }
 
     /// A call went; to be used right after [`RateLimiter::ready`] said so.
     pub fn spend(&mut self) {
-        self.cell = false;
+        self.cell.set(false);
     }
 
     /// When the call after `before` others may go at the earliest.
-    pub fn estimate(&mut self, before: u32, now: Moment) -> Moment {
+    pub fn estimate(&self, before: u32, now: Moment) -> Moment {
         let first = self.ready(now).unwrap_or(now);
         first + self.period.saturating_mul(before)
     }
@@ -120,9 +121,8 @@ impl MinimumRate {
     }
 
     /// `None`: a call is due; else when one will be.
-    pub fn ready(&mut self, now: Moment) -> Option<Moment> {
-        self.refill(now);
-        let missing = 1.0 - self.saved;
+    pub fn ready(&self, now: Moment) -> Option<Moment> {
+        let missing = 1.0 - self.saved_at(now);
         if missing <= 1e-9 {
             return None;
         }
@@ -131,20 +131,18 @@ impl MinimumRate {
 
     /// A call of the lane went.
     pub fn spend(&mut self, now: Moment) {
-        self.refill(now);
-        self.saved = (self.saved - 1.0).max(0.0);
+        self.saved = (self.saved_at(now) - 1.0).max(0.0);
+        self.at = self.at.max(now);
     }
 
     /// When the call after `before` others is due.
-    pub fn estimate(&mut self, before: u32, now: Moment) -> Moment {
-        self.refill(now);
-        now + self.time_for((f64::from(before) + 1.0 - self.saved).max(0.0))
+    pub fn estimate(&self, before: u32, now: Moment) -> Moment {
+        now + self.time_for((f64::from(before) + 1.0 - self.saved_at(now)).max(0.0))
     }
 
-    fn refill(&mut self, now: Moment) {
+    fn saved_at(&self, now: Moment) -> f64 {
         let gained = now.since(self.at).as_secs_f64() / self.window.as_secs_f64().max(1e-9);
-        self.saved = (self.saved + gained * self.calls).min(self.calls);
-        self.at = self.at.max(now);
+        (self.saved + gained * self.calls).min(self.calls)
     }
 
     /// Rounded up to the microsecond, so that whoever wakes then finds it done.

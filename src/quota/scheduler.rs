@@ -1,16 +1,21 @@
 //! One connection: its apps, its queue, its paces, and who holds what.
 //!
-//! This file keeps the books; `choose` decides who is next, `judge` what a call is told that can't
-//! start at once.
+//! This file and those below it keep the books, which nobody else can change. `choose`, `estimate`,
+//! `position` and `bulk` are the rules: functions over a [`View`], which can only be read.
+
+mod arrival;
+mod demand;
+mod steer;
 
 use std::time::Duration;
 
-use super::app::{AppBooks, AppSettings, InLane};
-use super::forecast::Forecast;
+use super::app::{AppBooks, AppMemory, AppSettings, InLane};
+use super::forecast::{Forecast, Frame};
 use super::moment::Moment;
+use super::paces::Paces;
 use super::pools::{PoolId, Pools, Price};
 use super::queue::{FifoKey, Lane, Queue, QueuedCall};
-use super::rate_limit::{MinimumRate, RateLimiter};
+use super::scheduler_view::View;
 use super::settings::{ConnectionSettings, MOST_APPS, Mode};
 use super::shares::Claim;
 use super::slots::{RestRule, Settlement};
@@ -19,10 +24,6 @@ use super::ticket::{AdmissionRequest, AppNo, ConnectionNo, Grant, Would};
 /// How long a short answer takes, before any was seen.
 const FIRST_GUESS: Duration = Duration::from_secs(1);
 
-/// The operator's pace is this part below the quota's rate: at the rate itself a vendor that counts
-/// by two weighted buckets still refuses more than one call in a hundred.
-const PACED_BELOW: u32 = 50;
-
 /// Apps that have numbers at a time: those of a configuration, and those that earlier ones had and of
 /// which a call waits, runs or rests.
 const MOST_NUMBERS: usize = 4 * MOST_APPS as usize;
@@ -30,36 +31,34 @@ const MOST_NUMBERS: usize = 4 * MOST_APPS as usize;
 /// One connection of a workspace.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
-    pub(crate) number: ConnectionNo,
+    number: ConnectionNo,
     /// Its own pool.
-    pub(crate) main: PoolId,
-    pub(crate) settings: ConnectionSettings,
-    pub(crate) rest: RestRule,
+    main: PoolId,
+    settings: ConnectionSettings,
+    rest: RestRule,
     /// Prices as this connection pays them, by number, and what each takes of its own pool.
-    pub(crate) prices: Vec<Price>,
-    pub(crate) costs: Vec<u32>,
-    pub(crate) apps: Vec<AppBooks>,
+    prices: Vec<Price>,
+    costs: Vec<u32>,
+    apps: Vec<AppBooks>,
     /// Apps to look at, per lane: those that hold or want something; a superset.
-    pub(crate) listed: [Vec<u32>; 2],
-    pub(crate) queue: Queue,
+    listed: [Vec<u32>; 2],
+    queue: Queue,
     /// Start tag of the last call sent, per lane.
-    pub(crate) clock: [u64; 2],
+    clock: [u64; 2],
     /// Slots of the own pool in use or resting, per lane.
-    pub(crate) held: [u32; 2],
-    pub(crate) bulk: Option<RateLimiter>,
-    pub(crate) burst: Option<RateLimiter>,
-    pub(crate) floor: MinimumRate,
+    held: [u32; 2],
+    paces: Paces,
     /// When it began to see calls.
-    pub(crate) began: Moment,
+    began: Moment,
     /// What is kept for calls to come.
-    pub(crate) forecast: Forecast,
+    forecast: Forecast,
     /// Usual time to the first byte.
-    pub(crate) answer: Duration,
+    answer: Duration,
     /// Paused apps whose waiting calls are to be sent away; nobody else's number is here.
-    pub(crate) paused: Vec<u32>,
+    paused: Vec<u32>,
     /// Scratch for decisions: claims of `listed[0]`, and room per price.
-    pub(crate) claims: Vec<Claim>,
-    pub(crate) rooms: Vec<u32>,
+    claims: Vec<Claim>,
+    rooms: Vec<u32>,
 }
 
 impl Scheduler {
@@ -71,41 +70,100 @@ impl Scheduler {
         now: Moment,
     ) -> Self {
         let rest = RestRule::of(settings.pool.window, settings.pool.hard_limit);
-        let mut line = Self {
+        Self {
             number,
             main,
             rest,
             costs: prices.iter().map(|price| price.of(main)).collect(),
             queue: Queue::new(prices.len()),
             rooms: vec![u32::MAX; prices.len()],
+            paces: Paces::new(&settings, now),
             prices,
             settings,
             apps: Vec::new(),
             listed: Default::default(),
             clock: [0; 2],
             held: [0; 2],
-            bulk: None,
-            burst: None,
-            floor: MinimumRate::default(),
             began: now,
             forecast: Forecast::default(),
             answer: FIRST_GUESS,
             paused: Vec::new(),
             claims: Vec::new(),
-        };
-        line.set_paces(now);
-        line
+        }
+    }
+
+    /// What the rules look at.
+    pub(crate) fn view<'a>(&'a self, pools: &'a Pools, now: Moment) -> View<'a> {
+        View {
+            pools,
+            main: self.main,
+            settings: &self.settings,
+            rest: &self.rest,
+            prices: &self.prices,
+            costs: &self.costs,
+            apps: &self.apps,
+            listed: &self.listed,
+            queue: &self.queue,
+            paces: &self.paces,
+            forecast: &self.forecast,
+            frame: self.frame(pools),
+            answer: self.answer,
+            claims: &self.claims,
+            rooms: &self.rooms,
+            now,
+        }
+    }
+
+    /// What a forecast is made of.
+    fn frame(&self, pools: &Pools) -> Frame {
+        let limit = pools.get(self.main).map_or(0, |pool| pool.slots.limit());
+        Frame {
+            window: self.rest.window,
+            began: self.began,
+            calls: self.settings.pool.calls,
+            // What bulk holds comes back at its time; the shares are over the others.
+            slots: f64::from(limit.saturating_sub(self.held[Lane::Bulk.index()])),
+        }
+    }
+
+    /// The connection's own pool.
+    pub(crate) const fn own_pool(&self) -> PoolId {
+        self.main
+    }
+
+    /// What the operator set.
+    pub(crate) const fn settings(&self) -> &ConnectionSettings {
+        &self.settings
+    }
+
+    /// What calls of a price pay.
+    pub(crate) fn price(&self, number: u16) -> Option<&Price> {
+        self.prices.get(usize::from(number))
+    }
+
+    /// Whether nobody waits.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Calls of a lane that wait.
+    pub(crate) const fn waiting(&self, lane: Lane) -> u32 {
+        self.queue.lane_len(lane)
+    }
+
+    /// The usual time to the first byte.
+    pub(crate) const fn usual_answer(&self) -> Duration {
+        self.answer
+    }
+
+    /// Time between two starts in a lane in the long run, if a pace spreads them.
+    pub(crate) fn period(&self, lane: Lane) -> Option<Duration> {
+        self.paces.period(lane)
     }
 
     /// Makes the paces anew for the pool's calls.
-    pub(crate) fn set_paces(&mut self, now: Moment) {
-        let ConnectionSettings { ref pool, burst, bulk_floor, .. } = self.settings;
-        self.bulk = RateLimiter::new(pool.calls, pool.window, 1, now);
-        let refill = pool.calls - pool.calls.div_ceil(PACED_BELOW);
-        self.burst = (burst < pool.calls)
-            .then(|| RateLimiter::new(refill, pool.window, burst, now))
-            .flatten();
-        self.floor = MinimumRate::new(bulk_floor.min(pool.calls), pool.window, now);
+    fn set_paces(&mut self, now: Moment) {
+        self.paces = Paces::new(&self.settings, now);
     }
 
     /// What calls of the price `number` pay from now on.
@@ -156,7 +214,14 @@ impl Scheduler {
         self.apps.get(number as usize)
     }
 
-    pub(crate) fn key_of(&self, ticket: &AdmissionRequest) -> Option<FifoKey> {
+    /// An app as it remembers calls and promises, before somebody looks by way of trial.
+    pub(crate) fn put_back(&mut self, app: AppNo, memory: AppMemory) -> Option<&AppBooks> {
+        let app = self.apps.get_mut(app.0 as usize)?;
+        app.recall(memory);
+        Some(app)
+    }
+
+    fn key_of(&self, ticket: &AdmissionRequest) -> Option<FifoKey> {
         let app = self.app(ticket.app.0)?;
         let known = usize::from(ticket.price.0) < self.prices.len();
         let lane = if ticket.bulk { Lane::Bulk } else { app.settings.lane };
@@ -175,6 +240,7 @@ impl Scheduler {
         }
     }
 
+    /// Lets a call wait.
     pub(crate) fn push(&mut self, call: QueuedCall) -> super::queue::FifoPlace {
         let FifoKey { app, lane, .. } = call.key;
         let now = self.clock[lane.index()];
@@ -187,7 +253,13 @@ impl Scheduler {
         self.queue.push(call)
     }
 
-    pub(crate) fn left(&mut self, key: FifoKey) {
+    /// Takes a waiting call out that left; `false` if it waits no more.
+    pub(crate) fn leave(&mut self, place: super::queue::FifoPlace) -> bool {
+        let call = self.queue.leave(place);
+        call.inspect(|call| self.left(call.key)).is_some()
+    }
+
+    fn left(&mut self, key: FifoKey) {
         self.apps[key.app as usize].lanes[key.lane.index()].waiting -= 1;
     }
 
@@ -228,15 +300,7 @@ impl Scheduler {
         if cost > 0 {
             self.held[lane] += cost;
             self.list(key.app, key.lane);
-            if let Some(burst) = &mut self.burst {
-                burst.spend();
-            }
-            if key.lane == Lane::Bulk {
-                if let Some(bulk) = &mut self.bulk {
-                    bulk.spend();
-                }
-                self.floor.spend(now);
-            }
+            self.paces.spend(key.lane, now);
         }
         Some(Grant { connection: self.number, key, paid, taken: now, would, refused: false })
     }
@@ -266,7 +330,7 @@ impl Scheduler {
         if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
             app.slot_released(lane, now);
             self.held[lane.index()] = self.held[lane.index()].saturating_sub(1);
-            self.came_back();
+            self.forecast.came_back(self.settings.pool.calls);
         }
     }
 
@@ -275,6 +339,33 @@ impl Scheduler {
         if let Settlement::FirstByteAt(at) = how {
             let took = at.since(taken).min(self.rest.hard_limit);
             self.answer = (self.answer * 7 + took) / 8;
+        }
+    }
+}
+
+#[cfg(test)]
+impl Scheduler {
+    /// What the apps' books say is what their slots do.
+    pub(crate) fn assert_balance(&self, pools: &Pools) {
+        let slots = &pools.get(self.main).unwrap().slots;
+        let mut held = vec![[0_u32; 2]; self.apps.len()];
+        for owner in slots.owners() {
+            held[(owner / 2) as usize][(owner % 2) as usize] += 1;
+        }
+        for lane in Lane::ALL.map(Lane::index) {
+            for (app, held) in self.apps.iter().zip(&held) {
+                assert_eq!(app.lanes[lane].held, held[lane]);
+                let waiting = app.lanes[lane].waiting;
+                assert!(app.lanes[lane].listed || (lane == 1 || held[0] == 0) && waiting == 0);
+            }
+            let all: u32 = held.iter().map(|held| held[lane]).sum();
+            assert_eq!(self.held[lane], all);
+            let waiting: u32 = self.apps.iter().map(|app| app.lanes[lane].waiting).sum();
+            assert_eq!(self.queue.lane_len(Lane::ALL[lane]), waiting);
+        }
+        for app in &self.apps {
+            assert!(app.rests.len() <= app.lanes[0].held as usize);
+            assert!(app.rests.iter().is_sorted());
         }
     }
 }

@@ -21,11 +21,8 @@ impl Quota {
         if let Some(pool) = self.pools.get_mut(pool) {
             pool.slots.set_limit(calls, now);
         }
-        if let Some(line) = self.line_of(pool)
-            && line.settings.pool.calls != calls
-        {
-            line.settings.pool.calls = calls;
-            line.set_paces(now);
+        if let Some(line) = self.line_of(pool) {
+            line.set_calls(calls, now);
         }
     }
 
@@ -48,15 +45,7 @@ impl Quota {
         let longer = slots.set_window(window, hard_limit, now);
         let rest = *slots.rest();
         if let Some(line) = self.line_of(pool) {
-            let rests = line.apps.iter_mut().flat_map(|app| &mut app.rests);
-            rests.for_each(|until| *until = *until + longer);
-            let repace = line.settings.pool.window != rest.window;
-            line.rest = rest;
-            line.settings.pool.window = rest.window;
-            line.settings.pool.hard_limit = rest.hard_limit;
-            if repace {
-                line.set_paces(now);
-            }
+            line.set_rest(rest, longer, now);
         }
     }
 
@@ -73,8 +62,8 @@ impl Quota {
         let Some(line) = self.line_mut(connection) else {
             return;
         };
-        line.settings.mode = mode;
-        let (own, calls) = (line.main, line.settings.pool.calls);
+        line.set_mode(mode);
+        let (own, calls) = (line.own_pool(), line.settings().pool.calls);
         if mode == Mode::Enforce {
             self.set_limit(own, calls, now);
             let named: Vec<_> = self.pools.iter().map(|(id, p)| (id, p.slots.limit())).collect();
@@ -94,15 +83,7 @@ impl Quota {
         now: Moment,
     ) {
         if let Some(line) = self.line_mut(connection) {
-            let mut settings = settings.clone();
-            std::mem::swap(&mut settings.pool, &mut line.settings.pool);
-            settings.mode = line.settings.mode;
-            let repace = (settings.burst, settings.bulk_floor)
-                != (line.settings.burst, line.settings.bulk_floor);
-            line.settings = settings;
-            if repace {
-                line.set_paces(now);
-            }
+            line.configure(settings, now);
         }
     }
 
@@ -114,33 +95,23 @@ impl Quota {
         settings: AppSettings,
         now: Moment,
     ) {
-        let line = self.line_mut(connection);
-        if let Some(app) = line.and_then(|line| line.apps.get_mut(app.0 as usize)) {
-            app.configure(settings, now);
+        if let Some(line) = self.line_mut(connection) {
+            line.configure_app(app, settings, now);
         }
     }
 
     /// Pauses an app or lets it go on. Its waiting calls are refused at the next poll; calls that were
     /// sent are not touched.
     pub fn pause(&mut self, connection: ConnectionNo, app: AppNo, paused: bool) {
-        if let Some(line) = self.line_mut(connection)
-            && let Some(books) = line.apps.get_mut(app.0 as usize)
-        {
-            books.paused = paused;
-            line.paused.retain(|number| *number != app.0);
-            if paused {
-                line.paused.push(app.0);
-            }
+        if let Some(line) = self.line_mut(connection) {
+            line.pause(app, paused);
         }
     }
 
     /// Removes an app: paused for good, and its number given to another once it holds nothing.
     pub fn remove_app(&mut self, connection: ConnectionNo, app: AppNo) {
-        self.pause(connection, app, true);
-        if let Some(line) = self.line_mut(connection)
-            && let Some(books) = line.apps.get_mut(app.0 as usize)
-        {
-            books.removed = true;
+        if let Some(line) = self.line_mut(connection) {
+            line.remove_app(app);
         }
     }
 }

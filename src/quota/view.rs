@@ -8,7 +8,6 @@ use super::moment::Moment;
 use super::pools::{PoolId, Pools};
 use super::queue::Lane;
 use super::queue_position::QueuePosition;
-use super::rate_limit::RateLimiter;
 use super::scheduler::Scheduler;
 use super::settings::Mode;
 use super::slots::SlotState;
@@ -73,8 +72,7 @@ impl Quota {
     ) -> Option<AdmissionPreview> {
         let main = self.own_pool(connection)?;
         let room = self.room(connection, app, main, now)?;
-        let books = self.line(connection)?.app(app.0)?;
-        let (told, promises) = (books.told, books.promises.clone());
+        let before = self.line(connection)?.app(app.0)?.memory();
         let latest = Moment::NEVER;
         let ticket = AdmissionRequest {
             connection,
@@ -88,8 +86,7 @@ impl Quota {
         let start = self.ask(now, &ticket);
         let slots = &self.pools.get(main)?.slots;
         let (calls, window) = (slots.limit(), slots.rest().window);
-        let app = self.line_mut(connection)?.apps.get_mut(app.0 as usize)?;
-        (app.told, app.promises) = (told, promises);
+        let app = self.line_mut(connection)?.put_back(app, before)?;
         Some(AdmissionPreview {
             settings: app.settings.clone(),
             paused: app.paused,
@@ -111,13 +108,13 @@ impl Quota {
     /// Whether calls are held back on a connection.
     #[must_use]
     pub fn mode(&self, connection: ConnectionNo) -> Mode {
-        self.line(connection).map_or_else(Mode::default, |line| line.settings.mode)
+        self.line(connection).map_or_else(Mode::default, |line| line.settings().mode)
     }
 
     /// Calls of a lane that wait on a connection.
     #[must_use]
     pub fn waiting(&self, connection: ConnectionNo, lane: Lane) -> u32 {
-        self.line(connection).map_or(0, |line| line.queue.lane_len(lane))
+        self.line(connection).map_or(0, |line| line.waiting(lane))
     }
 
     /// The figures of a pool, as of the last call of anything that takes a time.
@@ -147,16 +144,14 @@ impl Quota {
     /// where interactive calls are to be expected; `None` where slots alone decide.
     #[must_use]
     pub fn pace(&self, connection: ConnectionNo, lane: Lane) -> Option<Duration> {
-        let line = self.line(connection)?;
-        let bulk = line.bulk.as_ref().filter(|_| lane == Lane::Bulk);
-        bulk.into_iter().chain(&line.burst).map(RateLimiter::period).max()
+        self.line(connection)?.period(lane)
     }
 
     /// How long the vendor usually takes to the first byte on a connection: a call must start that
     /// much before its caller's deadline to be of use.
     #[must_use]
     pub fn usual_answer(&self, connection: ConnectionNo) -> Duration {
-        self.line(connection).map_or(Duration::ZERO, |line| line.answer)
+        self.line(connection).map_or(Duration::ZERO, Scheduler::usual_answer)
     }
 
     /// The slots that a running call holds, for the state file: pool and number.
@@ -183,7 +178,7 @@ impl Quota {
     /// A connection's own pool.
     #[must_use]
     pub fn own_pool(&self, connection: ConnectionNo) -> Option<PoolId> {
-        self.line(connection).map(|line| line.main)
+        self.line(connection).map(|line| line.own_pool())
     }
 
     /// What an app could do now with a pool: `r` and `t` of the `RateLimit` field.
@@ -199,7 +194,7 @@ impl Quota {
         let slots = &self.pools.get(pool)?.slots;
         let opens = self.pools.get(pool)?.opens_at(now);
         let mut calls = slots.free();
-        if pool == line.main {
+        if pool == line.own_pool() {
             calls = calls.min(line.room(&self.pools, app.0, now));
         }
         if opens > now {
@@ -210,71 +205,12 @@ impl Quota {
     }
 }
 
-impl Scheduler {
-    /// Slots that an app could take at once if it wanted as many as there are.
-    fn room(&mut self, pools: &Pools, app: u32, now: Moment) -> u32 {
-        if self.app(app).is_none_or(|app| app.paused) {
-            return 0;
-        }
-        self.list(app, Lane::Interactive);
-        let called = self.set_called(app, true);
-        // By way of trial it wants everything.
-        let lane = &mut self.apps[app as usize].lanes[0];
-        let held = lane.held;
-        lane.held += 1;
-        self.snapshot(pools, now);
-        self.apps[app as usize].lanes[0].held = held;
-        let unseen = self.forecast.unseen;
-        self.set_called(app, called);
-        let Some(at) = self.listed[0].iter().position(|other| *other == app) else {
-            return 0;
-        };
-        let limit = self.settings.pool.calls;
-        let slots = f64::from(limit.saturating_sub(self.held[Lane::Bulk.index()]));
-        self.claims[at].held = f64::from(held);
-        self.claims[at].waiting = slots;
-        super::shares::divide((slots - unseen).max(0.0), &mut self.claims);
-        let others = self.claims.iter().enumerate().filter(|(other, _)| *other != at);
-        let kept: f64 = others.map(|(_, claim)| claim.shortfall()).sum();
-        let kept = kept + unseen;
-        let promises = &mut self.apps[app as usize].promises;
-        promises.forget(self.rest.window, now);
-        let owed = promises.others(now, self.rest.window, now);
-        let free = pools.get(self.main).map_or(0, |pool| pool.slots.free());
-        // Below its target it may go on, though by less than a whole slot.
-        let below = (self.claims[at].shortfall() - 1e-9).ceil();
-        (0..=free.saturating_sub(owed))
-            .rev()
-            .find(|calls| f64::from(*calls) <= (f64::from(free) - kept).max(below) + 1e-9)
-            .unwrap_or(0)
-    }
-}
-
 #[cfg(test)]
 impl Quota {
     /// What the apps' books say is what their slots do.
     pub(crate) fn assert_balance(&self) {
         for line in &self.lines {
-            let slots = &self.pools.get(line.main).unwrap().slots;
-            let mut held = vec![[0_u32; 2]; line.apps.len()];
-            for owner in slots.owners() {
-                held[(owner / 2) as usize][(owner % 2) as usize] += 1;
-            }
-            for lane in Lane::ALL.map(Lane::index) {
-                for (app, held) in line.apps.iter().zip(&held) {
-                    assert_eq!(app.lanes[lane].held, held[lane]);
-                    let waiting = app.lanes[lane].waiting;
-                    assert!(app.lanes[lane].listed || (lane == 1 || held[0] == 0) && waiting == 0);
-                }
-                let all: u32 = held.iter().map(|held| held[lane]).sum();
-                assert_eq!(line.held[lane], all);
-                let waiting: u32 = line.apps.iter().map(|app| app.lanes[lane].waiting).sum();
-                assert_eq!(line.queue.lane_len(Lane::ALL[lane]), waiting);
-            }
-            for app in &line.apps {
-                assert!(app.rests.len() <= app.lanes[0].held as usize);
-                assert!(app.rests.iter().is_sorted());
-            }
+            line.assert_balance(&self.pools);
         }
     }
 

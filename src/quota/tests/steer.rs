@@ -105,7 +105,7 @@ fn a_place_that_was_left_is_nobodys() {
     assert!(!quota.leave(first));
     match quota.poll(at(60_060)) {
         Some(QueueEvent::Start { place, since, .. }) => {
-            assert_eq!((place, since), (second, at(59_000)))
+            assert_eq!((place, since), (second, at(59_000)));
         }
         other => panic!("{other:?}"),
     }

@@ -6,28 +6,21 @@
 
 use std::time::Duration;
 
-use super::moment::Moment;
-use super::pools::{PoolId, Pools, Price};
-use super::queue::{FifoKey, Lane, QueuedCall};
-use super::queue_position::{LimitedBy, QueuePosition};
-use super::scheduler::Scheduler;
-use super::settings::Mode;
-use super::slots::Slots;
-use super::snapshot::DemandSnapshot;
-use super::ticket::{
+use super::super::arrival::Arrival;
+use super::super::choose::{choose, choose_any};
+use super::super::estimate::estimate;
+use super::super::moment::Moment;
+use super::super::pools::{PoolId, Pools, Price};
+use super::super::position::position;
+use super::super::queue::{FifoKey, Lane, QueuedCall};
+use super::super::queue_position::{LimitedBy, QueuePosition};
+use super::super::scheduler_view::{DemandSnapshot, View};
+use super::super::settings::Mode;
+use super::super::slots::Slots;
+use super::super::ticket::{
     AdmissionRequest, QueueEvent, QueuePlace, QuotaRefusal, QuotaRule, QuotaUsage, Would,
 };
-
-/// What happens to a call that comes.
-#[derive(Debug)]
-pub(crate) enum Arrival {
-    /// It can start now.
-    Start(FifoKey, Would),
-    /// It may wait.
-    Wait(QueuedCall, QueuePosition),
-    /// It may not.
-    Refuse(QuotaRefusal),
-}
+use super::Scheduler;
 
 impl Scheduler {
     /// Judges a call that came first at `since`; changes nothing that another call could notice.
@@ -45,17 +38,17 @@ impl Scheduler {
             return Arrival::Refuse(QuotaRefusal::paused(self.usage(pools, key.app)));
         }
         self.came(key, now);
-        if self.starts_easily(pools, key, now) {
+        if starts_easily(&self.view(pools, now), key) {
             return Arrival::Start(key, Would::Start);
         }
-        let call = self.waiting(key, ticket, since);
+        let call = self.queued(key, ticket, since);
         let place = self.push(call);
         let mine = self.queue.fifo_len(key) == 1;
         let snapshot = self.snapshot(pools, now);
         let enforced = self.settings.mode == Mode::Enforce;
         self.apps[key.app as usize].promises.forget(self.rest.window, now);
         let leaves = snapshot.free >= self.cost(key) + self.promised(key, now, now);
-        if enforced && mine && leaves && self.choose_by(pools, &snapshot, now) == Some(key) {
+        if enforced && mine && leaves && choose(&self.view(pools, now), &snapshot) == Some(key) {
             self.queue.leave(place);
             self.left(key);
             return Arrival::Start(key, Would::Start);
@@ -73,28 +66,7 @@ impl Scheduler {
         }
     }
 
-    /// The usual case, without a look at the shares: nobody waits, and more slots are free than are
-    /// kept and than all headroom together could keep.
-    fn starts_easily(&mut self, pools: &Pools, key: FifoKey, now: Moment) -> bool {
-        let price = usize::from(key.price);
-        if !self.queue.is_empty()
-            || key.lane == Lane::Bulk
-            || !self.apps[key.app as usize].promises.is_empty()
-            || !pools.affords(&self.prices[price], now)
-        {
-            return false;
-        }
-        let Some(kept) = self.forecast.kept(now) else { return false };
-        let kept = kept + f64::from(self.settings.pool.calls / 20);
-        let cost = self.costs[price];
-        let free = pools.get(self.main).map_or(0, |pool| pool.slots.free());
-        let paced = cost == 0 || self.burst.as_mut().is_none_or(|b| b.ready(now).is_none());
-        paced
-            && (cost == 0 || f64::from(free) >= f64::from(cost) + kept)
-            && self.app_may(key.app, now)
-    }
-
-    fn waiting(&self, key: FifoKey, ticket: &AdmissionRequest, since: Moment) -> QueuedCall {
+    fn queued(&self, key: FifoKey, ticket: &AdmissionRequest, since: Moment) -> QueuedCall {
         let longest = since
             + match key.lane {
                 Lane::Interactive if ticket.asked => {
@@ -123,9 +95,9 @@ impl Scheduler {
     ) -> Result<(Moment, QueuePosition), QuotaRefusal> {
         let key = call.key;
         let promised = self.promised(key, call.latest, now);
-        let estimate = self.estimate(pools, key, (before, promised), snapshot, now);
-        let standing = self.standing(key, &estimate, now);
-        let rule = if call.since == now && self.is_full(pools, key) {
+        let estimate = estimate(&self.view(pools, now), key, (before, promised), snapshot);
+        let standing = position(&self.view(pools, now), key, &estimate);
+        let rule = if call.since == now && is_full(&self.view(pools, now), key) {
             QuotaRule::QueueFull
         } else if estimate.at <= call.latest {
             return Ok((estimate.at, standing));
@@ -199,7 +171,7 @@ impl Scheduler {
     ) -> QuotaRefusal {
         let snapshot = self.snapshot(pools, now);
         let before = self.queue.fifo_len(call.key);
-        let estimate = self.estimate(pools, call.key, (before, 0), &snapshot, now);
+        let estimate = estimate(&self.view(pools, now), call.key, (before, 0), &snapshot);
         let rule = if estimate.opens > now {
             QuotaRule::VendorThrottled
         } else if call.by_caller {
@@ -211,32 +183,6 @@ impl Scheduler {
         let refusal = QuotaRefusal::new(rule, hint.since(now), self.usage(pools, call.key.app));
         self.turned_away(pools, call.key, &refusal, estimate.bound, now);
         refusal
-    }
-
-    /// Whether the queue (with this call in it by way of trial) is longer than it may be.
-    ///
-    /// Calls for a named pool may not fill the places of all: as many may wait as one window of that
-    /// pool drains, and the depth counts the others.
-    fn is_full(&self, pools: &Pools, key: FifoKey) -> bool {
-        let app = &self.apps[key.app as usize];
-        if app.lanes.iter().map(|l| l.waiting).sum::<u32>() > self.settings.app_depth {
-            return true;
-        }
-        let waiting = |counts: &dyn Fn(&Price) -> u32| -> u32 {
-            let each = self.prices.iter().zip(self.queue.by_price());
-            each.map(|(price, calls)| counts(price).saturating_mul(*calls)).sum()
-        };
-        let is_named = |(id, _): &(PoolId, u32)| *id != self.main;
-        let price = &self.prices[usize::from(key.price)];
-        let mut named = price.parts().filter(is_named).peekable();
-        if named.peek().is_none() {
-            let plain = |price: &Price| u32::from(!price.parts().any(|part| is_named(&part)));
-            return waiting(&plain) > self.settings.depth;
-        }
-        named.any(|(id, _)| {
-            let limit = pools.get(id).map_or(0, |pool| pool.slots.limit());
-            waiting(&|price: &Price| price.of(id)) > limit
-        })
     }
 
     /// When a refused client shall come back: not before its slot, and not together with those of its
@@ -252,7 +198,7 @@ impl Scheduler {
         // Beside other apps it is not known well enough whose the slots will be.
         let alone = self.claims.len() <= 1;
         let promised = if alone { self.promised(key, Moment::NEVER, now) } else { 0 };
-        let at = self.estimate(pools, key, (before, promised), snapshot, now).at;
+        let at = estimate(&self.view(pools, now), key, (before, promised), snapshot).at;
         let weights: f64 = self.claims.iter().map(|claim| claim.weight).sum();
         let app = &mut self.apps[key.app as usize];
         let part = f64::from(app.settings.weight.max(1)) / weights.max(1.0);
@@ -294,6 +240,18 @@ impl Scheduler {
         Some(QueueEvent::Refused { place: self.place(place), refusal, since: call.since })
     }
 
+    /// The call that starts next, if one can start now. Slots whose time is over are free by now.
+    pub(crate) fn choose(&mut self, pools: &Pools, now: Moment) -> Option<FifoKey> {
+        if self.queue.is_empty() {
+            return None;
+        }
+        if self.settings.mode == Mode::Shadow {
+            return choose_any(&self.view(pools, now));
+        }
+        let snapshot = self.snapshot(pools, now);
+        choose(&self.view(pools, now), &snapshot)
+    }
+
     /// Starts the call at the head of a line.
     pub(crate) fn serve(
         &mut self,
@@ -307,7 +265,52 @@ impl Scheduler {
         Some(QueueEvent::Start { place: self.place(place), grant, since: call.since })
     }
 
-    fn place(&self, place: super::queue::FifoPlace) -> QueuePlace {
+    fn place(&self, place: super::super::queue::FifoPlace) -> QueuePlace {
         QueuePlace { connection: self.number, place }
     }
+}
+
+/// The usual case, without a look at the shares: nobody waits, and more slots are free than are
+/// kept and than all headroom together could keep.
+fn starts_easily(view: &View<'_>, key: FifoKey) -> bool {
+    let price = usize::from(key.price);
+    if !view.queue.is_empty()
+        || key.lane == Lane::Bulk
+        || !view.apps[key.app as usize].promises.is_empty()
+        || !view.pools.affords(&view.prices[price], view.now)
+    {
+        return false;
+    }
+    let Some(kept) = view.forecast.kept(view.now) else { return false };
+    let kept = kept + f64::from(view.settings.pool.calls / 20);
+    let cost = view.costs[price];
+    let free = view.own_pool().map_or(0, |pool| pool.slots.free());
+    let paced = cost == 0 || view.paces.burst_ready(view.now).is_none();
+    paced && (cost == 0 || f64::from(free) >= f64::from(cost) + kept) && view.app_may(key.app)
+}
+
+/// Whether the queue (with this call in it by way of trial) is longer than it may be.
+///
+/// Calls for a named pool may not fill the places of all: as many may wait as one window of that
+/// pool drains, and the depth counts the others.
+fn is_full(view: &View<'_>, key: FifoKey) -> bool {
+    let app = &view.apps[key.app as usize];
+    if app.lanes.iter().map(|l| l.waiting).sum::<u32>() > view.settings.app_depth {
+        return true;
+    }
+    let waiting = |counts: &dyn Fn(&Price) -> u32| -> u32 {
+        let each = view.prices.iter().zip(view.queue.by_price());
+        each.map(|(price, calls)| counts(price).saturating_mul(*calls)).sum()
+    };
+    let is_named = |(id, _): &(PoolId, u32)| *id != view.main;
+    let price = &view.prices[usize::from(key.price)];
+    let mut named = price.parts().filter(is_named).peekable();
+    if named.peek().is_none() {
+        let plain = |price: &Price| u32::from(!price.parts().any(|part| is_named(&part)));
+        return waiting(&plain) > view.settings.depth;
+    }
+    named.any(|(id, _)| {
+        let limit = view.pools.get(id).map_or(0, |pool| pool.slots.limit());
+        waiting(&|price: &Price| price.of(id)) > limit
+    })
 }

@@ -29,12 +29,14 @@
 
 mod app;
 mod arrival;
+mod books;
 mod bulk;
 mod choose;
 mod count;
 mod estimate;
 pub mod feedback;
 mod forecast;
+mod judge;
 
 mod moment;
 mod opening;
@@ -42,6 +44,7 @@ mod paces;
 
 pub mod pools;
 mod position;
+mod problems;
 mod promises;
 pub mod queue;
 mod queue_position;
@@ -68,7 +71,7 @@ pub use moment::Moment;
 pub use pools::{PoolId, Price, SlotPool};
 pub use queue::Lane;
 pub use queue_position::{LimitedBy, QueuePosition};
-pub use settings::{ConnectionSettings, Mode, Past, PoolSettings, static_share};
+pub use settings::{ConnectionSettings, Mode, Past, PoolSettings, PriceSettings, static_share};
 pub use slots::Settlement;
 pub use ticket::{
     AdmissionRequest, AdmissionVerdict, AppNo, ConnectionNo, Grant, Headroom, PriceNo, QueueEvent,
@@ -79,16 +82,8 @@ pub use view::{AdmissionPreview, AppGauge, Gauge};
 use arrival::Arrival;
 use choose::next_wake;
 use pools::Pools;
+use problems::problems;
 use scheduler::Scheduler;
-
-/// What an operation costs: slots of the connection's own pool, and of named pools.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PriceSettings {
-    /// Slots of the connection's own pool; 0 if the vendor doesn't count it there.
-    pub connection: u32,
-    /// Slots of named pools, by their place in the workspace's list.
-    pub named: Vec<(usize, u32)>,
-}
 
 /// The quotas of one workspace. See the module text.
 #[derive(Debug)]
@@ -329,54 +324,4 @@ impl Quota {
     fn line_mut(&mut self, connection: ConnectionNo) -> Option<&mut Scheduler> {
         self.lines.get_mut(usize::from(connection.0))
     }
-}
-
-/// Everything that is wrong with the settings of one workspace.
-fn problems(
-    named: &[PoolSettings],
-    prices: &[PriceSettings],
-    connections: &[ConnectionSettings],
-) -> Vec<String> {
-    let mut problems = Vec::new();
-    let most = usize::from(u16::MAX);
-    if named.len() + connections.len() > most || prices.len() > most {
-        problems.push(format!("a workspace has at most {most} pools and prices"));
-    }
-    let mut names = std::collections::BTreeSet::new();
-    let own = connections.iter().map(|connection| &connection.pool);
-    for pool in named.iter().chain(own) {
-        if !names.insert(&pool.name) {
-            problems.push(format!("two pools are named {:?}", pool.name));
-        }
-    }
-    let of_pools = named.iter().map(|pool| (pool.name.clone(), pool.problems()));
-    let of_connections = connections.iter().map(|c| (c.pool.name.clone(), c.problems()));
-    for (name, found) in of_pools.chain(of_connections) {
-        problems.extend(found.into_iter().map(|problem| format!("{name}: {problem}")));
-    }
-    for price in prices {
-        if price.named.len() >= pools::PRICE_POOLS {
-            problems
-                .push(format!("an operation pays at most {} named pools", pools::PRICE_POOLS - 1));
-        }
-        for (at, cost) in &price.named {
-            match named.get(*at) {
-                None => problems.push(format!("an operation pays unknown pool {at}")),
-                Some(pool) if *cost > pool.calls => problems.push(format!(
-                    "an operation costs {cost} of {}, which has {}",
-                    pool.name, pool.calls
-                )),
-                Some(_) => {}
-            }
-        }
-        for pool in connections.iter().map(|c| &c.pool) {
-            if price.connection > pool.calls {
-                problems.push(format!(
-                    "an operation costs {} of {}, which has {}",
-                    price.connection, pool.name, pool.calls
-                ));
-            }
-        }
-    }
-    problems
 }

@@ -122,5 +122,4 @@ impl Opening {
 }
 
 #[cfg(test)]
-#[path = "tests/opening.rs"]
 mod tests;

@@ -266,5 +266,4 @@ impl Queue {
 }
 
 #[cfg(test)]
-#[path = "tests/queue.rs"]
 mod tests;

@@ -3,30 +3,27 @@
 //! This file and those below it keep the books, which nobody else can change. `choose`, `estimate`,
 //! `position` and `bulk` are the rules: functions over a [`View`], which can only be read.
 
+mod apps;
 mod arrival;
+#[cfg(test)]
+mod balance;
 mod demand;
 mod steer;
 
 use std::time::Duration;
 
-use super::app::{AppBooks, AppMemory, AppSettings, InLane};
+use super::app::AppBooks;
+use super::books::Books;
 use super::forecast::{Forecast, Frame};
 use super::moment::Moment;
 use super::paces::Paces;
 use super::pools::{PoolId, Pools, Price};
 use super::queue::{FifoKey, Lane, Queue, QueuedCall};
 use super::scheduler_view::View;
-use super::settings::{ConnectionSettings, MOST_APPS, Mode};
+use super::settings::{ConnectionSettings, Mode};
 use super::shares::Claim;
 use super::slots::{RestRule, Settlement};
-use super::ticket::{AdmissionRequest, AppNo, ConnectionNo, Grant, Would};
-
-/// How long a short answer takes, before any was seen.
-const FIRST_GUESS: Duration = Duration::from_secs(1);
-
-/// Apps that have numbers at a time: those of a configuration, and those that earlier ones had and of
-/// which a call waits, runs or rests.
-const MOST_NUMBERS: usize = 4 * MOST_APPS as usize;
+use super::ticket::{ConnectionNo, Grant, Would};
 
 /// One connection of a workspace.
 #[derive(Debug)]
@@ -43,17 +40,12 @@ pub(crate) struct Scheduler {
     /// Apps to look at, per lane: those that hold or want something; a superset.
     listed: [Vec<u32>; 2],
     queue: Queue,
-    /// Start tag of the last call sent, per lane.
-    clock: [u64; 2],
-    /// Slots of the own pool in use or resting, per lane.
-    held: [u32; 2],
+    books: Books,
     paces: Paces,
     /// When it began to see calls.
     began: Moment,
     /// What is kept for calls to come.
     forecast: Forecast,
-    /// Usual time to the first byte.
-    answer: Duration,
     /// Paused apps whose waiting calls are to be sent away; nobody else's number is here.
     paused: Vec<u32>,
     /// Scratch for decisions: claims of `listed[0]`, and room per price.
@@ -82,11 +74,9 @@ impl Scheduler {
             settings,
             apps: Vec::new(),
             listed: Default::default(),
-            clock: [0; 2],
-            held: [0; 2],
+            books: Books::default(),
             began: now,
             forecast: Forecast::default(),
-            answer: FIRST_GUESS,
             paused: Vec::new(),
             claims: Vec::new(),
         }
@@ -107,7 +97,7 @@ impl Scheduler {
             paces: &self.paces,
             forecast: &self.forecast,
             frame: self.frame(pools),
-            answer: self.answer,
+            answer: self.books.usual_answer(),
             claims: &self.claims,
             rooms: &self.rooms,
             now,
@@ -122,7 +112,7 @@ impl Scheduler {
             began: self.began,
             calls: self.settings.pool.calls,
             // What bulk holds comes back at its time; the shares are over the others.
-            slots: f64::from(limit.saturating_sub(self.held[Lane::Bulk.index()])),
+            slots: f64::from(limit.saturating_sub(self.books.held(Lane::Bulk))),
         }
     }
 
@@ -153,7 +143,7 @@ impl Scheduler {
 
     /// The usual time to the first byte.
     pub(crate) const fn usual_answer(&self) -> Duration {
-        self.answer
+        self.books.usual_answer()
     }
 
     /// Time between two starts in a lane in the long run, if a pace spreads them.
@@ -179,61 +169,18 @@ impl Scheduler {
         self.costs[number] = price.of(self.main);
     }
 
-    pub(crate) fn add_app(&mut self, settings: AppSettings, now: Moment) -> Option<AppNo> {
-        let app = AppBooks::new(settings, now);
-        let gone = self.apps.iter().position(|a| a.removed && a.is_idle());
-        let at = match gone {
-            Some(at) => {
-                // The number is another app's from now on, which nobody paused.
-                self.paused.retain(|number| *number as usize != at);
-                self.apps[at] = AppBooks {
-                    lanes: [0, 1].map(|l: usize| InLane {
-                        listed: self.apps[at].lanes[l].listed,
-                        ..InLane::default()
-                    }),
-                    ..app
-                };
-                at
-            }
-            None if self.apps.len() < MOST_NUMBERS => {
-                self.apps.push(app);
-                self.apps.len() - 1
-            }
-            None => return None,
-        };
-        u32::try_from(at).ok().map(AppNo)
-    }
-
-    /// Apps that could be added now.
-    pub(crate) fn spare_apps(&self) -> usize {
-        let vacant = self.apps.iter().filter(|app| app.removed && app.is_idle()).count();
-        MOST_NUMBERS.saturating_sub(self.apps.len()) + vacant
-    }
-
+    /// An app's books.
     pub(crate) fn app(&self, number: u32) -> Option<&AppBooks> {
         self.apps.get(number as usize)
     }
 
-    /// An app as it remembers calls and promises, before somebody looks by way of trial.
-    pub(crate) fn put_back(&mut self, app: AppNo, memory: AppMemory) -> Option<&AppBooks> {
-        let app = self.apps.get_mut(app.0 as usize)?;
-        app.recall(memory);
-        Some(app)
-    }
-
-    fn key_of(&self, ticket: &AdmissionRequest) -> Option<FifoKey> {
-        let app = self.app(ticket.app.0)?;
-        let known = usize::from(ticket.price.0) < self.prices.len();
-        let lane = if ticket.bulk { Lane::Bulk } else { app.settings.lane };
-        known.then_some(FifoKey { app: ticket.app.0, lane, price: ticket.price.0 })
-    }
-
-    pub(crate) fn cost(&self, key: FifoKey) -> u32 {
+    /// What a call takes of the own pool.
+    fn cost(&self, key: FifoKey) -> u32 {
         self.costs[usize::from(key.price)]
     }
 
     /// Puts an app in the list of those to look at.
-    pub(crate) fn list(&mut self, app: u32, lane: Lane) {
+    fn list(&mut self, app: u32, lane: Lane) {
         let listed = &mut self.apps[app as usize].lanes[lane.index()].listed;
         if !std::mem::replace(listed, true) {
             self.listed[lane.index()].push(app);
@@ -243,7 +190,7 @@ impl Scheduler {
     /// Lets a call wait.
     pub(crate) fn push(&mut self, call: QueuedCall) -> super::queue::FifoPlace {
         let FifoKey { app, lane, .. } = call.key;
-        let now = self.clock[lane.index()];
+        let now = self.books.clock(lane);
         let in_lane = &mut self.apps[app as usize].lanes[lane.index()];
         if in_lane.waiting == 0 {
             in_lane.start = in_lane.finish.max(now);
@@ -279,7 +226,7 @@ impl Scheduler {
         };
         let cost = self.cost(key);
         let lane = key.lane.index();
-        let clock = self.clock[lane];
+        let clock = self.books.clock(key.lane);
         let app = &mut self.apps[key.app as usize];
         if let Some(pace) = &mut app.pace {
             pace.spend();
@@ -296,9 +243,8 @@ impl Scheduler {
         in_lane.finish = start.saturating_add(stretch);
         in_lane.start = in_lane.finish;
         in_lane.held += cost;
-        self.clock[lane] = clock.max(start);
+        self.books.started(key.lane, cost, start);
         if cost > 0 {
-            self.held[lane] += cost;
             self.list(key.app, key.lane);
             self.paces.spend(key.lane, now);
         }
@@ -329,7 +275,7 @@ impl Scheduler {
         let lane = Lane::ALL[(owner % 2) as usize];
         if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
             app.slot_released(lane, now);
-            self.held[lane.index()] = self.held[lane.index()].saturating_sub(1);
+            self.books.released(lane);
             self.forecast.came_back(self.settings.pool.calls);
         }
     }
@@ -337,35 +283,7 @@ impl Scheduler {
     /// Learns how long an answer takes.
     pub(crate) fn answered(&mut self, taken: Moment, how: Settlement) {
         if let Settlement::FirstByteAt(at) = how {
-            let took = at.since(taken).min(self.rest.hard_limit);
-            self.answer = (self.answer * 7 + took) / 8;
-        }
-    }
-}
-
-#[cfg(test)]
-impl Scheduler {
-    /// What the apps' books say is what their slots do.
-    pub(crate) fn assert_balance(&self, pools: &Pools) {
-        let slots = &pools.get(self.main).unwrap().slots;
-        let mut held = vec![[0_u32; 2]; self.apps.len()];
-        for owner in slots.owners() {
-            held[(owner / 2) as usize][(owner % 2) as usize] += 1;
-        }
-        for lane in Lane::ALL.map(Lane::index) {
-            for (app, held) in self.apps.iter().zip(&held) {
-                assert_eq!(app.lanes[lane].held, held[lane]);
-                let waiting = app.lanes[lane].waiting;
-                assert!(app.lanes[lane].listed || (lane == 1 || held[0] == 0) && waiting == 0);
-            }
-            let all: u32 = held.iter().map(|held| held[lane]).sum();
-            assert_eq!(self.held[lane], all);
-            let waiting: u32 = self.apps.iter().map(|app| app.lanes[lane].waiting).sum();
-            assert_eq!(self.queue.lane_len(Lane::ALL[lane]), waiting);
-        }
-        for app in &self.apps {
-            assert!(app.rests.len() <= app.lanes[0].held as usize);
-            assert!(app.rests.iter().is_sorted());
+            self.books.answered(at.since(taken).min(self.rest.hard_limit));
         }
     }
 }

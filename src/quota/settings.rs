@@ -45,6 +45,15 @@ pub enum Past {
     Resting(Vec<Moment>),
 }
 
+/// What an operation costs: slots of the connection's own pool, and of named pools.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PriceSettings {
+    /// Slots of the connection's own pool; 0 if the vendor doesn't count it there.
+    pub connection: u32,
+    /// Slots of named pools, by their place in the workspace's list.
+    pub named: Vec<(usize, u32)>,
+}
+
 /// A pool as the operator describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSettings {

@@ -109,5 +109,4 @@ impl Quota {
 }
 
 #[cfg(test)]
-#[path = "tests/shape.rs"]
 mod tests;

@@ -280,5 +280,4 @@ fn check(bytes: &[u8], number: u32) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "tests/state_file.rs"]
 mod tests;

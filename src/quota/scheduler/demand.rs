@@ -127,7 +127,7 @@ impl Scheduler {
             return 0;
         };
         let limit = self.settings.pool.calls;
-        let slots = f64::from(limit.saturating_sub(self.held[Lane::Bulk.index()]));
+        let slots = f64::from(limit.saturating_sub(self.books.held(Lane::Bulk)));
         self.claims[at].held = f64::from(held);
         self.claims[at].waiting = slots;
         divide((slots - unseen).max(0.0), &mut self.claims);

@@ -1,31 +1,32 @@
 //! The quota: every connection under its N calls in any W, all of it used, shared fairly.
 //!
-//! **Purpose.** A vendor counts the calls of a connection in some window of length W, whose phase and
-//! kind nobody outside knows, at some instant between our send and its answer. A [`Quota`] decides
-//! when each call may be sent so that no such window ever holds more than N of them, and lets calls
-//! wait for their turn when that pays.
+//! **Purpose.** A vendor counts the calls of a connection in some window of length W, whose phase
+//! and kind nobody outside knows, at some instant between our send and its answer. A [`Quota`]
+//! decides when each call may be sent so that no such window ever holds more than N of them, and
+//! lets calls wait for their turn when that pays.
 //!
-//! **Invariant.** A quota of N calls is N [`slots`]; a slot rests W and a guard after the first byte
-//! of its call's final answer. Two calls of one slot are then counted at least W apart, wherever in
-//! between the vendor counts, so that N slots put at most N calls into any window. This holds if all
-//! traffic of the connection passes here, no call is counted after its hard limit, and the clocks
-//! drift apart less than the guard allows.
+//! **Invariant.** A quota of N calls is N [`slots`]; a slot rests W and a guard after the first
+//! byte of its call's final answer. Two calls of one slot are then counted at least W apart,
+//! wherever in between the vendor counts, so that N slots put at most N calls into any window. This
+//! holds if all traffic of the connection passes here, no call is counted after its hard limit, and
+//! the clocks drift apart less than the guard allows.
 //!
-//! **Composition.** One [`Quota`] holds the connections that may share named pools ("lists.put"): those
-//! of a workspace share them, and a call pays all its [`pools`] or none. Which connections, pools and
-//! prices there are can change while calls run and wait. Per connection there is a queue ([`queue`]), weighted shares ([`shares`]) and paces ([`rate_limit`], on governor).
+//! **Composition.** One [`Quota`] holds the connections that may share named pools ("lists.put"):
+//! those of a workspace share them, and a call pays all its [`pools`] or none. Which connections,
+//! pools and prices there are can change while calls run and wait. Per connection there is a queue
+//! ([`queue`]), weighted shares ([`shares`]) and paces ([`rate_limit`], on governor).
 //!
 //! **How to drive it.** All of it is plain data: time is an argument, nothing sleeps, locks or
 //! spawns. Its owner keeps it in a mutex and
 //! 1. calls [`Quota::enter`] for each call, and [`Quota::ask`] before it reads a body;
 //! 2. calls [`Quota::poll`] until it has nothing to say, after every `enter`, `settle`, `leave`,
 //!    change of settings, and at the moment that [`Quota::next_wake`] then gives;
-//! 3. settles every [`Grant`], whatever became of the call, and gives back the [`QueuePlace`] of a caller
-//!    that left.
+//! 3. settles every [`Grant`], whatever became of the call, and gives back the [`QueuePlace`] of a
+//!    caller that left.
 //!
-//! **Left out.** The state file's writing and locking (its format is [`state_file`]), the bytes held
-//! by waiting bodies, waking the tasks, metrics. Slots shared by several replicas: the local part is
-//! here ([`slots::Slots::add`], [`slots::Slots::withdraw`]), the protocol is not.
+//! **Left out.** The state file's writing and locking (its format is [`state_file`]), the bytes
+//! held by waiting bodies, waking the tasks, metrics. Slots shared by several replicas: the local
+//! part is here ([`slots::Slots::add`], [`slots::Slots::withdraw`]), the protocol is not.
 
 mod app;
 mod arrival;
@@ -37,11 +38,9 @@ mod estimate;
 pub mod feedback;
 mod forecast;
 mod judge;
-
 mod moment;
 mod opening;
 mod paces;
-
 pub mod pools;
 mod position;
 mod problems;
@@ -104,8 +103,8 @@ impl Quota {
     /// [`PriceNo`] and [`ConnectionNo`] count from 0 in the order of the lists.
     ///
     /// # Errors
-    /// Sentences for the operator, all of them: settings that make no sense, two pools of one name, a
-    /// price that names an unknown pool or more of a pool than there is, or pays too many pools.
+    /// Sentences for the operator, all of them: settings that make no sense, two pools of one name,
+    /// a price that names an unknown pool or more of a pool than there is, or pays too many pools.
     pub fn new(
         named: &[PoolSettings],
         prices: &[PriceSettings],
@@ -154,8 +153,9 @@ impl Quota {
         self.enter_again(now, ticket, now)
     }
 
-    /// The same for a call that came first at `since`, was sent, and was refused by the vendor: it goes
-    /// to the place in its line that it would have by then, and its longest wait counts from then.
+    /// The same for a call that came first at `since`, was sent, and was refused by the vendor: it
+    /// goes to the place in its line that it would have by then, and its longest wait counts from
+    /// then.
     pub fn enter_again(
         &mut self,
         now: Moment,
@@ -285,9 +285,9 @@ impl Quota {
     /// The vendor answered 429 (or 503 with `Retry-After`) to the call of this grant: closes the
     /// narrowest pool that it paid. Returns which, and until when.
     ///
-    /// `asked` is what [`feedback::retry_after`] read; `None` closes for a second, doubling up to the
-    /// window with each refusal in a row. Its app is charged nothing for its turn: whoever is first in
-    /// its line goes next.
+    /// `asked` is what [`feedback::retry_after`] read; `None` closes for a second, doubling up to
+    /// the window with each refusal in a row. Its app is charged nothing for its turn: whoever is
+    /// first in its line goes next.
     pub fn vendor_refused(
         &mut self,
         grant: &mut Grant,
@@ -304,7 +304,8 @@ impl Quota {
         Some((pool, until))
     }
 
-    /// Frees what is ripe and tells the books. Returns the time, which never goes back.
+    /// Frees the slots whose time is over and tells the books. Returns the time, which never goes
+    /// back.
     fn release_expired(&mut self, now: Moment) -> Moment {
         self.now = self.now.max(now);
         let now = self.now;

@@ -143,7 +143,8 @@ impl AppBooks {
     pub(crate) fn slot_released(&mut self, lane: Lane, now: Moment) {
         let held = &mut self.lanes[lane.index()].held;
         *held = held.saturating_sub(1);
-        // A slot that was reclaimed while in use had no rest; one too many went before its rest ended.
+        // A slot that was reclaimed while in use had no rest; one too many went before its rest
+        // ended.
         let ended = self.rests.front().is_some_and(|until| *until <= now);
         if lane == Lane::Interactive && (ended || self.rests.len() > *held as usize) {
             self.rests.pop_front();

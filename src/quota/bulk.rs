@@ -1,13 +1,15 @@
-//! What the bulk lane may take: everything that is idle, but for what interactive calls are likely to
-//! need soon.
+//! What the bulk lane may take: everything that is idle, but for what interactive calls are likely
+//! to need soon.
 //!
-//! Where interactive calls are to be expected, bulk leaves them the slots that they are likely to want
-//! before others come back. When what is free comes near that, it starts its calls one by one, so that
-//! the slots come back one by one. Where no interactive calls are expected, it takes what is there.
+//! Where interactive calls are to be expected, bulk leaves them the slots that they are likely to
+//! want before others come back. When what is free comes near that, it starts its calls one by one,
+//! so that the slots come back one by one. Where no interactive calls are expected, it takes what
+//! is there.
 //!
-//! **Expected** are as many interactive calls as the last window saw. Calls that an app makes all at
-//! once and before its own bulk calls say nothing of what it will do next: of its own calls those count
-//! that came at several moments. While the line is new, apps that have not called yet are expected, too.
+//! **Expected** are as many interactive calls as the last window saw. Calls that an app makes all
+//! at once and before its own bulk calls say nothing of what it will do next: of its own calls
+//! those count that came at several moments. While the line is new, apps that have not called yet
+//! are expected, too.
 
 use super::forecast::need;
 use super::queue::Lane;
@@ -16,11 +18,11 @@ use super::scheduler_view::View;
 
 /// Slots that bulk leaves free for the next interactive calls; fewer in a small pool.
 const LEAVES: u32 = 2;
-/// More interactive calls than usual by so many deviations: two let a call wait for 7 s in the first
-/// window of one start in thirty, three for 5 s in none of two hundred.
+/// More interactive calls than usual by so many deviations: two let a call wait for 7 s in the
+/// first window of one start in thirty, three for 5 s in none of two hundred.
 const DEVIATIONS: f64 = 3.0;
-/// Bulk calls are paced while no more is free than so many times what is kept: with twice as much, one
-/// cold start in ten lets an interactive call wait for over 5 s.
+/// Bulk calls are paced while no more is free than so many times what is kept: with twice as much,
+/// one cold start in ten lets an interactive call wait for over 5 s.
 const NEAR: f64 = 3.0;
 /// An app that called at fewer moments in the last window only made some calls at once.
 const MOMENTS: f64 = 2.5;

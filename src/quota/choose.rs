@@ -2,13 +2,13 @@
 //!
 //! 1. A bulk call whose floor is due goes first.
 //! 2. Then interactive calls: of those that can be paid and whose app is allowed another slot, the
-//!    one with the earliest start tag (start-time fair queueing). An app below its target is allowed;
-//!    one at its target only if the others' shortfalls leave a slot over.
+//!    one with the earliest start tag (start-time fair queueing). An app below its target is
+//!    allowed; one at its target only if the others' shortfalls leave a slot over.
 //! 3. Then bulk calls, as `bulk` allows.
 //!
 //! A call that can't be paid for want of a named pool is passed over and claims nothing of the
-//! connection's own pool. Cost: linear in the apps that hold or want something, whatever the number of
-//! waiting calls.
+//! connection's own pool. Cost: linear in the apps that hold or want something, whatever the number
+//! of waiting calls.
 
 use std::time::Duration;
 

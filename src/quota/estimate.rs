@@ -1,5 +1,5 @@
-//! When a call could start: from the rests of the slots, the calls before it, its app's share and the
-//! paces.
+//! When a call could start: from the rests of the slots, the calls before it, its app's share and
+//! the paces.
 
 use super::bulk::kept_from_bulk;
 use super::moment::Moment;

@@ -1,8 +1,8 @@
 //! What a vendor's 429 or 503 says about when to come back.
 //!
-//! The field can hold seconds, a date of three formats, or anything; the vendor's clock may be wrong.
-//! Whatever it says is held within bounds, so that a bad value can neither let the next call run into
-//! the same refusal at once nor close a connection for a day.
+//! The field can hold seconds, a date of three formats, or anything; the vendor's clock may be
+//! wrong. Whatever it says is held within bounds, so that a bad value can neither let the next call
+//! run into the same refusal at once nor close a connection for a day.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,9 +14,9 @@ pub const LONGEST: Duration = Duration::from_secs(300);
 /// How long the vendor asks us to wait, between [`SHORTEST`] and [`LONGEST`].
 ///
 /// Reads `Retry-After` (delta-seconds or HTTP-date, RFC 9110 section 10.2.3); a decimal fraction of
-/// seconds is accepted and rounded up. `sent` is when the answer was made, as time since 1970 on the
-/// clock that made it ([`date`] of its field `Date`, else ours); only a date is counted from it. A past
-/// date is the shortest pause. `None`: absent or unreadable (negative numbers are).
+/// seconds is accepted and rounded up. `sent` is when the answer was made, as time since 1970 on
+/// the clock that made it ([`date`] of its field `Date`, else ours); only a date is counted from
+/// it. A past date is the shortest pause. `None`: absent or unreadable (negative numbers are).
 #[must_use]
 pub fn retry_after(value: Option<&[u8]>, sent: Duration) -> Option<Duration> {
     let asked = seconds(text(value)?).or_else(|| Some(date(value)?.saturating_sub(sent)))?;

@@ -2,17 +2,19 @@
 //!
 //! Slots that were taken together come back together. Between two such moments whoever asks finds
 //! nothing, however little it wants, and can't wait for as long as that. So slots are kept for the
-//! calls that the last window lets expect, as far as others don't come back meanwhile. Where slots come
-//! back one by one, whoever is below its part has the next one soon, and next to nothing is kept.
+//! calls that the last window lets expect, as far as others don't come back meanwhile. Where slots
+//! come back one by one, whoever is below its part has the next one soon, and next to nothing is
+//! kept.
 //!
-//! **Demand** is what was let in within the last window, and what was refused for want of a slot: an
-//! app that is turned away wants no less than one that is served. A refusal counts for about a window,
-//! until the app's next call starts, and once in a while however often a client tries again, so that
-//! trying often gains nothing.
+//! **Demand** is what was let in within the last window, and what was refused for want of a slot:
+//! an app that is turned away wants no less than one that is served. A refusal counts for about a
+//! window, until the app's next call starts, and once in a while however often a client tries
+//! again, so that trying often gains nothing.
 //!
-//! **From a cold start** nothing is known of anybody's demand. A part of the slots is then given out
-//! evenly over the first window to whoever asks first: so those who come late find some, and from then
-//! on these slots come back one by one. Where no other app may call, nothing is held back.
+//! **From a cold start** nothing is known of anybody's demand. A part of the slots is then given
+//! out evenly over the first window to whoever asks first: so those who come late find some, and
+//! from then on these slots come back one by one. Where no other app may call, nothing is held
+//! back.
 
 use std::time::Duration;
 
@@ -59,8 +61,8 @@ pub(crate) struct Forecast {
     until: Moment,
 }
 
-/// Slots that are to be free now for so many calls a window; `back` says how many come back within a
-/// part of the window.
+/// Slots that are to be free now for so many calls a window; `back` says how many come back within
+/// a part of the window.
 pub(crate) fn need(calls: f64, deviations: f64, back: impl Fn(f64) -> u32) -> f64 {
     let lacking = AHEAD.iter().map(|ahead| {
         let mean = calls * ahead;
@@ -128,8 +130,8 @@ impl Forecast {
         };
     }
 
-    /// Fills in how many calls of each app below its part are to be expected in a window; returns the
-    /// sum. `age` is that of the connection, in windows.
+    /// Fills in how many calls of each app below its part are to be expected in a window; returns
+    /// the sum. `age` is that of the connection, in windows.
     fn expect(
         &mut self,
         apps: &mut [AppBooks],
@@ -155,7 +157,8 @@ impl Forecast {
         calls
     }
 
-    /// Slots that rest and are free within a part of the window from the last look, or a little later.
+    /// Slots that rest and are free within a part of the window from the last look, or a little
+    /// later.
     pub(crate) fn back_within(&self, pool: Option<&SlotPool>, window: Duration, ahead: f64) -> u32 {
         let at = self.looked + window.mul_f64(ahead) + window / LOOKS;
         pool.map_or(0, |pool| pool.slots.back_by(at))

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 /// A moment, in nanoseconds since a base that the owner of the clock chose.
 ///
-/// Arithmetic saturates: a moment past the end of time stays there, one before the base is the base.
+/// Arithmetic saturates: a moment past the end of time stays there, one before the base is the
+/// base.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(u64);
 

@@ -1,15 +1,16 @@
-//! How a pool opens again after the vendor's pause: a few calls go first, the others follow as answers
-//! come back.
+//! How a pool opens again after the vendor's pause: a few calls go first, the others follow as
+//! answers come back.
 //!
 //! A 429 says that the vendor has less room than we thought, and not how much: others may use the
-//! token. So after the pause calls start one by one, a *gap* apart, and no more than a *window* of them
-//! are under way. Each answer that is no refusal widens the window by one and shortens the gap, so that
-//! a vendor that has recovered is asked at full rate after two seconds or so. A further 429 closes the
-//! pool again; then the gap is what the vendor let through on average since it opened, and shortens
-//! slowly, so that the next refusal is far. It is over when the window has grown to the pool's limit or
-//! the pool was open for one window of the vendor.
+//! token. So after the pause calls start one by one, a *gap* apart, and no more than a *window* of
+//! them are under way. Each answer that is no refusal widens the window by one and shortens the
+//! gap, so that a vendor that has recovered is asked at full rate after two seconds or so. A
+//! further 429 closes the pool again; then the gap is what the vendor let through on average since
+//! it opened, and shortens slowly, so that the next refusal is far. It is over when the window has
+//! grown to the pool's limit or the pool was open for one window of the vendor.
 //!
-//! Whoever goes first may be a call that takes long: each second without an answer lets one more go.
+//! Whoever goes first may be a call that takes long: each second without an answer lets one more
+//! go.
 
 use std::time::Duration;
 
@@ -17,11 +18,12 @@ use super::moment::Moment;
 
 /// Between two starts, before the vendor's room is known at all.
 const FIRST_GAP: Duration = Duration::from_millis(250);
-/// A good answer takes so much from the gap: one part in seven, and after a further refusal one in 32.
+/// A good answer takes so much from the gap: one part in seven, and after a further refusal one in
+/// 32.
 const FAST: u32 = 7;
 const SLOW: u32 = 32;
-/// Of the average gap between the calls that the vendor let through, as a part: it is measured with the
-/// pause in it, so the vendor has a little more room than that.
+/// Of the average gap between the calls that the vendor let through, as a part: it is measured with
+/// the pause in it, so the vendor has a little more room than that.
 const OF_AVERAGE: (u32, u32) = (9, 10);
 /// The longest gap. The average says how much was asked for, too: on a quiet connection it is long
 /// though the vendor has room. A vendor with less than a call a second is found out by its pauses.
@@ -71,7 +73,8 @@ impl Opening {
         Self { gap: gap.min(LONGEST_GAP), part: SLOW, ..Self::first(since) }
     }
 
-    /// The same when an older call was refused: the pause ends at `since`, and nothing new is known.
+    /// The same when an older call was refused: the pause ends at `since`, and nothing new is
+    /// known.
     pub(crate) const fn later(self, since: Moment) -> Self {
         Self { gap: self.gap, part: self.part, ..Self::first(since) }
     }

@@ -1,9 +1,10 @@
 //! Pools: the slots of several quotas, paid all together or not at all.
 //!
 //! A call pays a [`Price`]: some slots of the connection's own pool and, for a few operations, of
-//! named pools of the workspace ("lists.put"). Nothing is taken from one pool while another is short,
-//! so a call that waits for a narrow pool holds nothing of the wide one. A vendor 429 closes a pool
-//! for a time; its slots go on resting meanwhile, and it opens again step by step (`opening`).
+//! named pools of the workspace ("lists.put"). Nothing is taken from one pool while another is
+//! short, so a call that waits for a narrow pool holds nothing of the wide one. A vendor 429 closes
+//! a pool for a time; its slots go on resting meanwhile, and it opens again step by step
+//! (`opening`).
 
 use std::time::Duration;
 
@@ -148,7 +149,8 @@ impl SlotPool {
     }
 }
 
-/// The pools of one workspace. A [`PoolId`] that it did not give out pays nothing and holds nothing.
+/// The pools of one workspace. A [`PoolId`] that it did not give out pays nothing and holds
+/// nothing.
 #[derive(Debug, Default)]
 pub struct Pools {
     list: Vec<SlotPool>,
@@ -233,8 +235,8 @@ impl Pools {
         paid
     }
 
-    /// Settles every slot of a call, which the vendor `refused` or not; `rested` hears each pool and
-    /// when its slots are free again.
+    /// Settles every slot of a call, which the vendor `refused` or not; `rested` hears each pool
+    /// and when its slots are free again.
     pub fn settle(
         &mut self,
         paid: Paid,
@@ -292,9 +294,9 @@ impl Pools {
     /// Closes a pool after a vendor 429 to a call that was taken at `taken`, for `asked` or, if the
     /// vendor gave no readable time, for 1 s, doubling up to the window. Returns until when.
     ///
-    /// The 429s of calls that were under way together count as one; after a good answer to a call that
-    /// was taken later, or a window without any 429, the doubling starts again. What opens then opens
-    /// step by step.
+    /// The 429s of calls that were under way together count as one; after a good answer to a call
+    /// that was taken later, or a window without any 429, the doubling starts again. What opens
+    /// then opens step by step.
     pub fn close(
         &mut self,
         id: PoolId,

@@ -2,12 +2,12 @@
 //! that should take. Computed only for such a call.
 //!
 //! **What "before it" means.** The calls that wait on its connection at that moment, want something
-//! that it wants too, and come before it in the order of service: for an interactive call those with
-//! an earlier start tag (or the same one, and longer there), for a bulk call all interactive ones,
-//! too. A call that stands still for a narrow pool which this one doesn't pay is not before it. It is a
-//! count at one moment, no promise: an app beyond its share lets others pass, the floor lets a bulk
-//! call go earlier, and newcomers with an earlier tag go before. Calls of the workspace's other
-//! connections, which may want the same named pool, are not counted.
+//! that it wants too, and come before it in the order of service: for an interactive call those
+//! with an earlier start tag (or the same one, and longer there), for a bulk call all interactive
+//! ones, too. A call that stands still for a narrow pool which this one doesn't pay is not before
+//! it. It is a count at one moment, no promise: an app beyond its share lets others pass, the floor
+//! lets a bulk call go earlier, and newcomers with an earlier tag go before. Calls of the
+//! workspace's other connections, which may want the same named pool, are not counted.
 
 use super::estimate::Estimate;
 use super::queue::{FifoKey, Lane};

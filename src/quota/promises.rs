@@ -1,10 +1,10 @@
 //! What refused clients of an app were told: each is owed a slot when it comes back.
 //!
-//! A client that is served may call again at once, and would take the slot that another one was told
-//! to come back for: of a crowd without a pause half came in vain. So newcomers of an app leave the
-//! slots that its returning clients were told of. A call does not say whose it is: who comes at a
-//! moment that somebody was told, by the milliseconds or the whole seconds, is taken for that one.
-//! Nothing is left for clients of an app whose clients don't come back when told.
+//! A client that is served may call again at once, and would take the slot that another one was
+//! told to come back for: of a crowd without a pause half came in vain. So newcomers of an app
+//! leave the slots that its returning clients were told of. A call does not say whose it is: who
+//! comes at a moment that somebody was told, by the milliseconds or the whole seconds, is taken for
+//! that one. Nothing is left for clients of an app whose clients don't come back when told.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,11 +1,12 @@
 //! The waiting calls of one connection: lines first come first served, places, deadlines.
 //!
 //! One line per app, lane and price, so that a call that waits for a narrow pool stands in nobody's
-//! way. Which line is served next is decided elsewhere. Places are indices into one
-//! table with a serial number: a place that was left or served means nothing any more. No timers: the
-//! earliest deadline of all is known at any time.
+//! way. Which line is served next is decided elsewhere. Places are indices into one table with a
+//! serial number: a place that was left or served means nothing any more. No timers: the earliest
+//! deadline of all is known at any time.
 //!
-//! A call that comes back, since the vendor refused it, stands where it stood: by when it came first.
+//! A call that comes back, since the vendor refused it, stands where it stood: by when it came
+//! first.
 //!
 //! Cost: joining, leaving and serving O(log n) for the deadline, O(1) for the rest.
 

@@ -9,7 +9,8 @@ use super::pools::PoolId;
 pub enum LimitedBy {
     /// Every slot of the pool that is free in time is taken, or goes to a call before it.
     Slot(PoolId),
-    /// Slots are free, or will be, but are kept: for apps below their share, or for interactive calls.
+    /// Slots are free, or will be, but are kept: for apps below their share, or for interactive
+    /// calls.
     Share,
     /// The bulk lane's pace, or the operator's `burst`.
     Pace,

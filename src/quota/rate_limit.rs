@@ -2,8 +2,9 @@
 //!
 //! A pace spreads calls in time where slots alone would let them out in clumps: the bulk lane (one
 //! cell each W/N), the operator's `burst` over all calls of a connection, and an app's own `limit`.
-//! Slots are taken first and cells last, since a cell can't be given back. So that a cell is not lost
-//! when another rule still says no, [`RateLimiter::ready`] keeps the cell it got until [`RateLimiter::spend`].
+//! Slots are taken first and cells last, since a cell can't be given back. So that a cell is not
+//! lost when another rule still says no, [`RateLimiter::ready`] keeps the cell it got until
+//! [`RateLimiter::spend`].
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -102,8 +103,8 @@ impl RateLimiter {
 
 /// What a lane gets at least: `calls` per window, saved up to one window's worth.
 ///
-/// Not a governor cell: every call of the lane counts against it, those that went by the pace too, and
-/// it never goes below zero for them. So it does nothing for a lane that is served anyway.
+/// Not a governor cell: every call of the lane counts against it, those that went by the pace too,
+/// and it never goes below zero for them. So it does nothing for a lane that is served anyway.
 #[derive(Debug, Default)]
 pub struct MinimumRate {
     calls: f64,

@@ -59,7 +59,8 @@ pub struct PriceSettings {
 pub struct PoolSettings {
     /// The policy's name, unique in the workspace.
     pub name: String,
-    /// N: calls per window, at least 1. With a static share: this replica's part ([`static_share`]).
+    /// N: calls per window, at least 1. With a static share: this replica's part
+    /// ([`static_share`]).
     pub calls: u32,
     /// W, more than zero.
     pub window: Duration,
@@ -93,8 +94,8 @@ pub struct ConnectionSettings {
     pub max_wait: Duration,
     /// The longest a bulk call waits.
     pub max_wait_bulk: Duration,
-    /// Calls that may wait, of all apps together. Those that pay a named pool don't count: as many of
-    /// them may wait as one window of that pool drains.
+    /// Calls that may wait, of all apps together. Those that pay a named pool don't count: as many
+    /// of them may wait as one window of that pool drains.
     pub depth: u32,
     /// Calls of one app that may wait.
     pub app_depth: u32,
@@ -170,8 +171,8 @@ impl PoolSettings {
     }
 }
 
-/// This replica's part of `calls` when `replicas` of them share it without talking: the parts of all
-/// indices, 0 to `replicas` - 1, sum up to exactly `calls`.
+/// This replica's part of `calls` when `replicas` of them share it without talking: the parts of
+/// all indices, 0 to `replicas` - 1, sum up to exactly `calls`.
 ///
 /// # Errors
 /// No replicas, an index that is not below their number, or a part of zero; the text is for the

@@ -1,8 +1,8 @@
 //! What changes of shape do: connections, pools and prices that come and go while calls run.
 //!
-//! Numbers are stable. A connection, pool or price keeps its number as long as anybody may know it; the
-//! owner of the quota says when a number is vacant and gives it to another. So calls that wait, calls
-//! that run and whoever knew the shape before stay where they are.
+//! Numbers are stable. A connection, pool or price keeps its number as long as anybody may know it;
+//! the owner of the quota says when a number is vacant and gives it to another. So calls that wait,
+//! calls that run and whoever knew the shape before stay where they are.
 
 use super::Quota;
 use super::moment::Moment;
@@ -40,8 +40,8 @@ impl Quota {
         id
     }
 
-    /// Adds a connection with a pool of its own, under the `vacant` numbers if there are some. It has
-    /// no app, and every price is nothing until [`Quota::set_price`] says otherwise.
+    /// Adds a connection with a pool of its own, under the `vacant` numbers if there are some. It
+    /// has no app, and every price is nothing until [`Quota::set_price`] says otherwise.
     ///
     /// # Panics
     /// Beyond 65,535 connections.
@@ -64,8 +64,8 @@ impl Quota {
         number
     }
 
-    /// What calls of that number pay on a connection from now on; waiting ones, too. What it takes of
-    /// the connection's own pool stays the same as long as a call of that number waits or runs.
+    /// What calls of that number pay on a connection from now on; waiting ones, too. What it takes
+    /// of the connection's own pool stays the same as long as a call of that number waits or runs.
     pub fn set_price(&mut self, connection: ConnectionNo, number: PriceNo, price: Price) {
         if let Some(line) = self.line_mut(connection) {
             line.set_price(usize::from(number.0), price);
@@ -85,8 +85,8 @@ impl Quota {
         }
     }
 
-    /// Lets slots of a pool rest until these moments: calls that others paid, which count here from now
-    /// on. More of them than its limit are like a limit that was lowered.
+    /// Lets slots of a pool rest until these moments: calls that others paid, which count here from
+    /// now on. More of them than its limit are like a limit that was lowered.
     pub fn carry(&mut self, pool: PoolId, until: &[Moment], now: Moment) {
         let now = self.release_expired(now);
         if let Some(pool) = self.pools.get_mut(pool) {
@@ -94,8 +94,8 @@ impl Quota {
         }
     }
 
-    /// When the slots of a pool that are not free would be free again under the rule `rest`; those in
-    /// use as if no answer came.
+    /// When the slots of a pool that are not free would be free again under the rule `rest`; those
+    /// in use as if no answer came.
     #[must_use]
     pub fn rests(&self, pool: PoolId, rest: &RestRule) -> Vec<Moment> {
         self.pools.get(pool).map(|pool| pool.slots.rests_under(rest)).unwrap_or_default()

@@ -74,8 +74,8 @@ fn headroom(claim: &Claim) -> f64 {
 
 /// The level λ at which Σ min(want, λ·weight) is all the slots; infinite if all wants fit.
 ///
-/// Newton's method: the sum is concave and piecewise linear in λ, so that from below it comes to the
-/// solution in at most as many steps as there are different wants, and usually in two or three.
+/// Newton's method: the sum is concave and piecewise linear in λ, so that from below it comes to
+/// the solution in at most as many steps as there are different wants, and usually in two or three.
 fn level(slots: f64, from: f64, claims: &[Claim]) -> f64 {
     let mut level = from;
     for _ in 0..=claims.len() {

@@ -5,17 +5,18 @@
 //! between its send and its answer, so two calls of one slot are counted at least W apart, and no
 //! window of length W, wherever it begins, holds more than N calls.
 //!
-//! Invariants: every slot is in one state; a slot in use is back at the latest its hard limit, W and
-//! the guard after its take, whoever forgot to settle it; `live` slots exceed the limit only while a
-//! lowered limit (or one that was not enforced) runs out. Then a slot whose rest is over goes in place
-//! of being free, so those that end soonest go first, no call starts before the others are down to
-//! the new limit less one, and a limit that is raised again finds every rest that is not over.
+//! Invariants: every slot is in one state; a slot in use is back at the latest its hard limit, W
+//! and the guard after its take, whoever forgot to settle it; `live` slots exceed the limit only
+//! while a lowered limit (or one that was not enforced) runs out. Then a slot whose rest is over
+//! goes in place of being free, so those that end soonest go first, no call starts before the
+//! others are down to the new limit less one, and a limit that is raised again finds every rest
+//! that is not over.
 //!
-//! The structure knows no queue and no clock. It serves the owner of all slots of a pool; an owner of
-//! some adds and withdraws slots with their rest ([`Slots::add`], [`Slots::withdraw`]).
+//! The structure knows no queue and no clock. It serves the owner of all slots of a pool; an owner
+//! of some adds and withdraws slots with their rest ([`Slots::add`], [`Slots::withdraw`]).
 //!
-//! Cost: take and ripen O(1); settle O(log N) comparisons, and it moves only the slots that rest
-//! longer than the settled one, which are those whose answer never came.
+//! Cost: `take` and `release_expired` O(1), `settle` O(log N) comparisons. `settle` moves only the
+//! slots that rest longer than the settled one: those whose answer never came.
 
 mod carry;
 mod window;
@@ -29,8 +30,8 @@ pub use super::rest::{RestRule, Settlement, SlotState};
 const NIL: u32 = u32::MAX;
 /// The owner of slots that no call of this process took.
 pub const NOBODY: u32 = u32::MAX;
-/// Slots that may rest where calls are not held back, if the pool never had more: the books must not
-/// grow with the traffic.
+/// Slots that may rest where calls are not held back, if the pool never had more: the books must
+/// not grow with the traffic.
 const MOST_RESTING: u32 = 4096;
 
 /// Slots of one pool taken together by one call; settling consumes it.
@@ -226,7 +227,8 @@ impl Slots {
     }
 
     /// Frees one slot whose rest is over (or whose call is past everything it could do) and returns
-    /// its owner; `None` when there is no other. To be called until then before anything is decided.
+    /// its owner; `None` when there is no other. To be called until then before anything is
+    /// decided.
     pub fn release_expired(&mut self, now: Moment) -> Option<u32> {
         let most = MOST_RESTING.max(self.most) as usize;
         if let Some(&(until, id)) = self.resting.front()
@@ -277,8 +279,8 @@ impl Slots {
     /// Changes the limit.
     ///
     /// Raised: new slots are made, beside all that are in use or resting. Lowered: free slots go at
-    /// once, the others as they come back, so that the next call starts when no more than the new limit
-    /// are in the window, itself included.
+    /// once, the others as they come back, so that the next call starts when no more than the new
+    /// limit are in the window, itself included.
     pub fn set_limit(&mut self, limit: u32, now: Moment) {
         self.limit = limit;
         self.most = self.most.max(limit);

@@ -1,11 +1,11 @@
 //! The state file's bytes: what a new process needs to know of the slots of one pool.
 //!
-//! A header and one record a slot, each with a check of its own, so that a take or a settle writes 16
-//! bytes in place and a torn or foreign file is noticed. Whatever can't be read is unknown state: the
-//! pool then rests for its longest time ([`super::Past::Unknown`]). Moments are stored on
-//! `CLOCK_BOOTTIME`, which no wall clock step touches and which ends with its boot id. Under another
-//! boot id only a file that was closed ([`Header::closed`], synced to disk) counts, by the wall clock;
-//! any other may have lost its last writes with the power.
+//! A header and one record a slot, each with a check of its own, so that a take or a settle writes
+//! 16 bytes in place and a torn or foreign file is noticed. Whatever can't be read is unknown
+//! state: the pool then rests for its longest time ([`super::Past::Unknown`]). Moments are stored
+//! on `CLOCK_BOOTTIME`, which no wall clock step touches and which ends with its boot id. Under
+//! another boot id only a file that was closed ([`Header::closed`], synced to disk) counts, by the
+//! wall clock; any other may have lost its last writes with the power.
 //!
 //! Layout, little endian:
 //!
@@ -21,8 +21,8 @@
 //! | 116..124 | how long a rest in it may last from its writing on, ns | | |
 //! | 124..128 | check | | |
 //!
-//! Versions before had names of up to 62 bytes and no such length; the place was empty behind a shorter
-//! name. They can read today's files.
+//! Versions before had names of up to 62 bytes and no such length; the place was empty behind a
+//! shorter name. They can read today's files.
 //!
 //! Reading and writing files is not done here.
 
@@ -135,8 +135,8 @@ impl Header {
     }
 }
 
-/// How long the longest rest of `states` lasts from `now` on. A window that became shorter shortens no
-/// rest, so that it may be more than the rule of now makes.
+/// How long the longest rest of `states` lasts from `now` on. A window that became shorter shortens
+/// no rest, so that it may be more than the rule of now makes.
 pub fn longest(states: impl IntoIterator<Item = SlotState>, now: Moment) -> Duration {
     let lasts = states.into_iter().map(|state| match state {
         SlotState::Resting(until) => until.since(now),
@@ -226,8 +226,8 @@ struct Head {
 }
 
 impl Head {
-    /// The latest end of a rest that can stand in the file. By the rule of today, too: versions before
-    /// tell of no longer rest than the rule that was last.
+    /// The latest end of a rest that can stand in the file. By the rule of today, too: versions
+    /// before tell of no longer rest than the rule that was last.
     fn latest(&self, rest: &RestRule, now: Moment) -> Moment {
         let ruled = rest.after_no_response(now).max(self.rest.after_no_response(now));
         ruled.max(now + self.longest)

@@ -14,8 +14,8 @@ impl Quota {
     /// Changes the calls per window of a pool, from now on.
     ///
     /// Lowered: the next call starts when no more than the new number are in the window, itself
-    /// included. Raised: new slots are made beside those in use or resting. Settings are to be checked
-    /// before; 0 lets nothing start.
+    /// included. Raised: new slots are made beside those in use or resting. Settings are to be
+    /// checked before; 0 lets nothing start.
     pub fn set_limit(&mut self, pool: PoolId, calls: u32, now: Moment) {
         let now = self.release_expired(now);
         if let Some(pool) = self.pools.get_mut(pool) {
@@ -28,9 +28,9 @@ impl Quota {
 
     /// Changes the window and the hard limit of a pool, from now on.
     ///
-    /// A longer window holds for the calls that are in flight, for those that rest, and for the last ones
-    /// before them, whose slots rest again. The hard limit only grows while calls may be running under the old one:
-    /// a shorter one counts from the next start of the process.
+    /// A longer window holds for the calls that are in flight, for those that rest, and for the
+    /// last ones before them, whose slots rest again. The hard limit only grows while calls may be
+    /// running under the old one: a shorter one counts from the next start of the process.
     pub fn set_window(
         &mut self,
         pool: PoolId,
@@ -74,8 +74,8 @@ impl Quota {
     }
 
     /// Changes how long calls may wait, how many, the burst and the bulk floor. The pool's calls,
-    /// window and hard limit stay as they are ([`Quota::set_limit`], [`Quota::set_window`]), so does
-    /// the mode.
+    /// window and hard limit stay as they are ([`Quota::set_limit`], [`Quota::set_window`]), so
+    /// does the mode.
     pub fn configure(
         &mut self,
         connection: ConnectionNo,
@@ -100,8 +100,8 @@ impl Quota {
         }
     }
 
-    /// Pauses an app or lets it go on. Its waiting calls are refused at the next poll; calls that were
-    /// sent are not touched.
+    /// Pauses an app or lets it go on. Its waiting calls are refused at the next poll; calls that
+    /// were sent are not touched.
     pub fn pause(&mut self, connection: ConnectionNo, app: AppNo, paused: bool) {
         if let Some(line) = self.line_mut(connection) {
             line.pause(app, paused);

@@ -61,8 +61,8 @@ pub struct AdmissionPreview {
 }
 
 impl Quota {
-    /// What a call of that price would meet now. Whoever is refused later is told the same time as if
-    /// nobody had looked.
+    /// What a call of that price would meet now. Whoever is refused later is told the same time as
+    /// if nobody had looked.
     pub fn preview(
         &mut self,
         connection: ConnectionNo,
@@ -140,8 +140,8 @@ impl Quota {
         })
     }
 
-    /// Time between two starts in a lane of a connection that its pace leaves in the long run, bulk's
-    /// where interactive calls are to be expected; `None` where slots alone decide.
+    /// Time between two starts in a lane of a connection that its pace leaves in the long run,
+    /// bulk's where interactive calls are to be expected; `None` where slots alone decide.
     #[must_use]
     pub fn pace(&self, connection: ConnectionNo, lane: Lane) -> Option<Duration> {
         self.line(connection)?.period(lane)

@@ -89,8 +89,8 @@ fn a_further_refusal_makes_the_gap_what_the_vendor_let_through() {
 }
 
 proptest! {
-    /// Whatever is answered when: never more under way than the window, never two starts nearer than
-    /// the gap, and somebody may always start within the gap and a second a call.
+    /// Whatever is answered when: never more under way than the window, never two starts nearer
+    /// than the gap, and somebody may always start within the gap and a second a call.
     #[test]
     fn never_more_are_under_way_than_the_window_and_nobody_waits_for_ever(
         steps in proptest::collection::vec((0_u8..4, 0_u64..1500, any::<bool>()), 1..200)
@@ -176,8 +176,8 @@ fn closed() -> Quota {
 }
 
 /// 30 calls wait for the end of a pause of 2 s, then the vendor has room for 3 a second and takes
-/// `latency` for an answer; those that it refuses go back to their line. Gives refusals and how long
-/// each call waited.
+/// `latency` for an answer; those that it refuses go back to their line. Gives refusals and how
+/// long each call waited.
 fn after_a_pause(vendor: Vendor, latency: u64, pause: u64) -> (u32, Vec<u64>) {
     let mut quota = closed();
     let mut waiting = std::collections::HashMap::new();

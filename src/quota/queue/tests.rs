@@ -50,8 +50,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Against plain lists: nobody is lost, doubled or overtaken within a line by who came later; who
-    /// comes back stands where it stood.
+    /// Against plain lists: nobody is lost, doubled or overtaken within a line by who came later;
+    /// who comes back stands where it stood.
     #[test]
     fn behaves_like_plain_lists(steps in steps()) {
         let mut queue = Queue::new(2);

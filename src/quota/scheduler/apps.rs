@@ -7,8 +7,8 @@ use super::super::settings::MOST_APPS;
 use super::super::ticket::{AdmissionRequest, AppNo};
 use super::Scheduler;
 
-/// Apps that have numbers at a time: those of a configuration, and those that earlier ones had and of
-/// which a call waits, runs or rests.
+/// Apps that have numbers at a time: those of a configuration, and those that earlier ones had and
+/// of which a call waits, runs or rests.
 const MOST_NUMBERS: usize = 4 * MOST_APPS as usize;
 
 impl Scheduler {

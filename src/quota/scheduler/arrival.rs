@@ -1,8 +1,8 @@
 //! What a call is told that can't start at once: to wait, or why not and when to come back.
 //!
-//! On arrival the earliest start is computed from the rests of the slots and the calls that would be
-//! served before. It is exact for one app alone; with several, newcomers and shares move it, so an
-//! accepted call can still be refused at its deadline, but none starts late.
+//! On arrival the earliest start is computed from the rests of the slots and the calls that would
+//! be served before. It is exact for one app alone; with several, newcomers and shares move it, so
+//! an accepted call can still be refused at its deadline, but none starts late.
 
 use std::time::Duration;
 
@@ -84,8 +84,9 @@ impl Scheduler {
         }
     }
 
-    /// Whether a call that stands in the queue by way of trial, with `before` others of its line before
-    /// it, may stay, when it could start, and where it stands. One that comes back had its place.
+    /// Whether a call that stands in the queue by way of trial, with `before` others of its line
+    /// before it, may stay, when it could start, and where it stands. One that comes back had its
+    /// place.
     fn judge(
         &mut self,
         pools: &Pools,
@@ -117,8 +118,8 @@ impl Scheduler {
         Err(QuotaRefusal { standing: Some(standing), ..refusal })
     }
 
-    /// Notes that a call is refused, if that is for want of a slot of the own pool: it is demand, and
-    /// its client is owed a slot.
+    /// Notes that a call is refused, if that is for want of a slot of the own pool: it is demand,
+    /// and its client is owed a slot.
     fn turned_away(
         &mut self,
         pools: &Pools,
@@ -186,8 +187,8 @@ impl Scheduler {
         refusal
     }
 
-    /// When a refused client shall come back: not before its slot, and not together with those of its
-    /// app that were refused before it.
+    /// When a refused client shall come back: not before its slot, and not together with those of
+    /// its app that were refused before it.
     fn hint(
         &mut self,
         pools: &Pools,

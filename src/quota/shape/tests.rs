@@ -99,8 +99,8 @@ fn a_vacant_number_holds_nothing_of_who_had_it() {
 }
 
 proptest! {
-    /// Whatever is carried: at no moment are fewer slots taken than calls may count, up to the limit,
-    /// and the books of the apps stay right.
+    /// Whatever is carried: at no moment are fewer slots taken than calls may count, up to the
+    /// limit, and the books of the apps stay right.
     #[test]
     fn what_is_carried_counts(
         limit in 1_u32..12,

@@ -4,8 +4,8 @@ use super::super::moment::Moment;
 use super::{RestRule, Slot, SlotState, Slots};
 
 impl Slots {
-    /// Lets slots rest until these moments, as if calls of theirs had been answered. The limit stays:
-    /// free slots go for it, and more than it are like a limit that was lowered.
+    /// Lets slots rest until these moments, as if calls of theirs had been answered. The limit
+    /// stays: free slots go for it, and more than it are like a limit that was lowered.
     pub fn carry(&mut self, until: &[Moment], now: Moment) {
         for until in until.iter().filter(|until| **until > now) {
             self.add(*until, now);
@@ -13,8 +13,8 @@ impl Slots {
         self.set_limit(self.limit, now);
     }
 
-    /// When each slot would be free if the rule was `rest`, some of it in the past; those in use as if no
-    /// answer came.
+    /// When each slot would be free if the rule was `rest`, some of it in the past; those in use as
+    /// if no answer came.
     #[must_use]
     pub fn rests_under(&self, rest: &RestRule) -> Vec<Moment> {
         let longer = rest.longer_than(&self.rest);

@@ -6,10 +6,10 @@ use super::super::moment::Moment;
 use super::{NOBODY, RestRule, SlotState, Slots};
 
 impl Slots {
-    /// Changes the window for calls that are answered from now on, and lets those that rest do so for as
-    /// much longer as it is; a slot whose rest would not be over yet rests again. A shorter one shortens
-    /// no rest. The hard limit is the longer of the old and the new one, since running calls were given
-    /// the old one. Returns how much longer slots rest.
+    /// Changes the window for calls that are answered from now on, and lets those that rest do so
+    /// for as much longer as it is; a slot whose rest would not be over yet rests again. A shorter
+    /// one shortens no rest. The hard limit is the longer of the old and the new one, since running
+    /// calls were given the old one. Returns how much longer slots rest.
     pub fn set_window(&mut self, window: Duration, hard_limit: Duration, now: Moment) -> Duration {
         let rest = RestRule::of(window, self.rest.hard_limit.max(hard_limit));
         let longer = rest.longer_than(&self.rest);
@@ -24,7 +24,8 @@ impl Slots {
         longer
     }
 
-    /// The last rest of a slot would have been so much longer: where that is not over, it rests again.
+    /// The last rest of a slot would have been so much longer: where that is not over, it rests
+    /// again.
     fn rest_again(&mut self, longer: Duration, now: Moment) {
         let mut again = Vec::new();
         for (id, slot) in (0..).zip(&mut self.slots) {

@@ -69,8 +69,8 @@ pub(super) fn meeting(sent: &[Sent], window: Duration, ppm: i64) -> usize {
     usize::try_from(most).unwrap()
 }
 
-/// The most that any of the counters saw: sliding and fixed windows of eleven phases, counting at the
-/// send, in between and at the answer, and the bound over all of them.
+/// The most that any of the counters saw: sliding and fixed windows of eleven phases, counting at
+/// the send, in between and at the answer, and the bound over all of them.
 pub(super) fn worst(sent: &[Sent], window: Duration, ppm: i64) -> usize {
     let mut most = meeting(sent, window, ppm);
     for pick in [|s: &Sent| s.taken, |s: &Sent| s.counted, |s: &Sent| s.ended] {

@@ -250,7 +250,8 @@ fn a_lowered_limit_holds_once_the_calls_in_flight_were_counted_and_a_raised_one_
             world.run(seconds);
             let own = world.own();
             let sent = world.sent.split_off(from.saturating_sub(200));
-            // 2 s: the longest answer. Windows that begin later hold calls under the new limit only.
+            // 2 s: the longest answer. Windows that begin later hold calls under the new limit
+            // only.
             check(&counted_from(&sent, lowered + 2.0), limit, "after a change");
             world.sent.extend(sent);
             let gauge = world.quota.gauge(own).unwrap();
@@ -330,7 +331,8 @@ fn after_a_lowered_limit_no_call_starts_while_as_many_others_are_in_the_window()
         let mut after = 0;
         for call in world.sent.iter().filter(|call| call.taken >= from) {
             let others = world.sent.iter().filter(|other| {
-                // Its own instant is between its take and its end; that of the others may be the end.
+                // Its own instant is between its take and its end; that of the others may be the
+                // end.
                 other.taken < call.taken && other.ended + WINDOW > call.taken
             });
             assert!(others.count() < 40, "seed {seed}");

@@ -162,8 +162,8 @@ fn an_idle_apps_share_is_used_by_others_and_comes_back_within_a_window() {
     }
 }
 
-/// p99 of an app's waits, the longest wait of one that pays nothing, the narrow pool's figures and what
-/// was sent, with or without an app that always waits for the narrow pool.
+/// p99 of an app's waits, the longest wait of one that pays nothing, the narrow pool's figures and
+/// what was sent, with or without an app that always waits for the narrow pool.
 fn beside_a_narrow_pool(settings: ConnectionSettings, stuck: bool) -> (f64, f64, Gauge, Vec<f64>) {
     let named = PoolSettings {
         name: "lists.put".into(),

@@ -157,7 +157,8 @@ fn of_twenty_that_contend_at_least_half_are_let_in() {
     }
 }
 
-/// Slots that come back one by one, and clients without a pause: whoever was told a time finds a slot.
+/// Slots that come back one by one, and clients without a pause: whoever was told a time finds a
+/// slot.
 #[test]
 fn of_a_crowd_of_one_app_most_are_let_in_when_they_come_back_as_told() {
     for patience in [0.0, f64::INFINITY] {

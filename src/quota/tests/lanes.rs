@@ -103,7 +103,8 @@ fn bulk_takes_what_is_idle_where_nobody_else_calls() {
     start_in_turn(&mut after_others, 0, true, 100, now + Duration::from_secs(121));
 }
 
-/// How long each of 50 bulk calls in turn waits beside an app that called so often in the last window.
+/// How long each of 50 bulk calls in turn waits beside an app that called so often in the last
+/// window.
 fn beside(calls: u32, started: Duration) -> Vec<f64> {
     let began = Moment::from(Duration::from_secs(1000));
     let settings = ConnectionSettings::of("connection", 100, Duration::from_secs(60));

@@ -12,8 +12,8 @@ use super::people::Habit;
 use super::world::{Happens, ONE, World, at, quota};
 
 impl World {
-    /// The gateway dies and comes back after some seconds: with what it knew of its slots, or without.
-    /// What was under way may be counted until its hard limit.
+    /// The gateway dies and comes back after some seconds: with what it knew of its slots, or
+    /// without. What was under way may be counted until its hard limit.
     pub(super) fn restart(&mut self, after: f64, knows: bool) {
         let hard = self.settings.2.pool.hard_limit;
         for call in self.sent.iter_mut().rev() {
@@ -106,9 +106,9 @@ impl World {
         self.quota.gauge(self.own()).unwrap().limit
     }
 
-    /// The part of the slots' time since `from` (seconds) in which they were in use or resting: calls
-    /// sent against what slots that rest a window after their answers allow, without an error at the
-    /// edges. Every call counts as answered.
+    /// The part of the slots' time since `from` (seconds) in which they were in use or resting:
+    /// calls sent against what slots that rest a window after their answers allow, without an error
+    /// at the edges. Every call counts as answered.
     pub(super) fn used(&self, from: f64) -> f64 {
         let slots = &self.quota.pools().get(self.own()).unwrap().slots;
         let begin = at(1000.0 + from);

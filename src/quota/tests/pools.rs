@@ -83,8 +83,8 @@ fn call(pools: &mut Pools, refused: bool, now: Moment) -> Moment {
 }
 
 proptest! {
-    /// Refusals without a time in a row double the pause; a good answer to a call that was taken after
-    /// the pause makes the next row begin with 1 s.
+    /// Refusals without a time in a row double the pause; a good answer to a call that was taken
+    /// after the pause makes the next row begin with 1 s.
     #[test]
     fn a_success_ends_a_row_of_refusals(
         rounds in proptest::collection::vec((0..4_u32, 1..4_u32), 1..8)
@@ -104,8 +104,8 @@ proptest! {
         }
     }
 
-    /// A call holds exactly what its price says or nothing at all, and a child that is full costs the
-    /// parent nothing.
+    /// A call holds exactly what its price says or nothing at all, and a child that is full costs
+    /// the parent nothing.
     #[test]
     fn all_pools_are_paid_or_none(
         steps in proptest::collection::vec((0..4u32, 0..4u32, 0..4u32, 0..20_000u64, any::<bool>()), 1..120)

@@ -248,8 +248,8 @@ proptest! {
         prop_assert_eq!(slots.free(), limit);
     }
 
-    /// However often the window changes: a call that starts finds fewer than the limit in the window of
-    /// the moment, whatever window they were made under.
+    /// However often the window changes: a call that starts finds fewer than the limit in the
+    /// window of the moment, whatever window they were made under.
     #[test]
     fn no_call_starts_while_the_limit_is_in_the_window_of_the_moment(steps in windows()) {
         const LIMIT: u32 = 5;

@@ -1,5 +1,6 @@
-//! A world in virtual time: apps with their habits, a vendor with its delays, and the quota driven as
-//! the gateway drives it: it is only polled after something happened and at the times it asks for.
+//! A world in virtual time: apps with their habits, a vendor with its delays, and the quota driven
+//! as the gateway drives it: it is only polled after something happened and at the times it asks
+//! for.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -356,8 +357,8 @@ impl World {
         }
     }
 
-    /// What becomes of a call that starts now: what the gateway says of it and when, and the seconds
-    /// within which the vendor counts it, if it does.
+    /// What becomes of a call that starts now: what the gateway says of it and when, and the
+    /// seconds within which the vendor counts it, if it does.
     fn fate(&mut self) -> (Settlement, Moment, Option<f64>) {
         let nature = self.nature;
         let hard = self.settings.2.pool.hard_limit.as_secs_f64();

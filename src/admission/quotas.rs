@@ -374,3 +374,6 @@ impl Drop for QueueWaiter {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

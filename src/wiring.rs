@@ -3,3 +3,6 @@
 pub mod admission;
 pub mod cache;
 pub mod traces;
+
+#[cfg(test)]
+mod tests;

@@ -188,12 +188,7 @@ fn pretty(value: &Value) -> String {
 
 fn refused(error: &config::ConfigError) -> ExitCode {
     point(&error.to_string());
-    let count = error.problems.len();
-    complain(&format!(
-        "{}: {count} {}",
-        error.source,
-        if count == 1 { "problem" } else { "problems" }
-    ));
+    complain(&format!("{}: {}", error.source, error.count(false)));
     ExitCode::from(WRONG_CONFIGURATION)
 }
 

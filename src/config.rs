@@ -9,6 +9,7 @@ mod base_url;
 mod cache;
 mod cors;
 mod expiry;
+mod findings;
 mod quota;
 mod reference;
 mod settings;
@@ -22,6 +23,7 @@ pub use admin::{Admin, AdminKey, Ops};
 pub use base_url::BaseUrl;
 pub use cache::{Cache, CacheControl};
 pub use cors::Cors;
+pub use findings::{ConfigError, Findings};
 pub use reference::{reference, schema};
 pub use settings::{
     App, AppKey, AppLimit, Connection, Quota, QuotaMode, Server, Settings, State, StaticShare,
@@ -61,15 +63,6 @@ pub struct Config {
     pub warnings: Vec<Problem>,
 }
 
-/// Why a configuration was refused.
-#[derive(Debug)]
-pub struct ConfigError {
-    /// The file, or what stands in its place.
-    pub source: String,
-    /// Everything that is wrong with it.
-    pub problems: Vec<Problem>,
-}
-
 impl Config {
     /// Reads and checks the file at `path`.
     ///
@@ -82,8 +75,8 @@ impl Config {
     /// Checks `text`.
     ///
     /// # Errors
-    /// Every problem in it.
-    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+    /// Every problem in it, and what else is to be said of it.
+    pub fn parse(text: &str) -> Result<Self, Findings> {
         validate::resolve(document::read(text), Look::TO_SERVE)
     }
 
@@ -140,7 +133,7 @@ pub struct Checked {
 /// Checks the file at `path`, and what `look` says beside it.
 ///
 /// # Errors
-/// Every problem found.
+/// Every problem found, and the warnings beside them.
 pub fn check(path: &Path, look: Look) -> Result<Checked, ConfigError> {
     let mut config = read(path, |text| validate::resolve(document::read(text), look))?;
     let tenants = &config.settings.tenant;
@@ -169,20 +162,17 @@ impl Settings {
     /// # Errors
     /// What makes it unreadable.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        read(path, |text| document::parse::<Self>(text).map(|document| document.value))
+        read(path, |text| Ok(document::parse::<Self>(text).map(|document| document.value)?))
     }
 }
 
-fn read<T>(
-    path: &Path,
-    parse: impl FnOnce(&str) -> Result<T, Vec<Problem>>,
-) -> Result<T, ConfigError> {
+fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T, Findings>) -> Result<T, ConfigError> {
     let source = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let problems = vec![Problem::of_file(unreadable(path, &error, BEGIN))];
-        ConfigError { source: source.clone(), problems }
+        ConfigError { source: source.clone(), findings: problems.into() }
     })?;
-    parse(&text).map_err(|problems| ConfigError { source, problems })
+    parse(&text).map_err(|findings| ConfigError { source, findings })
 }
 
 /// What to do who has no configuration.
@@ -206,12 +196,3 @@ fn unreadable(path: &Path, error: &std::io::Error, else_do: &str) -> String {
         _ => format!("cannot be read: {error}"),
     }
 }
-
-impl std::fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines: Vec<_> = self.problems.iter().map(|problem| problem.at(&self.source)).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-impl std::error::Error for ConfigError {}

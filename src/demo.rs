@@ -80,8 +80,8 @@ async fn demo(time: Option<Duration>, faults: bool) -> io::Result<Summary> {
     tokio::spawn(courier.clone().serve(vendor, std::future::pending()));
     let token = TokenFile::write()?;
     let keys = APPS.map(|app| NewKey::generate(&key_id(app)));
-    let config = Config::parse(&configuration(&address, &token, &keys)).map_err(|problems| {
-        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let config = Config::parse(&configuration(&address, &token, &keys)).map_err(|found| {
+        let all: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
         io::Error::other(all.join("; "))
     })?;
     let gateway = Gateway::start(config, AccessLog::none()).await.map_err(io::Error::other)?;

@@ -5,9 +5,10 @@ mod online;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{File, refused};
-use crate::config::{self, Checked, Look};
-use crate::terminal::{point, say};
+use super::{File, WRONG_CONFIGURATION};
+use crate::config::{self, Checked, ConfigError, Look};
+use crate::document::Problem;
+use crate::terminal::{complain, point, say};
 
 /// What to check.
 #[derive(clap::Args)]
@@ -32,7 +33,7 @@ pub(super) fn run(args: Args) -> ExitCode {
     let look = if args.no_secrets { Look::FILE } else { Look::HERE };
     let checked = match config::check(&file, look) {
         Ok(checked) => checked,
-        Err(error) => return refused(&error),
+        Err(error) => return wrong(&error),
     };
     told(&file, &checked);
     match checked.config.filter(|_| args.online) {
@@ -41,9 +42,21 @@ pub(super) fn run(args: Args) -> ExitCode {
     }
 }
 
+/// Problems first: they are why nothing would start. The last line counts both.
+fn wrong(error: &ConfigError) -> ExitCode {
+    point(&error.to_string());
+    warned(&error.source, &error.findings.warnings);
+    complain(&format!("{}: {}", error.source, error.count(true)));
+    ExitCode::from(WRONG_CONFIGURATION)
+}
+
+fn warned(source: &str, warnings: &[Problem]) {
+    warnings.iter().for_each(|warning| point(&warning.warning(source)));
+}
+
 fn told(file: &Path, checked: &Checked) {
     let name = file.display().to_string();
-    checked.warnings.iter().for_each(|warning| point(&warning.warning(&name)));
+    warned(&name, &checked.warnings);
     let Checked { tenants, connections, apps, keys, operations, .. } = checked;
     say(&format!(
         "{name}: good: {tenants} tenants, {connections} connections, {apps} apps, {keys} keys, {operations} operations"

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{BaseUrl, Collector, Config, Look, Settings};
+use super::{BaseUrl, Collector, Config, Findings, Look, Settings};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::descriptors::{self, Budget, Wanted};
@@ -21,9 +21,9 @@ use crate::document::{Document, Problem, Reading, Step};
 use crate::tls;
 
 /// Reads what the file refers to and checks it as a whole.
-pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Config, Vec<Problem>> {
+pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Config, Findings> {
     let Reading { document, problems } = reading;
-    let Some(document) = document else { return Err(problems) };
+    let Some(document) = document else { return Err(problems.into()) };
     let mut check = Check { document: &document, look, problems, warnings: Vec::new() };
     check.limits();
     check.cors();
@@ -62,13 +62,12 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
             sockets,
             warnings,
         }),
-        _ => Err(problems),
+        _ => Err(Findings { problems, warnings }),
     }
 }
 
 /// What is left out where there is no catalogue: that of Courier may have other rows.
-const UNCHECKED: &str =
-    "scopes, [cache] and what calls cost are not checked without it, all else is";
+const UNCHECKED: &str = "scopes, [cache] and what calls cost are not checked while the catalogue file can't be used, all else is: put it right first";
 
 /// A certificate out of its time can still be served, and no client takes it.
 fn out_of_time(cert: &Path, tls: &tls::Server, now: SystemTime) -> Option<String> {
@@ -212,9 +211,7 @@ impl<'a> Check<'a> {
                 Catalog::parse(&text)
                     .map_err(|problems| {
                         self.problems.extend(problems.into_iter().map(wrong));
-                        let message =
-                            format!("the catalogue file must be right first: {UNCHECKED}");
-                        self.refuse(&key(&["vendor", "catalog"]), message);
+                        self.warn(&key(&["vendor", "catalog"]), UNCHECKED);
                     })
                     .ok()
             }
@@ -222,8 +219,9 @@ impl<'a> Check<'a> {
                 let embedded =
                     "name the file, or leave vendor.catalog out for Courier's operations";
                 let reason = super::unreadable(path, &error, embedded);
-                let message = format!("catalogue file '{}' {reason}; {UNCHECKED}", path.display());
+                let message = format!("catalogue file '{}' {reason}", path.display());
                 self.refuse(&key(&["vendor", "catalog"]), message);
+                self.warn(&key(&["vendor", "catalog"]), UNCHECKED);
                 None
             }
         }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::{KEY, app, scratch, tenant};
+use crate::{KEY, app, scratch, tenant, tollgate};
 
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
@@ -163,4 +163,33 @@ fn usage_takes_the_folder_of_the_variable_where_there_is_no_configuration() {
     let output = command.args(["usage", "--csv"]).output().unwrap();
     assert!(output.status.success(), "{}", texts(&output).1);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn problems_and_warnings_are_said_in_one_run_and_a_note_is_no_problem() {
+    let catalog = scratch(
+        "catalog.toml",
+        "[[operation]]\nid = \"x\"\ngroup = \"x\"\nmethod = \"GET\"\npath = \"x\"\naccess = \"read\"\n",
+    );
+    let rest = tenant("acme", "tok-1", &app("billing", "k1", "weight = 0\n"));
+    let text = format!("[vendor]\ncatalog = '{}'\n{rest}", catalog.display());
+    let file = scratch("both.toml", &text);
+    let (code, said) = tollgate(&["check", file.to_str().unwrap()]);
+    assert_eq!(code, Some(64), "{said}");
+    let found: Vec<_> = said.lines().collect();
+    for (line, part) in [
+        "weight must be 1 or more",
+        "path 'x' must begin with '/'",
+        "both.toml:2:1: warning: scopes, [cache] and what calls cost are not checked",
+        "both.toml:10:22: warning: key 'k1' has a placeholder",
+        "both.toml: 2 problems, 2 warnings",
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert!(found.get(line).is_some_and(|found| found.contains(part)), "{line} {part}: {said}");
+    }
+    // A start says why there is none.
+    let (_, said) = tollgate(&["serve", file.to_str().unwrap()]);
+    assert!(said.contains("both.toml: 2 problems") && !said.contains("warning"), "{said}");
 }

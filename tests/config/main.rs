@@ -38,7 +38,7 @@ fn app(name: &str, key: &str, rest: &str) -> String {
 fn problems(text: &str) -> Vec<String> {
     match Config::parse(text) {
         Ok(_) => Vec::new(),
-        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+        Err(found) => found.problems.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -87,18 +87,17 @@ impl Case {
 
     /// Each problem and warning, with the names back in.
     fn said(&self) -> Vec<String> {
-        let said = match Config::parse(&self.text) {
-            Ok(config) => config
-                .warnings
-                .iter()
-                // How many descriptors there are is the machine's business.
-                .filter(|warning| !warning.message.contains("file descriptors"))
-                .map(|warning| warning.warning("x.toml"))
-                .collect(),
-            Err(problems) => {
-                problems.iter().map(|problem| problem.at("x.toml")).collect::<Vec<_>>()
-            }
+        let (problems, warnings) = match Config::parse(&self.text) {
+            Ok(config) => (Vec::new(), config.warnings),
+            Err(found) => (found.problems, found.warnings),
         };
+        // How many descriptors there are is the machine's business.
+        let warnings = warnings.iter().filter(|it| !it.message.contains("file descriptors"));
+        let said: Vec<_> = problems
+            .iter()
+            .map(|problem| problem.at("x.toml"))
+            .chain(warnings.map(|warning| warning.warning("x.toml")))
+            .collect();
         let name = |text: String| {
             self.files
                 .iter()
@@ -152,7 +151,7 @@ fn a_wrong_entry_hides_no_other_one_and_is_reported_once() {
     let text = "[server]\nlisten = 8080\n[vendor]\nbase_url = \"http://courier.example\"\n[[tenant]]\nid = \"Acme Inc.\"\n\
                 [[tenant.connection]]\nid = \"c\"\ntoken = \"tok\"\n[tenant.connection.quota]\ncalls = 0\n\
                 [[tenant.app]]\nid = \"a\"\nkeys = [{ id = \"k1\" }, 7]\nscopes = [\"brand\"]\nweight = 0\nlane = \"bulky\"\n";
-    let problems = Config::parse(text).err().unwrap();
+    let problems = Config::parse(text).err().unwrap().problems;
     let places: Vec<_> = problems.iter().map(|problem| (problem.line, problem.column)).collect();
     let wanted =
         [(2, 10), (4, 1), (6, 6), (9, 9), (11, 1), (14, 9), (14, 24), (15, 11), (16, 1), (17, 8)];

@@ -34,7 +34,7 @@ async fn ends(stack: &Stack) -> Vec<f64> {
 
 /// What is said of the configuration.
 fn problem(setup: &Setup) -> String {
-    let problems = Config::parse(&setup.text).err().expect("it is refused");
+    let problems = Config::parse(&setup.text).err().expect("it is refused").problems;
     assert_eq!(problems.len(), 1, "{problems:?}");
     problems[0].to_string()
 }

@@ -168,7 +168,7 @@ fn what_is_good_can_be_built_and_what_cannot_be_is_refused() {
     let all = runner.run(&wanted(), |wanted| {
         let text = wanted.text();
         let read = Config::parse(&text);
-        let problems = read.as_ref().err().cloned().unwrap_or_default();
+        let problems = read.as_ref().err().cloned().unwrap_or_default().problems;
         prop_assert_eq!(read.is_ok(), wanted.can_be_built(), "{:#?}\n{}", problems, text);
         if read.is_err() {
             bad.set(bad.get() + 1);

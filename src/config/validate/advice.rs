@@ -8,7 +8,7 @@ use crate::clock;
 use crate::config::{App, Connection, Tenant};
 use crate::document::Step;
 use crate::identity::Digest;
-use crate::ids::KeyId;
+use crate::ids::{ConnectionId, KeyId};
 use crate::secret::Tokens;
 use crate::secret::VendorToken;
 
@@ -47,7 +47,8 @@ impl Check<'_> {
     /// Parts without which a tenant does nothing.
     fn advise_tenant(&mut self, t: usize, tenant: &Tenant) {
         let place = |list| [Step::Key("tenant"), Step::Index(t), Step::Key(list)];
-        if tenant.connection.is_empty() {
+        // With apps it is a problem, and told as one.
+        if tenant.connection.is_empty() && tenant.app.is_empty() {
             let message = format!(
                 "tenant '{}' has no connection: no app of it can call; write a [[tenant.connection]]",
                 tenant.id
@@ -61,11 +62,14 @@ impl Check<'_> {
             );
             self.warn(&place("app"), message);
         }
-        let used = |id| {
-            tenant.app.iter().any(|app| app.connections.as_ref().is_none_or(|ids| ids.contains(id)))
-        };
+        let owned =
+            |id: &ConnectionId| tenant.connection.iter().any(|connection| connection.id == *id);
+        let right = |ids: &Vec<ConnectionId>| !ids.is_empty() && ids.iter().all(owned);
+        // A name that no connection has may be meant for one of them.
+        let known = tenant.app.iter().all(|app| app.connections.as_ref().is_none_or(right));
         for (c, connection) in tenant.connection.iter().enumerate() {
-            if !tenant.app.is_empty() && !used(&connection.id) {
+            let used = tenant.app.iter().any(|app| app.may_use(&connection.id));
+            if known && !tenant.app.is_empty() && !used {
                 let message = format!(
                     "connection '{0}' is used by no app: write \"{0}\" into an app's connections, or leave it out",
                     connection.id
@@ -181,6 +185,10 @@ impl Check<'_> {
         for entry in apps.chain(operators) {
             let id = entry.id.as_str();
             let at = |name| [&entry.place[..], &[Step::Key(name)]].concat();
+            // Stands for one that could not be read.
+            if self.document.is_hollow(&at("id")) {
+                continue;
+            }
             if entry.expires.is_some_and(|end| end <= now) {
                 let message = format!(
                     "key '{id}' has expired, and its calls get 401: make one with `tollgate keys new`, or leave it out"

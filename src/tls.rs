@@ -62,17 +62,19 @@ fn provider() -> Arc<CryptoProvider> {
 ///
 /// # Errors
 /// What is wrong with the files, without their contents.
-pub fn server(cert: &Path, key: &Path) -> Result<Server, String> {
-    let chain = certificates(cert)?;
-    let Valid { begins, expires } = valid(cert, &chain)?;
-    let key_der = private_key(key)?;
+pub fn server(cert: &Path, key: &Path) -> Result<Server, Vec<String>> {
+    let chain = certificates(cert).and_then(|chain| Ok((valid(cert, &chain)?, chain)));
+    let (Valid { begins, expires }, chain, key_der) = match (chain, private_key(key)) {
+        (Ok((valid, chain)), Ok(key)) => (valid, chain, key),
+        (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),
+    };
     let print = print(&chain);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .map_err(|error| vec![error.to_string()])?
         .with_no_client_auth()
         .with_single_cert(chain, key_der)
-        .map_err(|error| unfit(cert, key, &error))?;
+        .map_err(|error| vec![unfit(cert, key, &error)])?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Server { config, chain: print, begins, expires })
 }
@@ -83,7 +85,12 @@ fn unfit(cert: &Path, key: &Path, error: &rustls::Error) -> String {
         rustls::Error::InconsistentKeys(_) => format!(
             "the key '{key}' is not that of the first certificate in '{cert}': name the key that this certificate was made for"
         ),
-        error => format!("certificate '{cert}' with key '{key}': {error}"),
+        rustls::Error::InvalidCertificate(_) => format!(
+            "the first certificate in '{cert}' can't be served: name a chain that begins with a server's certificate of X.509 version 3"
+        ),
+        _ => format!(
+            "the key '{key}' is of no kind that can be served: use one of RSA with 2048 bits or more, of ECDSA on P-256, P-384 or P-521, or of Ed25519"
+        ),
     }
 }
 
@@ -95,9 +102,11 @@ pub fn client(ca_file: Option<&Path>) -> Result<Client, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let more = ca_file.map(certificates).transpose()?.unwrap_or_default();
     let print = print(&more);
-    for certificate in more {
+    for (at, certificate) in (1..).zip(more) {
         let path = ca_file.unwrap_or(Path::new("")).display();
-        roots.add(certificate).map_err(|error| format!("root in '{path}': {error}"))?;
+        roots.add(certificate).map_err(|_| {
+            format!("certificate file '{path}': certificate {at} in it can't be trusted as a root, or is damaged: write whole certificates of X.509 version 3 of authorities")
+        })?;
     }
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()

@@ -86,6 +86,13 @@ impl BaseUrl {
     }
 }
 
+/// What stands in the place of a port in `text` and is none.
+pub(super) fn wrong_port(text: &str) -> Option<&str> {
+    let authority = text.split_once("://")?.1.split('/').next()?;
+    let (_, port) = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'))?;
+    port.parse::<u16>().map_or(true, |port| port == 0).then_some(port)
+}
+
 impl TryFrom<String> for BaseUrl {
     type Error = String;
 
@@ -97,18 +104,16 @@ impl TryFrom<String> for BaseUrl {
         if text.contains(['?', '#']) {
             return Err(format!("a base URL has nothing from a '?' or '#' on: {RULE}"));
         }
+        if let Some(port) = wrong_port(&text) {
+            return Err(format!("the port '{port}' is no number from 1 to 65535: {RULE}"));
+        }
         let wrong = || format!("'{text}' is not a base URL: {RULE}");
         let parts = text.parse::<Uri>().map_err(|_| wrong())?.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
             return Err(wrong());
         };
         let target = parts.path_and_query.as_ref();
-        let wrong_port = authority.as_str() != authority.host()
-            && authority.port_u16().is_none_or(|port| port == 0);
-        if (scheme != Scheme::HTTP && scheme != Scheme::HTTPS)
-            || authority.host().is_empty()
-            || wrong_port
-        {
+        if (scheme != Scheme::HTTP && scheme != Scheme::HTTPS) || authority.host().is_empty() {
             return Err(wrong());
         }
         let prefix = target.map_or("", |target| target.path()).trim_end_matches('/').to_owned();

@@ -1,15 +1,15 @@
 //! The table `[traces]`: where spans go, and of which calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use http::{HeaderMap, HeaderName, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::base_url::BaseUrl;
+use super::base_url::{BaseUrl, wrong_port};
 use crate::record::{Sampling, Trust};
-use crate::secret::TokenSource;
+use crate::secret::{self, TokenSource};
 use crate::tls;
 use crate::units::Span;
 use crate::words;
@@ -120,7 +120,12 @@ impl Traces {
         if self.batch == 0 || self.batch > self.queue {
             problems.push(("batch", "traces.batch must be 1 to traces.queue".into()));
         }
-        if self.service_name.is_empty() {
+        if self.ca_file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
+            problems
+                .push(("ca_file", "traces.ca_file is empty: name a file, or leave it out".into()));
+        }
+        problems.extend(self.field_problems().into_iter().map(|message| ("headers", message)));
+        if self.service_name.trim().is_empty() {
             problems.push((
                 "service_name",
                 "traces.service_name is empty: write a name, or leave it out".into(),
@@ -138,6 +143,23 @@ impl Traces {
         problems
     }
 
+    /// What is wrong with the names of fields, and of what holds their values.
+    fn field_problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut known = BTreeSet::new();
+        for (name, source) in &self.headers {
+            if secret::begins_as_couriers(name.as_bytes()) || name.starts_with("tg_") {
+                problems.push("traces.headers: a token seems to stand in the place of a field's name: write { authorization = { env = \"NAME\" } }, and take a new token, as this one was in a file".into());
+            } else if !known.insert(name.to_ascii_lowercase()) {
+                problems.push(format!("traces.headers: '{name}' is there twice, as the case of letters tells no fields apart: leave one of them"));
+            }
+            if source.is_nameless() {
+                problems.push(format!("traces.headers: what holds the value of '{name}' has no name: name a variable or a file"));
+            }
+        }
+        problems
+    }
+
     /// Reads what the table refers to.
     pub(super) fn collector(&self) -> Result<Option<Collector>, Vec<Problem>> {
         if self.endpoint.is_none() {
@@ -145,13 +167,14 @@ impl Traces {
         }
         let mut problems = Vec::new();
         let mut headers = HeaderMap::new();
-        for (name, source) in &self.headers {
+        for (name, source) in self.headers.iter().filter(|(_, source)| !source.is_nameless()) {
             match field(name).and_then(|name| Ok((name, source.header()?))) {
                 Ok((name, value)) => drop(headers.insert(name, value)),
                 Err(reason) => problems.push(("headers", format!("traces.headers: {reason}"))),
             }
         }
-        let tls = tls::client(self.ca_file.as_deref()).map_err(|reason| ("ca_file", reason));
+        let tls = tls::client(self.ca_file.as_deref().filter(|file| !file.as_os_str().is_empty()))
+            .map_err(|reason| ("ca_file", reason));
         match tls {
             Ok(tls) if problems.is_empty() => Ok(Some(Collector { headers, tls })),
             tls => {
@@ -166,9 +189,10 @@ impl Traces {
 fn endpoint<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<BaseUrl>, D::Error> {
     const RULE: &str = "write scheme, host and port, such as \"http://127.0.0.1:4318\"";
     let parse = |text: String| {
-        BaseUrl::try_from(text.clone()).map_err(|_| match text.contains('@') {
-            true => format!("a URL holds no user or password here: {RULE}"),
-            false => format!("'{text}' is not the URL of a collector: {RULE}"),
+        BaseUrl::try_from(text.clone()).map_err(|_| match (text.contains('@'), wrong_port(&text)) {
+            (true, _) => format!("a URL holds no user or password here: {RULE}"),
+            (_, Some(port)) => format!("the port '{port}' is no number from 1 to 65535: {RULE}"),
+            (_, None) => format!("'{text}' is not the URL of a collector: {RULE}"),
         })
     };
     words::parsed(from, "a URL in quotes, such as \"http://127.0.0.1:4318\"", parse).map(Some)

@@ -3,6 +3,7 @@
 mod advice;
 mod apps;
 mod connections;
+mod meaningless;
 mod numbers;
 mod quotas;
 mod server;
@@ -26,6 +27,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
     let Some(document) = document else { return Err(problems.into()) };
     let mut check = Check { document: &document, look, problems, warnings: Vec::new() };
     check.limits();
+    check.meaningless();
     check.cors();
     check.listeners();
     let sockets = check.sockets(descriptors::hard_limit());
@@ -131,7 +133,12 @@ impl<'a> Check<'a> {
         if self.document.is_hollow(&place) {
             return None;
         }
-        let tls = self.accept(&place, tls::server(&files.cert, &files.key))?;
+        if [&files.cert, &files.key].into_iter().any(|file| meaningless::is_empty(file)) {
+            return None;
+        }
+        let tls = tls::server(&files.cert, &files.key)
+            .map_err(|wrong| wrong.into_iter().for_each(|message| self.refuse(&place, message)));
+        let tls = tls.ok()?;
         if let Some(warning) = out_of_time(&files.cert, &tls, clock::wall()) {
             self.warn(&place, warning);
         }

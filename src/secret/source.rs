@@ -56,6 +56,15 @@ impl TokenSource {
         secret && name.len() >= LONG
     }
 
+    /// True where nothing can have its name.
+    #[must_use]
+    pub fn is_nameless(&self) -> bool {
+        match self {
+            Self::File(path) => path.as_os_str().is_empty(),
+            Self::Env(name) => name.is_empty() || name.contains(['=', '\0']),
+        }
+    }
+
     /// The value of a header field, marked sensitive; white space around it is dropped.
     ///
     /// # Errors

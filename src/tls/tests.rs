@@ -153,7 +153,7 @@ ORKsKh3GJv7wwRDJnu33wN2AKSKxPaaWaA+/EpVJ2zoS+Kbeufg47IbouMRoVzDQ
 fn a_certificate_of_version_1_is_refused_in_own_words() {
     let path = std::env::temp_dir().join(format!("tollgate-v1-{}", crate::ids::RandomId::new()));
     std::fs::write(&path, VERSION_1).unwrap();
-    let refused = super::server(&path, &path).err().unwrap();
+    let refused = super::server(&path, &path).err().unwrap().join(" and ");
     std::fs::remove_file(&path).unwrap();
     assert!(refused.contains("version before 3") && refused.contains("make one"), "{refused}");
 }
@@ -172,4 +172,26 @@ fn a_certificate_says_from_when_on_it_is_valid() {
     let server = server.ok().unwrap();
     assert!(crate::clock::rfc3339(server.begins()).starts_with("2200-01-01"));
     assert!(crate::clock::rfc3339(server.expires()).starts_with("2300-01-01"));
+}
+
+#[test]
+fn each_wrong_file_is_told_in_own_words() {
+    let id = crate::ids::RandomId::new();
+    let path = std::env::temp_dir().join(format!("tollgate-unfit-{id}"));
+    let nowhere = std::path::Path::new("/nowhere/key.pem");
+    std::fs::write(&path, "no PEM").unwrap();
+    let both = super::server(&path, nowhere).err().unwrap();
+    assert!(both.len() == 2 && both[0].contains("no certificate"), "{both:?}");
+    assert!(both[1].contains("key.pem': is not there"), "{both:?}");
+    // Well-formed PEM around what is neither a certificate nor a key.
+    std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
+        .unwrap();
+    let root = super::client(Some(&path)).err().unwrap();
+    assert!(root.contains("certificate 1 in it can't be trusted as a root"), "{root}");
+    std::fs::write(&path, "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n")
+        .unwrap();
+    let certificate = Certificate::new();
+    let key = super::server(&certificate.cert, &path).err().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(key.len() == 1 && key[0].contains("use one of RSA"), "{key:?}");
 }

@@ -68,7 +68,7 @@ impl Check<'_> {
             let message = "the token itself seems to stand here: write the name of a variable or a file that holds it, and take a new token, as this one was in a file";
             return self.refuse(path, message);
         }
-        if !self.look.secrets {
+        if !self.look.secrets || connection.token.is_nameless() {
             return;
         }
         let Some(token) = self.accept(path, connection.token.read()) else {

@@ -13,7 +13,8 @@ impl Check<'_> {
     /// Whether the folder can be used by this user.
     pub(super) fn state(&mut self) {
         let settings = self.settings();
-        let Some(dir) = settings.state_dir() else { return };
+        let dir = settings.state_dir().filter(|dir| !dir.as_os_str().is_empty());
+        let Some(dir) = dir else { return };
         if let Err(reason) = usable(&dir) {
             let source = if settings.state.dir.is_some() { "" } else { " (of STATE_DIRECTORY)" };
             let message = format!("state folder '{}'{source} {reason}", dir.display());

@@ -176,8 +176,7 @@ fn a_certificate_says_from_when_on_it_is_valid() {
 
 #[test]
 fn each_wrong_file_is_told_in_own_words() {
-    let id = crate::ids::RandomId::new();
-    let path = std::env::temp_dir().join(format!("tollgate-unfit-{id}"));
+    let path = std::env::temp_dir().join(format!("tollgate-unfit-{}", crate::ids::RandomId::new()));
     let nowhere = std::path::Path::new("/nowhere/key.pem");
     std::fs::write(&path, "no PEM").unwrap();
     let both = super::server(&path, nowhere).err().unwrap();

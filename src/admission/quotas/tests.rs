@@ -41,9 +41,19 @@ fn one() -> One {
 }
 
 impl One {
+    fn pools(&self) -> AppPools<'static> {
+        AppPools { connection: self.request.connection, app: self.request.app, pools: &[] }
+    }
+
+    /// The answer to the call of `pass` is here.
+    fn answers(&self, pass: Pass) {
+        let rooms = pass.ends(true, &self.pools());
+        assert!(rooms.is_empty(), "no pool was asked about");
+    }
+
     /// A call that starts at once.
     fn starts(&self) -> Pass {
-        match self.edition.enter(&self.request, None) {
+        match self.edition.enter(&self.pools(), |_| self.request, None).0 {
             Ok(Entered::Let(pass)) => pass,
             Ok(Entered::Waits(..)) => panic!("it waits"),
             Err(refusal) => panic!("it is refused: {refusal:?}"),
@@ -52,7 +62,7 @@ impl One {
 
     /// A call that waits.
     fn waits(&self) -> QueueWaiter {
-        match self.edition.enter(&self.request, None) {
+        match self.edition.enter(&self.pools(), |_| self.request, None).0 {
             Ok(Entered::Waits(waiter, _)) => waiter,
             Ok(Entered::Let(_)) => panic!("it starts at once"),
             Err(refusal) => panic!("it is refused: {refusal:?}"),
@@ -91,7 +101,7 @@ fn is_told(waiter: &mut QueueWaiter) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_leaves_gives_its_place_to_the_next() {
     let one = one();
-    one.starts().answered();
+    one.answers(one.starts());
     let (first, second) = (one.waits(), one.waits());
     drop(first);
     assert_eq!(one.figures(), (0, 0, 1));
@@ -104,7 +114,7 @@ async fn a_waiter_that_leaves_gives_its_place_to_the_next() {
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_leaves_after_its_turn_came_costs_no_slot() {
     let one = one();
-    one.starts().answered();
+    one.answers(one.starts());
     let mut waiter = one.waits();
     advance(REST).await;
     assert_eq!(one.figures(), (0, 1, 0), "its turn came, and nobody has heard of it");
@@ -117,7 +127,7 @@ async fn a_waiter_that_leaves_after_its_turn_came_costs_no_slot() {
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_leaves_unheard_lets_the_next_go_at_once() {
     let one = one();
-    one.starts().answered();
+    one.answers(one.starts());
     let (first, mut second) = (one.waits(), one.waits());
     advance(REST).await;
     assert_eq!(one.figures(), (0, 1, 1));
@@ -130,13 +140,13 @@ async fn a_waiter_that_leaves_unheard_lets_the_next_go_at_once() {
 #[tokio::test(start_paused = true)]
 async fn two_looks_at_one_moment_give_one_slot_once() {
     let one = one();
-    one.starts().answered();
+    one.answers(one.starts());
     let (mut first, mut second) = (one.waits(), one.waits());
     advance(REST).await;
     one.edition.with(|_, _| ());
     one.edition.with(|_, _| ());
     assert_eq!((is_told(&mut first), is_told(&mut second)), (true, false));
-    first.turn().await.unwrap().answered();
+    one.answers(first.turn().await.unwrap());
     one.edition.with(|_, _| ());
     assert!(!is_told(&mut second), "the slot rests again");
     advance(REST).await;
@@ -147,7 +157,7 @@ async fn two_looks_at_one_moment_give_one_slot_once() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_is_raised_wakes_who_waits_and_one_turn_is_not_told_twice() {
     let one = one();
-    one.starts().answered();
+    one.answers(one.starts());
     let (mut first, mut second) = (one.waits(), one.waits());
     one.edition.with(|core, now| {
         let own = core.quota.own_pool(one.request.connection).unwrap();
@@ -164,7 +174,7 @@ async fn a_limit_that_is_raised_wakes_who_waits_and_one_turn_is_not_told_twice()
 #[tokio::test(start_paused = true)]
 async fn an_app_that_is_paused_sends_its_waiters_away_and_one_that_left_is_not_missed() {
     let one = one();
-    one.starts().answered();
+    one.answers(one.starts());
     let (first, second) = (one.waits(), one.waits());
     drop(first);
     one.edition.with(|core, _| core.quota.pause(one.request.connection, one.request.app, true));

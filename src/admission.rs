@@ -26,14 +26,14 @@ mod view;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+pub use desk::Desk;
 use desk::Seat;
-pub use desk::{Desk, Turn};
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use pass::Pass;
 pub use plan::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
 pub use quotas::{Edition, Quotas};
 pub use store::{Assume, SlotStore};
-pub use view::{AppQuotaView, AppView, ConnectionView, PoolView, WaitingCalls};
+pub use view::{AppQuotaView, ConnectionView};
 
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId, TenantId};

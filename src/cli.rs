@@ -7,11 +7,14 @@
 //! | 2 | the command line is wrong |
 //! | 64 | the configuration is wrong |
 
+#[cfg(not(feature = "demo"))]
+mod absent;
 mod check;
 mod explain;
 mod healthcheck;
 mod keys;
 mod serve;
+#[cfg(feature = "demo")]
 mod simulate;
 mod started;
 mod usage;
@@ -25,8 +28,10 @@ use serde_json::Value;
 
 use crate::address;
 use crate::config;
+#[cfg(feature = "demo")]
 use crate::demo;
 use crate::terminal::{complain, point, say};
+#[cfg(feature = "demo")]
 use crate::units::Span;
 
 /// Exit code of a command line that is wrong.
@@ -53,6 +58,7 @@ enum Command {
     /// Check a configuration file and report every problem in it, as file:line:column.
     Check(check::Args),
     /// Run a simulated Courier, a gateway before it, and a little traffic, on this machine.
+    #[cfg(feature = "demo")]
     Demo {
         /// End by itself after this time, such as 20s; without it the demo runs until Ctrl-C.
         #[arg(long, value_name = "TIME", value_parser = span)]
@@ -62,7 +68,14 @@ enum Command {
         faults: bool,
     },
     /// Run a simulated Courier.
+    #[cfg(feature = "demo")]
     Simulate(simulate::Args),
+    #[cfg(not(feature = "demo"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Demo(absent::Args),
+    #[cfg(not(feature = "demo"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Simulate(absent::Args),
     /// Say why a call was slow: what it waited for, and behind whom.
     Explain(explain::Args),
     /// Make keys for applications and operators.
@@ -144,8 +157,14 @@ pub fn run() -> ExitCode {
     match command {
         Command::Serve(file) => file.path().map_or_else(|code| code, |file| serve::run(&file)),
         Command::Check(args) => check::run(args),
+        #[cfg(feature = "demo")]
         Command::Demo { r#for, faults } => demo::run(r#for.map(Span::get), faults),
+        #[cfg(feature = "demo")]
         Command::Simulate(args) => simulate::run(args),
+        #[cfg(not(feature = "demo"))]
+        Command::Demo(args) => absent::run("demo", args),
+        #[cfg(not(feature = "demo"))]
+        Command::Simulate(args) => absent::run("simulate", args),
         Command::Explain(args) => explain::run(&args),
         Command::Keys(Keys::New { app, admin: _, id }) => keys::new(app.as_deref(), id),
         Command::Config(what) => reference(what),
@@ -169,6 +188,7 @@ fn default_config() -> PathBuf {
     if installed.exists() { installed.into() } else { "config/tollgate.toml".into() }
 }
 
+#[cfg(feature = "demo")]
 fn span(text: &str) -> Result<Span, String> {
     Span::try_from(text.to_owned())
 }

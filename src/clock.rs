@@ -33,7 +33,14 @@ pub fn boot_id() -> [u8; 16] {
     u128::from_str_radix(&digits, 16).unwrap_or_default().to_be_bytes()
 }
 
+/// Only tests pause [`Instant`].
+#[cfg(not(feature = "testing"))]
+const fn paused() -> (Duration, Duration) {
+    (Duration::ZERO, Duration::ZERO)
+}
+
 /// How far a test has moved [`Instant`] ahead of the real one, or held it back.
+#[cfg(feature = "testing")]
 #[expect(clippy::disallowed_types, reason = "compared with the one clock, which stands for it")]
 fn paused() -> (Duration, Duration) {
     let (ours, real) = (Instant::now().into_std(), std::time::Instant::now());

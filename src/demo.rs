@@ -16,6 +16,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use simulator::{Ending, LimitRule, Options, Server};
@@ -87,7 +88,8 @@ async fn demo(time: Option<Duration>, faults: bool) -> io::Result<Summary> {
     let gateway = Gateway::start(config, AccessLog::none()).await.map_err(io::Error::other)?;
     say(&welcome(&gateway, &address, &keys[0].text, faults));
     let apps = APPS.map(|app| Arc::new(App::new(app)));
-    let [modest, noisy] = keys.map(|key| Client::new(gateway.data, key.text));
+    let saved = Arc::new(AtomicU64::new(0));
+    let [modest, noisy] = keys.map(|key| Client::new(gateway.data, key.text, saved.clone()));
     let stop = CancellationToken::new();
     let calling = [
         tokio::spawn(traffic::modest(apps[0].clone(), modest, stop.clone())),
@@ -98,7 +100,7 @@ async fn demo(time: Option<Duration>, faults: bool) -> io::Result<Summary> {
     for task in calling {
         task.await.map_err(io::Error::other)?;
     }
-    let saved = gateway.state().metrics().saved();
+    let saved = saved.load(Ordering::Relaxed);
     let left = gateway.shut_down().await;
     let now = courier.now();
     let most = courier.with(|simulator| simulator.largest(now, &token.text, None).worst());

@@ -2,10 +2,13 @@
 //!
 //! `ARCHITECTURE.md` tells the life of a request and names the module for every "where is X?".
 //! Start reading at [`pipeline`].
+//!
+//! What is public here is what the program, tests, benches and fuzz targets use. The rest is private,
+//! so that the compiler tells what nobody uses.
 #![forbid(unsafe_code)]
 
-pub mod address;
-pub mod admin;
+mod address;
+mod admin;
 pub mod admission;
 pub mod app;
 pub mod breaker;
@@ -15,20 +18,21 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod credentials;
-pub mod demo;
-pub mod descriptors;
-pub mod detached;
-pub mod document;
+mod credentials;
+#[cfg(feature = "demo")]
+mod demo;
+mod descriptors;
+mod detached;
+mod document;
 pub mod error;
 pub mod headers;
 pub mod history;
-pub mod hosts;
+mod hosts;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
-pub mod ingress;
-pub mod me;
+mod ingress;
+mod me;
 pub mod numbers;
 pub mod paths;
 pub mod pipeline;
@@ -37,15 +41,15 @@ pub mod quota;
 pub mod record;
 pub mod retry;
 pub mod runtime;
-pub mod secret;
+mod secret;
 pub mod server;
-pub mod single_flight;
-pub mod targets;
+mod single_flight;
+mod targets;
 pub mod telemetry;
-pub mod terminal;
+mod terminal;
 pub mod tls;
-pub mod units;
+mod units;
 pub mod upstream;
 pub mod usage;
-pub mod wiring;
-pub mod words;
+mod wiring;
+mod words;

@@ -49,12 +49,17 @@ impl Pipeline {
     /// Builds the stack.
     #[must_use]
     pub fn build(config: &Config, state: &State) -> Self {
-        Self::observed(config, state, state.telemetry().clone())
+        Self::told(config, state, state.telemetry().clone())
     }
 
     /// Builds a stack whose finished records `observer` gets, and nobody else.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn observed(config: &Config, state: &State, observer: Arc<dyn Observer>) -> Self {
+        Self::told(config, state, observer)
+    }
+
+    fn told(config: &Config, state: &State, observer: Arc<dyn Observer>) -> Self {
         let server = &config.settings.server;
         let desk = state.desk();
         // Below: a `Call`, step by step.

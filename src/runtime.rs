@@ -69,7 +69,8 @@ struct VendorSide {
 enum Dialing {
     /// The network, with the TLS of the configuration.
     Configured,
-    /// Somewhere else.
+    /// Somewhere else: pipes of a test.
+    #[cfg(feature = "testing")]
     Given(Arc<dyn Dial>),
 }
 
@@ -77,6 +78,7 @@ impl Dialing {
     fn by(&self, tls: &tls::Client) -> Arc<dyn Dial> {
         match self {
             Self::Configured => Arc::new(Dialer::new(tls.clone())),
+            #[cfg(feature = "testing")]
             Self::Given(dial) => dial.clone(),
         }
     }
@@ -95,6 +97,7 @@ impl State {
     ///
     /// # Errors
     /// When the state folder can't be used.
+    #[cfg(feature = "testing")]
     pub fn with_dial(
         config: &Config,
         telemetry: Telemetry,
@@ -207,6 +210,7 @@ impl State {
     }
 
     /// Vendor hosts that are taken for dead.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn hosts_down(&self) -> usize {
         let vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use opentelemetry::trace::TraceId;
+#[cfg(feature = "testing")]
 use opentelemetry_sdk::trace::SpanData;
 
 use crate::ids::ConnectionId;
@@ -34,11 +35,13 @@ pub struct Rules {
 /// Makes spans of finished records.
 pub struct Traces {
     counts: Counts,
+    #[cfg(feature = "testing")]
     given: Option<Take>,
     running: ArcSwapOption<Running>,
 }
 
 /// Takes the spans of one call, which the trace is lost without.
+#[cfg(feature = "testing")]
 type Take = Arc<dyn Fn(Vec<SpanData>) + Send + Sync>;
 
 struct Running {
@@ -50,10 +53,16 @@ impl Traces {
     /// No traces until [`Self::reconfigure`] names a collector; `counts` are the spans that left.
     #[must_use]
     pub fn new(counts: Counts) -> Self {
-        Self { counts, given: None, running: ArcSwapOption::empty() }
+        Self {
+            counts,
+            #[cfg(feature = "testing")]
+            given: None,
+            running: ArcSwapOption::empty(),
+        }
     }
 
     /// Gives the spans of each kept call to `take`, which must not block, whatever the collector.
+    #[cfg(feature = "testing")]
     pub fn into(take: impl Fn(Vec<SpanData>) + Send + Sync + 'static) -> Self {
         Self { given: Some(Arc::new(take)), ..Self::new(Counts::default()) }
     }
@@ -61,9 +70,10 @@ impl Traces {
     /// From now on calls are kept by `rules` and sent to `collector`; without one there are no
     /// traces. What waits for the one before is still sent. Must be called inside a tokio runtime.
     pub fn reconfigure(&self, rules: Rules, collector: Option<Destination>) {
-        let collector = collector.filter(|_| self.given.is_none());
+        let given = self.is_given();
+        let collector = collector.filter(|_| !given);
         let exporter = collector.map(|to| Arc::new(Exporter::start(to, self.counts.clone())));
-        let on = exporter.is_some() || self.given.is_some();
+        let on = exporter.is_some() || given;
         let before = self.running.swap(on.then(|| Arc::new(Running { rules, exporter })));
         if let Some(before) = before.and_then(|before| before.exporter.clone()) {
             tokio::task::spawn_blocking(move || before.shut_down(before.patience()));
@@ -81,15 +91,25 @@ impl Traces {
             return named;
         }
         let spans = build::spans(record, marks, &trace, &running.rules, now);
-        let handed_over = match (&self.given, &running.exporter) {
-            (Some(take), _) => {
-                take(spans);
-                true
-            }
-            (None, Some(exporter)) => exporter.hand_over(spans),
-            (None, None) => false,
-        };
+        #[cfg(feature = "testing")]
+        if let Some(take) = &self.given {
+            take(spans);
+            return Some(trace.id);
+        }
+        let exporter = running.exporter.as_ref();
+        let handed_over = exporter.is_some_and(|exporter| exporter.hand_over(spans));
         if handed_over { Some(trace.id) } else { named }
+    }
+
+    /// Whether a test or a bench gets the spans.
+    #[cfg(feature = "testing")]
+    const fn is_given(&self) -> bool {
+        self.given.is_some()
+    }
+
+    #[cfg(not(feature = "testing"))]
+    const fn is_given(&self) -> bool {
+        false
     }
 
     /// Sends what waits, for at most `within`; what comes later is dropped.

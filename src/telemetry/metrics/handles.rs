@@ -6,7 +6,7 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -41,7 +41,6 @@ pub struct Handles {
     pub(super) apps: ArcSwap<HashMap<(TenantId, AppId), Arc<OfApp>>>,
     pub(super) others: OfApp,
     pub(super) octets: Row<Counter, 2>,
-    pub(super) saved: AtomicU64,
 }
 
 /// What an operation has touched.

@@ -86,12 +86,6 @@ impl Metrics {
         }
     }
 
-    /// Calls that the cache answered without the vendor.
-    #[must_use]
-    pub fn saved(&self) -> u64 {
-        self.handles.saved.load(Ordering::Relaxed)
-    }
-
     /// Counts a finished call, which can be found in `trace`.
     pub fn observe(&self, record: &Record, marks: &Marks, trace: Option<TraceId>) {
         let call = Seen::of(record, marks, trace);
@@ -217,7 +211,6 @@ impl Metrics {
         if let Some(row) = call.marks.operation.as_ref().filter(|_| saves) {
             let saved = resolved(&handles.saved, &self.quota_saved, || [call.operation()]);
             saved.inc_by(slots(row).into());
-            self.handles.saved.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

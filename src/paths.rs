@@ -2,8 +2,8 @@
 //!
 //! The gateway compares a path as it came and sends it on as it came: `%2F`, `;`, `@` and `+` are
 //! legal in ids, and SDKs send them. A server behind may decode it first, cut parameters off, or fold
-//! its case. So a path that would then lead elsewhere is refused, and [`folded`] tells what the most
-//! lenient server would read.
+//! its case. So a path that would then lead elsewhere is refused, and [`foldings`] tells what lenient
+//! servers would read.
 
 use percent_encoding::percent_decode;
 
@@ -32,13 +32,14 @@ pub fn check(raw: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The path as the most lenient server would read it: decoded, without parameters (`;…`) and empty
-/// segments, in lower case. For comparing only.
-#[must_use]
-pub fn folded(raw: &str) -> String {
-    let readings = readings(raw.as_bytes());
-    let last = readings.last().map_or(raw.as_bytes(), Vec::as_slice);
-    let path = last.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
+/// The path as lenient servers would read it, one for each number of decodings: without parameters
+/// (`;…`) and empty segments, in lower case. For comparing only.
+pub fn foldings(raw: &str) -> impl Iterator<Item = String> {
+    readings(raw.as_bytes()).into_iter().map(|reading| folded(&reading))
+}
+
+fn folded(reading: &[u8]) -> String {
+    let path = reading.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
     let kept = segments(path).filter(|segment| !segment.is_empty());
     let kept = kept.map(|segment| String::from_utf8_lossy(segment).to_lowercase());
     kept.fold(String::new(), |path, segment| path + "/" + &segment)
@@ -168,9 +169,16 @@ mod tests {
             "/auth/issue-token%3Fa=b",
             "/auth%2F%2Fissue-token",
         ] {
-            assert_eq!(folded(spelling), "/auth/issue-token", "{spelling}");
+            let read = foldings(spelling).last();
+            assert_eq!(read.as_deref(), Some("/auth/issue-token"), "{spelling}");
         }
-        assert_eq!(folded("/"), "");
+        assert!(foldings("/").eq([""]));
+    }
+
+    #[test]
+    fn a_path_is_read_as_each_server_would_that_decodes_it_another_number_of_times() {
+        let read: Vec<_> = foldings("/%6dessages/x%252Fy").collect();
+        assert_eq!(read, ["/%6dessages/x%252fy", "/messages/x%2fy", "/messages/x/y"]);
     }
 
     /// A server that decodes a path some times and then resolves dot segments, and how deep it gets.

@@ -1,7 +1,7 @@
 //! The catalogue as a file: the embedded one, one that replaces it, one that extends it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
@@ -46,10 +46,14 @@ pub struct Catalog {
 pub type CatalogError = Vec<Problem>;
 
 impl Catalog {
-    /// The embedded catalogue of Courier's API.
+    /// The embedded catalogue of Courier's API, which is read once a process.
     #[must_use]
-    pub fn courier() -> Self {
-        Self::parse(COURIER).expect("the embedded catalogue is valid: a test reads it")
+    pub fn courier() -> Arc<Self> {
+        static READ: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
+            let read = Catalog::parse(COURIER);
+            Arc::new(read.expect("the embedded catalogue is valid: a test reads it"))
+        });
+        READ.clone()
     }
 
     /// Reads a catalogue file.
@@ -128,11 +132,15 @@ impl Catalog {
     /// name, if a server behind decoded it, cut off its parameters or folded its case.
     #[must_use]
     pub fn is_reserved(&self, raw_path: &str) -> bool {
-        let path = paths::folded(raw_path);
+        paths::foldings(raw_path).any(|path| self.is_known(&path))
+    }
+
+    /// The same of a folded path.
+    fn is_known(&self, path: &str) -> bool {
         let first = path.split('/').nth(1).unwrap_or_default();
-        let named = self.operations.iter().filter(|row| row.named);
-        named.map(|row| row.first_segment()).any(|area| area.eq_ignore_ascii_case(first))
-            || self.matcher.knows_folded(&path)
+        let mut named = self.operations.iter().filter(|row| row.named);
+        named.any(|row| row.first_segment().eq_ignore_ascii_case(first))
+            || self.matcher.knows_folded(path)
     }
 }
 

@@ -32,11 +32,11 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
     check.listeners();
     let sockets = check.sockets(descriptors::hard_limit());
     let catalog = check.catalog();
-    check.cache(catalog.as_ref());
+    check.cache(catalog.as_deref());
     let collector = check.traces();
     let tokens = check.connections();
-    let keys = check.apps(catalog.as_ref());
-    check.quotas(catalog.as_ref());
+    let keys = check.apps(catalog.as_deref());
+    check.quotas(catalog.as_deref());
     let admin = check.admin(&keys);
     check.advise(&tokens);
     if look.state {
@@ -54,7 +54,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
     match (client, catalog) {
         (Some(vendor_tls), Some(catalog)) if problems.is_empty() => Ok(Config {
             settings: document.value,
-            catalog: Arc::new(catalog),
+            catalog,
             keys: Arc::new(keys),
             admin: Arc::new(admin),
             tokens,
@@ -206,7 +206,7 @@ impl<'a> Check<'a> {
     }
 
     /// The operations; nothing when the file that names them is wrong.
-    fn catalog(&mut self) -> Option<Catalog> {
+    fn catalog(&mut self) -> Option<Arc<Catalog>> {
         let Some(path) = &self.settings().vendor.catalog else {
             let given = !self.document.is_hollow(&key(&["vendor", "catalog"]));
             return given.then(Catalog::courier);
@@ -221,6 +221,7 @@ impl<'a> Check<'a> {
                         self.warn(&key(&["vendor", "catalog"]), UNCHECKED);
                     })
                     .ok()
+                    .map(Arc::new)
             }
             Err(error) => {
                 let embedded =

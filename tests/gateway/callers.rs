@@ -229,6 +229,8 @@ async fn unlisted_paths_need_their_scope_and_never_reach_what_must_be_named() {
         ("POST", "/x/..%2Fauth%2Fissue-token", "malformed-request"),
         ("POST", "/Send", "unknown-operation"),
         ("POST", "/%73end", "unknown-operation"),
+        // A server that decodes once takes it for a message whose id is x%2Fy.
+        ("GET", "/%6dessages/x%252Fy", "unknown-operation"),
         ("GET", "/Profiles/u%2Fx/../y", "malformed-request"),
         ("GET", "/Users/u/preferences", "unknown-operation"),
         ("GET", "/new//thing", "unknown-operation"),

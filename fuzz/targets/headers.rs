@@ -119,6 +119,8 @@ fn leads_to_no_vendor(reference: &str, prefix: &str, named: bool) {
     if scheme == "http" || scheme == "https" {
         let rest = rest.strip_prefix("//").expect("a whole URI");
         let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        // Hosts know no case, and paths do.
+        let path = &reference[reference.len() - path.len()..];
         let default = if scheme == "http" { ":80" } else { ":443" };
         let host = host.strip_suffix(default).unwrap_or(host).trim_end_matches('.');
         // What stands beside the base is not the gateway's to lead to, and two slashes would be a host.

@@ -12,8 +12,8 @@
 //! others are down to the new limit less one, and a limit that is raised again finds every rest
 //! that is not over.
 //!
-//! The structure knows no queue and no clock. It serves the owner of all slots of a pool; an owner
-//! of some adds and withdraws slots with their rest ([`Slots::add`], [`Slots::withdraw`]).
+//! The structure knows no queue and no clock. It serves the owner of all slots of a pool; an owner of
+//! some adds slots with their rest ([`Slots::add`]).
 //!
 //! Cost: `take` and `release_expired` O(1), `settle` O(log N) comparisons. `settle` moves only the
 //! slots that rest longer than the settled one: those whose answer never came.
@@ -301,17 +301,6 @@ impl Slots {
         } else {
             self.put(id, until);
         }
-    }
-
-    /// Takes a slot that nobody uses out of this owner's hands, the longest rest first, and returns
-    /// the moment at which the next owner may use it.
-    pub fn withdraw(&mut self, now: Moment) -> Option<(Moment, Option<u32>)> {
-        let (until, id, owner) = match self.resting.pop_back() {
-            Some((until, id)) => (until, id, Some(self.slots[id as usize].owner)),
-            None => (now, self.free.pop_front()?, None),
-        };
-        self.forget(id);
-        Some((until, owner))
     }
 
     /// Every slot by id, for the state file.

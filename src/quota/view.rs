@@ -99,12 +99,6 @@ impl Quota {
         })
     }
 
-    /// Whether the pool is some connection's own.
-    #[must_use]
-    pub fn is_own_pool(&self, pool: PoolId) -> bool {
-        self.owners.get(usize::from(pool.0)).is_some_and(Option::is_some)
-    }
-
     /// Whether calls are held back on a connection.
     #[must_use]
     pub fn mode(&self, connection: ConnectionNo) -> Mode {

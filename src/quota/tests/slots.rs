@@ -149,15 +149,12 @@ fn calls_that_are_not_held_back_leave_bounded_books() {
 }
 
 #[test]
-fn an_owner_of_some_slots_adds_and_withdraws_them_with_their_rest() {
+fn an_owner_of_some_slots_adds_them_with_their_rest() {
     let mut slots = Slots::none(100, REST);
     slots.add(at(500), at(0));
     slots.add(at(0), at(0));
     release_expired(&mut slots, at(0));
     assert_eq!((slots.free(), slots.resting()), (1, 1));
-    assert_eq!(slots.withdraw(at(0)), Some((at(500), Some(super::super::slots::NOBODY))));
-    assert_eq!(slots.withdraw(at(0)), Some((at(0), None)));
-    assert_eq!(slots.withdraw(at(0)), None);
 }
 
 #[derive(Clone, Debug)]

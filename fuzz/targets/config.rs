@@ -29,8 +29,8 @@ fuzz_target!(|text: &str| {
     let problems = match check(&FILE, Look::FILE) {
         Ok(good) => good.warnings,
         Err(error) => {
-            assert!(!error.problems.is_empty(), "refused, and nothing is wrong");
-            error.problems
+            assert!(!error.findings.problems.is_empty(), "refused, and nothing is wrong");
+            error.findings.problems
         }
     };
     assert!(problems.len() < MOST, "{}", problems.len());

@@ -40,7 +40,8 @@ fn finished() -> Arc<Record> {
         marks.connection = "acme-prod".parse::<ConnectionId>().ok();
         marks.operation = Catalog::courier().operations().first().cloned();
         marks.status = Some(StatusCode::OK);
-        (marks.complete, marks.head_at) = (true, Some(now));
+        marks.complete = true;
+        marks.timeline.answered(now);
         marks.timeline.waited(Wait { left: now, ..Wait::begins(record.started, Some(stood)) });
         marks.timeline.try_begins(now);
     });

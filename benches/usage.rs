@@ -37,10 +37,11 @@ fn marks() -> Marks {
 /// A book in which `apps` apps have called once since the last write.
 fn book(apps: usize) -> (Book, Day) {
     let (mut book, today, marks) = (Book::default(), Day::of(clock::wall()), marks());
+    let now = clock::Instant::now();
     for app in 0..apps {
         let app = format!("app-{app}").parse().expect("a name");
         let tenant = marks.tenant.as_ref().expect("it has one");
-        book.count(today, (tenant, &app, &marks.connection), &Counts::of(&marks));
+        book.count(today, (tenant, &app, &marks.connection), &Counts::of(now, &marks));
     }
     (book, today)
 }

@@ -3,6 +3,7 @@
 
 mod blank;
 mod decode;
+mod given_up;
 mod vault;
 mod watch;
 
@@ -13,6 +14,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 
 use blank::Blanked;
+pub use given_up::GivenUp;
 pub use vault::InitialToken;
 use vault::{Fate, Vault};
 
@@ -43,8 +45,9 @@ impl Credentials {
         tokens: Table<ConnectionIx, InitialToken>,
         cache: Cache,
         admission: Admission,
+        given_up: GivenUp,
     ) -> StageLayer<Self> {
-        let vault = Arc::new(Vault::new(tokens, cache, admission));
+        let vault = Arc::new(Vault::new(tokens, cache, admission, given_up));
         tokio::spawn(watch::watch(Arc::downgrade(&vault)));
         StageLayer::new(Self { vault })
     }
@@ -80,14 +83,13 @@ async fn look(
         let news = match fate {
             Fate::Stands => Some(TokenNews::Refused),
             Fate::Found => Some(TokenNews::Replaced),
-            Fate::GivenUp => Some(TokenNews::GivenUp),
-            // One replacement is one, whoever else was refused with the old token.
-            Fate::Replaced => None,
+            // One replacement is one, whoever else was refused with the old token; a way back is none.
+            Fate::Replaced | Fate::GivenUp => None,
         };
         record.mark(|marks| marks.token = news.or(marks.token));
         head.facts.rejected = Some(Rejected { changed: fate != Fate::Stands });
-    } else if vault.taken(connection, &token) {
-        record.mark(|marks| marks.token = Some(TokenNews::Proven));
+    } else {
+        vault.taken(connection, &token);
     }
     if is_error && plain && !body.is_end_stream() {
         body = Blanked::new(body, VendorToken::clone(&token)).boxed_unsync();

@@ -94,6 +94,7 @@ impl Pipeline {
                 parts::tokens(config),
                 state.cache().clone(),
                 state.admission().clone(),
+                state.given_up().clone(),
             ))
             // pooled sockets, the attempt's own limits, a streaming answer
             .service(parts::upstream(config, state));

@@ -5,29 +5,37 @@
 //! [`Observer`] gets it: so a line is written also when the client left, a stage failed or a sent
 //! call went on without its caller.
 
+mod breakdown;
 mod cached;
 mod context;
 mod denied;
 pub mod layer;
+mod marks;
 mod shortage;
+mod steps;
 mod timeline;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderValue, Method, StatusCode, Version};
-
-use crate::catalog::{Lane, Operation};
 use crate::clock::{self, Instant};
-use crate::error::{Code, Outcome};
-use crate::headers::Sdk;
-use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
-use crate::quota::Would;
+use crate::ids::RandomId;
+pub use breakdown::Breakdown;
 pub use cached::{Cached, Forward, Kept, Unkept};
-pub use context::{Remote, Sampling, SpanIds, Trace, Trust};
+pub use context::{ClientTrace, Remote, Sampling, SpanIds, Trace, Trust};
 pub use denied::Denied;
+pub use marks::{KeyUse, Marks, TokenNews};
 pub use shortage::Shortage;
-pub use timeline::{Stood, Timeline, Try, Wait};
+pub use steps::Steps;
+pub use timeline::{Step, Stood, Timeline, Try, Wait};
+
+/// The whole microseconds from `started` to `at`. All times are cut in this way before they are
+/// subtracted: so sums of parts are exact.
+#[must_use]
+pub fn micros(started: Instant, at: Instant) -> Duration {
+    let passed = at.saturating_duration_since(started);
+    passed - Duration::from_nanos((passed.subsec_nanos() % 1000).into())
+}
 
 /// Gets each record once, when its call is over. Must not block.
 pub trait Observer: Send + Sync {
@@ -51,126 +59,6 @@ pub struct Record {
     /// std, not tokio: each section is a few assignments and never awaits.
     marks: Mutex<Marks>,
     observer: Arc<dyn Observer>,
-}
-
-/// What the layers noted. `None` and zero mean that the call did not come that far.
-#[derive(Debug, Default)]
-pub struct Marks {
-    /// The client's request id, or the call id.
-    pub request_id: String,
-    /// The span that the client was in (W3C `traceparent`).
-    pub remote: Option<Remote>,
-    /// What came with it (W3C `tracestate`).
-    pub tracestate: Option<HeaderValue>,
-    /// What the client's trace context counts for, once it is known who it is.
-    pub trust: Option<Trust>,
-    /// The version of HTTP that the request came with.
-    pub version: Option<Version>,
-    /// The client library.
-    pub sdk: Option<Sdk>,
-    /// The method as sent.
-    pub method: Method,
-    /// The tenant of the key.
-    pub tenant: Option<TenantId>,
-    /// The app of the key.
-    pub app: Option<AppId>,
-    /// The key, or the id of one that was not taken.
-    pub key: Option<KeyId>,
-    /// Why no key was taken.
-    pub denied: Option<Denied>,
-    /// The connection that the call uses.
-    pub connection: Option<ConnectionId>,
-    /// The operation.
-    pub operation: Option<Arc<Operation>>,
-    /// The status that the client was given.
-    pub status: Option<StatusCode>,
-    /// Why the gateway answered by itself.
-    pub code: Option<Code>,
-    /// What is known of a call that the gateway answered by itself.
-    pub outcome: Option<Outcome>,
-    /// Tries at the vendor.
-    pub attempts: u32,
-    /// When the request was there as a whole, its body included.
-    pub read_at: Option<Instant>,
-    /// When the last attempt was handed to a socket.
-    pub sent_at: Option<Instant>,
-    /// When the last attempt's answer head came.
-    pub first_byte_at: Option<Instant>,
-    /// When the answer's head was handed over.
-    pub head_at: Option<Instant>,
-    /// Octets of the request body.
-    pub bytes_in: u64,
-    /// Octets of the answer body.
-    pub bytes_out: u64,
-    /// The queue that the call waited in.
-    pub lane: Option<Lane>,
-    /// Time in the queue, over all attempts.
-    pub queued: Duration,
-    /// Each wait and each try.
-    pub timeline: Timeline,
-    /// In shadow mode: what the quota would have done.
-    pub would: Option<Would>,
-    /// The vendor refused the call for its own quota.
-    pub throttled: bool,
-    /// What the gateway had too little of to send the call, in the last attempt.
-    pub shortage: Option<Shortage>,
-    /// What the call taught of the connection's token.
-    pub token: Option<TokenNews>,
-    /// What the cache did for it, on a row that is cached or shared.
-    pub cached: Option<Cached>,
-    /// When it did.
-    pub cached_at: Option<Instant>,
-    /// It cleared what is kept of the collections that it changes.
-    pub clears: bool,
-    /// The key under which the call is one send.
-    pub key_use: Option<KeyUse>,
-    /// The answer was given before, under the same key.
-    pub replayed: bool,
-    /// The answer's body was handed over to its end.
-    pub complete: bool,
-    /// When the record was let go.
-    pub ended_at: Option<Instant>,
-    /// The answer's body ended in an error of the vendor's side.
-    pub broken: bool,
-}
-
-/// What a call taught of a connection's token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenNews {
-    /// The vendor refuses it, and its source has no other.
-    Refused,
-    /// The vendor refuses it, and its source has another one, which is used from now on.
-    Replaced,
-    /// The vendor refuses one that was found in its file: the one before is used again.
-    GivenUp,
-    /// The vendor took one that was found in its file, for the first time.
-    Proven,
-}
-
-/// Where the key of a call is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyUse {
-    /// The client gave it.
-    Given,
-    /// The gateway made it.
-    Made,
-    /// The gateway made it for an earlier request, which an SDK repeats.
-    Recognised,
-}
-
-impl KeyUse {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Given, Self::Made, Self::Recognised];
-
-    /// The word in labels.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Given => "given",
-            Self::Made => "made",
-            Self::Recognised => "recognised",
-        }
-    }
 }
 
 impl Record {
@@ -202,44 +90,25 @@ impl Record {
     /// An attempt is being handed to a socket: from here on the vendor may be working.
     pub fn sending(&self) {
         let now = Instant::now();
-        self.mark(|marks| {
-            marks.attempts += 1;
-            marks.sent_at = Some(now);
-            marks.timeline.try_sent(Some(now));
-        });
+        self.mark(|marks| marks.timeline.try_sent(Some(now)));
     }
 
     /// The cache did something for the call.
     pub fn cached(&self, cached: Cached) {
         let now = Instant::now();
-        self.mark(|marks| (marks.cached, marks.cached_at) = (Some(cached), Some(now)));
+        self.mark(|marks| {
+            marks.cached = Some(cached);
+            marks.timeline.cache_decided(now);
+        });
     }
 
     /// The transport proved that nothing of the last attempt left the gateway.
     pub fn not_sent(&self) {
-        self.mark(|marks| {
-            marks.attempts = marks.attempts.saturating_sub(1);
-            marks.sent_at = None;
-            marks.timeline.try_sent(None);
-        });
+        self.mark(|marks| marks.timeline.try_sent(None));
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Marks {
-    /// When the call was over; now, if it is not.
-    #[must_use]
-    pub fn ended(&self) -> Instant {
-        self.ended_at.unwrap_or_else(Instant::now)
-    }
-
-    /// Time from handing the last attempt to a socket until its answer head.
-    #[must_use]
-    pub fn vendor_time(&self) -> Option<Duration> {
-        Some(self.first_byte_at?.saturating_duration_since(self.sent_at?))
     }
 }
 
@@ -258,34 +127,4 @@ impl std::fmt::Debug for Record {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Seen(Mutex<Vec<u32>>);
-
-    impl Observer for Seen {
-        fn finished(&self, _: &Record, marks: &Marks) {
-            self.0.lock().unwrap().push(marks.attempts);
-        }
-    }
-
-    #[test]
-    fn the_observer_gets_a_record_once_when_its_last_holder_lets_go() {
-        let seen = Arc::new(Seen(Mutex::default()));
-        let record = Record::open(seen.clone());
-        let flight = record.clone();
-        flight.sending();
-        drop(record);
-        assert!(seen.0.lock().unwrap().is_empty());
-        drop(flight);
-        assert_eq!(*seen.0.lock().unwrap(), [1]);
-    }
-
-    #[test]
-    fn an_attempt_that_was_given_back_is_none() {
-        let record = Record::open(Arc::new(Seen(Mutex::default())));
-        record.sending();
-        record.not_sent();
-        assert_eq!(record.read(|marks| marks.attempts), 0);
-    }
-}
+mod tests;

@@ -18,6 +18,7 @@ use crate::breaker::Breaker;
 use crate::cache::{Cache, Shelf};
 use crate::call::{Room, Uploads};
 use crate::config::{BaseUrl, Config};
+use crate::credentials::GivenUp;
 use crate::detached::Flights;
 use crate::history::Calls;
 use crate::idempotency::Keys;
@@ -48,6 +49,7 @@ struct Inner {
     desk: ArcSwap<Desk>,
     retries: Arc<Budgets>,
     keys: Arc<Keys>,
+    given_up: GivenUp,
     cache: Cache,
     owners: ArcSwap<gauges::Owners>,
     /// std, not tokio: held while a page of metrics is written.
@@ -143,6 +145,7 @@ impl State {
             admission,
             retries: Arc::default(),
             keys: Arc::new(keys),
+            given_up: GivenUp::default(),
             cache: Cache::new(config.settings.cache.capacity.get()),
             owners: ArcSwap::from_pointee(owners),
             scrape: Mutex::default(),
@@ -269,6 +272,12 @@ impl State {
     #[must_use]
     pub fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// Tokens in files that Courier refused.
+    #[must_use]
+    pub fn given_up(&self) -> &GivenUp {
+        &self.0.given_up
     }
 
     /// What is remembered of idempotency keys.

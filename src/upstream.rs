@@ -205,10 +205,7 @@ impl Attempt<'_> {
             self.call.sending();
             let answer = timeout(self.limits.first_byte, socket.send(request)).await;
             let refusal = match answer.map_err(|_| self.no_answer())? {
-                Ok(response) => {
-                    self.call.record.mark(|marks| marks.first_byte_at = Some(Instant::now()));
-                    return self.reply(response, &outgoing, lease);
-                }
+                Ok(response) => return self.reply(response, &outgoing, lease),
                 Err(refusal) => refusal,
             };
             if !refusal.unsent {

@@ -57,11 +57,11 @@ impl BufferBody {
         call.notes.rate_limit(rate_limit);
         self.may_be_read(&body)?;
         preview.map_err(|refusal| self.refused(&call, refusal))?;
+        call.record.mark(|marks| marks.timeline.upload_begins(Instant::now()));
         let (bytes, held) = self.read(body, &self.uploads[call.caller.ix]).await?;
-        let read_at = Some(Instant::now());
         call.record.mark(|marks| {
             marks.bytes_in = bytes.len() as u64;
-            marks.read_at = read_at;
+            marks.timeline.upload_ends(Instant::now());
         });
         call.body = Buffered::new(bytes, held);
         Ok(call)

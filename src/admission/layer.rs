@@ -80,10 +80,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let left = Instant::now();
         let wait = Wait { left, ..self.wait.clone() };
-        self.record.mark(|marks| {
-            marks.queued += left.saturating_duration_since(wait.entered);
-            marks.timeline.waited(wait);
-        });
+        self.record.mark(|marks| marks.timeline.waited(wait));
     }
 }
 

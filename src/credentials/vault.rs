@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
+use super::given_up::GivenUp;
 use crate::admission::Admission;
 use crate::cache::Cache;
 use crate::clock::Instant;
@@ -19,6 +20,7 @@ pub(super) struct Vault {
     places: Table<ConnectionIx, Place>,
     cache: Cache,
     admission: Admission,
+    given_up: GivenUp,
 }
 
 /// The token of a connection when a configuration begins.
@@ -57,6 +59,16 @@ struct Look {
     found: bool,
 }
 
+/// What the source of a token has.
+enum Found {
+    /// The one that is used.
+    Same,
+    /// Another one.
+    Another(VendorToken),
+    /// None that could be used.
+    Nothing,
+}
+
 /// What became of a token that the vendor refused.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -78,7 +90,9 @@ impl Vault {
         tokens: Table<ConnectionIx, InitialToken>,
         cache: Cache,
         admission: Admission,
+        given_up: GivenUp,
     ) -> Self {
+        given_up.clear();
         let places = tokens.iter().map(|(_, initial)| Place {
             connection: initial.connection.clone(),
             source: initial.source.clone(),
@@ -87,7 +101,7 @@ impl Vault {
             unproven: AtomicBool::new(false),
             reading: Mutex::default(),
         });
-        Self { places: places.collect(), cache, admission }
+        Self { places: places.collect(), cache, admission, given_up }
     }
 
     pub(super) fn token(&self, connection: ConnectionIx) -> Arc<VendorToken> {
@@ -110,6 +124,7 @@ impl Vault {
         if let Some(before) = reading.before.take().filter(|_| place.is_unproven()) {
             tracing::error!(target: targets::VENDOR, connection = %place.connection, "Courier refuses the new token in the connection's file: the one before is used again");
             self.take_over(connection, before, false).await;
+            self.given_up.add(&place.connection);
             return Fate::GivenUp;
         }
         if let Some(look) = reading.last
@@ -122,7 +137,10 @@ impl Vault {
             tracing::error!(target: targets::VENDOR, connection = %place.connection, "Courier refuses the token of the connection");
         }
         let began = Instant::now();
-        let new = self.clone().read(connection, token).await;
+        let new = match self.clone().read(connection, token).await {
+            Found::Another(new) => Some(new),
+            Found::Same | Found::Nothing => None,
+        };
         reading.last = Some(Look { began, found: new.is_some() });
         let Some(new) = new else { return Fate::Stands };
         self.take_over(connection, Arc::new(new), false).await;
@@ -141,11 +159,15 @@ impl Vault {
         let place = &self.places[connection];
         let mut reading = place.reading.lock().await;
         let token = place.token.load_full();
-        if let Some(new) = self.clone().read(connection, &token).await {
-            // One that the vendor refuses is no way back.
-            let good = !place.refused.load(Ordering::Relaxed) && !place.is_unproven();
-            reading.before = good.then_some(token);
-            self.take_over(connection, Arc::new(new), true).await;
+        match self.clone().read(connection, &token).await {
+            Found::Another(new) => {
+                // One that the vendor refuses is no way back.
+                let good = !place.refused.load(Ordering::Relaxed) && !place.is_unproven();
+                reading.before = good.then_some(token);
+                self.take_over(connection, Arc::new(new), true).await;
+            }
+            Found::Same => self.given_up.remove(&place.connection),
+            Found::Nothing => {}
         }
     }
 
@@ -156,6 +178,7 @@ impl Vault {
         place.refused.store(false, Ordering::Relaxed);
         place.unproven.store(unproven, Ordering::Release);
         place.token.store(new.clone());
+        self.given_up.remove(&place.connection);
         self.cache.purge_connection(&place.connection);
         let (admission, name) = (self.admission.clone(), place.connection.clone());
         // A small file, on whatever it lies. A panic in it is in the log, and the token is good.
@@ -165,38 +188,36 @@ impl Vault {
     }
 
     /// The token that the connection's source has in place of `old`.
-    async fn read(
-        self: Arc<Self>,
-        connection: ConnectionIx,
-        old: &VendorToken,
-    ) -> Option<VendorToken> {
+    async fn read(self: Arc<Self>, connection: ConnectionIx, old: &VendorToken) -> Found {
         let (vault, place) = (self.clone(), &self.places[connection]);
         // A file, on whatever it lies.
         let read = tokio::task::spawn_blocking(move || vault.places[connection].source.read());
-        let new = match read.await.ok()? {
-            Ok(new) => Some(new).filter(|new| !new.same_as(old))?,
-            Err(reason) => {
+        let new = match read.await {
+            Ok(Ok(new)) if new.same_as(old) => return Found::Same,
+            Ok(Ok(new)) => new,
+            // A panic in it is in the log.
+            Err(_) => return Found::Nothing,
+            Ok(Err(reason)) => {
                 tracing::warn!(target: targets::VENDOR, connection = %place.connection, reason, "no other token could be looked for");
-                return None;
+                return Found::Nothing;
             }
         };
         // One token serves one connection; a file that was mixed up is no new token.
         if self.places.iter().any(|(_, place)| place.token.load().same_as(&new)) {
             tracing::warn!(target: targets::VENDOR, connection = %place.connection, "the token's source holds another connection's token: not used");
-            return None;
+            return Found::Nothing;
         }
-        Some(new)
+        Found::Another(new)
     }
 
-    /// The vendor took `token`. True if it was found in its file and is taken for the first time.
-    pub(super) fn taken(&self, connection: ConnectionIx, token: &VendorToken) -> bool {
+    /// The vendor took `token`.
+    pub(super) fn taken(&self, connection: ConnectionIx, token: &VendorToken) {
         let place = &self.places[connection];
         let doubted = place.refused.load(Ordering::Relaxed) || place.is_unproven();
-        if !doubted || !place.token.load().same_as(token) {
-            return false;
+        if doubted && place.token.load().same_as(token) {
+            place.refused.store(false, Ordering::Relaxed);
+            place.unproven.store(false, Ordering::Release);
         }
-        place.refused.store(false, Ordering::Relaxed);
-        place.unproven.swap(false, Ordering::AcqRel)
     }
 }
 

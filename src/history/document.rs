@@ -6,11 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Entry;
-use super::entry::Step;
 use super::parts::parts;
 use super::sentence::sentence;
 use crate::clock::{self, Instant};
-use crate::record::{Cached, KeyUse, Try, Wait};
+use crate::record::{Cached, KeyUse, Step, Try, Wait, micros};
 use crate::telemetry::method;
 
 /// One call.
@@ -148,7 +147,7 @@ impl Entry {
             replayed: self.replayed,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
-            timeline: self.timeline(),
+            timeline: self.events(),
             parts: parts.collect(),
         }
     }
@@ -166,12 +165,12 @@ impl Entry {
         }
     }
 
-    fn timeline(&self) -> Vec<Event> {
+    fn events(&self) -> Vec<Event> {
         let mut events = vec![self.event(self.started, "received")];
-        let body = self.read_at.filter(|_| self.bytes_in > 0);
+        let body = self.timeline.uploaded_at().filter(|_| self.bytes_in > 0);
         events.extend(body.map(|at| self.event(at, "read")));
         let mut tries = 0;
-        for step in self.steps() {
+        for step in self.timeline.steps() {
             match step {
                 Step::Wait(wait) => events.extend(self.of_wait(wait)),
                 Step::Try(tried) => {
@@ -180,7 +179,7 @@ impl Entry {
                 }
             }
         }
-        events.extend(self.head_at.map(|at| self.event(at, "head")));
+        events.extend(self.timeline.head_at().map(|at| self.event(at, "head")));
         events.push(self.event(self.ended, "end"));
         // Stable: what happened in one moment stays in the order of its steps.
         events.sort_by(|one, other| one.at_ms.total_cmp(&other.at_ms));
@@ -188,7 +187,7 @@ impl Entry {
     }
 
     fn event(&self, at: Instant, event: &str) -> Event {
-        let at_ms = ms(at.saturating_duration_since(self.started));
+        let at_ms = ms(micros(self.started, at));
         Event { at_ms, event: event.into(), ..Event::default() }
     }
 

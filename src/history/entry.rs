@@ -9,7 +9,7 @@ use crate::catalog::{Lane, Operation};
 use crate::clock::Instant;
 use crate::error::{Code, Outcome};
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
-use crate::record::{Cached, KeyUse, Marks, Record, Try, Wait};
+use crate::record::{Breakdown, Cached, KeyUse, Marks, Record, Timeline, Wait, micros};
 
 /// A call that took so long is eventful.
 const SLOW: Duration = Duration::from_secs(1);
@@ -22,8 +22,6 @@ pub struct Entry {
     pub(super) started: Instant,
     pub(super) started_at: SystemTime,
     pub(super) ended: Instant,
-    pub(super) read_at: Option<Instant>,
-    pub(super) head_at: Option<Instant>,
     pub(super) tenant: TenantId,
     pub(super) app: AppId,
     pub(super) key: Option<KeyId>,
@@ -41,8 +39,7 @@ pub struct Entry {
     pub(super) replayed: bool,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
-    pub(super) waits: Steps<Wait>,
-    pub(super) tries: Steps<Try>,
+    pub(super) timeline: Timeline,
 }
 
 /// Which places a call competes for.
@@ -51,33 +48,6 @@ pub(super) enum Kind {
     Eventful,
     Quiet,
     Refused,
-}
-
-/// Steps of one kind. Hardly a call has more than one, which is then no allocation.
-#[derive(Clone, Debug)]
-pub(super) struct Steps<T> {
-    first: Option<T>,
-    more: Box<[T]>,
-}
-
-/// A step of either kind.
-pub(super) enum Step<'a> {
-    Wait(&'a Wait),
-    Try(&'a Try),
-}
-
-impl<T: Clone> Steps<T> {
-    fn of(steps: &[T]) -> Self {
-        Self { first: steps.first().cloned(), more: steps.get(1..).unwrap_or_default().into() }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().chain(&self.more)
-    }
 }
 
 impl Entry {
@@ -93,8 +63,6 @@ impl Entry {
             started: record.started,
             started_at: record.started_at,
             ended,
-            read_at: marks.read_at,
-            head_at: marks.head_at,
             tenant,
             app,
             key: marks.key.clone(),
@@ -111,20 +79,19 @@ impl Entry {
             replayed: marks.replayed,
             bytes_in: marks.bytes_in,
             bytes_out: marks.bytes_out,
-            waits: Steps::of(marks.timeline.waits()),
-            tries: Steps::of(marks.timeline.tries()),
+            timeline: marks.timeline.clone(),
         };
         let kind = entry.kind();
         Some((entry, kind))
     }
 
     fn kind(&self) -> Kind {
-        let unsent = self.outcome == Some(Outcome::NotSent) && self.tries.is_empty();
-        let waited = self.waits.iter().any(|wait| wait.queued);
+        let unsent = self.outcome == Some(Outcome::NotSent) && self.timeline.tries().is_empty();
+        let waited = self.timeline.waits().iter().any(|wait| wait.queued);
         let failed = self.code.is_some() || self.end != "ok";
         if unsent {
             Kind::Refused
-        } else if failed || waited || !self.tries.more.is_empty() || self.total() >= SLOW {
+        } else if failed || waited || self.timeline.tries().len() > 1 || self.total() >= SLOW {
             Kind::Eventful
         } else {
             Kind::Quiet
@@ -137,34 +104,27 @@ impl Entry {
         self.tenant == *tenant && self.app == *app
     }
 
-    /// When it was over for its caller: a call that the gateway answered by itself may go on at the
-    /// vendor.
-    pub(super) fn over(&self) -> Instant {
-        self.head_at.filter(|_| self.code.is_some()).unwrap_or(self.ended).max(self.started)
+    /// When it was over for its caller.
+    fn over(&self) -> Instant {
+        self.timeline.over(self.code.is_some(), self.ended)
+    }
+
+    /// Where its time went, for its caller.
+    pub(super) fn time(&self) -> Breakdown {
+        self.timeline.breakdown(self.started, self.over())
     }
 
     /// The time it took for its caller.
     #[must_use]
     pub fn total(&self) -> Duration {
-        self.over().saturating_duration_since(self.started)
-    }
-
-    /// Waits and tries in their order; in one moment the wait for a try comes before it.
-    pub(super) fn steps(&self) -> Vec<Step<'_>> {
-        let waits = (0..).zip(self.waits.iter());
-        let tries = (0..).zip(self.tries.iter());
-        let waits = waits.map(|(nth, wait)| (wait.entered, nth * 2, Step::Wait(wait)));
-        let tries = tries.map(|(nth, tried)| (tried.began, nth * 2 + 1, Step::Try(tried)));
-        let mut steps: Vec<(Instant, u32, Step<'_>)> = waits.chain(tries).collect();
-        steps.sort_by_key(|(at, nth, _)| (*at, *nth));
-        steps.into_iter().map(|(.., step)| step).collect()
+        micros(self.started, self.over())
     }
 
     /// The wait that took longest.
     pub(super) fn longest_wait(&self) -> Option<&Wait> {
         let time = |wait: &&Wait| wait.left.saturating_duration_since(wait.entered);
         // Of equal ones the first: its position is that of the arrival.
-        self.waits.iter().fold(None, |best, wait| match best {
+        self.timeline.waits().iter().fold(None, |best, wait| match best {
             Some(best) if time(&best) >= time(&wait) => Some(best),
             _ => Some(wait),
         })
@@ -172,6 +132,6 @@ impl Entry {
 
     /// The refusal of its last wait, if that is how it ended.
     pub(super) fn refusal(&self) -> Option<&Wait> {
-        self.waits.iter().last().filter(|wait| wait.refused.is_some())
+        self.timeline.waits().last().filter(|wait| wait.refused.is_some())
     }
 }

@@ -1,10 +1,8 @@
-//! Where the time of a call went: parts that are the whole together.
+//! The words for where the time of a call went. It is split in [`crate::record::Breakdown`].
 
 use std::time::Duration;
 
 use super::Entry;
-use super::entry::Step;
-use crate::clock::Instant;
 use crate::record::Cached;
 
 /// What a stretch of time was spent on.
@@ -29,17 +27,6 @@ pub(super) enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
-        Self::Request,
-        Self::Queue,
-        Self::Pause,
-        Self::Connect,
-        Self::Vendor,
-        Self::Another,
-        Self::Gateway,
-        Self::Answer,
-    ];
-
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
@@ -54,50 +41,19 @@ impl Part {
     }
 }
 
-/// Goes through the time of a call from its first to its last moment; each is counted once.
-struct Walk {
-    now: Instant,
-    end: Instant,
-    spent: [Duration; Part::ALL.len()],
-}
-
-impl Walk {
-    /// What passed until `until` was `part`.
-    fn until(&mut self, until: Instant, part: Part) {
-        let until = until.clamp(self.now, self.end);
-        self.spent[part as usize] += until - self.now;
-        self.now = until;
-    }
-}
-
 /// The parts of a call that took any time, in the order of [`Part`]; their sum is its total.
 pub(super) fn parts(entry: &Entry) -> Vec<(Part, Duration)> {
-    let over = entry.over();
-    let head = entry.head_at.unwrap_or(over).clamp(entry.started, over);
-    let mut walk = Walk { now: entry.started, end: head, spent: Default::default() };
-    walk.until(entry.read_at.unwrap_or(entry.started), Part::Request);
+    let time = entry.time();
+    // A call that shares another one's answer has no steps of its own while it waits for it.
     let shared = entry.replayed || entry.cached == Some(Cached::Shared);
-    // What the time is spent on between two steps depends on the one before.
-    let mut between = if shared { Part::Another } else { Part::Gateway };
-    for step in entry.steps() {
-        match step {
-            Step::Wait(wait) => {
-                walk.until(wait.entered, between);
-                walk.until(wait.left, Part::Queue);
-                between = Part::Gateway;
-            }
-            Step::Try(tried) => {
-                let ended = tried.ended.unwrap_or(head);
-                walk.until(tried.began, between);
-                walk.until(tried.sent.unwrap_or(ended), Part::Connect);
-                walk.until(ended, Part::Vendor);
-                between = Part::Pause;
-            }
-        }
-    }
-    walk.until(head, if shared { Part::Another } else { Part::Gateway });
-    walk.end = over;
-    walk.until(over, Part::Answer);
-    let spent = Part::ALL.into_iter().zip(walk.spent);
-    spent.filter(|(_, time)| !time.is_zero()).collect()
+    let parts = [
+        (Part::Request, time.upload),
+        (Part::Queue, time.queue),
+        (Part::Pause, time.backoff),
+        (Part::Connect, time.connect),
+        (Part::Vendor, time.vendor),
+        (if shared { Part::Another } else { Part::Gateway }, time.gateway),
+        (Part::Answer, time.delivery),
+    ];
+    parts.into_iter().filter(|(_, time)| !time.is_zero()).collect()
 }

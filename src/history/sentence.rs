@@ -13,7 +13,9 @@ const QUICK: Duration = Duration::from_millis(50);
 /// The sentence.
 pub(super) fn sentence(entry: &Entry) -> String {
     let total = entry.total();
-    if let Some(wait) = entry.refusal().filter(|wait| !wait.queued && entry.tries.is_empty()) {
+    if let Some(wait) =
+        entry.refusal().filter(|wait| !wait.queued && entry.timeline.tries().is_empty())
+    {
         return refused_at_once(wait);
     }
     let largest = parts(entry).into_iter().max_by_key(|(_, time)| *time);
@@ -56,7 +58,7 @@ fn spent_on(part: Part, entry: &Entry) -> String {
         },
         Part::Pause => format!("pausing between its tries ({})", ends(entry)),
         Part::Connect => "getting a connection to Courier".into(),
-        Part::Vendor => match entry.tries.iter().count() {
+        Part::Vendor => match entry.timeline.tries().len() {
             1 => format!("waiting for Courier's answer ({})", ends(entry)),
             tries => format!("waiting for Courier's answers to {tries} tries ({})", ends(entry)),
         },
@@ -131,7 +133,7 @@ fn ends(entry: &Entry) -> String {
         (None, Some(code)) => code.as_str().to_owned(),
         (None, None) => "no answer".to_owned(),
     };
-    entry.tries.iter().map(end).collect::<Vec<_>>().join(", ")
+    entry.timeline.tries().iter().map(end).collect::<Vec<_>>().join(", ")
 }
 
 /// A time for people.

@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::error::{Code, Outcome};
 use crate::ids::RandomId;
 use crate::quota::{LimitedBy, PoolId, QueuePosition, QuotaRefusal, QuotaRule, QuotaUsage};
-use crate::record::{Cached, Observer, Stood, Try, Wait};
+use crate::record::{Cached, Observer, Stood, Wait};
 
 struct Nobody;
 
@@ -29,7 +29,6 @@ fn call(app: &str) -> (Arc<Record>, Marks) {
         operation: Some(Catalog::courier().operations()[0].clone()),
         status: Some(StatusCode::OK),
         complete: true,
-        read_at: Some(record.started),
         ..Marks::default()
     };
     (record, marks)
@@ -72,7 +71,7 @@ fn a_call_that_waited_is_told_part_by_part() {
     let slot = stood(LimitedBy::Slot(PoolId(1)));
     marks.timeline.waited(wait(&record, 10, 4010, Some(slot)));
     tried(&record, &mut marks, (4010, 4015, 4215), 200);
-    marks.head_at = Some(after(&record, 4216));
+    marks.timeline.answered(after(&record, 4216));
     let document = told(&record, &marks, 4220);
     assert_eq!(
         document.why,
@@ -139,12 +138,13 @@ fn the_sentence_names_the_largest_part_whichever_it_is() {
     let connect = why(&|record, marks| tried(record, marks, (0, 1500, 1600), 200), 1600);
     assert!(connect.contains("1.500 s of it (94 %) getting a connection to Courier"), "{connect}");
     let upload = |record: &Record, marks: &mut Marks| {
-        marks.read_at = Some(after(record, 2000));
+        marks.timeline.upload_begins(after(record, 1));
+        marks.timeline.upload_ends(after(record, 2000));
         marks.bytes_in = 512;
     };
     assert!(why(&upload, 2001).contains("receiving the request with its 512 octets"));
     let answer = |record: &Record, marks: &mut Marks| {
-        marks.head_at = Some(after(record, 1));
+        marks.timeline.answered(after(record, 1));
         marks.bytes_out = 7;
     };
     assert!(why(&answer, 2000).contains("handing over the answer's 7 octets"));
@@ -199,7 +199,8 @@ fn refused(app: &str, rule: QuotaRule, code: Code, waited: u64) -> (Arc<Record>,
     wait.refused(&QuotaRefusal { rule, after: Duration::from_secs(9), standing: None, usage });
     marks.timeline.waited(wait);
     (marks.code, marks.outcome) = (Some(code), Some(Outcome::NotSent));
-    (marks.head_at, marks.status) = (Some(after(&record, waited)), Some(code.status()));
+    marks.timeline.answered(after(&record, waited));
+    marks.status = Some(code.status());
     (record, marks)
 }
 
@@ -233,7 +234,7 @@ fn a_call_that_the_gateway_answered_ended_for_its_caller_then() {
     let (record, mut marks) = call("billing");
     tried(&record, &mut marks, (0, 0, 60_000), 200);
     (marks.code, marks.outcome) = (Some(Code::VendorTimeout), Some(Outcome::Unknown));
-    marks.head_at = Some(after(&record, 55_000));
+    marks.timeline.answered(after(&record, 55_000));
     let document = told(&record, &marks, 60_000);
     assert_eq!((document.total_ms, shares(&document)), (55_000.0, vec![("vendor", 55_000.0)]));
 }
@@ -351,31 +352,6 @@ fn a_call_costs_no_allocation_and_few_octets() {
     marks.timeline.waited(wait(&record, 3, 4, None));
     let used = allocation_counter::measure(|| calls.keep(&record, &marks));
     assert_eq!(used.count_total, 1, "a second wait is one");
-}
-
-proptest::proptest! {
-    /// Whatever the marks are, also when steps overlap or are missing.
-    #[test]
-    fn the_parts_are_the_whole(
-        times in proptest::collection::vec(0..10_000_u64, 12),
-        own in proptest::prelude::any::<bool>(),
-        head in proptest::option::of(0..10_000_u64),
-        read in proptest::option::of(0..10_000_u64),
-    ) {
-        let (record, mut marks) = call("billing");
-        marks.timeline.waited(wait(&record, times[0], times[1].max(times[0]), None));
-        tried(&record, &mut marks, (times[2], times[3], times[4]), 503);
-        marks.timeline.waited(wait(&record, times[5], times[6].max(times[5]), None));
-        tried(&record, &mut marks, (times[7], times[8], times[9]), 200);
-        marks.timeline.try_begins(after(&record, times[10]));
-        marks.head_at = head.map(|ms| after(&record, ms));
-        marks.read_at = read.map(|ms| after(&record, ms));
-        marks.code = own.then_some(Code::VendorTimeout);
-        let (entry, _) = Entry::of(&record, &marks, after(&record, times[11])).unwrap();
-        let sum: Duration = super::parts::parts(&entry).iter().map(|(_, time)| *time).sum();
-        proptest::prop_assert_eq!(sum, entry.total());
-        let _: &Try = entry.tries.iter().next().unwrap();
-    }
 }
 
 #[test]

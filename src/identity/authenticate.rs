@@ -62,7 +62,7 @@ impl Authenticate {
             marks.tenant = Some(app.tenant.clone());
             marks.app = Some(app.id.clone());
             marks.key = Some(key.clone());
-            marks.trust = Some(app.trust);
+            marks.trace.trust = Some(app.trust);
         });
         let key_travels = request.headers().contains_key("x-api-key");
         // Hop by hop first: a client can't name away what is added later.

@@ -2,6 +2,7 @@
 //! every answer gets the fields that come from the record.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::error::{Code, Error, Outcome, chain, millis};
 use crate::headers::Habits;
 use crate::proof::SendProof;
 use crate::record::layer::Opened;
-use crate::record::{Cached, KeyUse, Marks, Record};
+use crate::record::{Breakdown, Cached, KeyUse, Record};
 use crate::targets;
 
 const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
@@ -174,10 +175,9 @@ impl Asked {
         let when = self.come_back(headers);
         headers.insert(REQUEST_ID, self.request_id.clone());
         record.mark(|marks| {
-            marks.head_at = Some(now);
+            marks.timeline.answered(now);
             marks.status = Some(status);
-            let total = now.saturating_duration_since(record.started);
-            set(headers, SERVER_TIMING, &server_timing(total, marks));
+            set(headers, SERVER_TIMING, &server_timing(&marks.breakdown(record.started)));
         });
         if let Some(RateLimit { policy, .. }) = &noted.rate_limit {
             headers.insert(RATE_LIMIT_POLICY, policy.clone());
@@ -305,16 +305,13 @@ fn say_cached(headers: &mut HeaderMap, cached: Cached) {
 }
 
 /// `Server-Timing`: its parts are the time to the head, in milliseconds.
-fn server_timing(total: Duration, marks: &Marks) -> String {
-    let (queue, vendor) = (marks.queued, marks.vendor_time().unwrap_or_default());
-    let gateway = total.saturating_sub(queue + vendor);
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    format!(
-        "queue;dur={:.3}, vendor;dur={:.3}, gateway;dur={:.3}",
-        ms(queue),
-        ms(vendor),
-        ms(gateway)
-    )
+fn server_timing(time: &Breakdown) -> String {
+    let mut text = String::with_capacity(96);
+    for (word, time) in time.told() {
+        let comma = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{comma}{word};dur={:.3}", time.as_secs_f64() * 1e3);
+    }
+    text
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {

@@ -10,8 +10,19 @@ use opentelemetry::trace::{SpanId, TraceId, TraceState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::timeline::STEPS;
-use super::{Marks, Record};
+use super::Record;
+use super::steps::STEPS;
+
+/// What the client sent of its trace.
+#[derive(Clone, Debug, Default)]
+pub struct ClientTrace {
+    /// The span that it was in (`traceparent`).
+    pub remote: Option<Remote>,
+    /// What came with it (`tracestate`).
+    pub tracestate: Option<HeaderValue>,
+    /// What that counts for, once it is known who the client is.
+    pub trust: Option<Trust>,
+}
 
 /// `traceparent` of version 00; a later version may be longer.
 const PARENT_LEN: usize = 55;
@@ -171,9 +182,9 @@ impl Sampling {
     }
 }
 
-// === impl Marks ===
+// === impl ClientTrace ===
 
-impl Marks {
+impl ClientTrace {
     /// Notes the trace context of a request; what is there twice is nobody's.
     pub fn came_with(&mut self, headers: &HeaderMap) {
         let mut parents = headers.get_all("traceparent").iter();
@@ -217,9 +228,9 @@ fn state(headers: &HeaderMap) -> Option<HeaderValue> {
 impl Record {
     /// The trace that the call belongs to, as far as is known who made it.
     #[must_use]
-    pub fn trace(&self, marks: &Marks) -> Trace {
+    pub fn trace(&self, client: &ClientTrace) -> Trace {
         let own = Trace { id: self.spans.trace, parent: None, link: None };
-        match (marks.trust, marks.remote) {
+        match (client.trust, client.remote) {
             (Some(Trust::Parent), Some(parent)) => {
                 Trace { id: parent.trace, parent: Some(parent), link: None }
             }
@@ -230,8 +241,9 @@ impl Record {
 
     /// Writes the span of the try that began last into `headers`, for who is asked next.
     pub fn pass_on(&self, sampling: Sampling, headers: &mut HeaderMap) {
-        let (trace, state, begun) =
-            self.read(|marks| (self.trace(marks), marks.state(), marks.timeline.tries().len()));
+        let (trace, state, begun) = self.read(|marks| {
+            (self.trace(&marks.trace), marks.trace.state(), marks.timeline.tries().len())
+        });
         let Some(last) = begun.checked_sub(1) else { return };
         let (id, span, flags) =
             (trace.id, self.spans.attempt(last), u8::from(sampling.picks(&trace)));
@@ -253,12 +265,12 @@ mod tests {
 
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn marks(trust: Option<Trust>, fields: &[(&'static str, &str)]) -> Marks {
+    fn marks(trust: Option<Trust>, fields: &[(&'static str, &str)]) -> ClientTrace {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        let mut marks = Marks { trust, ..Marks::default() };
+        let mut marks = ClientTrace { trust, ..ClientTrace::default() };
         marks.came_with(&headers);
         marks
     }
@@ -266,7 +278,7 @@ mod tests {
     fn record() -> std::sync::Arc<Record> {
         struct Nobody;
         impl super::super::Observer for Nobody {
-            fn finished(&self, _: &Record, _: &Marks) {}
+            fn finished(&self, _: &Record, _: &crate::record::Marks) {}
         }
         Record::open(std::sync::Arc::new(Nobody))
     }
@@ -413,7 +425,7 @@ mod tests {
             assert_eq!(headers["traceparent"], format!("00-{id}-{span}-01"));
         }
         let theirs = [("traceparent", GOOD), ("tracestate", "a=1")];
-        record.mark(|now| *now = marks(Some(Trust::Parent), &theirs));
+        record.mark(|now| now.trace = marks(Some(Trust::Parent), &theirs));
         record.mark(|marks| marks.timeline.try_begins(record.started));
         record.pass_on(Sampling::new(0.0, false), &mut headers);
         let span = record.spans.attempt(0);

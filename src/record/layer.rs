@@ -117,7 +117,7 @@ fn open(request: Request, record: Arc<Record>, proof: Arc<SendProof>) -> Opened 
         marks.method = request.method().clone();
         marks.request_id = id;
         marks.version = Some(request.version());
-        marks.came_with(headers);
+        marks.trace.came_with(headers);
         marks.sdk = sdk;
     });
     Opened { request, request_id, habits, record, proof, notes: Arc::default() }

@@ -1,22 +1,35 @@
-//! What happened to a call step by step: each wait for its turn, each try at the vendor.
+//! What happened to a call, and when: its body, each wait for its turn, each try at the vendor, the
+//! head of its answer. Nothing else knows a time of its way.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 
+use super::micros;
+use super::steps::Steps;
 use crate::clock::Instant;
 use crate::error::Code;
 use crate::quota::{QueuePosition, QuotaRefusal, QuotaRule};
 
-/// Steps of one kind that are kept; the table of attempts allows fewer.
-pub(super) const STEPS: usize = 16;
-
 /// The steps of one call, in their order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    waits: Vec<Wait>,
-    tries: Vec<Try>,
+    upload: Option<Instant>,
+    uploaded: Option<Instant>,
+    waits: Steps<Wait>,
+    tries: Steps<Try>,
+    cached: Option<Instant>,
+    head: Option<Instant>,
+}
+
+/// A step of either kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// A wait for a turn.
+    Wait(&'a Wait),
+    /// A try at the vendor.
+    Try(&'a Try),
 }
 
 /// One wait for a turn.
@@ -87,21 +100,90 @@ impl Wait {
 impl Timeline {
     /// The waits, the first one first.
     #[must_use]
-    pub fn waits(&self) -> &[Wait] {
+    pub fn waits(&self) -> &Steps<Wait> {
         &self.waits
     }
 
     /// The tries, the first one first.
     #[must_use]
-    pub fn tries(&self) -> &[Try] {
+    pub fn tries(&self) -> &Steps<Try> {
         &self.tries
+    }
+
+    /// Waits and tries in their order; in one moment the wait for a try comes before it.
+    pub fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        let mut waits = (0_usize..).zip(self.waits.iter()).peekable();
+        let mut tries = (0_usize..).zip(self.tries.iter()).peekable();
+        std::iter::from_fn(move || {
+            let wait = match (waits.peek(), tries.peek()) {
+                (Some((w, wait)), Some((t, tried))) => (wait.entered, *w) <= (tried.began, *t),
+                (wait, _) => wait.is_some(),
+            };
+            if wait {
+                waits.next().map(|(_, wait)| Step::Wait(wait))
+            } else {
+                tries.next().map(|(_, tried)| Step::Try(tried))
+            }
+        })
+    }
+
+    /// Tries that were handed to a socket.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.tries.iter().filter(|tried| tried.sent.is_some()).fold(0, |sum, _| sum + 1)
+    }
+
+    /// The tries of the call that `started` then which were sent and have ended, and how long each
+    /// took: as a whole, also where it outlasted its caller.
+    pub fn answers(&self, started: Instant) -> impl Iterator<Item = (&Try, Duration)> {
+        let at = move |when| micros(started, when);
+        let took = move |tried: &Try| Some(at(tried.ended?).saturating_sub(at(tried.sent?)));
+        self.tries.iter().filter_map(move |tried| Some((tried, took(tried)?)))
+    }
+
+    /// When the request's body was there as a whole.
+    #[must_use]
+    pub fn uploaded_at(&self) -> Option<Instant> {
+        self.uploaded
+    }
+
+    /// When the cache decided.
+    #[must_use]
+    pub fn cached_at(&self) -> Option<Instant> {
+        self.cached
+    }
+
+    /// When the answer's head was handed over.
+    #[must_use]
+    pub fn head_at(&self) -> Option<Instant> {
+        self.head
+    }
+
+    /// When the call that `ended` then was over for its caller: at the head, if the gateway answered
+    /// it by itself.
+    #[must_use]
+    pub fn over(&self, by_itself: bool, ended: Instant) -> Instant {
+        self.head.filter(|_| by_itself).unwrap_or(ended)
+    }
+
+    /// The reading of the request's body, as far as it got before `head`.
+    pub(super) fn upload(&self, head: Instant) -> Option<(Instant, Instant)> {
+        Some((self.upload?, self.uploaded.unwrap_or(head)))
+    }
+
+    /// The request's body is being read from now on.
+    pub fn upload_begins(&mut self, now: Instant) {
+        self.upload = Some(now);
+    }
+
+    /// The request's body is there.
+    pub fn upload_ends(&mut self, now: Instant) {
+        self.uploaded = Some(now);
     }
 
     /// A wait is over, however it ended.
     pub fn waited(&mut self, wait: Wait) {
-        if self.waits.len() < STEPS {
-            self.waits.push(wait);
-        }
+        self.waits.push(wait);
     }
 
     /// The call that was refused last is told to come back after `when`, whatever the quota said.
@@ -113,9 +195,7 @@ impl Timeline {
 
     /// A try begins.
     pub fn try_begins(&mut self, began: Instant) {
-        if self.tries.len() < STEPS {
-            self.tries.push(Try { began, sent: None, ended: None, status: None, code: None });
-        }
+        self.tries.push(Try { began, sent: None, ended: None, status: None, code: None });
     }
 
     /// The try was handed to a socket, or given back by it.
@@ -140,6 +220,16 @@ impl Timeline {
         }
     }
 
+    /// The cache decided what it does for the call.
+    pub fn cache_decided(&mut self, now: Instant) {
+        self.cached = Some(now);
+    }
+
+    /// The answer's head is handed over.
+    pub fn answered(&mut self, now: Instant) {
+        self.head = Some(now);
+    }
+
     fn running(&mut self) -> Option<&mut Try> {
         self.tries.last_mut().filter(|last| last.ended.is_none())
     }
@@ -147,6 +237,7 @@ impl Timeline {
 
 #[cfg(test)]
 mod tests {
+    use super::super::steps::STEPS;
     use super::*;
 
     #[test]
@@ -157,7 +248,7 @@ mod tests {
         timeline.try_ends(now, Ok(StatusCode::OK));
         timeline.try_sent(None);
         timeline.try_ends(now, Err(Code::Internal));
-        let only = &timeline.tries()[0];
+        let only = timeline.tries().last().unwrap();
         assert_eq!((only.sent, only.status, only.code), (Some(now), Some(StatusCode::OK), None));
     }
 

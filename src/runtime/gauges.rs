@@ -68,6 +68,12 @@ impl State {
         self.read_quotas();
         self.read_hosts();
         metrics.show_tokens(self.0.owners.load().keys());
+        metrics.token_given_up.clear();
+        for connection in self.0.owners.load().keys() {
+            let kind = Labels([of(connection)]);
+            let given_up = self.given_up().has(connection);
+            metrics.token_given_up.get_or_create(&kind).set(given_up.into());
+        }
         metrics.retry_budget.clear();
         for (connection, left) in self.retries().left(Instant::now()) {
             for (kind, left) in ["plain", "keyed"].into_iter().zip(left) {

@@ -49,15 +49,21 @@ impl State {
     /// The text of a readiness check that goes well.
     #[must_use]
     pub fn readiness(&self) -> String {
+        let mut given_up = String::new();
+        for connection in self.given_up().all() {
+            given_up += &format!(
+                "the token in the file of {connection} was refused: the one before is used until a restart\n"
+            );
+        }
         let unwritten = self.unwritten().into_iter().filter(|(_, files)| *files > 0);
         let words: Vec<&str> = unwritten.map(|(word, _)| word).collect();
         match words.as_slice() {
-            [] => "ok\n".into(),
+            [] => format!("ok\n{given_up}"),
             words if self.folder_stands() => {
-                format!("ok\nthe state folder can't be written: {}\n", words.join(", "))
+                format!("ok\nthe state folder can't be written: {}\n{given_up}", words.join(", "))
             }
             words => format!(
-                "ok\nthe state folder was removed or replaced, a restart makes it anew: {}\n",
+                "ok\nthe state folder was removed or replaced, a restart makes it anew: {}\n{given_up}",
                 words.join(", ")
             ),
         }

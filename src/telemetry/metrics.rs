@@ -4,6 +4,7 @@
 //! a caller sends never becomes one. Counters and histograms are fed by finished calls (`observe`),
 //! most gauges are read when somebody asks for the page.
 
+mod apps;
 mod handles;
 mod labels;
 mod observe;
@@ -20,9 +21,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+pub use apps::AppRow;
 pub use handles::Handles;
 pub use labels::{Example, Labels, Value};
-pub use observe::{AppRow, of, unix};
+pub use observe::{of, unix};
 pub use reference::reference;
 pub use zero::words;
 
@@ -106,9 +108,9 @@ instruments! {
     app_requests: Counters<3> = Counters::default(), "counter" "tollgate_app_requests" ["tenant", "app", "code"];
     /// Requests without a valid key, by why: none (no key, or several), foreign (no gateway key, such as a Courier token), unknown (nobody has a key of that id), expired, wrong (the id of a key with another secret).
     keys_refused: Counters<1> = Counters::default(), "counter" "tollgate_keys_refused" ["reason"];
-    /// Time from the head of a request until its answer was handed over whole.
+    /// Time from the head of a request until its answer was handed over whole, or until the head of one that the gateway made itself.
     server_duration: Durations<2> = durations(), "histogram" "http_server_request_duration_seconds" ["operation", "status_class"];
-    /// Time from the send of one attempt until the head of its answer, or until it was known that none will come.
+    /// Time from the send of one attempt until the head of its answer, or until it was known that none will come; as a whole, also where the caller was answered before.
     client_duration: Durations<2> = durations(), "histogram" "http_client_request_duration_seconds" ["operation", "status_class"];
     /// Calls under way.
     in_flight: Gauge = Gauge::default(), "gauge" "tollgate_requests_in_flight" [];

@@ -83,9 +83,9 @@ impl Traces {
     /// Makes the spans of a finished call, if it is kept. The trace in which it can be found: its
     /// own, or else the one that its client named.
     pub fn finished(&self, record: &Record, marks: &Marks) -> Option<TraceId> {
-        let named = marks.named().map(|client| client.trace);
+        let named = marks.trace.named().map(|client| client.trace);
         let Some(running) = &*self.running.load() else { return named };
-        let (now, trace) = (marks.ended(), record.trace(marks));
+        let (now, trace) = (marks.ended(), record.trace(&marks.trace));
         let taken = now.saturating_duration_since(record.started);
         if !running.rules.keep(&trace, marks, taken) {
             return named;

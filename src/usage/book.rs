@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Instant;
 use crate::error::Code;
 use crate::ids::{AppId, ConnectionId, TenantId};
 use crate::record::{Cached, Marks};
@@ -91,19 +92,20 @@ pub struct Book {
 }
 
 impl Counts {
-    /// One finished call.
+    /// One finished call, which `started` then.
     #[must_use]
-    pub fn of(marks: &Marks) -> Self {
+    pub fn of(started: Instant, marks: &Marks) -> Self {
+        let (queue, attempts) = (marks.breakdown(started).queue, marks.timeline.attempts());
         let failed = marks.status.is_some_and(|status| status.is_server_error()) || marks.broken;
-        let saved = marks.cached.is_some_and(Cached::saves_quota) && marks.attempts == 0;
-        let waited = marks.queued >= WAIT;
-        let wait = if waited { marks.queued } else { Duration::ZERO };
+        let saved = marks.cached.is_some_and(Cached::saves_quota) && attempts == 0;
+        let waited = queue >= WAIT;
+        let wait = if waited { queue } else { Duration::ZERO };
         let refused = |code| u64::from(marks.code == Some(code));
         Self {
             calls: 1,
             errors: failed.into(),
             saved: saved.into(),
-            attempts: marks.attempts.into(),
+            attempts: attempts.into(),
             waits: waited.into(),
             wait_us: u64::try_from(wait.as_micros()).unwrap_or(u64::MAX),
             quota_exhausted: refused(Code::QuotaExhausted),
@@ -186,6 +188,7 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Wait;
     use http::StatusCode;
 
     fn day(text: &str) -> Day {
@@ -269,27 +272,45 @@ mod tests {
 
     #[test]
     fn a_call_counts_for_what_became_of_it() {
+        let start = Instant::now();
         let marks = |status: u16| Marks {
             status: Some(StatusCode::from_u16(status).unwrap()),
             complete: true,
             ..Marks::default()
         };
         let refused = |code: Code| Marks { code: Some(code), ..marks(code.status().as_u16()) };
-        assert_eq!(Counts::of(&marks(200)), Counts { calls: 1, ..Counts::default() });
-        assert_eq!(Counts::of(&marks(502)).errors, 1);
-        assert_eq!(Counts::of(&Marks { broken: true, ..marks(200) }).errors, 1);
-        assert_eq!(Counts::of(&marks(429)).refused(), 0, "the vendor's own");
-        let rules = Code::ALL.iter().filter(|c| Counts::of(&refused(**c)).refused() == 1);
+        assert_eq!(Counts::of(start, &marks(200)), Counts { calls: 1, ..Counts::default() });
+        assert_eq!(Counts::of(start, &marks(502)).errors, 1);
+        assert_eq!(Counts::of(start, &Marks { broken: true, ..marks(200) }).errors, 1);
+        assert_eq!(Counts::of(start, &marks(429)).refused(), 0, "the vendor's own");
+        let rules = Code::ALL.iter().filter(|c| Counts::of(start, &refused(**c)).refused() == 1);
         let of_429 = Code::ALL.iter().filter(|c| c.status() == StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(rules.collect::<Vec<_>>(), of_429.collect::<Vec<_>>());
-        let waited = Marks { queued: Duration::from_micros(1_500), ..marks(200) };
-        assert_eq!((Counts::of(&waited).waits, Counts::of(&waited).wait_us), (1, 1_500));
-        let at_once = Marks { queued: Duration::from_micros(900), ..marks(200) };
-        assert_eq!((Counts::of(&at_once).waits, Counts::of(&at_once).wait_us), (0, 0));
+        let queued = |micros| {
+            let (mut waited, left) = (marks(200), start + Duration::from_micros(micros));
+            waited.timeline.waited(Wait { left, ..Wait::begins(start, None) });
+            waited.ended_at = Some(left);
+            waited
+        };
+        let waited = queued(1_500);
+        assert_eq!(
+            (Counts::of(start, &waited).waits, Counts::of(start, &waited).wait_us),
+            (1, 1_500)
+        );
+        let at_once = queued(900);
+        assert_eq!(
+            (Counts::of(start, &at_once).waits, Counts::of(start, &at_once).wait_us),
+            (0, 0)
+        );
         let shared = Marks { cached: Some(Cached::Shared), ..marks(200) };
-        assert_eq!(Counts::of(&shared).saved, 1);
-        let tried = Marks { attempts: 2, ..shared };
-        assert_eq!((Counts::of(&tried).saved, Counts::of(&tried).attempts), (0, 2));
+        assert_eq!(Counts::of(start, &shared).saved, 1);
+        let mut tried = shared;
+        for _ in 0..2 {
+            tried.timeline.try_begins(start);
+            tried.timeline.try_sent_at(start);
+            tried.timeline.try_ends(start, Ok(StatusCode::OK));
+        }
+        assert_eq!((Counts::of(start, &tried).saved, Counts::of(start, &tried).attempts), (0, 2));
     }
 
     #[test]
@@ -297,14 +318,14 @@ mod tests {
         let mut book = Book::default();
         let (tenant, app) = ("acme".parse().unwrap(), "billing".parse().unwrap());
         let connection = Some("acme-prod".parse().unwrap());
-        let marks = Marks::default();
+        let (start, marks) = (Instant::now(), Marks::default());
         let mut call = || {
-            book.count(day("2026-11-24"), (&tenant, &app, &connection), &Counts::of(&marks));
+            book.count(day("2026-11-24"), (&tenant, &app, &connection), &Counts::of(start, &marks));
         };
         call();
         let today = day("2026-11-24");
         let cost = allocation_counter::measure(|| {
-            let counts = Counts::of(&marks);
+            let counts = Counts::of(start, &marks);
             book.count(today, (&tenant, &app, &connection), &counts);
         });
         assert_eq!(cost.count_total, 0, "{cost:?}");

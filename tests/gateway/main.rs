@@ -53,6 +53,7 @@ mod started;
 mod storm;
 mod support;
 mod survival;
+mod time;
 mod tokens;
 mod trace_context;
 mod trace_export;

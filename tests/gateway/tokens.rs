@@ -115,6 +115,11 @@ async fn a_new_token_that_the_vendor_refuses_is_given_up_for_the_one_before() {
     assert_eq!(shown("tollgate_vendor_token_given_up").await, 1.0, "the next start has that one");
     assert_eq!(shown("tollgate_vendor_token_good").await, 1.0);
     assert_eq!(shown("tollgate_vendor_token_replaced_total").await, 0.0);
+    assert!(stack.state.readiness().contains("acme-prod was refused"));
+    std::fs::write(file, token("acme")).unwrap();
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(shown("tollgate_vendor_token_given_up").await, 0.0, "the way back of the operator");
+    assert_eq!(stack.state.readiness(), "ok\n");
     std::fs::write(file, "the-next-token").unwrap();
     sleep(Duration::from_secs(3)).await;
     assert_eq!(used_by(&stack, &setup).await, "Bearer the-next-token");

@@ -14,6 +14,7 @@ use tollgate::telemetry::traces::Traces;
 use tollgate::telemetry::traces::table::{self, Part};
 
 use crate::support::{Setup, Stack, request};
+use crate::time::slow;
 
 pub(crate) const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const SEND: &str =
@@ -139,6 +140,9 @@ async fn a_call_is_a_span_with_one_for_each_wait_and_each_try_below_it() {
             "tollgate.lane=interactive",
             "tollgate.operation=messages.send",
             "tollgate.tenant=acme",
+            "tollgate.time.gateway=0",
+            "tollgate.time.queue=0",
+            "tollgate.time.vendor=0.25",
             "url.scheme=http",
         ]
     );
@@ -317,6 +321,10 @@ async fn tour(private: &str) -> Vec<SpanData> {
             with(request("POST", "/send", &setup.acme, SEND), &[("idempotency-key", private)]);
         stack.call(send).await;
     }
+    let second = Duration::from_secs(1);
+    let late =
+        request("PUT", "/lists/late", &setup.acme, "").map(|_| slow("{\"name\":\"a\"}", second));
+    stack.call(late).await;
     let odd = with(request("GET", "/brands", &setup.acme, ""), &fields);
     let (mut head, odd) = odd.into_parts();
     head.method = private.replace(['@', '.'], "-").parse().unwrap();

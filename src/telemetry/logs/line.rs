@@ -77,6 +77,7 @@ pub(super) fn of(
 fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) -> Vec<u8> {
     let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let taken = marks.ended().saturating_duration_since(record.started);
+    let (time, attempts) = (marks.breakdown(record.started), marks.timeline.attempts());
     let mut line = Vec::with_capacity(USUAL);
     members! { line,
         ts: Shown(Rfc3339(record.started_at + taken)),
@@ -97,10 +98,10 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
         code: code(marks),
         outcome: marks.outcome.map(|outcome| outcome.as_str()),
         lane: marks.lane.map(|lane| lane.as_str()),
-        queue_ms: ms(marks.queued),
-        vendor_ms: marks.vendor_time().map(ms),
-        total_ms: ms(taken),
-        attempts: marks.attempts,
+        queue_ms: ms(time.queue),
+        vendor_ms: (attempts > 0).then_some(ms(time.vendor)),
+        total_ms: ms(time.total()),
+        attempts: attempts,
         cache: marks.cached.map(Cached::as_str),
         cache_detail: marks.cached.and_then(Cached::unkept).map(Unkept::as_str),
         bytes_in: marks.bytes_in,
@@ -116,6 +117,7 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
 fn human(level: Level, colours: bool, record: &Record, marks: &Marks) -> String {
     let status = marks.status.map_or_else(|| "---".into(), |status| status.as_u16().to_string());
     let taken = marks.ended().saturating_duration_since(record.started);
+    let time = marks.breakdown(record.started);
     format!(
         "{}  {}  {:<7}  {:<26}  {:<14}  {:>8}  queue {:>7}  {:<11}  {}{}",
         form::time_of_day(record.started_at + taken),
@@ -123,8 +125,8 @@ fn human(level: Level, colours: bool, record: &Record, marks: &Marks) -> String 
         method(&marks.method),
         marks.operation.as_ref().map_or("-", |row| &*row.id),
         marks.app.as_ref().map_or("-", |id| id.as_str()),
-        short(taken),
-        short(marks.queued),
+        short(time.total()),
+        short(time.queue),
         marks.cached.map_or("-", Cached::as_str),
         code(marks),
         marks.denied.map_or_else(String::new, |denied| format!(" ({})", denied.as_str())),

@@ -3,13 +3,14 @@
 use std::io;
 use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::Value;
 
 use super::*;
 use crate::error::Code;
-use crate::record::Observer;
+use crate::record::{Observer, Wait};
 use crate::targets;
 
 /// What outside parties would write to break a line or a terminal.
@@ -65,6 +66,10 @@ fn logged(wanted: &Wanted, around: &Surroundings, act: impl FnOnce()) -> String 
 
 /// The access line of a call under `wanted`.
 fn access(wanted: &Wanted, around: &Surroundings, marks: &Marks) -> String {
+    access_of(&Record::open(Arc::new(Nobody)), wanted, around, marks)
+}
+
+fn access_of(record: &Record, wanted: &Wanted, around: &Surroundings, marks: &Marks) -> String {
     let (_, choice) = wanted.choose(around);
     let output = Output::default();
     let mut writer = output.clone();
@@ -73,7 +78,7 @@ fn access(wanted: &Wanted, around: &Surroundings, marks: &Marks) -> String {
         choice: Arc::new(ArcSwap::from_pointee(choice)),
         ..AccessLog::new(move |line| lines.lock().unwrap()(line))
     };
-    log.write(&Record::open(Arc::new(Nobody)), marks, None);
+    log.write(record, marks, None);
     output.text()
 }
 
@@ -232,14 +237,17 @@ fn rust_log_stands_in_place_of_the_levels() {
 
 #[test]
 fn people_get_short_lines_on_a_terminal_and_programs_json() {
-    let marks = Marks {
+    let mut marks = Marks {
         method: http::Method::POST,
         app: Some("billing".parse().unwrap()),
-        queued: std::time::Duration::from_millis(20),
         request_id: "of-the-client".into(),
         ..answered(200)
     };
-    let line = access(&wanted(""), &around(true, false), &marks);
+    let record = Record::open(Arc::new(Nobody));
+    let (entered, left) = (record.started, record.started + Duration::from_millis(20));
+    marks.timeline.waited(Wait { left, ..Wait::begins(entered, None) });
+    marks.ended_at = Some(left);
+    let line = access_of(&record, &wanted(""), &around(true, false), &marks);
     let words: Vec<&str> = line.split_whitespace().collect();
     let [time, rest @ ..] = words.as_slice() else { panic!("{line}") };
     assert_eq!(

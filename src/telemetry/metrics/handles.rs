@@ -61,8 +61,6 @@ pub(super) struct OfConnection {
     pub(super) answers: Row<Counter, { CLASSES.len() }>,
     /// The vendor refused its token the last time.
     pub(super) token_refused: AtomicBool,
-    /// The token in its file was refused, and the one before is used.
-    pub(super) token_given_up: AtomicBool,
 }
 
 /// What an app has touched that is named in labels, or all that are not.

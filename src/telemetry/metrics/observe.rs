@@ -1,6 +1,5 @@
 //! A finished call becomes counts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -8,81 +7,34 @@ use std::time::{Duration, SystemTime};
 use http::StatusCode;
 use opentelemetry::trace::TraceId;
 
-use super::handles::{CLASSES, OfApp, OfOperation, Row, resolved};
+use super::handles::{CLASSES, OfOperation, Row, resolved};
 use super::labels::{Example, Labels, Value};
-use super::{MOST_APPS, Metrics, Seconds};
+use super::{Metrics, Seconds};
 use crate::catalog::{CONNECTION_POOL, Operation};
+use crate::clock::Instant;
 use crate::error::Code;
 use crate::ids::{AppId, ConnectionId, TenantId};
 use crate::quota::Would;
-use crate::record::{Cached, Forward, Kept, KeyUse, Marks, Record, TokenNews, Try};
+use crate::record::{Breakdown, Cached, Forward, Kept, KeyUse, Marks, Record, TokenNews, Try};
 use crate::telemetry::code;
 
 /// The label of what has no operation: refused before the route was known.
 const NO_OPERATION: &str = "none";
 
-/// An app of the configuration.
-pub struct AppRow {
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Its name.
-    pub app: AppId,
-    /// When its last key expires, if all of them do.
-    pub keys_end: Option<SystemTime>,
-}
-
 impl Metrics {
-    /// Gives the first apps series of their own. An app that was named once stays named, and there
-    /// are never more than [`MOST_APPS`] of them.
-    pub fn name_apps(&self, rows: &[AppRow]) {
-        let mut named = HashMap::clone(&self.handles.apps.load());
-        for row in rows {
-            if named.len() < MOST_APPS {
-                named.entry((row.tenant.clone(), row.app.clone())).or_insert_with(|| {
-                    let labels = [Value::id(row.tenant.as_str()), Value::id(row.app.as_str())];
-                    Arc::new(OfApp { named: Some(labels), ..OfApp::default() })
-                });
-            }
-        }
-        self.handles.apps.store(Arc::new(named));
-        rows.iter().for_each(|row| self.begin_app(&self.app_labels(&row.tenant, &row.app)));
-        self.key_expiry.clear();
-        let mut ends = HashMap::new();
-        for row in rows {
-            let Some(end) = row.keys_end else { continue };
-            let first = ends.entry(self.app_labels(&row.tenant, &row.app)).or_insert(end);
-            *first = end.min(*first);
-        }
-        for (labels, end) in ends {
-            self.key_expiry.get_or_create(&labels).set(unix(end));
-        }
-    }
-
-    /// `tenant` and `app` of an app.
-    #[must_use]
-    pub fn app_labels(&self, tenant: &TenantId, app: &AppId) -> Labels<2> {
-        let apps = self.handles.apps.load();
-        let known = apps.get(&(tenant.clone(), app.clone()));
-        known.map_or_else(|| self.handles.others.labels(), |app| app.labels())
-    }
-
     /// The token of `connection` was loaded.
     pub fn token_loaded(&self, connection: &ConnectionId) {
         let handles = self.handles.connections.get(connection, || connection.clone());
         handles.token_refused.store(false, Ordering::Relaxed);
-        handles.token_given_up.store(false, Ordering::Relaxed);
     }
 
     /// Shows whether the vendor takes the token of each of `connections`.
     pub fn show_tokens<'a>(&self, connections: impl Iterator<Item = &'a ConnectionId>) {
         self.token_good.clear();
-        self.token_given_up.clear();
         for connection in connections {
             let handles = self.handles.connections.get(connection, || connection.clone());
             let good = !handles.token_refused.load(Ordering::Relaxed);
             self.token_good.get_or_create(&Labels([of(connection)])).set(good.into());
-            let given_up = handles.token_given_up.load(Ordering::Relaxed);
-            self.token_given_up.get_or_create(&Labels([of(connection)])).set(given_up.into());
         }
     }
 
@@ -117,10 +69,11 @@ impl Metrics {
         let requests = handles.requests.0[class].get_or_init(Row::default);
         resolved(&requests.0[number], &self.requests, labels).inc();
         let labels = || [call.operation(), of_class(class)];
-        call.observe(resolved(&handles.server.0[class], &self.server_duration, labels), call.taken);
-        if call.marks.attempts > 0 {
+        let server = resolved(&handles.server.0[class], &self.server_duration, labels);
+        call.observe(server, call.time.total());
+        if call.attempts > 0 {
             let attempts = resolved(&handles.attempts, &self.attempts, || [call.operation()]);
-            attempts.inc_by(call.marks.attempts.into());
+            attempts.inc_by(call.attempts.into());
         }
         for (took, class) in call.tries() {
             let labels = || [call.operation(), of_class(class)];
@@ -149,14 +102,14 @@ impl Metrics {
         if let Some(lane) = marks.lane {
             let labels = || [of(id), ("lane", Value::Word(lane.as_str()))];
             let wait = resolved(&handles.waits.0[lane.index()], &self.queue_wait, labels);
-            call.observe(wait, marks.queued);
+            call.observe(wait, call.time.queue);
         }
         for (_, class) in call.tries() {
             let labels = || [of(id), of_class(class)];
             resolved(&handles.answers.0[class], &self.answers, labels).inc();
         }
         let tries = marks.timeline.tries();
-        for before in &tries[..tries.len().saturating_sub(1)] {
+        for before in tries.iter().take(tries.len().saturating_sub(1)) {
             let reason = ("reason", Value::Word(reason(before)));
             self.retries.get_or_create(&Labels([of(id), reason])).inc();
         }
@@ -164,13 +117,8 @@ impl Metrics {
             let refused = marks.token == Some(TokenNews::Refused);
             handles.token_refused.store(refused, Ordering::Relaxed);
         }
-        match marks.token {
-            Some(TokenNews::Replaced) => {
-                self.token_replaced.get_or_create(&Labels([of(id)])).inc();
-            }
-            Some(TokenNews::GivenUp) => handles.token_given_up.store(true, Ordering::Relaxed),
-            Some(TokenNews::Proven) => handles.token_given_up.store(false, Ordering::Relaxed),
-            Some(TokenNews::Refused) | None => {}
+        if marks.token == Some(TokenNews::Replaced) {
+            self.token_replaced.get_or_create(&Labels([of(id)])).inc();
         }
         if marks.throttled {
             self.throttled.get_or_create(&Labels([of(id)])).inc();
@@ -207,7 +155,7 @@ impl Metrics {
         let Some(cached) = call.marks.cached else { return };
         let labels = || [call.operation(), ("outcome", Value::Word(cached.as_str()))];
         resolved(&handles.cache.0[outcome_number(cached)], &self.cache, labels).inc();
-        let saves = cached.saves_quota() && call.marks.attempts == 0;
+        let saves = cached.saves_quota() && call.attempts == 0;
         if let Some(row) = call.marks.operation.as_ref().filter(|_| saves) {
             let saved = resolved(&handles.saved, &self.quota_saved, || [call.operation()]);
             saved.inc_by(slots(row).into());
@@ -218,16 +166,24 @@ impl Metrics {
 /// A finished call, and what makes it an example.
 struct Seen<'a> {
     marks: &'a Marks,
-    taken: Duration,
+    started: Instant,
+    time: Breakdown,
+    attempts: u32,
     example: Example,
     ended_at: SystemTime,
 }
 
 impl<'a> Seen<'a> {
     fn of(record: &Record, marks: &'a Marks, trace: Option<TraceId>) -> Self {
-        let taken = marks.ended().saturating_duration_since(record.started);
-        let ended_at = record.started_at + taken;
-        Self { marks, taken, example: Example::of(record, trace), ended_at }
+        let started = record.started;
+        Self {
+            marks,
+            started,
+            time: marks.breakdown(started),
+            attempts: marks.timeline.attempts(),
+            example: Example::of(record, trace),
+            ended_at: record.started_at + marks.ended().saturating_duration_since(started),
+        }
     }
 
     fn operation(&self) -> (&'static str, Value) {
@@ -237,9 +193,8 @@ impl<'a> Seen<'a> {
 
     /// Tries that were sent: how long each took, and the class of its answer.
     fn tries(&self) -> impl Iterator<Item = (Duration, usize)> + use<'a> {
-        let took = |one: &Try| Some(one.ended?.saturating_duration_since(one.sent?));
-        let tries = self.marks.timeline.tries().iter();
-        tries.filter_map(move |one| Some((took(one)?, class(one.status))))
+        let answers = self.marks.timeline.answers(self.started);
+        answers.map(|(one, took)| (took, class(one.status)))
     }
 
     fn observe(&self, histogram: &Seconds, time: Duration) {

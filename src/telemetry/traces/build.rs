@@ -69,7 +69,7 @@ impl Call<'_> {
             _ => None,
         };
         failed(&mut span, error);
-        if let (Some(cached), Some(at)) = (marks.cached, marks.cached_at) {
+        if let (Some(cached), Some(at)) = (marks.cached, marks.timeline.cached_at()) {
             let age = cached.age().map(|age| table::AGE.is(age.as_secs_f64()));
             let what = [table::CACHE.is(cached.as_str())].into_iter().chain(age).collect();
             span.events.events.push(Event::new(Part::Cache.name(), self.wall(at), what, 0));
@@ -85,7 +85,7 @@ impl Call<'_> {
             table::SCHEME.is(self.rules.scheme),
             table::CALL_ID.is(self.record.call_id.to_string()),
             table::CODE.is(code(marks)),
-            table::ATTEMPTS.is(i64::from(marks.attempts)),
+            table::ATTEMPTS.is(i64::from(marks.timeline.attempts())),
         ];
         let known = [
             marks.version.and_then(version).map(|text| table::PROTOCOL.is(text)),
@@ -101,7 +101,9 @@ impl Call<'_> {
             marks.lane.map(|lane| table::LANE.is(lane.as_str())),
             marks.cached.map(|cached| table::CACHE.is(Cached::as_str(cached))),
         ];
-        always.into_iter().chain(known.into_iter().flatten()).collect()
+        let times = marks.breakdown(self.record.started);
+        let times = times.told().map(|(word, time)| table::time(word).is(time.as_secs_f64()));
+        always.into_iter().chain(known.into_iter().flatten()).chain(times).collect()
     }
 
     fn wait(&self, n: usize, wait: &Wait) -> SpanData {
@@ -147,7 +149,7 @@ impl Call<'_> {
 
     /// A span over the whole call.
     fn span(&self, id: SpanId, kind: SpanKind, name: Cow<'static, str>) -> SpanData {
-        let state = self.marks.state();
+        let state = self.marks.trace.state();
         SpanData {
             span_context: SpanContext::new(self.trace.id, id, TraceFlags::SAMPLED, false, state),
             parent_span_id: SpanId::INVALID,

@@ -138,8 +138,29 @@ attributes! {
     CACHE = "tollgate.cache", Call Cache;
     /// The age of the copy, in seconds.
     AGE = "tollgate.cache.age", Cache;
+    /// Seconds in the queue, over all tries. This and the four below are what `Server-Timing` said, and add up to the time until the answer's head.
+    QUEUE_TIME = "tollgate.time.queue", Call;
+    /// Seconds that Courier took, over all tries: from the send of each until the head of its answer, or until it failed.
+    VENDOR_TIME = "tollgate.time.vendor", Call;
+    /// Seconds until the head that are in none of the others; getting a socket is among them.
+    GATEWAY_TIME = "tollgate.time.gateway", Call;
+    /// Seconds in which the request's body was read. Absent where there was none.
+    UPLOAD_TIME = "tollgate.time.upload", Call;
+    /// Seconds between tries. Absent where there were none.
+    BACKOFF_TIME = "tollgate.time.backoff", Call;
     /// The rule by which the wait ended without a turn.
     REFUSED = "tollgate.refused", Wait;
+}
+
+/// The attribute of a part of the time, by its word in `Server-Timing`.
+pub(super) fn time(word: &str) -> Attribute {
+    match word {
+        "queue" => QUEUE_TIME,
+        "vendor" => VENDOR_TIME,
+        "upload" => UPLOAD_TIME,
+        "backoff" => BACKOFF_TIME,
+        _ => GATEWAY_TIME,
+    }
 }
 
 /// `docs/traces.md`.

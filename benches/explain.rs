@@ -34,10 +34,10 @@ fn finished() -> Arc<Record> {
     };
     let stood = Stood { standing, pool: Some("connection".into()) };
     record.mark(|marks| {
-        marks.tenant = "acme".parse().ok();
-        marks.app = "billing".parse().ok();
-        marks.key = KeyId::try_from("k1".to_owned()).ok();
-        marks.connection = "acme-prod".parse::<ConnectionId>().ok();
+        marks.caller.tenant = "acme".parse().ok();
+        marks.caller.app = "billing".parse().ok();
+        marks.caller.key = KeyId::try_from("k1".to_owned()).ok();
+        marks.caller.connection = "acme-prod".parse::<ConnectionId>().ok();
         marks.operation = Catalog::courier().operations().first().cloned();
         marks.status = Some(StatusCode::OK);
         marks.complete = true;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use tollgate::catalog::{Lane, Operation};
-use tollgate::record::{Cached, Forward, Kept, Marks, Observer, Record};
+use tollgate::record::{Cached, CallerMarks, Forward, Kept, Marks, Observer, QuotaMarks, Record};
 use tollgate::telemetry::metrics::Metrics;
 
 struct Nobody;
@@ -23,7 +23,7 @@ fn sent(record: &Record) {
     let now = record.started;
     record.mark(|marks| {
         *marks = Marks {
-            lane: Some(Lane::Interactive),
+            quota: QuotaMarks { lane: Some(Lane::Interactive), ..QuotaMarks::default() },
             cached: Some(Cached::Missed { why: Forward::Miss, kept: Kept::Stored }),
             bytes_in: 200,
             ..hit()
@@ -39,9 +39,12 @@ fn hit() -> Marks {
     let kept = Duration::from_secs(1);
     Marks {
         operation: Some(Arc::new(Operation::unlisted())),
-        tenant: Some("acme".parse().expect("a name")),
-        app: Some("billing".parse().expect("a name")),
-        connection: Some("acme-prod".parse().expect("a name")),
+        caller: CallerMarks {
+            tenant: Some("acme".parse().expect("a name")),
+            app: Some("billing".parse().expect("a name")),
+            connection: Some("acme-prod".parse().expect("a name")),
+            ..CallerMarks::default()
+        },
         status: Some(http::StatusCode::OK),
         cached: Some(Cached::Hit { age: kept, left: kept }),
         bytes_out: 2_000,

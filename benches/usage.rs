@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion};
 use tollgate::clock;
 use tollgate::ids::RandomId;
-use tollgate::record::{Marks, Observer, Record};
+use tollgate::record::{CallerMarks, Marks, Observer, Record, RequestMarks};
 use tollgate::telemetry::logs::AccessLog;
 use tollgate::usage::Usage;
 use tollgate::usage::book::{Book, Counts};
@@ -24,10 +24,13 @@ impl Observer for Nobody {
 fn marks() -> Marks {
     let id = "an id of this form is a name";
     Marks {
-        request_id: RandomId::new().to_string(),
-        tenant: Some("acme".parse().expect(id)),
-        app: Some("billing".parse().expect(id)),
-        connection: Some("acme-prod".parse().expect(id)),
+        request: RequestMarks { id: RandomId::new().to_string(), ..RequestMarks::default() },
+        caller: CallerMarks {
+            tenant: Some("acme".parse().expect(id)),
+            app: Some("billing".parse().expect(id)),
+            connection: Some("acme-prod".parse().expect(id)),
+            ..CallerMarks::default()
+        },
         status: Some(http::StatusCode::OK),
         complete: true,
         ..Marks::default()
@@ -40,8 +43,8 @@ fn book(apps: usize) -> (Book, Day) {
     let now = clock::Instant::now();
     for app in 0..apps {
         let app = format!("app-{app}").parse().expect("a name");
-        let tenant = marks.tenant.as_ref().expect("it has one");
-        book.count(today, (tenant, &app, &marks.connection), &Counts::of(now, &marks));
+        let tenant = marks.caller.tenant.as_ref().expect("it has one");
+        book.count(today, (tenant, &app, &marks.caller.connection), &Counts::of(now, &marks));
     }
     (book, today)
 }

@@ -24,7 +24,7 @@ pub use breakdown::Breakdown;
 pub use cached::{Cached, Forward, Kept, Unkept};
 pub use context::{ClientTrace, Remote, Sampling, SpanIds, Trace, Trust};
 pub use denied::Denied;
-pub use marks::{KeyUse, Marks, TokenNews};
+pub use marks::{CallerMarks, KeyUse, Marks, QuotaMarks, RequestMarks, TokenNews};
 pub use shortage::Shortage;
 pub use steps::Steps;
 pub use timeline::{Step, Stood, Timeline, Try, Wait};

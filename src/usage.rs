@@ -93,8 +93,8 @@ impl Usage {
 
 impl Observer for Usage {
     fn finished(&self, record: &Record, marks: &Marks) {
-        let (Some(tenant), Some(app)) = (&marks.tenant, &marks.app) else { return };
+        let (Some(tenant), Some(app)) = (&marks.caller.tenant, &marks.caller.app) else { return };
         let (day, counts) = (Day::of(record.started_at), Counts::of(record.started, marks));
-        self.book().count(day, (tenant, app, &marks.connection), &counts);
+        self.book().count(day, (tenant, app, &marks.caller.connection), &counts);
     }
 }

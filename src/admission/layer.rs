@@ -107,7 +107,7 @@ fn throttle(pass: &mut Pass, reply: &mut Reply, call: &BufferedCall) {
         seconds = closed.seconds(),
         "the vendor throttles; the pool is closed"
     );
-    call.record.mark(|marks| marks.throttled = true);
+    call.record.mark(|marks| marks.quota.throttled = true);
     reply.facts_mut().throttled = Some(closed);
 }
 
@@ -135,7 +135,7 @@ impl<S: Next<AdmittedCall>> Stage<S> for Admit {
 
 fn record_pass(call: &BufferedCall, pass: &Pass) {
     call.record.mark(|marks| {
-        marks.lane = Some(pass.lane());
-        marks.would = Some(pass.would());
+        marks.quota.lane = Some(pass.lane());
+        marks.quota.would = Some(pass.would());
     });
 }

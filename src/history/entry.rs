@@ -54,7 +54,7 @@ impl Entry {
     /// What is kept of a call that ended at `ended`, and where; `None` for a request without a valid
     /// key, and for questions about calls.
     pub(super) fn of(record: &Record, marks: &Marks, ended: Instant) -> Option<(Self, Kind)> {
-        let (tenant, app) = (marks.tenant.clone()?, marks.app.clone()?);
+        let (tenant, app) = (marks.caller.tenant.clone()?, marks.caller.app.clone()?);
         if marks.operation.is_none() && marks.code.is_none_or(|code| code == Code::UnknownCall) {
             return None;
         }
@@ -65,15 +65,15 @@ impl Entry {
             ended,
             tenant,
             app,
-            key: marks.key.clone(),
-            connection: marks.connection.clone(),
+            key: marks.caller.key.clone(),
+            connection: marks.caller.connection.clone(),
             operation: marks.operation.clone(),
-            method: marks.method.clone(),
+            method: marks.request.method.clone(),
             status: marks.status,
             end: crate::telemetry::code(marks),
             code: marks.code,
             outcome: marks.outcome,
-            lane: marks.lane,
+            lane: marks.quota.lane,
             cached: marks.cached,
             key_use: marks.key_use,
             replayed: marks.replayed,

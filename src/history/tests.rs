@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::error::{Code, Outcome};
 use crate::ids::RandomId;
 use crate::quota::{LimitedBy, PoolId, QueuePosition, QuotaRefusal, QuotaRule, QuotaUsage};
-use crate::record::{Cached, Observer, Stood, Wait};
+use crate::record::{Cached, CallerMarks, Observer, Stood, Wait};
 
 struct Nobody;
 
@@ -24,8 +24,11 @@ impl Observer for Nobody {
 fn call(app: &str) -> (Arc<Record>, Marks) {
     let record = Record::open(Arc::new(Nobody));
     let marks = Marks {
-        tenant: Some("acme".parse().unwrap()),
-        app: Some(app.parse().unwrap()),
+        caller: CallerMarks {
+            tenant: Some("acme".parse().unwrap()),
+            app: Some(app.parse().unwrap()),
+            ..CallerMarks::default()
+        },
         operation: Some(Catalog::courier().operations()[0].clone()),
         status: Some(StatusCode::OK),
         complete: true,
@@ -297,7 +300,7 @@ fn a_search_looks_at_a_piece_of_what_is_kept_at_a_time_and_at_all_of_it() {
 fn strangers_and_questions_are_not_kept() {
     let calls = Calls::default();
     let (record, mut marks) = call("billing");
-    marks.app = None;
+    marks.caller.app = None;
     calls.keep(&record, &marks);
     let (record, mut marks) = call("billing");
     marks.operation = None;

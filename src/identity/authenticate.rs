@@ -54,14 +54,16 @@ impl Authenticate {
             Ok((app, key)) => (app.clone(), key.clone()),
             Err(refusal) => {
                 let detail = refusal.detail("a gateway key");
-                record.mark(|marks| (marks.denied, marks.key) = (Some(refusal.why), refusal.key));
+                record.mark(|marks| {
+                    (marks.caller.denied, marks.caller.key) = (Some(refusal.why), refusal.key);
+                });
                 return Err(unauthenticated(detail));
             }
         };
         record.mark(|marks| {
-            marks.tenant = Some(app.tenant.clone());
-            marks.app = Some(app.id.clone());
-            marks.key = Some(key.clone());
+            marks.caller.tenant = Some(app.tenant.clone());
+            marks.caller.app = Some(app.id.clone());
+            marks.caller.key = Some(key.clone());
             marks.trace.trust = Some(app.trust);
         });
         let key_travels = request.headers().contains_key("x-api-key");

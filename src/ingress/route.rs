@@ -70,7 +70,7 @@ impl Route {
         let (connection, target) = connection(&app, asked)?;
         let safe = head.method.is_safe();
         let way = Way { connection: connection.id.clone(), named, safe, key_travels };
-        record.mark(|marks| marks.connection = Some(connection.id.clone()));
+        record.mark(|marks| marks.caller.connection = Some(connection.id.clone()));
         let operation = self.operation(&app, &head.method, target.path(), &record)?;
         record.mark(|marks| marks.operation = Some(operation.clone()));
         let time_out = announced(&head.headers).or(habits.time_out);

@@ -114,11 +114,11 @@ fn open(request: Request, record: Arc<Record>, proof: Arc<SendProof>) -> Opened 
     let id = headers::word(headers, "x-request-id", REQUEST_ID_MAX).map_or_else(own, str::to_owned);
     let request_id = HeaderValue::from_str(&id).expect("words and hex digits are visible ASCII");
     record.mark(|marks| {
-        marks.method = request.method().clone();
-        marks.request_id = id;
-        marks.version = Some(request.version());
+        marks.request.method = request.method().clone();
+        marks.request.id = id;
+        marks.request.version = Some(request.version());
         marks.trace.came_with(headers);
-        marks.sdk = sdk;
+        marks.request.sdk = sdk;
     });
     Opened { request, request_id, habits, record, proof, notes: Arc::default() }
 }

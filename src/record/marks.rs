@@ -15,26 +15,14 @@ use crate::quota::Would;
 /// What the layers noted. `None` and zero mean that the call did not come that far.
 #[derive(Debug, Default)]
 pub struct Marks {
-    /// The client's request id, or the call id.
-    pub request_id: String,
+    /// What was asked.
+    pub request: RequestMarks,
+    /// Who asked.
+    pub caller: CallerMarks,
+    /// What the quotas did with it.
+    pub quota: QuotaMarks,
     /// What the client sent of its trace.
     pub trace: ClientTrace,
-    /// The version of HTTP that the request came with.
-    pub version: Option<Version>,
-    /// The client library.
-    pub sdk: Option<Sdk>,
-    /// The method as sent.
-    pub method: Method,
-    /// The tenant of the key.
-    pub tenant: Option<TenantId>,
-    /// The app of the key.
-    pub app: Option<AppId>,
-    /// The key, or the id of one that was not taken.
-    pub key: Option<KeyId>,
-    /// Why no key was taken.
-    pub denied: Option<Denied>,
-    /// The connection that the call uses.
-    pub connection: Option<ConnectionId>,
     /// The operation.
     pub operation: Option<Arc<Operation>>,
     /// The status that the client was given.
@@ -47,14 +35,8 @@ pub struct Marks {
     pub bytes_in: u64,
     /// Octets of the answer body.
     pub bytes_out: u64,
-    /// The queue that the call waited in.
-    pub lane: Option<Lane>,
     /// When what happened: each wait, each try, the body, the head.
     pub timeline: Timeline,
-    /// In shadow mode: what the quota would have done.
-    pub would: Option<Would>,
-    /// The vendor refused the call for its own quota.
-    pub throttled: bool,
     /// What the gateway had too little of to send the call, in the last attempt.
     pub shortage: Option<Shortage>,
     /// What the call taught of the connection's token.
@@ -73,6 +55,45 @@ pub struct Marks {
     pub ended_at: Option<Instant>,
     /// The answer's body ended in an error of the vendor's side.
     pub broken: bool,
+}
+
+/// What was asked.
+#[derive(Debug, Default)]
+pub struct RequestMarks {
+    /// The client's request id, or the call id.
+    pub id: String,
+    /// The version of HTTP that the request came with.
+    pub version: Option<Version>,
+    /// The client library.
+    pub sdk: Option<Sdk>,
+    /// The method as sent.
+    pub method: Method,
+}
+
+/// Who asked.
+#[derive(Debug, Default)]
+pub struct CallerMarks {
+    /// The tenant of the key.
+    pub tenant: Option<TenantId>,
+    /// The app of the key.
+    pub app: Option<AppId>,
+    /// The key, or the id of one that was not taken.
+    pub key: Option<KeyId>,
+    /// Why no key was taken.
+    pub denied: Option<Denied>,
+    /// The connection that the call uses.
+    pub connection: Option<ConnectionId>,
+}
+
+/// What the quotas did with a call.
+#[derive(Debug, Default)]
+pub struct QuotaMarks {
+    /// The queue that the call waited in.
+    pub lane: Option<Lane>,
+    /// In shadow mode: what the quota would have done.
+    pub would: Option<Would>,
+    /// The vendor refused the call for its own quota.
+    pub throttled: bool,
 }
 
 /// What a call taught of a connection's token.

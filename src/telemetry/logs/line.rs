@@ -31,7 +31,7 @@ struct Said<'a>(&'a Marks);
 impl std::fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let operation = self.0.operation.as_ref().map_or("-", |row| &*row.id);
-        write!(f, "{} {operation} ", method(&self.0.method))?;
+        write!(f, "{} {operation} ", method(&self.0.request.method))?;
         match self.0.status {
             Some(status) => write!(f, "{}", status.as_u16()),
             None => f.write_str("-"),
@@ -54,7 +54,7 @@ macro_rules! members {
 pub(super) fn level(marks: &Marks) -> Level {
     let failed = marks.status.is_some_and(|status| status.is_server_error());
     let asked_for = marks.code == Some(Code::NotCached);
-    let throttled = marks.throttled || marks.code == Some(Code::VendorThrottled);
+    let throttled = marks.quota.throttled || marks.code == Some(Code::VendorThrottled);
     if (failed && !asked_for) || marks.broken || throttled { Level::WARN } else { Level::INFO }
 }
 
@@ -85,19 +85,19 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
         target: "access",
         message: Shown(Said(marks)),
         call_id: Shown(record.call_id),
-        request_id: marks.request_id,
+        request_id: marks.request.id,
         trace_id: trace.map(Shown),
-        tenant: marks.tenant.as_ref().map(|id| id.as_str()),
-        app: marks.app.as_ref().map(|id| id.as_str()),
-        key_id: marks.key.as_ref().map(|id| id.as_str()),
-        key_detail: marks.denied.map(Denied::as_str),
-        connection: marks.connection.as_ref().map(|id| id.as_str()),
+        tenant: marks.caller.tenant.as_ref().map(|id| id.as_str()),
+        app: marks.caller.app.as_ref().map(|id| id.as_str()),
+        key_id: marks.caller.key.as_ref().map(|id| id.as_str()),
+        key_detail: marks.caller.denied.map(Denied::as_str),
+        connection: marks.caller.connection.as_ref().map(|id| id.as_str()),
         operation: marks.operation.as_ref().map(|row| &*row.id),
-        method: method(&marks.method),
+        method: method(&marks.request.method),
         status: marks.status.map(|status| status.as_u16()),
         code: code(marks),
         outcome: marks.outcome.map(|outcome| outcome.as_str()),
-        lane: marks.lane.map(|lane| lane.as_str()),
+        lane: marks.quota.lane.map(|lane| lane.as_str()),
         queue_ms: ms(time.queue),
         vendor_ms: (attempts > 0).then_some(ms(time.vendor)),
         total_ms: ms(time.total()),
@@ -106,7 +106,7 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
         cache_detail: marks.cached.and_then(Cached::unkept).map(Unkept::as_str),
         bytes_in: marks.bytes_in,
         bytes_out: marks.bytes_out,
-        sdk: marks.sdk.as_ref().map(Sdk::name),
+        sdk: marks.request.sdk.as_ref().map(Sdk::name),
     }
     line[0] = b'{';
     line.push(b'}');
@@ -122,14 +122,14 @@ fn human(level: Level, colours: bool, record: &Record, marks: &Marks) -> String 
         "{}  {}  {:<7}  {:<26}  {:<14}  {:>8}  queue {:>7}  {:<11}  {}{}",
         form::time_of_day(record.started_at + taken),
         form::painted(&status, level, colours),
-        method(&marks.method),
+        method(&marks.request.method),
         marks.operation.as_ref().map_or("-", |row| &*row.id),
-        marks.app.as_ref().map_or("-", |id| id.as_str()),
+        marks.caller.app.as_ref().map_or("-", |id| id.as_str()),
         short(time.total()),
         short(time.queue),
         marks.cached.map_or("-", Cached::as_str),
         code(marks),
-        marks.denied.map_or_else(String::new, |denied| format!(" ({})", denied.as_str())),
+        marks.caller.denied.map_or_else(String::new, |denied| format!(" ({})", denied.as_str())),
     )
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::error::Code;
-use crate::record::{Observer, Wait};
+use crate::record::{CallerMarks, Observer, QuotaMarks, RequestMarks, Wait};
 use crate::targets;
 
 /// What outside parties would write to break a line or a terminal.
@@ -103,8 +103,11 @@ fn hostile_values_stay_in_their_line_and_in_their_field() {
         });
         assert!(is_one_tame_line(&text), "{format}: {text:?}");
         let marks = Marks {
-            request_id: HOSTILE.into(),
-            method: http::Method::from_bytes(b"PUT\x60").unwrap(),
+            request: RequestMarks {
+                id: HOSTILE.into(),
+                method: http::Method::from_bytes(b"PUT\x60").unwrap(),
+                ..RequestMarks::default()
+            },
             ..answered(200)
         };
         let line = access(&wanted, &around(true, false), &marks);
@@ -167,7 +170,7 @@ fn a_warning_is_what_an_operator_may_have_to_look_at() {
         own(Code::VendorDown),
         own(Code::VendorThrottled),
         own(Code::Internal),
-        Marks { throttled: true, ..answered(429) },
+        Marks { quota: QuotaMarks { throttled: true, ..QuotaMarks::default() }, ..answered(429) },
         Marks { broken: true, complete: false, ..answered(200) },
     ];
     let good = [
@@ -238,9 +241,12 @@ fn rust_log_stands_in_place_of_the_levels() {
 #[test]
 fn people_get_short_lines_on_a_terminal_and_programs_json() {
     let mut marks = Marks {
-        method: http::Method::POST,
-        app: Some("billing".parse().unwrap()),
-        request_id: "of-the-client".into(),
+        request: RequestMarks {
+            id: "of-the-client".into(),
+            method: http::Method::POST,
+            ..RequestMarks::default()
+        },
+        caller: CallerMarks { app: Some("billing".parse().unwrap()), ..CallerMarks::default() },
         ..answered(200)
     };
     let record = Record::open(Arc::new(Nobody));

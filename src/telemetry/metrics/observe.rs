@@ -46,13 +46,13 @@ impl Metrics {
         let handles = self.handles.operations.get(id.map_or(NO_OPERATION, |id| id), key);
         self.observe_call(&call, &handles);
         self.observe_cache(&call, &handles);
-        if let (Some(tenant), Some(app)) = (&marks.tenant, &marks.app) {
+        if let (Some(tenant), Some(app)) = (&marks.caller.tenant, &marks.caller.app) {
             self.observe_app(&call, &(tenant.clone(), app.clone()));
         }
-        if let Some(connection) = &marks.connection {
+        if let Some(connection) = &marks.caller.connection {
             self.observe_connection(&call, connection);
         }
-        if let Some(denied) = marks.denied {
+        if let Some(denied) = marks.caller.denied {
             let reason = ("reason", Value::Word(denied.as_str()));
             self.keys_refused.get_or_create(&Labels([reason])).inc();
         }
@@ -99,7 +99,7 @@ impl Metrics {
     /// What the call did on its connection: waits, tries, refusals, the token.
     fn observe_connection(&self, call: &Seen<'_>, id: &ConnectionId) {
         let (marks, handles) = (call.marks, self.handles.connections.get(id, || id.clone()));
-        if let Some(lane) = marks.lane {
+        if let Some(lane) = marks.quota.lane {
             let labels = || [of(id), ("lane", Value::Word(lane.as_str()))];
             let wait = resolved(&handles.waits.0[lane.index()], &self.queue_wait, labels);
             call.observe(wait, call.time.queue);
@@ -120,7 +120,7 @@ impl Metrics {
         if marks.token == Some(TokenNews::Replaced) {
             self.token_replaced.get_or_create(&Labels([of(id)])).inc();
         }
-        if marks.throttled {
+        if marks.quota.throttled {
             self.throttled.get_or_create(&Labels([of(id)])).inc();
         }
         if let Some(shortage) = marks.shortage {
@@ -137,7 +137,7 @@ impl Metrics {
             }
             _ => {}
         }
-        let would = match marks.would {
+        let would = match marks.quota.would {
             None | Some(Would::Start) => None,
             Some(Would::Wait(_)) => Some("wait"),
             Some(Would::Refuse(rule)) => Some(rule.code()),

@@ -81,24 +81,24 @@ impl Call<'_> {
         let marks = self.marks;
         let row = marks.operation.as_ref();
         let always = [
-            table::METHOD.is(word(method(&marks.method))),
+            table::METHOD.is(word(method(&marks.request.method))),
             table::SCHEME.is(self.rules.scheme),
             table::CALL_ID.is(self.record.call_id.to_string()),
             table::CODE.is(code(marks)),
             table::ATTEMPTS.is(i64::from(marks.timeline.attempts())),
         ];
         let known = [
-            marks.version.and_then(version).map(|text| table::PROTOCOL.is(text)),
+            marks.request.version.and_then(version).map(|text| table::PROTOCOL.is(text)),
             row.map(|row| table::ROUTE.is(row.path.clone())),
             row.map(|row| table::OPERATION.is(row.id.clone())),
             marks.status.map(|status| table::STATUS.is(i64::from(status.as_u16()))),
-            marks.tenant.as_ref().map(|id| table::TENANT.is(id.as_str().to_owned())),
-            marks.app.as_ref().map(|id| table::APP.is(id.as_str().to_owned())),
-            marks.connection.as_ref().map(|id| table::CONNECTION.is(id.as_str().to_owned())),
+            marks.caller.tenant.as_ref().map(|id| table::TENANT.is(id.as_str().to_owned())),
+            marks.caller.app.as_ref().map(|id| table::APP.is(id.as_str().to_owned())),
+            marks.caller.connection.as_ref().map(|id| table::CONNECTION.is(id.as_str().to_owned())),
             marks.outcome.map(|outcome| table::OUTCOME.is(outcome.as_str())),
             marks.key_use.map(|key| table::KEY_USE.is(KeyUse::as_str(key))),
             marks.replayed.then(|| table::REPLAYED.is(true)),
-            marks.lane.map(|lane| table::LANE.is(lane.as_str())),
+            marks.quota.lane.map(|lane| table::LANE.is(lane.as_str())),
             marks.cached.map(|cached| table::CACHE.is(Cached::as_str(cached))),
         ];
         let times = marks.breakdown(self.record.started);
@@ -111,7 +111,7 @@ impl Call<'_> {
         let mut span = self.span(self.record.spans.wait(n), SpanKind::Internal, name);
         span.parent_span_id = self.record.spans.call();
         (span.start_time, span.end_time) = (self.wall(wait.entered), self.wall(wait.left));
-        let lane = self.marks.lane.map(|lane| table::LANE.is(lane.as_str()));
+        let lane = self.marks.quota.lane.map(|lane| table::LANE.is(lane.as_str()));
         let rule = wait.refused.map(|rule| table::REFUSED.is(rule.code()));
         span.attributes = lane.into_iter().chain(rule).collect();
         span
@@ -123,9 +123,9 @@ impl Call<'_> {
         span.start_time = self.wall(attempt.began);
         span.end_time = self.wall(attempt.ended.unwrap_or(self.end));
         let marks = self.marks;
-        let place = marks.connection.as_ref().and_then(|id| self.rules.hosts.get(id));
+        let place = marks.caller.connection.as_ref().and_then(|id| self.rules.hosts.get(id));
         let known = [
-            Some(table::METHOD.is(word(method(&marks.method)))),
+            Some(table::METHOD.is(word(method(&marks.request.method)))),
             marks.operation.as_ref().map(|row| table::TEMPLATE.is(row.path.clone())),
             place.map(|(host, _)| table::HOST.is(host.clone())),
             place.map(|(_, port)| table::PORT.is(i64::from(*port))),
@@ -169,7 +169,7 @@ impl Call<'_> {
 
     /// The conventions want `HTTP` where the method is unknown.
     fn name(&self) -> Cow<'static, str> {
-        let method = match method(&self.marks.method) {
+        let method = match method(&self.marks.request.method) {
             "_OTHER" => "HTTP",
             known => known,
         };

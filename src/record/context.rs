@@ -425,7 +425,8 @@ mod tests {
             assert_eq!(headers["traceparent"], format!("00-{id}-{span}-01"));
         }
         let theirs = [("traceparent", GOOD), ("tracestate", "a=1")];
-        record.mark(|now| now.trace = marks(Some(Trust::Parent), &theirs));
+        let trace = marks(Some(Trust::Parent), &theirs);
+        record.mark(|now| *now = crate::record::Marks { trace, ..Default::default() });
         record.mark(|marks| marks.timeline.try_begins(record.started));
         record.pass_on(Sampling::new(0.0, false), &mut headers);
         let span = record.spans.attempt(0);

@@ -21,6 +21,9 @@ mod prices;
 mod quotas;
 mod reshape;
 mod store;
+mod timebase;
+mod turn;
+mod upkeep;
 mod view;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -9,8 +9,9 @@ use http::HeaderValue;
 
 use super::pass::Pass;
 use super::plan::{ConnectionQuotaPlan, Cost};
-use super::quotas::{AppPools, Core, Edition, Entered};
+use super::quotas::{AppPools, Core, Edition};
 use super::reshape::Change;
+use super::turn::Entered;
 use super::view::AppQuotaView;
 use crate::call::{Attempt, BufferedCall, Caller, RateLimit};
 use crate::catalog::{CONNECTION_POOL, Lane, Operation};

@@ -3,11 +3,10 @@
 //! What a configuration leaves out keeps its number and its slots as long as an earlier configuration
 //! is in use and as long as a rest isn't over: it may come back.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::identity::{Identity, IdentityKey};
 use super::index::IndexEntry;
-use super::quotas::Core;
 use crate::catalog::CONNECTION_POOL;
 use crate::ids::{AppId, ConnectionId, RandomId};
 use crate::quota::{AppNo, ConnectionNo, Moment, PoolId};
@@ -23,8 +22,8 @@ pub(super) struct Members {
     pub(super) list: Vec<ConnectionMember>,
     pub(super) named: Vec<Named>,
     pub(super) apps: HashMap<(ConnectionNo, AppId), MemberApp>,
-    vacant: Vec<(ConnectionNo, PoolId)>,
-    vacant_pools: Vec<PoolId>,
+    pub(super) vacant: Vec<(ConnectionNo, PoolId)>,
+    pub(super) vacant_pools: Vec<PoolId>,
 }
 
 /// A connection.
@@ -156,63 +155,6 @@ impl ConnectionMember {
 
     pub(super) fn is(&self, identity: &Identity) -> bool {
         self.identities.first().is_some_and(|(known, _)| known == identity)
-    }
-}
-
-impl Core {
-    /// The token of a connection of now is another one.
-    pub(super) fn token_changed(
-        &mut self,
-        connection: &ConnectionId,
-        identity: Identity,
-        now: Moment,
-    ) {
-        let edition = self.members.edition;
-        let current = self.members.list.iter_mut().filter(|member| member.edition == edition);
-        for member in current.filter(|member| member.id == *connection && !member.is(&identity)) {
-            let pool = self.quota.pools().get(member.own);
-            let rested = pool.map_or(now, |pool| pool.slots.rest().after_no_response(now));
-            member.goes_by(identity, now, rested);
-        }
-    }
-
-    /// Forgets what no configuration from `oldest` on knows and what no rest is left of.
-    pub(super) fn sweep(&mut self, oldest: u64, now: Moment) {
-        let Self { quota, members, journal, .. } = self;
-        let gone = |edition: u64, pool| edition < oldest && quota.is_idle(pool, now);
-        let mut over = Vec::new();
-        members.list.retain(|member| {
-            let gone = gone(member.edition, member.own);
-            if gone {
-                over.push(member.own);
-                members.vacant.push((member.number, member.own));
-            }
-            !gone
-        });
-        members.named.retain(|named| {
-            let gone = gone(named.edition, named.pool);
-            if gone {
-                over.push(named.pool);
-                members.vacant_pools.push(named.pool);
-            }
-            !gone
-        });
-        for member in &mut members.list {
-            member.pools.retain(|_, pool| !over.contains(pool));
-        }
-        if let Some(journal) = journal {
-            over.iter().for_each(|pool| journal.forget(*pool));
-        }
-        let left: HashSet<ConnectionNo> = members.list.iter().map(|member| member.number).collect();
-        members.apps.retain(|(connection, _), app| {
-            if !left.contains(connection) {
-                return false;
-            }
-            if app.edition < oldest {
-                quota.remove_app(*connection, app.number);
-            }
-            app.edition >= oldest
-        });
     }
 }
 

@@ -11,26 +11,21 @@ use tokio::time::sleep_until;
 
 use super::journal::Journal;
 use super::members::Members;
-use super::pass::Pass;
 use super::store::SlotStore;
+use super::timebase::{instant, moment};
 use crate::call::Throttled;
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
-    AdmissionPreview, AdmissionRequest, AdmissionVerdict, AppNo, ConnectionNo, Grant, Headroom,
-    Mode, Moment, PoolId, PriceNo, QueueEvent, QueuePlace, QueuePosition, Quota, QuotaRefusal,
-    Settlement,
+    AdmissionPreview, AdmissionRequest, AppNo, ConnectionNo, Grant, Headroom, Mode, Moment, PoolId,
+    PriceNo, QueueEvent, QueuePlace, Quota, QuotaRefusal, Settlement,
 };
 
 /// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
 const NOTHING_TO_DO: Duration = Duration::from_secs(3600);
 
-/// Where the quota's time begins: so long before this process that no moment of an earlier one is
-/// before it.
-const BEFORE: Duration = Duration::from_secs(24 * 3600);
-
 /// How waiting ends.
-type Ending = Result<Grant, QuotaRefusal>;
+pub(super) type Ending = Result<Grant, QuotaRefusal>;
 
 /// The quotas of one tenant: all its connections, whatever their workspaces, so that a connection
 /// that changes workspace, and a call that pays pools of it, stay where they are.
@@ -56,7 +51,7 @@ pub(super) struct AppPools<'a> {
 pub(super) struct Core {
     pub(super) quota: Quota,
     pub(super) members: Members,
-    waiting: HashMap<QueuePlace, oneshot::Sender<Ending>>,
+    pub(super) waiting: HashMap<QueuePlace, oneshot::Sender<Ending>>,
     /// What the usual call pays.
     pub(super) plain: PriceNo,
     pub(super) journal: Option<Journal>,
@@ -75,35 +70,6 @@ impl Deref for Edition {
 impl Edition {
     pub(super) fn of(quotas: &Arc<Quotas>) -> Arc<Self> {
         Arc::new(Self(quotas.clone()))
-    }
-
-    /// Lets a call in, or into the queue. `ticket` is made of the time to the vendor's usual answer; a
-    /// call that goes back to its line came there first at `since`. Says what the app can do after it.
-    pub(super) fn enter(
-        self: &Arc<Self>,
-        of: &AppPools<'_>,
-        ticket: impl FnOnce(Duration) -> AdmissionRequest,
-        since: Option<Instant>,
-    ) -> (Result<Entered, QuotaRefusal>, Vec<Option<Headroom>>) {
-        let since = since.map(|since| self.moment_of(since));
-        self.with_rooms(of, |core, now| {
-            let ticket = ticket(core.quota.usual_answer(of.connection));
-            match core.quota.enter_again(now, &ticket, since.unwrap_or(now)) {
-                AdmissionVerdict::Start(grant) => {
-                    core.write(&grant);
-                    Ok(Entered::Let(Pass::new(self.clone(), grant)))
-                }
-                AdmissionVerdict::Wait(place, standing) => {
-                    let (sender, receiver) = oneshot::channel();
-                    core.waiting.insert(place, sender);
-                    Ok(Entered::Waits(
-                        QueueWaiter { edition: self.clone(), place, receiver },
-                        standing,
-                    ))
-                }
-                AdmissionVerdict::Refused(refusal) => Err(refusal),
-            }
-        })
     }
 }
 
@@ -212,8 +178,7 @@ impl Quotas {
 
     /// `moment` on the clock of the process; `None` if that does not reach so far.
     pub(super) fn instant_of(&self, moment: Moment) -> Option<Instant> {
-        let since_base = Duration::from_nanos(moment.as_nanos()).saturating_sub(BEFORE);
-        self.base.checked_add(since_base)
+        instant(self.base, moment)
     }
 
     pub(super) fn close(&self) {
@@ -244,7 +209,7 @@ impl Quotas {
 
     /// Does something, and all that follows from it; says what an app can do after it, under the same
     /// lock.
-    fn with_rooms<T>(
+    pub(super) fn with_rooms<T>(
         &self,
         of: &AppPools<'_>,
         act: impl FnOnce(&mut Core, Moment) -> T,
@@ -263,11 +228,6 @@ impl Quotas {
         let latest = Instant::now() + NOTHING_TO_DO;
         self.instant_of(planned).map_or(latest, |at| at.min(latest))
     }
-}
-
-/// `instant` on the quota's clock, which began [`BEFORE`] the `base`.
-pub(super) fn moment(base: Instant, instant: Instant) -> Moment {
-    Moment::from(BEFORE + instant.saturating_duration_since(base))
 }
 
 impl Drop for Quotas {
@@ -314,7 +274,7 @@ impl Core {
         }
     }
 
-    fn settle(&mut self, grant: Grant, how: Settlement, now: Moment) {
+    pub(super) fn settle(&mut self, grant: Grant, how: Settlement, now: Moment) {
         let slots: Vec<(PoolId, u32)> = match self.journal {
             Some(_) => self.quota.slots_of(&grant).collect(),
             None => Vec::new(),
@@ -326,54 +286,10 @@ impl Core {
     }
 
     /// Remembers what was just taken.
-    fn write(&mut self, grant: &Grant) {
+    pub(super) fn write(&mut self, grant: &Grant) {
         if let Some(journal) = &mut self.journal {
             let slots: Vec<(PoolId, u32)> = self.quota.slots_of(grant).collect();
             journal.write(&self.quota, slots);
         }
     }
 }
-
-/// How a call is let in.
-pub(super) enum Entered {
-    /// At once.
-    Let(Pass),
-    /// When its turn comes; it stands there.
-    Waits(QueueWaiter, QueuePosition),
-}
-
-/// A caller in the queue; gives its place back when it leaves.
-pub(super) struct QueueWaiter {
-    edition: Arc<Edition>,
-    place: QueuePlace,
-    receiver: oneshot::Receiver<Ending>,
-}
-
-impl QueueWaiter {
-    /// Waits for its turn.
-    pub(super) async fn turn(mut self) -> Result<Pass, QuotaRefusal> {
-        let grant = (&mut self.receiver).await.expect("every place gets its event")?;
-        Ok(Pass::new(self.edition.clone(), grant))
-    }
-}
-
-impl Drop for QueueWaiter {
-    fn drop(&mut self) {
-        self.receiver.close();
-        let told = self.receiver.try_recv();
-        self.edition.with(|core, now| {
-            core.waiting.remove(&self.place);
-            match told {
-                // Its turn came in the same moment.
-                Ok(Ok(grant)) => core.settle(grant, Settlement::NothingSent, now),
-                Ok(Err(_)) => {}
-                Err(_) => {
-                    core.quota.leave(self.place);
-                }
-            }
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 use super::identity::{Identity, IdentityKey};
 use super::index::{self, IndexEntry};
-use super::quotas::moment;
+use super::timebase::moment;
 use crate::catalog::CONNECTION_POOL;
 use crate::clock::{self, Instant};
 use crate::quota::slots::RestRule;

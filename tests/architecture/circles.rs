@@ -1,4 +1,4 @@
-//! Circles between files: none in the simulator, and in the gateway only those that are known.
+//! Circles between files: there is none.
 //!
 //! A file uses another when it names what the other defines: in a `use`, an expression or a macro.
 //! A re-export leads on to the file that defines. `mod x;` and a bare name of a module are no use.
@@ -12,15 +12,6 @@ use std::path::PathBuf;
 use super::modules::{LeftOut, Modules};
 
 type Circle = BTreeSet<PathBuf>;
-
-/// Circles that the gateway still has. Take one out when it is gone; none may come.
-const KNOWN: &[&[&str]] = &[&[
-    "src/admission/journal.rs",
-    "src/admission/members.rs",
-    "src/admission/pass.rs",
-    "src/admission/quotas.rs",
-    "src/admission/store.rs",
-]];
 
 /// All files that this one leads to, itself included if it is part of a circle.
 fn reachable(from: &PathBuf, uses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>) -> BTreeSet<PathBuf> {
@@ -112,12 +103,7 @@ fn no_files_of_the_simulator_use_each_other_in_a_circle() {
 }
 
 #[test]
-fn files_of_the_gateway_use_each_other_in_no_circle_but_those_that_are_known() {
+fn no_files_of_the_gateway_use_each_other_in_a_circle() {
     let found = circles(&Modules::read("src"));
-    let known: BTreeSet<Circle> =
-        KNOWN.iter().map(|files| files.iter().map(PathBuf::from).collect()).collect();
-    let new: Vec<_> = found.difference(&known).collect();
-    let gone: Vec<_> = known.difference(&found).collect();
-    assert!(new.is_empty(), "new circles: {new:#?}");
-    assert!(gone.is_empty(), "no longer there, to be taken out of KNOWN: {gone:#?}");
+    assert!(found.is_empty(), "{found:#?}");
 }

@@ -2,8 +2,9 @@
 
 use tokio::time::advance;
 
+use super::super::quotas::Quotas;
 use super::*;
-use crate::quota::{AppSettings, ConnectionSettings, Lane, Price, QuotaRule};
+use crate::quota::{AppSettings, ConnectionSettings, Lane, Moment, Price, PriceNo, QuotaRule};
 
 const WINDOW: Duration = Duration::from_secs(10);
 /// A slot rests the window and a guard of 50 ms.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_util::future::Either;
 use pin_project_lite::pin_project;
 
-use circuit::{Circuit, Entry, Verdict};
+use circuit::{Circuit, CircuitEntry, CircuitVerdict};
 
 use crate::call::{Attempt, Next, Reply, Result, Stage, StageLayer, Staged};
 use crate::clock::Instant;
@@ -65,8 +65,8 @@ pin_project! {
 /// A call that was let through; it says how its host did, at the latest when it is dropped.
 pub struct Visit {
     guarded: Guarded,
-    host_entry: Entry,
-    entry: Entry,
+    host_entry: CircuitEntry,
+    entry: CircuitEntry,
     evidence: Evidence,
 }
 
@@ -114,11 +114,11 @@ impl Circuits {
         &mut self,
         connection: usize,
         now: Instant,
-    ) -> std::result::Result<(Entry, Entry), Duration> {
+    ) -> std::result::Result<(CircuitEntry, CircuitEntry), Duration> {
         let host = self.host.enter(now)?;
         self.connections[connection].1.enter(now).map(|entry| (host, entry)).inspect_err(|_| {
             // It asks nothing of the host after all.
-            self.host.leave(host, Verdict::Unclear, now);
+            self.host.leave(host, CircuitVerdict::Unclear, now);
         })
     }
 
@@ -128,10 +128,10 @@ impl Circuits {
         let circuit = &mut self.connections[visit.guarded.at].1;
         let before = self.host.is_open() || circuit.is_open();
         let (host, connection) = match visit.evidence {
-            Evidence::Nothing => (Verdict::Unclear, Verdict::Unclear),
-            Evidence::Alive => (Verdict::Alive, Verdict::Alive),
-            Evidence::Unreachable => (Verdict::Dead, Verdict::Unclear),
-            Evidence::Silent => (Verdict::Unclear, Verdict::Dead),
+            Evidence::Nothing => (CircuitVerdict::Unclear, CircuitVerdict::Unclear),
+            Evidence::Alive => (CircuitVerdict::Alive, CircuitVerdict::Alive),
+            Evidence::Unreachable => (CircuitVerdict::Dead, CircuitVerdict::Unclear),
+            Evidence::Silent => (CircuitVerdict::Unclear, CircuitVerdict::Dead),
         };
         self.host.leave(visit.host_entry, host, now);
         circuit.leave(visit.entry, connection, now);

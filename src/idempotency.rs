@@ -27,9 +27,9 @@ use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub use commit::Commit;
-use keyed::{Accepted, Hold, Keyed, Signed, Single, Usage};
+use keyed::{Accepted, Hold, KeyUsage, Keyed, Signed, Single};
 pub use keys::Keys;
-use made::{Key, Ticket, UNCOUNTED};
+use made::{Key, KeyTicket, UNCOUNTED};
 use memory::{Purpose, id};
 use retention::Owner;
 
@@ -101,7 +101,7 @@ impl Idempotency {
             keys.waiting.look(&print);
         }
         let Key { key, recognised } = keys.make(print, count);
-        let ticket = Ticket { owner: self.owners[caller.ix], print, key, count };
+        let ticket = KeyTicket { owner: self.owners[caller.ix], print, key, count };
         let hold = Hold::new(keys.clone(), ticket, call.proof.clone());
         if recognised {
             call.goes_under(KeyUse::Recognised);
@@ -112,14 +112,14 @@ impl Idempotency {
         Some(Keyed { usage, _hold: Some(hold) })
     }
 
-    fn usage(&self, call: &BufferedCall, key: &[u8], made: Option<Ticket>) -> Arc<Usage> {
+    fn usage(&self, call: &BufferedCall, key: &[u8], made: Option<KeyTicket>) -> Arc<KeyUsage> {
         let (connection, operation) = (&call.caller.connection, &call.operation.id);
         let purpose = Purpose {
             owner: self.owners[call.caller.ix],
             app: call.caller.app.clone(),
             print: id(&[call.target.as_str().as_bytes(), &call.body.bytes]),
         };
-        Arc::new(Usage {
+        Arc::new(KeyUsage {
             keys: self.keys.clone(),
             id: id(&[connection.as_str().as_bytes(), operation.as_bytes(), key]),
             purpose,

@@ -13,7 +13,7 @@ use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::time::sleep;
 
 pub use book::{Budgets, ConnectionBudgets};
-use decide::{Course, Kind, Known, Verdict, decide, is_inconclusive};
+use decide::{Course, Decision, Known, Repeatable, decide, is_inconclusive};
 
 use crate::admission::Desk;
 use crate::call::{
@@ -54,7 +54,7 @@ impl Retry {
 
     /// The pause before one more attempt of `call`, if there may be one: paid from the budget.
     fn grant(&self, call: &BufferedCall, nth: u32, time: Duration) -> Option<Duration> {
-        let keyed = kind(call) == Kind::Keyed;
+        let keyed = kind(call) == Repeatable::Keyed;
         let pause = time.max(self.pauses.pause(nth));
         let now = Instant::now();
         let fits = now + pause < call.deadline && self.budgets[call.caller.ix].take(keyed, now);
@@ -72,7 +72,7 @@ impl Retry {
         let call = Arc::new(call);
         let mut attempt = Attempt::first(call.clone());
         let kind = kind(&call);
-        let keyed = kind == Kind::Keyed;
+        let keyed = kind == Repeatable::Keyed;
         self.budgets[call.caller.ix].call(keyed, since);
         let mut course = Course::default();
         // What the call ends with if a further attempt says nothing about it.
@@ -89,12 +89,12 @@ impl Retry {
                 _ => result,
             };
             let verdict = match decide(kind, known, course) {
-                _ if declined => Verdict::Done,
+                _ if declined => Decision::Done,
                 verdict => verdict,
             };
             match verdict {
-                Verdict::Done => return honest(last, &call),
-                Verdict::Again(time) => {
+                Decision::Done => return honest(last, &call),
+                Decision::Again(time) => {
                     let pause = self.grant(&call, course.attempts + 1, time);
                     let Some(pause) = pause else { return honest(last, &call) };
                     earlier = Some(set_aside(last).await);
@@ -103,7 +103,7 @@ impl Retry {
                     // What Courier took over the attempt before was no waiting for a turn.
                     since = Instant::now();
                 }
-                Verdict::Back => {
+                Decision::Back => {
                     attempt.back_since = Some(since);
                     if !self.goes_back(&attempt, known) {
                         return honest(last, &call);
@@ -124,9 +124,9 @@ async fn set_aside(result: Result) -> Result {
 }
 
 /// How `call` may be repeated.
-fn kind(call: &BufferedCall) -> Kind {
+fn kind(call: &BufferedCall) -> Repeatable {
     let honoured = call.operation.idempotency != Idempotency::None;
-    Kind::of(&call.method, honoured && call.headers.contains_key(KEY))
+    Repeatable::of(&call.method, honoured && call.headers.contains_key(KEY))
 }
 
 /// The vendor's word that it did nothing.

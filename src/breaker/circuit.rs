@@ -16,7 +16,7 @@ const PROBE: Duration = Duration::from_secs(5);
 
 /// What an attempt says about its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CircuitVerdict {
     /// It answered.
     Alive,
     /// No connection, or no answer in time.
@@ -27,7 +27,7 @@ pub(super) enum Verdict {
 
 /// The right of one call to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct CircuitEntry {
     since: Instant,
     /// Which probe it is, if it is one.
     probe: Option<u64>,
@@ -46,28 +46,29 @@ pub(super) struct Circuit {
 
 impl Circuit {
     /// Lets a call go on, or says in how long it may try again.
-    pub(super) fn enter(&mut self, now: Instant) -> Result<Entry, Duration> {
+    pub(super) fn enter(&mut self, now: Instant) -> Result<CircuitEntry, Duration> {
         match self.open {
-            None => Ok(Entry { since: now, probe: None }),
+            None => Ok(CircuitEntry { since: now, probe: None }),
             Some(next) if now < next => Err(next - now),
             Some(_) => {
                 self.open = Some(now + PROBE);
                 self.probes += 1;
-                Ok(Entry { since: now, probe: Some(self.probes) })
+                Ok(CircuitEntry { since: now, probe: Some(self.probes) })
             }
         }
     }
 
     /// Takes in what a call that entered came to.
-    pub(super) fn leave(&mut self, entry: Entry, verdict: Verdict, now: Instant) {
+    pub(super) fn leave(&mut self, entry: CircuitEntry, verdict: CircuitVerdict, now: Instant) {
         let latest_probe = entry.probe == Some(self.probes) && entry.probe.is_some();
         match verdict {
-            Verdict::Alive => {
+            CircuitVerdict::Alive => {
                 *self = Self { answered: Some(now), probes: self.probes, ..Self::default() }
             }
             // It answered others meanwhile: it is slow with this one.
-            Verdict::Dead if self.answered.is_some_and(|answered| answered > entry.since) => {}
-            Verdict::Dead => {
+            CircuitVerdict::Dead
+                if self.answered.is_some_and(|answered| answered > entry.since) => {}
+            CircuitVerdict::Dead => {
                 self.failures = self.failures.saturating_add(1);
                 // A straggler from before does not put the next probe off.
                 if (self.open.is_none() && self.failures >= FAILURES) || latest_probe {
@@ -75,8 +76,8 @@ impl Circuit {
                 }
             }
             // Nobody learned anything: the next call may ask.
-            Verdict::Unclear if latest_probe && self.open.is_some() => self.open = Some(now),
-            Verdict::Unclear => {}
+            CircuitVerdict::Unclear if latest_probe && self.open.is_some() => self.open = Some(now),
+            CircuitVerdict::Unclear => {}
         }
     }
 
@@ -94,7 +95,7 @@ mod tests {
     fn dead(circuit: &mut Circuit, now: Instant, times: u32) {
         for _ in 0..times {
             let entry = circuit.enter(now).unwrap();
-            circuit.leave(entry, Verdict::Dead, now);
+            circuit.leave(entry, CircuitVerdict::Dead, now);
         }
     }
 
@@ -103,17 +104,17 @@ mod tests {
         let (now, mut circuit) = (Instant::now(), Circuit::default());
         dead(&mut circuit, now, 4);
         let entry = circuit.enter(now).unwrap();
-        circuit.leave(entry, Verdict::Alive, now);
+        circuit.leave(entry, CircuitVerdict::Alive, now);
         dead(&mut circuit, now, 4);
         assert!(!circuit.is_open(), "not in a row");
         dead(&mut circuit, now, 1);
         assert_eq!(circuit.enter(now), Err(REST));
         let probe = circuit.enter(now + REST).unwrap();
         assert_eq!(circuit.enter(now + REST), Err(PROBE), "one at a time");
-        circuit.leave(probe, Verdict::Dead, now + REST);
+        circuit.leave(probe, CircuitVerdict::Dead, now + REST);
         assert_eq!(circuit.enter(now + REST), Err(REST));
         let probe = circuit.enter(now + REST + REST).unwrap();
-        circuit.leave(probe, Verdict::Alive, now + REST + REST);
+        circuit.leave(probe, CircuitVerdict::Alive, now + REST + REST);
         assert!(!circuit.is_open());
         dead(&mut circuit, now, 4);
         assert!(!circuit.is_open(), "it counts from the beginning");
@@ -125,12 +126,12 @@ mod tests {
         dead(&mut circuit, now, 5);
         let later = now + REST;
         let probe = circuit.enter(later).unwrap();
-        circuit.leave(probe, Verdict::Unclear, later);
+        circuit.leave(probe, CircuitVerdict::Unclear, later);
         let hanging = circuit.enter(later).unwrap();
         let second = circuit.enter(later + PROBE).unwrap();
-        circuit.leave(hanging, Verdict::Dead, later + PROBE);
+        circuit.leave(hanging, CircuitVerdict::Dead, later + PROBE);
         assert_eq!(circuit.enter(later + PROBE), Err(PROBE), "the second probe is still out");
-        circuit.leave(second, Verdict::Alive, later + PROBE);
+        circuit.leave(second, CircuitVerdict::Alive, later + PROBE);
         assert!(!circuit.is_open());
     }
 
@@ -140,9 +141,9 @@ mod tests {
         let hanging = [(); 100].map(|()| circuit.enter(now).unwrap());
         let answered = circuit.enter(now).unwrap();
         let later = now + Duration::from_secs(50);
-        circuit.leave(answered, Verdict::Alive, later);
+        circuit.leave(answered, CircuitVerdict::Alive, later);
         let over = now + Duration::from_secs(55);
-        hanging.into_iter().for_each(|entry| circuit.leave(entry, Verdict::Dead, over));
+        hanging.into_iter().for_each(|entry| circuit.leave(entry, CircuitVerdict::Dead, over));
         assert!(!circuit.is_open());
         dead(&mut circuit, over, 5);
         assert!(circuit.is_open(), "nothing was answered since");
@@ -153,7 +154,7 @@ mod tests {
         let (now, mut circuit) = (Instant::now(), Circuit::default());
         dead(&mut circuit, now, 4);
         let entry = circuit.enter(now).unwrap();
-        circuit.leave(entry, Verdict::Unclear, now);
+        circuit.leave(entry, CircuitVerdict::Unclear, now);
         dead(&mut circuit, now, 1);
         assert!(circuit.is_open());
     }
@@ -178,11 +179,11 @@ mod tests {
                         }
                     }
                     (1, Some(entry)) => {
-                        circuit.leave(entry, Verdict::Alive, now);
+                        circuit.leave(entry, CircuitVerdict::Alive, now);
                         prop_assert!(circuit.enter(now).is_ok());
                     }
-                    (2, Some(entry)) => circuit.leave(entry, Verdict::Dead, now),
-                    (_, Some(entry)) => circuit.leave(entry, Verdict::Unclear, now),
+                    (2, Some(entry)) => circuit.leave(entry, CircuitVerdict::Dead, now),
+                    (_, Some(entry)) => circuit.leave(entry, CircuitVerdict::Unclear, now),
                 }
             }
         }

@@ -31,8 +31,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-pub(super) use file::Journal;
-pub(super) use writer::{Outcome, Rows, STALL, Writer};
+pub(super) use file::KeyJournal;
+pub(super) use writer::{JournalWriter, RowOutcome, Rows, STALL};
 
 use super::made::Remembered;
 use super::retention::Owner;
@@ -56,7 +56,7 @@ pub(super) struct Clocks {
 
 /// What was found in a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct JournalContents {
     pub(super) rows: Vec<(u32, Remembered)>,
     /// Rows that can't be read.
     pub(super) damaged: usize,
@@ -89,13 +89,13 @@ pub(super) fn row(number: u32, known: &Remembered, clocks: &Clocks) -> [u8; ROW]
 }
 
 /// Reads a file: what it holds that is younger than `time`. `None` when it is not of this boot.
-pub(super) fn decode(bytes: &[u8], time: Duration, clocks: &Clocks) -> Option<Found> {
+pub(super) fn decode(bytes: &[u8], time: Duration, clocks: &Clocks) -> Option<JournalContents> {
     let (rows, torn) = bytes.as_chunks::<ROW>();
     let (head, rows) = rows.split_first()?;
     if clocks.boot == [0; 16] || *head != header(clocks.boot) {
         return None;
     }
-    let mut found = Found { rows: Vec::new(), damaged: usize::from(!torn.is_empty()) };
+    let mut found = JournalContents { rows: Vec::new(), damaged: usize::from(!torn.is_empty()) };
     for (number, bytes) in (0..).zip(rows) {
         match read(number, bytes, clocks) {
             Some(known) if clocks.now.saturating_duration_since(known.since) < time => {
@@ -179,7 +179,10 @@ mod tests {
     fn what_is_written_is_read_and_ages() {
         let written = clocks();
         let (bytes, rows) = file(30, &written);
-        assert_eq!(decode(&bytes, TIME, &written), Some(Found { rows: rows.clone(), damaged: 0 }));
+        assert_eq!(
+            decode(&bytes, TIME, &written),
+            Some(JournalContents { rows: rows.clone(), damaged: 0 })
+        );
         let ahead = Duration::from_secs(50);
         let later =
             Clocks { now: written.now + ahead, boottime: written.boottime + ahead, ..written };
@@ -197,7 +200,10 @@ mod tests {
         }
         // A clock that is behind: the moment is not to be believed.
         let behind = Clocks { boottime: Duration::from_secs(1), ..written };
-        assert_eq!(decode(&bytes, TIME, &behind), Some(Found { rows: Vec::new(), damaged: 3 }));
+        assert_eq!(
+            decode(&bytes, TIME, &behind),
+            Some(JournalContents { rows: Vec::new(), damaged: 3 })
+        );
     }
 
     #[test]
@@ -205,7 +211,10 @@ mod tests {
         let clocks = clocks();
         let (mut bytes, _) = file(2, &clocks);
         bytes.drain(ROW..2 * ROW);
-        assert_eq!(decode(&bytes, TIME, &clocks), Some(Found { rows: Vec::new(), damaged: 1 }));
+        assert_eq!(
+            decode(&bytes, TIME, &clocks),
+            Some(JournalContents { rows: Vec::new(), damaged: 1 })
+        );
     }
 
     proptest! {

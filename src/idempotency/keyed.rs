@@ -8,8 +8,8 @@ use http::header::HeaderValue;
 
 use super::REPLAYED;
 use super::keys::Keys;
-use super::made::{Ticket, UNCOUNTED};
-use super::memory::{Answer, Found, Id, Purpose};
+use super::made::{KeyTicket, UNCOUNTED};
+use super::memory::{Id, KeptAnswer, KeyState, Purpose};
 use crate::call::{
     self, BeforeSend, BoxFuture, BufferedCall, Gathered, Next, Notes, Reply, Result, SHORT, gather,
 };
@@ -21,19 +21,19 @@ use crate::single_flight::Part;
 
 /// A call under a key that is remembered.
 pub(super) struct Keyed {
-    pub(super) usage: Arc<Usage>,
+    pub(super) usage: Arc<KeyUsage>,
     /// Of a made key.
     pub(super) _hold: Option<Hold>,
 }
 
 /// Which key is used, by which call, and for what.
 #[derive(Debug)]
-pub(super) struct Usage {
+pub(super) struct KeyUsage {
     pub(super) keys: Arc<Keys>,
     pub(super) id: Id,
     pub(super) purpose: Purpose,
     /// Of a made key; the others were given.
-    pub(super) made: Option<Ticket>,
+    pub(super) made: Option<KeyTicket>,
     pub(super) signed: Signed,
     pub(super) proof: Arc<SendProof>,
 }
@@ -48,7 +48,7 @@ pub(super) struct Signed {
 /// A call under a made key is under way; the key is forgotten with the last one if none was sent.
 pub(super) struct Hold {
     keys: Arc<Keys>,
-    ticket: Ticket,
+    ticket: KeyTicket,
     proof: Arc<SendProof>,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Hold {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) keys: Arc<Keys>,
-    pub(super) ticket: Ticket,
+    pub(super) ticket: KeyTicket,
 }
 
 /// A key that nobody will use again is sent.
@@ -66,7 +66,7 @@ pub(super) struct Single(pub(super) Signed);
 /// A key while its call is under way. Whatever becomes of the call, the key is free again if
 /// nothing can have been done under it.
 struct Claim {
-    usage: Arc<Usage>,
+    usage: Arc<KeyUsage>,
     /// No earlier call may have been acted on.
     fresh: bool,
 }
@@ -74,14 +74,14 @@ struct Claim {
 // === impl Keyed ===
 
 impl Keyed {
-    fn find(&self) -> Result<Found> {
-        let Usage { keys, id, purpose, .. } = &*self.usage;
+    fn find(&self) -> Result<KeyState> {
+        let KeyUsage { keys, id, purpose, .. } = &*self.usage;
         match keys.memory(self.usage.given()).find(id, purpose, Instant::now()) {
-            Found::OtherRequest => {
+            KeyState::OtherRequest => {
                 let detail = "this Idempotency-Key stands for another path, query or body; a new request needs a new key";
                 Err(Error::refused(Code::KeyReused, detail))
             }
-            Found::OtherApp => {
+            KeyState::OtherApp => {
                 let detail = "another app uses this Idempotency-Key on the same connection";
                 Err(Error::refused(Code::KeyInUse, detail))
             }
@@ -108,11 +108,11 @@ impl Keyed {
                 }
             };
             let found = self.find()?;
-            if let Found::Answered(answer) = found {
+            if let KeyState::Answered(answer) = found {
                 self.usage.signed.record.mark(|marks| marks.replayed = true);
                 return Ok(again(&answer));
             }
-            let claim = Claim::new(self.usage.clone(), matches!(found, Found::Nothing));
+            let claim = Claim::new(self.usage.clone(), matches!(found, KeyState::Nothing));
             call.before_send = Some(self.usage.clone());
             let result = claim.settle(inner.call(call).await).await;
             lead.finish(());
@@ -121,7 +121,7 @@ impl Keyed {
     }
 }
 
-fn again(answer: &Answer) -> Reply {
+fn again(answer: &KeptAnswer) -> Reply {
     let mut reply = Reply::new(call::full(answer.body.clone()));
     *reply.status_mut() = answer.status;
     *reply.headers_mut() = answer.headers.clone();
@@ -129,9 +129,9 @@ fn again(answer: &Answer) -> Reply {
     reply
 }
 
-// === impl Usage ===
+// === impl KeyUsage ===
 
-impl Usage {
+impl KeyUsage {
     fn given(&self) -> bool {
         self.made.is_none()
     }
@@ -144,7 +144,7 @@ impl Usage {
     }
 }
 
-impl BeforeSend for Usage {
+impl BeforeSend for KeyUsage {
     fn before_send(self: Arc<Self>) -> Option<BoxFuture<Result<()>>> {
         let writing = self.made.as_ref().and_then(|ticket| self.keys.sent(ticket));
         let Some(writing) = writing else {
@@ -183,7 +183,7 @@ impl Signed {
 // === impl Hold ===
 
 impl Hold {
-    pub(super) fn new(keys: Arc<Keys>, ticket: Ticket, proof: Arc<SendProof>) -> Self {
+    pub(super) fn new(keys: Arc<Keys>, ticket: KeyTicket, proof: Arc<SendProof>) -> Self {
         if ticket.count == UNCOUNTED {
             keys.waiting.enter(ticket.print, proof.clone());
         }
@@ -213,7 +213,7 @@ impl Acceptance for Accepted {
 // === impl Claim ===
 
 impl Claim {
-    fn new(usage: Arc<Usage>, fresh: bool) -> Self {
+    fn new(usage: Arc<KeyUsage>, fresh: bool) -> Self {
         // An earlier call under this key may have been acted on: so may this one, as they are one.
         usage.proof.share(!fresh);
         if fresh {
@@ -238,8 +238,8 @@ impl Claim {
         match gather(body, SHORT).await? {
             Gathered::Whole(body) => {
                 let headers = head.headers.clone();
-                let answer = Answer { status, headers, body: body.clone() };
-                let Usage { keys, id, .. } = &*self.usage;
+                let answer = KeptAnswer { status, headers, body: body.clone() };
+                let KeyUsage { keys, id, .. } = &*self.usage;
                 keys.memory(self.usage.given()).keep(*id, answer, Instant::now());
                 self.fresh = false;
                 Ok(Reply::from_parts(head, call::full(body)))

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::journal::{Journal, Outcome, Writer};
-use super::made::{Key, Made, Remembered, Ticket};
+use super::journal::{JournalWriter, KeyJournal, RowOutcome};
+use super::made::{Key, KeyTicket, Made, Remembered};
 use super::memory::{Id, Memory};
-use super::waiting::Waiting;
+use super::waiting::EqualSends;
 use crate::clock::Instant;
 use crate::single_flight::Crowd;
 
@@ -28,7 +28,7 @@ pub struct Keys {
     answers: Mutex<Memory>,
     made: Mutex<Made>,
     /// Where made keys are written.
-    journal: Option<Writer>,
+    journal: Option<JournalWriter>,
     /// The last write of a made key failed.
     unwritten: Arc<AtomicBool>,
     /// That file, to be looked at.
@@ -36,7 +36,7 @@ pub struct Keys {
     /// Calls under way, by key.
     pub(super) running: Crowd<Id, ()>,
     /// Those that are recognised by being equal.
-    pub(super) waiting: Waiting,
+    pub(super) waiting: EqualSends,
 }
 
 impl Keys {
@@ -52,14 +52,14 @@ impl Keys {
     /// # Errors
     /// What is wrong with the file.
     pub fn open(folder: &Path) -> Result<Self, String> {
-        let (journal, rows) = Journal::open(folder)?;
+        let (journal, rows) = KeyJournal::open(folder)?;
         let unwritten = journal.fails();
         let file = journal.file().map_err(|error| format!("made keys: {error}"))?;
-        let keys = Self::with(Some(Writer::new(Box::new(journal))), rows);
+        let keys = Self::with(Some(JournalWriter::new(Box::new(journal))), rows);
         Ok(Self { unwritten, file: Some(file), ..keys })
     }
 
-    pub(super) fn with(journal: Option<Writer>, rows: Vec<(u32, Remembered)>) -> Self {
+    pub(super) fn with(journal: Option<JournalWriter>, rows: Vec<(u32, Remembered)>) -> Self {
         Self {
             given: Mutex::new(Memory::new(GIVEN.0, GIVEN.1)),
             answers: Mutex::new(Memory::new(MADE.0, MADE.1)),
@@ -68,7 +68,7 @@ impl Keys {
             unwritten: Arc::default(),
             file: None,
             running: Crowd::default(),
-            waiting: Waiting::default(),
+            waiting: EqualSends::default(),
         }
     }
 
@@ -97,19 +97,19 @@ impl Keys {
     }
 
     /// See [`Made::accepted`]. Nobody waits until it is written.
-    pub(super) fn accepted(&self, ticket: &Ticket) {
+    pub(super) fn accepted(&self, ticket: &KeyTicket) {
         if let Some(None) = self.write(|made| made.accepted(ticket)) {
             self.unwritten(ticket);
         }
     }
 
     /// See [`Made::doubted`].
-    pub(super) fn doubted(&self, ticket: &Ticket) {
+    pub(super) fn doubted(&self, ticket: &KeyTicket) {
         self.made().doubted(ticket);
     }
 
     /// See [`Made::unwritten`].
-    pub(super) fn unwritten(&self, ticket: &Ticket) {
+    pub(super) fn unwritten(&self, ticket: &KeyTicket) {
         self.made().unwritten(ticket);
     }
 
@@ -117,7 +117,7 @@ impl Keys {
     pub(super) fn write(
         &self,
         change: impl FnOnce(&mut Made) -> Option<(u32, Remembered)>,
-    ) -> Option<Option<Outcome>> {
+    ) -> Option<Option<RowOutcome>> {
         let mut made = self.made();
         let row = change(&mut made);
         let (journal, (number, known)) = self.journal.as_ref().zip(row)?;
@@ -129,7 +129,7 @@ impl Keys {
     }
 
     /// See [`Made::release`].
-    pub(super) fn release(&self, ticket: &Ticket, sent: bool) {
+    pub(super) fn release(&self, ticket: &KeyTicket, sent: bool) {
         self.made().release(ticket, sent);
     }
 

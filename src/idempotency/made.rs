@@ -79,7 +79,7 @@ pub(super) struct Key {
 
 /// A call under a made key.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ticket {
+pub(super) struct KeyTicket {
     pub(super) owner: Owner,
     pub(super) print: Id,
     pub(super) key: RandomId,
@@ -174,7 +174,7 @@ impl Made {
     }
 
     /// From now on the call counts as sent. What is to be written first, unless it stands there.
-    pub(super) fn sent(&mut self, ticket: &Ticket, now: Instant) -> Option<(u32, Remembered)> {
+    pub(super) fn sent(&mut self, ticket: &KeyTicket, now: Instant) -> Option<(u32, Remembered)> {
         let found = self.find(ticket);
         let at = found.unwrap_or_else(|| (ticket.print, self.number()));
         // It may have made room for others while the call waited.
@@ -194,7 +194,7 @@ impl Made {
     }
 
     /// What [`sent`](Self::sent) gave was not written: whoever comes next writes it.
-    pub(super) fn unwritten(&mut self, ticket: &Ticket) {
+    pub(super) fn unwritten(&mut self, ticket: &KeyTicket) {
         let entry = self.find(ticket).and_then(|at| self.known.get_mut(&at));
         if let Some(kept) = entry.and_then(|entry| entry.kept.as_mut()) {
             kept.stale = true;
@@ -202,7 +202,7 @@ impl Made {
     }
 
     /// A good answer to the call was handed over whole. What is to be written of it.
-    pub(super) fn accepted(&mut self, ticket: &Ticket) -> Option<(u32, Remembered)> {
+    pub(super) fn accepted(&mut self, ticket: &KeyTicket) -> Option<(u32, Remembered)> {
         let entry = self.known.get_mut(&self.find(ticket)?)?;
         // To an earlier one: its client had given up before.
         if entry.count != ticket.count || entry.accepted {
@@ -214,7 +214,7 @@ impl Made {
 
     /// The client of the call was told of a failure, or has left, though the call may go on: the same
     /// again is a retry.
-    pub(super) fn doubted(&mut self, ticket: &Ticket) {
+    pub(super) fn doubted(&mut self, ticket: &KeyTicket) {
         let entry = self.find(ticket).and_then(|at| self.known.get_mut(&at));
         if let Some(entry) = entry.filter(|entry| !entry.accepted) {
             entry.doubt = true;
@@ -222,7 +222,7 @@ impl Made {
     }
 
     /// The call is over; `sent` says whether the vendor may have acted on it.
-    pub(super) fn release(&mut self, ticket: &Ticket, sent: bool) {
+    pub(super) fn release(&mut self, ticket: &KeyTicket, sent: bool) {
         let Some(at) = self.find(ticket) else { return };
         let Some(entry) = self.known.get_mut(&at) else { return };
         entry.calls = entry.calls.saturating_sub(1);
@@ -240,7 +240,7 @@ impl Made {
         self.retention.octets()
     }
 
-    fn find(&self, ticket: &Ticket) -> Option<(Id, u64)> {
+    fn find(&self, ticket: &KeyTicket) -> Option<(Id, u64)> {
         let mut all = self.known.range((ticket.print, 0)..=(ticket.print, u64::MAX));
         all.find(|(_, entry)| entry.key == ticket.key).map(|(at, _)| *at)
     }
@@ -270,7 +270,7 @@ impl Entry {
         Self { key, count, since, accepted: false, doubt: false, calls: 1, used: false, kept: None }
     }
 
-    fn remembered(&self, ticket: &Ticket) -> Remembered {
+    fn remembered(&self, ticket: &KeyTicket) -> Remembered {
         let Self { key, count, accepted, since, .. } = *self;
         Remembered { owner: ticket.owner, print: ticket.print, key, count, accepted, since }
     }

@@ -32,7 +32,7 @@ pub(super) fn id(parts: &[&[u8]]) -> Id {
 
 /// An answer that is given again.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct KeptAnswer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -40,13 +40,13 @@ pub(super) struct Answer {
 
 /// What is known of a key.
 #[derive(Clone, Debug)]
-pub(super) enum Found {
+pub(super) enum KeyState {
     /// Nothing.
     Nothing,
     /// A call used it for the same, and its outcome is not settled.
     Claimed,
     /// The first good answer.
-    Answered(Arc<Answer>),
+    Answered(Arc<KeptAnswer>),
     /// It stands for another request.
     OtherRequest,
     /// It is another app's.
@@ -70,7 +70,7 @@ pub(super) struct Memory {
 struct Entry {
     app: AppId,
     print: Id,
-    answer: Option<Arc<Answer>>,
+    answer: Option<Arc<KeptAnswer>>,
     /// None while its call waits to be sent: it takes no room of what was sent.
     place: Option<Place>,
 }
@@ -82,14 +82,14 @@ impl Memory {
     }
 
     /// What is known of `key` when it is used for `purpose`.
-    pub(super) fn find(&mut self, key: &Id, purpose: &Purpose, now: Instant) -> Found {
+    pub(super) fn find(&mut self, key: &Id, purpose: &Purpose, now: Instant) -> KeyState {
         self.forget(now);
         match self.known.get(key) {
-            None => Found::Nothing,
-            Some(entry) if entry.app != purpose.app => Found::OtherApp,
-            Some(entry) if entry.print != purpose.print => Found::OtherRequest,
-            Some(Entry { answer: Some(answer), .. }) => Found::Answered(answer.clone()),
-            Some(_) => Found::Claimed,
+            None => KeyState::Nothing,
+            Some(entry) if entry.app != purpose.app => KeyState::OtherApp,
+            Some(entry) if entry.print != purpose.print => KeyState::OtherRequest,
+            Some(Entry { answer: Some(answer), .. }) => KeyState::Answered(answer.clone()),
+            Some(_) => KeyState::Claimed,
         }
     }
 
@@ -110,7 +110,7 @@ impl Memory {
     }
 
     /// The first good answer under `key`, if its call is remembered.
-    pub(super) fn keep(&mut self, key: Id, answer: Answer, now: Instant) {
+    pub(super) fn keep(&mut self, key: Id, answer: KeptAnswer, now: Instant) {
         let Some(entry) = self.known.get_mut(&key) else { return };
         let Some(place) = entry.place else { return };
         entry.answer = Some(Arc::new(answer));
@@ -155,9 +155,9 @@ mod tests {
         name.parse().unwrap()
     }
 
-    fn answer(octets: usize) -> Answer {
+    fn answer(octets: usize) -> KeptAnswer {
         let body = Bytes::from(vec![0; octets]);
-        Answer { status: StatusCode::ACCEPTED, headers: HeaderMap::new(), body }
+        KeptAnswer { status: StatusCode::ACCEPTED, headers: HeaderMap::new(), body }
     }
 
     fn used_by(owner: u8, name: &str, print: Id) -> Purpose {
@@ -173,22 +173,22 @@ mod tests {
         let (now, mut memory) = memory(1 << 20);
         let (key, print, other) = (id(&[b"k"]), id(&[b"p"]), id(&[b"q"]));
         let one = used_by(1, "one", print);
-        assert!(matches!(memory.find(&key, &one, now), Found::Nothing));
+        assert!(matches!(memory.find(&key, &one, now), KeyState::Nothing));
         memory.claim(key, &one);
         for _ in 0..2 {
-            assert!(matches!(memory.find(&key, &one, now), Found::Claimed));
+            assert!(matches!(memory.find(&key, &one, now), KeyState::Claimed));
             let found = memory.find(&key, &used_by(1, "one", other), now);
-            assert!(matches!(found, Found::OtherRequest));
+            assert!(matches!(found, KeyState::OtherRequest));
             let found = memory.find(&key, &used_by(1, "two", print), now);
-            assert!(matches!(found, Found::OtherApp));
+            assert!(matches!(found, KeyState::OtherApp));
             memory.sent(key, &one, now);
         }
         let later = now + Duration::from_secs(50);
         memory.keep(key, answer(3), later);
         let end = later + Duration::from_secs(60);
         let last = end.checked_sub(Duration::from_millis(1)).unwrap();
-        assert!(matches!(memory.find(&key, &one, last), Found::Answered(_)));
-        assert!(matches!(memory.find(&key, &used_by(1, "two", other), end), Found::Nothing));
+        assert!(matches!(memory.find(&key, &one, last), KeyState::Answered(_)));
+        assert!(matches!(memory.find(&key, &used_by(1, "two", other), end), KeyState::Nothing));
         assert_eq!((memory.octets(), memory.known.len()), (0, 0));
     }
 
@@ -204,9 +204,9 @@ mod tests {
             assert!(memory.octets() <= 10_000 && memory.known.len() <= 25, "{n}");
         }
         let (last, purpose) = use_of(999);
-        assert!(matches!(memory.find(&last, &purpose, now), Found::Answered(_)));
+        assert!(matches!(memory.find(&last, &purpose, now), KeyState::Answered(_)));
         let (first, purpose) = use_of(0);
-        assert!(matches!(memory.find(&first, &purpose, now), Found::Nothing));
+        assert!(matches!(memory.find(&first, &purpose, now), KeyState::Nothing));
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
             memory.free(&other);
         }
         assert_eq!((memory.octets(), memory.known.len()), (octets, 1));
-        assert!(matches!(memory.find(&key, &honest, now), Found::Claimed));
+        assert!(matches!(memory.find(&key, &honest, now), KeyState::Claimed));
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
             memory.sent(key, &used_by(2, "two", key), now);
         }
         assert!(memory.octets() <= 10_000);
-        assert!(matches!(memory.find(&key, &honest, now), Found::Answered(_)));
+        assert!(matches!(memory.find(&key, &honest, now), KeyState::Answered(_)));
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
                 memory.sent(key, &purpose, now);
             }
             memory.free(&key);
-            assert!(matches!(memory.find(&key, &used_by(1, "two", key), now), Found::Nothing));
+            assert!(matches!(memory.find(&key, &used_by(1, "two", key), now), KeyState::Nothing));
             assert_eq!(memory.octets(), 0);
         }
     }

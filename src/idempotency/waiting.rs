@@ -9,12 +9,12 @@ use crate::proof::SendProof;
 
 /// Proofs of calls under way, by what is sent. Bounded by the calls.
 #[derive(Default)]
-pub(super) struct Waiting(
+pub(super) struct EqualSends(
     /// std, not tokio: each section is one map operation and never awaits.
     Mutex<HashMap<Id, Vec<Arc<SendProof>>>>,
 );
 
-impl Waiting {
+impl EqualSends {
     pub(super) fn enter(&self, print: Id, proof: Arc<SendProof>) {
         self.all().entry(print).or_default().push(proof);
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::journal::{Outcome, STALL};
+use super::journal::{RowOutcome, STALL};
 use super::keys::Keys;
-use super::made::Ticket;
+use super::made::KeyTicket;
 use crate::call::Result;
 use crate::clock::Instant;
 use crate::error::{Code, Error};
@@ -24,23 +24,23 @@ const AFTER: Duration = Duration::from_secs(2);
 /// See the module text. If it is dropped before its row was written, the next call writes it.
 pub(super) struct Writing {
     keys: Arc<Keys>,
-    ticket: Ticket,
+    ticket: KeyTicket,
     /// None: it was not even begun.
-    outcome: Option<Outcome>,
+    outcome: Option<RowOutcome>,
     written: bool,
 }
 
 impl Keys {
     /// See [`Made::sent`](super::made::Made::sent): nothing is to be sent before what this gives is over,
     /// if it gives something.
-    pub(super) fn sent(self: &Arc<Self>, ticket: &Ticket) -> Option<Writing> {
+    pub(super) fn sent(self: &Arc<Self>, ticket: &KeyTicket) -> Option<Writing> {
         let outcome = self.write(|made| made.sent(ticket, Instant::now()))?;
         Some(Writing::new(self.clone(), *ticket, outcome))
     }
 }
 
 impl Writing {
-    pub(super) fn new(keys: Arc<Keys>, ticket: Ticket, outcome: Option<Outcome>) -> Self {
+    pub(super) fn new(keys: Arc<Keys>, ticket: KeyTicket, outcome: Option<RowOutcome>) -> Self {
         Self { keys, ticket, outcome, written: false }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::budget::{Budget, Terms, pause};
+use super::budget::{BudgetTerms, RetryBudget, pause};
 use crate::clock::Instant;
 use crate::ids::ConnectionId;
 
@@ -24,8 +24,8 @@ pub struct ConnectionBudgets {
 }
 
 struct Purses {
-    plain: Budget,
-    keyed: Budget,
+    plain: RetryBudget,
+    keyed: RetryBudget,
 }
 
 impl Budgets {
@@ -88,7 +88,7 @@ impl ConnectionBudgets {
 }
 
 impl Purses {
-    fn of(&mut self, keyed: bool) -> &mut Budget {
+    fn of(&mut self, keyed: bool) -> &mut RetryBudget {
         if keyed { &mut self.keyed } else { &mut self.plain }
     }
 }
@@ -96,8 +96,10 @@ impl Purses {
 impl Default for ConnectionBudgets {
     fn default() -> Self {
         let now = Instant::now();
-        let plain = Budget::new(Terms::PLAIN, now);
-        Self { purses: Mutex::new(Purses { plain, keyed: Budget::new(Terms::KEYED, now) }) }
+        let plain = RetryBudget::new(BudgetTerms::PLAIN, now);
+        Self {
+            purses: Mutex::new(Purses { plain, keyed: RetryBudget::new(BudgetTerms::KEYED, now) }),
+        }
     }
 }
 

@@ -13,14 +13,14 @@ const SECONDS: usize = 11;
 
 /// The bounds of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Terms {
+pub(super) struct BudgetTerms {
     /// Further attempts in any window for each 100 calls in it.
     pub(super) percent: u32,
     /// Further attempts in any window that need no calls.
     pub(super) floor: u32,
 }
 
-impl Terms {
+impl BudgetTerms {
     /// For calls without a key.
     pub(super) const PLAIN: Self = Self { percent: 20, floor: 3 };
     /// For calls whose key makes their repetition harmless.
@@ -29,17 +29,17 @@ impl Terms {
 
 /// Calls and further attempts of the last seconds.
 #[derive(Clone, Debug)]
-pub(super) struct Budget {
-    terms: Terms,
+pub(super) struct RetryBudget {
+    terms: BudgetTerms,
     epoch: Instant,
     /// By second, modulo their number: which second it is, its calls, its further attempts.
     seconds: [(u64, u32, u32); SECONDS],
 }
 
-impl Budget {
+impl RetryBudget {
     /// Nothing has happened yet.
     #[must_use]
-    pub(super) fn new(terms: Terms, now: Instant) -> Self {
+    pub(super) fn new(terms: BudgetTerms, now: Instant) -> Self {
         Self { terms, epoch: now, seconds: [(0, 0, 0); SECONDS] }
     }
 
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_few_are_always_there_and_come_back_after_the_window() {
         let start = Instant::now();
-        let mut budget = Budget::new(Terms::PLAIN, start);
+        let mut budget = RetryBudget::new(BudgetTerms::PLAIN, start);
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(
             [0, 1, 2, 3, 9, 10].map(|s| budget.take(at(s))),
@@ -118,10 +118,12 @@ mod tests {
     #[test]
     fn a_part_of_the_calls_may_be_repeated() {
         let now = Instant::now();
-        for (terms, calls, allowed) in
-            [(Terms::PLAIN, 100, 20), (Terms::KEYED, 100, 100), (Terms::KEYED, 5, 10)]
-        {
-            let mut budget = Budget::new(terms, now);
+        for (terms, calls, allowed) in [
+            (BudgetTerms::PLAIN, 100, 20),
+            (BudgetTerms::KEYED, 100, 100),
+            (BudgetTerms::KEYED, 5, 10),
+        ] {
+            let mut budget = RetryBudget::new(terms, now);
             (0..calls).for_each(|_| budget.call(now));
             let taken = (0..1000).filter(|_| budget.take(now)).count();
             assert_eq!(taken, allowed, "{terms:?}");
@@ -144,9 +146,9 @@ mod tests {
             steps in proptest::collection::vec((0_u64..4_000, any::<bool>()), 1..400),
             keyed in any::<bool>(),
         ) {
-            let terms = if keyed { Terms::KEYED } else { Terms::PLAIN };
+            let terms = if keyed { BudgetTerms::KEYED } else { BudgetTerms::PLAIN };
             let start = Instant::now();
-            let mut budget = Budget::new(terms, start);
+            let mut budget = RetryBudget::new(terms, start);
             let (mut now, mut calls, mut taken) = (start, Vec::new(), Vec::new());
             for (millis, call) in steps {
                 now += Duration::from_millis(if call { millis / 40 } else { millis / 10 });

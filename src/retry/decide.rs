@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a call may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Repeatable {
     /// GET and HEAD: it changes nothing.
     Read,
     /// PUT and DELETE: doing it twice is doing it once.
@@ -86,7 +86,7 @@ pub(super) struct Course {
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Decision {
     /// This is the answer.
     Done,
     /// One more attempt, at the earliest after this time, if deadline and budget allow.
@@ -95,7 +95,7 @@ pub(super) enum Verdict {
     Back,
 }
 
-impl Kind {
+impl Repeatable {
     /// How a call of `method` may be repeated; `keyed` when it carries a key that the vendor honours.
     #[must_use]
     pub(super) fn of(method: &Method, keyed: bool) -> Self {
@@ -130,37 +130,37 @@ impl Course {
 
 /// The table. `course` is what came before the attempt that taught `known`.
 #[must_use]
-pub(super) fn decide(kind: Kind, known: Known, course: Course) -> Verdict {
+pub(super) fn decide(kind: Repeatable, known: Known, course: Course) -> Decision {
     match known {
         Known::Throttled | Known::Rejected { .. } if course.returns >= RETURNS => {
-            return Verdict::Done;
+            return Decision::Done;
         }
-        Known::Throttled => return Verdict::Back,
-        Known::Rejected { changed } if changed && !course.token => return Verdict::Back,
-        Known::Rejected { .. } => return Verdict::Done,
+        Known::Throttled => return Decision::Back,
+        Known::Rejected { changed } if changed && !course.token => return Decision::Back,
+        Known::Rejected { .. } => return Decision::Done,
         _ => {}
     }
     if course.attempts + 1 >= kind.attempts() {
-        return Verdict::Done;
+        return Decision::Done;
     }
     let again = match known {
         Known::NotSent => true,
-        Known::NoAnswer => kind != Kind::Other,
+        Known::NoAnswer => kind != Repeatable::Other,
         Known::Refused | Known::Throttled | Known::Rejected { .. } => false,
         Known::Answered(StatusCode::TOO_MANY_REQUESTS, time) => {
             let time = time.unwrap_or_default();
-            return if time <= PATIENCE { Verdict::Again(time) } else { Verdict::Done };
+            return if time <= PATIENCE { Decision::Again(time) } else { Decision::Done };
         }
-        Known::Answered(StatusCode::INTERNAL_SERVER_ERROR, _) => kind == Kind::Read,
-        Known::Answered(StatusCode::CONFLICT, _) => kind == Kind::Keyed && course.open,
+        Known::Answered(StatusCode::INTERNAL_SERVER_ERROR, _) => kind == Repeatable::Read,
+        Known::Answered(StatusCode::CONFLICT, _) => kind == Repeatable::Keyed && course.open,
         Known::Answered(status, _) if is_unavailable(status) => match kind {
-            Kind::Read | Kind::Idempotent => true,
-            Kind::Keyed => !course.unavailable,
-            Kind::Other => false,
+            Repeatable::Read | Repeatable::Idempotent => true,
+            Repeatable::Keyed => !course.unavailable,
+            Repeatable::Other => false,
         },
         Known::Answered(..) => false,
     };
-    if again { Verdict::Again(Duration::ZERO) } else { Verdict::Done }
+    if again { Decision::Again(Duration::ZERO) } else { Decision::Done }
 }
 
 /// True when the answer says nothing of what an earlier attempt did: then that one's outcome counts.

@@ -20,14 +20,14 @@ const NAME: &str = "made-keys";
 const MODE: u32 = 0o600;
 
 /// The open file. It is ours alone: whoever opens it holds the lock of its folder.
-pub(in super::super) struct Journal {
+pub(in super::super) struct KeyJournal {
     file: File,
     boot: [u8; 16],
     /// The last write failed.
     fails: Arc<AtomicBool>,
 }
 
-impl Journal {
+impl KeyJournal {
     /// Opens the file in `folder`; gives what it holds.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Journal {
     }
 }
 
-impl Rows for Journal {
+impl Rows for KeyJournal {
     /// An error is said and changes nothing: the next write may go through.
     fn write(&mut self, number: u32, known: &Remembered) -> bool {
         let bytes = row(number, known, &self.clocks());
@@ -102,7 +102,7 @@ mod tests {
     fn a_write_that_fails_is_known_until_one_goes_well() {
         let folder = std::env::temp_dir().join(format!("tollgate-keys-{}", RandomId::new()));
         std::fs::create_dir_all(&folder).unwrap();
-        let (mut journal, _) = Journal::open(&folder).unwrap();
+        let (mut journal, _) = KeyJournal::open(&folder).unwrap();
         let fails = journal.fails();
         let known = Remembered {
             owner: [1; 16],

@@ -21,10 +21,10 @@ pub(in super::super) trait Rows: Send + 'static {
 }
 
 /// What became of a row: whether its write went well. Nothing comes of one that was not tried.
-pub(in super::super) type Outcome = oneshot::Receiver<bool>;
+pub(in super::super) type RowOutcome = oneshot::Receiver<bool>;
 
 /// Writes rows in the order in which they came, those of each connection in turn.
-pub(in super::super) struct Writer {
+pub(in super::super) struct JournalWriter {
     shared: Arc<Shared>,
     runtime: Handle,
 }
@@ -49,7 +49,7 @@ struct Drain {
     over: bool,
 }
 
-impl Writer {
+impl JournalWriter {
     /// Must be called inside the runtime.
     pub(in super::super) fn new(rows: Box<dyn Rows>) -> Self {
         let queue = Queue { lines: Lines::new(), busy: None };
@@ -60,7 +60,7 @@ impl Writer {
 
     /// Has a row written. Never blocks; `None` while the writing stalls and when too many rows of
     /// the connection wait. [`run`](Self::run) comes next.
-    pub(in super::super) fn push(&self, number: u32, known: Remembered) -> Option<Outcome> {
+    pub(in super::super) fn push(&self, number: u32, known: Remembered) -> Option<RowOutcome> {
         let mut queue = self.shared.queue();
         if queue.busy.is_some_and(|since| since.elapsed() >= STALL) {
             return None;
@@ -82,7 +82,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for JournalWriter {
     /// What waits is written, unless that stalls.
     fn drop(&mut self) {
         let queue = self.shared.queue();

@@ -27,7 +27,7 @@ struct Folder(Arc<(State, Condvar)>);
 
 impl Folder {
     fn keys(&self) -> Arc<Keys> {
-        Arc::new(Keys::with(Some(Writer::new(Box::new(self.clone()))), Vec::new()))
+        Arc::new(Keys::with(Some(JournalWriter::new(Box::new(self.clone()))), Vec::new()))
     }
 
     fn open(&self) {
@@ -59,7 +59,7 @@ impl Rows for Full {
 }
 
 struct Sending {
-    ticket: Ticket,
+    ticket: KeyTicket,
     record: Arc<Record>,
     told: JoinHandle<Result<()>>,
 }
@@ -69,7 +69,7 @@ fn send(keys: &Arc<Keys>, owner: u8, count: u32) -> Sending {
     let mut print = [owner; 32];
     print[..4].copy_from_slice(&count.to_be_bytes());
     let key = keys.make(print, count).key;
-    let ticket = Ticket { owner: [owner; 16], print, key, count };
+    let ticket = KeyTicket { owner: [owner; 16], print, key, count };
     let (writing, record) = (keys.sent(&ticket), Record::open(Arc::new(Nobody)));
     let told = record.clone();
     let told = tokio::spawn(async move {
@@ -138,7 +138,7 @@ async fn a_backlog_of_one_connection_takes_no_room_of_another() {
 
 #[tokio::test(start_paused = true)]
 async fn a_folder_that_is_full_refuses_no_send_and_its_row_is_tried_again() {
-    let keys = Arc::new(Keys::with(Some(Writer::new(Box::new(Full))), Vec::new()));
+    let keys = Arc::new(Keys::with(Some(JournalWriter::new(Box::new(Full))), Vec::new()));
     let first = send(&keys, 1, 0);
     assert!(first.told.await.unwrap().is_ok());
     assert!(keys.sent(&first.ticket).is_some(), "the next attempt tries again");
@@ -176,7 +176,7 @@ async fn figures_of_the_journal() {
     let folder = std::env::temp_dir().join(format!("tollgate-figures-{}", RandomId::new()));
     std::fs::create_dir_all(&folder).unwrap();
     let per_send = |begun: Instant| begun.elapsed().as_nanos() / u128::from(SENDS);
-    let (mut journal, _) = Journal::open(&folder).unwrap();
+    let (mut journal, _) = KeyJournal::open(&folder).unwrap();
     let known = Remembered {
         owner: [1; 16],
         print: [2; 32],
@@ -195,7 +195,7 @@ async fn figures_of_the_journal() {
         let mut print = [3; 32];
         print[..4].copy_from_slice(&count.to_be_bytes());
         let key = keys.make(print, 0).key;
-        let ticket = Ticket { owner: [1; 16], print, key, count: 0 };
+        let ticket = KeyTicket { owner: [1; 16], print, key, count: 0 };
         let asked = Instant::now();
         let writing = keys.sent(&ticket).unwrap();
         held += asked.elapsed();

@@ -3,7 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 
-const KINDS: [Kind; 4] = [Kind::Read, Kind::Idempotent, Kind::Keyed, Kind::Other];
+const KINDS: [Repeatable; 4] =
+    [Repeatable::Read, Repeatable::Idempotent, Repeatable::Keyed, Repeatable::Other];
 
 fn status(code: u16) -> Known {
     Known::Answered(StatusCode::from_u16(code).unwrap(), None)
@@ -11,7 +12,7 @@ fn status(code: u16) -> Known {
 
 /// Which kinds are tried again after a first attempt that taught `known`.
 fn first(known: Known) -> [bool; 4] {
-    KINDS.map(|kind| decide(kind, known, Course::default()) != Verdict::Done)
+    KINDS.map(|kind| decide(kind, known, Course::default()) != Decision::Done)
 }
 
 #[test]
@@ -42,14 +43,18 @@ fn the_table() {
 #[test]
 fn methods_have_their_kind_and_a_key_counts_on_post_only() {
     for (method, plain, keyed) in [
-        (Method::GET, Kind::Read, Kind::Read),
-        (Method::HEAD, Kind::Read, Kind::Read),
-        (Method::PUT, Kind::Idempotent, Kind::Idempotent),
-        (Method::DELETE, Kind::Idempotent, Kind::Idempotent),
-        (Method::POST, Kind::Other, Kind::Keyed),
-        (Method::PATCH, Kind::Other, Kind::Other),
+        (Method::GET, Repeatable::Read, Repeatable::Read),
+        (Method::HEAD, Repeatable::Read, Repeatable::Read),
+        (Method::PUT, Repeatable::Idempotent, Repeatable::Idempotent),
+        (Method::DELETE, Repeatable::Idempotent, Repeatable::Idempotent),
+        (Method::POST, Repeatable::Other, Repeatable::Keyed),
+        (Method::PATCH, Repeatable::Other, Repeatable::Other),
     ] {
-        assert_eq!((Kind::of(&method, false), Kind::of(&method, true)), (plain, keyed), "{method}");
+        assert_eq!(
+            (Repeatable::of(&method, false), Repeatable::of(&method, true)),
+            (plain, keyed),
+            "{method}"
+        );
     }
 }
 
@@ -57,18 +62,18 @@ fn methods_have_their_kind_and_a_key_counts_on_post_only() {
 fn a_keyed_post_is_tried_again_once_after_502_503_504() {
     let second = Course::default().then(status(503));
     assert!(second.open && second.unavailable);
-    assert_eq!(decide(Kind::Keyed, status(502), second), Verdict::Done);
-    assert_ne!(decide(Kind::Keyed, Known::NoAnswer, second), Verdict::Done);
-    assert_ne!(decide(Kind::Idempotent, status(502), second), Verdict::Done);
+    assert_eq!(decide(Repeatable::Keyed, status(502), second), Decision::Done);
+    assert_ne!(decide(Repeatable::Keyed, Known::NoAnswer, second), Decision::Done);
+    assert_ne!(decide(Repeatable::Idempotent, status(502), second), Decision::Done);
 }
 
 #[test]
 fn a_409_means_that_the_first_still_runs_only_if_there_was_one() {
     let open = Course::default().then(Known::NoAnswer);
-    assert_ne!(decide(Kind::Keyed, status(409), open), Verdict::Done);
-    assert_eq!(decide(Kind::Idempotent, status(409), open), Verdict::Done);
+    assert_ne!(decide(Repeatable::Keyed, status(409), open), Decision::Done);
+    assert_eq!(decide(Repeatable::Idempotent, status(409), open), Decision::Done);
     let harmless = Course::default().then(Known::NotSent);
-    assert_eq!(decide(Kind::Keyed, status(409), harmless), Verdict::Done);
+    assert_eq!(decide(Repeatable::Keyed, status(409), harmless), Decision::Done);
 }
 
 #[test]
@@ -76,10 +81,10 @@ fn a_429_is_waited_for_as_long_as_it_asks_but_not_for_ever() {
     let asked = |seconds| {
         let time = Some(Duration::from_secs(seconds));
         let known = Known::Answered(StatusCode::TOO_MANY_REQUESTS, time);
-        decide(Kind::Other, known, Course::default())
+        decide(Repeatable::Other, known, Course::default())
     };
-    assert_eq!(asked(7), Verdict::Again(Duration::from_secs(7)));
-    assert_eq!(asked(11), Verdict::Done);
+    assert_eq!(asked(7), Decision::Again(Duration::from_secs(7)));
+    assert_eq!(asked(11), Decision::Done);
 }
 
 #[test]
@@ -87,14 +92,14 @@ fn a_call_goes_back_to_its_line_for_every_429_and_once_for_another_token() {
     let mut course = Course::default();
     for returns in 0..RETURNS {
         assert_eq!(course.returns, returns);
-        assert_eq!(decide(Kind::Other, Known::Throttled, course), Verdict::Back);
+        assert_eq!(decide(Repeatable::Other, Known::Throttled, course), Decision::Back);
         course = course.then(Known::Throttled);
     }
-    assert_eq!(decide(Kind::Other, Known::Throttled, course), Verdict::Done);
+    assert_eq!(decide(Repeatable::Other, Known::Throttled, course), Decision::Done);
     assert_eq!(course.attempts, 0, "they are no attempts of its own");
     let changed = Known::Rejected { changed: true };
-    assert_eq!(decide(Kind::Other, changed, Course::default()), Verdict::Back);
-    assert_eq!(decide(Kind::Other, changed, Course::default().then(changed)), Verdict::Done);
+    assert_eq!(decide(Repeatable::Other, changed, Course::default()), Decision::Back);
+    assert_eq!(decide(Repeatable::Other, changed, Course::default().then(changed)), Decision::Done);
 }
 
 #[test]
@@ -130,13 +135,13 @@ proptest! {
     ) {
         let (kind, mut course) = (KINDS[kind], Course::default());
         for known in lessons {
-            if decide(kind, known, course) == Verdict::Done {
+            if decide(kind, known, course) == Decision::Done {
                 break;
             }
             course = course.then(known);
             prop_assert!(course.returns <= RETURNS);
-            prop_assert!(course.attempts < 8 && (kind == Kind::Keyed || course.attempts < 4));
-            prop_assert!(!course.open || kind != Kind::Other);
+            prop_assert!(course.attempts < 8 && (kind == Repeatable::Keyed || course.attempts < 4));
+            prop_assert!(!course.open || kind != Repeatable::Other);
         }
     }
 }

@@ -24,15 +24,15 @@ use std::time::SystemTime;
 
 use tokio::sync::Semaphore;
 
-pub use shelf::{ConnectionPlan, Kind, Plan, Row, RowPlan, Shelf};
+pub use shelf::{CacheRow, ConnectionPlan, Plan, RowKind, RowPlan, Shelf};
 
 use crate::clock::{self, Instant};
 use crate::ids::ConnectionId;
 use crate::secret::Tokens;
 use crate::single_flight::Crowd;
-use generations::{Generations, Moment, Name, Place};
-use key::Key;
-use shelf::Seat;
+use generations::{Generations, Name, TagPlace, VersionSnapshot};
+use key::CacheKey;
+use shelf::CacheSeat;
 use store::{Copy, Store};
 
 /// Callers that may wait for the answers of others. More fetch for themselves, and so meet the
@@ -49,7 +49,7 @@ pub enum Landed {
 }
 
 /// Reads under way: joined by those alone that began under the same moment.
-pub type Reads = Crowd<(Key, Moment), Landed>;
+pub type Reads = Crowd<(CacheKey, VersionSnapshot), Landed>;
 
 /// The copies of this gateway, and what writes made of them. Clones share it.
 #[derive(Clone)]
@@ -68,7 +68,7 @@ struct Inner {
 struct Configured {
     store: Arc<Store>,
     tokens: Tokens,
-    seats: HashMap<ConnectionId, Seat>,
+    seats: HashMap<ConnectionId, CacheSeat>,
     epochs: u64,
 }
 
@@ -113,7 +113,7 @@ impl Cache {
                     configured.epochs
                 }
             };
-            let seat = Seat::new(connection, epoch);
+            let seat = CacheSeat::new(connection, epoch);
             numbered.push(seat.clone());
             seats.insert(connection.id.clone(), seat);
         }
@@ -125,7 +125,7 @@ impl Cache {
 
     /// Forgets what is kept for `connection`.
     pub fn purge_connection(&self, connection: &ConnectionId) {
-        self.0.generations.clear(Place::of_connection(Name::of(connection.as_str())));
+        self.0.generations.clear(TagPlace::of_connection(Name::of(connection.as_str())));
     }
 
     /// Forgets what is kept of `tag` in the workspace of `connection`. False: there is no such
@@ -135,7 +135,7 @@ impl Cache {
     pub fn purge_tag(&self, connection: &ConnectionId, tag: &str) -> bool {
         let configured = self.configured();
         let Some(seat) = configured.seats.get(connection) else { return false };
-        self.0.generations.clear(Place::of_tag(seat.workspace, Name::of(tag)));
+        self.0.generations.clear(TagPlace::of_tag(seat.workspace, Name::of(tag)));
         true
     }
 
@@ -143,7 +143,7 @@ impl Cache {
     /// earlier time ends it.
     #[cfg(feature = "testing")]
     pub fn bypass(&self, connection: &ConnectionId, until: Instant) {
-        self.0.generations.hold(Place::of_connection(Name::of(connection.as_str())), until);
+        self.0.generations.hold(TagPlace::of_connection(Name::of(connection.as_str())), until);
     }
 
     /// What all copies take, when moka has counted all that it has put off.

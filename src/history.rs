@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-pub use document::{Document, Event, Refused, Share};
+pub use document::{CallEvent, Document, Refused, Share};
 pub use entry::Entry;
 
 use crate::clock;

@@ -28,7 +28,7 @@ use failures::Failures;
 use http_body::Body;
 pub use linger::RequestBody;
 pub use places::Bound;
-use places::{Place, Places};
+use places::{ConnectionPlace, ConnectionPlaces};
 use rustls::ServerConfig;
 use socket::Socket;
 use tokio::net::{TcpListener, TcpStream};
@@ -117,7 +117,7 @@ pub async fn serve<A: Answer>(
     answer: A,
     drain: Drain,
 ) {
-    let places = Arc::new(Places::new(bound));
+    let places = Arc::new(ConnectionPlaces::new(bound));
     let mut failures = Failures::default();
     loop {
         let door = places.door();
@@ -152,7 +152,7 @@ pub async fn serve<A: Answer>(
 
 /// Serves one connection for as long as it may keep its place.
 async fn held<A: Answer>(
-    place: Place,
+    place: ConnectionPlace,
     tcp: TcpStream,
     terms: Arc<Terms>,
     answer: A,
@@ -185,7 +185,7 @@ async fn open<A: Answer>(
     tcp: TcpStream,
     terms: &Terms,
     answer: &A,
-    (token, place): (CancellationToken, &Place),
+    (token, place): (CancellationToken, &ConnectionPlace),
 ) {
     let watched = || {
         let activity = Arc::new(Activity::new(&terms.limits));
@@ -222,7 +222,7 @@ async fn open<A: Answer>(
 #[cfg(test)]
 pub(crate) mod tests {
     use http_body_util::Full;
-    use places::Ticket;
+    use places::PlaceTicket;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
 
@@ -268,7 +268,9 @@ pub(crate) mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (tcp, peer) = listener.accept().await.unwrap();
-            let Some(Ticket::Seated(place)) = Arc::new(Places::new(bound)).take(peer.ip()) else {
+            let Some(PlaceTicket::Seated(place)) =
+                Arc::new(ConnectionPlaces::new(bound)).take(peer.ip())
+            else {
                 panic!("there is a place");
             };
             let (needed, gate) = (place.needed(), Gated(Arc::default(), Arc::default()));

@@ -30,7 +30,7 @@ use tower::Service;
 
 pub use dial::{Dial, Dialer, Io, Line};
 pub use host::Host;
-pub use pool::Pool;
+pub use pool::SocketPool;
 pub use site::{HostLimits, Site};
 
 use crate::call::{AuthorizedCall, BoxFuture, BufferedCall, Facts, Head, Reply, Result};
@@ -40,14 +40,14 @@ use crate::headers::{self, references};
 use crate::numbers::{ConnectionIx, Table};
 use crate::record::{Sampling, Shortage};
 use pool::{Lease, NoSocket};
-use socket::Refusal;
+use socket::Unanswered;
 
 /// How often one attempt is sent again that the vendor itself refused before it looked at it.
 const REFUSALS: u32 = 3;
 
 /// How long an attempt may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct AttemptLimits {
     /// From the send to the head of the answer.
     pub first_byte: Duration,
     /// From the take of the attempt's slots to the head of the answer.
@@ -60,9 +60,9 @@ pub struct Limits {
 
 /// Where a connection's calls go.
 #[derive(Clone, Debug)]
-pub struct Destination {
+pub struct VendorDestination {
     /// The connection's sockets to its host.
-    pub pool: Arc<Pool>,
+    pub pool: Arc<SocketPool>,
     /// What stands before every path.
     pub prefix: Arc<str>,
 }
@@ -70,16 +70,16 @@ pub struct Destination {
 /// Sends calls to the vendor.
 #[derive(Clone)]
 pub struct Upstream {
-    destinations: Arc<Table<ConnectionIx, Destination>>,
-    limits: Limits,
+    destinations: Arc<Table<ConnectionIx, VendorDestination>>,
+    limits: AttemptLimits,
     instance: Arc<str>,
     traces: Option<Sampling>,
 }
 
 /// One try of one call.
 struct Attempt<'a> {
-    limits: Limits,
-    pool: &'a Arc<Pool>,
+    limits: AttemptLimits,
+    pool: &'a Arc<SocketPool>,
     call: &'a BufferedCall,
     /// Earlier attempts of the call that the vendor may have acted on.
     earlier: u32,
@@ -100,9 +100,9 @@ struct Outgoing {
     interim: framing::Interim,
 }
 
-// === impl Destination ===
+// === impl VendorDestination ===
 
-impl Destination {
+impl VendorDestination {
     /// What the references of an answer are read against.
     fn base<'a>(&'a self, target: &'a str) -> references::Base<'a> {
         let site = self.pool.site();
@@ -117,8 +117,8 @@ impl Upstream {
     /// `destinations` has one for every connection; `instance` is this gateway's name in `Via`.
     #[must_use]
     pub fn new(
-        destinations: Table<ConnectionIx, Destination>,
-        limits: Limits,
+        destinations: Table<ConnectionIx, VendorDestination>,
+        limits: AttemptLimits,
         instance: Arc<str>,
     ) -> Self {
         let destinations = Arc::new(destinations);
@@ -159,7 +159,7 @@ impl Upstream {
         result
     }
 
-    fn outgoing(&self, call: &AuthorizedCall, destination: &Destination) -> Result<Outgoing> {
+    fn outgoing(&self, call: &AuthorizedCall, destination: &VendorDestination) -> Result<Outgoing> {
         let target = if destination.prefix.is_empty() {
             call.target.clone()
         } else {
@@ -290,7 +290,7 @@ impl Attempt<'_> {
 }
 
 /// What is known when a message was written and no answer to it can be had.
-fn broken(refusal: Refusal) -> Error {
+fn broken(refusal: Unanswered) -> Error {
     let cause = refusal.cause;
     let error = if socket::is_malformed(&cause) {
         Error::refused(Code::VendorMalformed, "Courier's answer could not be read")
@@ -302,7 +302,7 @@ fn broken(refusal: Refusal) -> Error {
 }
 
 /// What is known when the vendor did not get to work on a message.
-fn unsent(refusal: Refusal) -> Error {
+fn unsent(refusal: Unanswered) -> Error {
     let (detail, evidence) = if refusal.refused {
         ("Courier refused the call before it looked at it", Evidence::Alive)
     } else {

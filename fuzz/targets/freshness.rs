@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use tollgate::cache::fields;
 use tollgate::cache::policy::{Rule, Wants, life, varies, wants};
-use tollgate::cache::terms::Terms;
+use tollgate::cache::terms::CacheTerms;
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 const ROW: Duration = Duration::from_secs(60);
@@ -68,7 +68,7 @@ fn by_row(answer: &Response<()>) {
 
 /// A row by its fields: there is no time but theirs.
 fn by_headers(answer: &Response<()>, delay: Duration) {
-    let Ok(terms) = Terms::of(answer, delay, now()) else { return };
+    let Ok(terms) = CacheTerms::of(answer, delay, now()) else { return };
     assert!(!matches!(answer.status().as_u16(), 206 | 304), "a part, or no change");
     assert!(terms.age(now()) >= delay, "the time on its way is part of its age");
     let any = Wants::default();

@@ -24,7 +24,7 @@ use crate::record::Wait;
 
 /// What a request body may be.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct BodyLimits {
     /// Octets of one body, inclusive.
     pub size: usize,
     /// Time for the whole body.
@@ -35,7 +35,7 @@ pub struct Limits {
 
 /// Reads bodies.
 pub struct BufferBody {
-    limits: Limits,
+    limits: BodyLimits,
     uploads: Table<ConnectionIx, Uploader>,
     desk: Arc<Desk>,
 }
@@ -44,7 +44,7 @@ impl BufferBody {
     /// `uploads` counts what is held over all calls; `desk` is asked before a body is read.
     #[must_use]
     pub fn layer(
-        limits: Limits,
+        limits: BodyLimits,
         uploads: Table<ConnectionIx, Uploader>,
         desk: Arc<Desk>,
     ) -> StageLayer<Self> {

@@ -10,7 +10,7 @@ use crate::quota::state_file::{self, FileClocks, Header};
 use crate::quota::{PoolId, Quota};
 
 /// See the module text.
-pub(super) struct Journal {
+pub(super) struct SlotJournal {
     store: SlotStore,
     base: Instant,
     files: HashMap<PoolId, PoolFile>,
@@ -24,7 +24,7 @@ struct PoolFile {
     header: Header,
 }
 
-impl Journal {
+impl SlotJournal {
     pub(super) fn new(store: SlotStore, base: Instant) -> Self {
         Self { store, base, files: HashMap::new(), given_up: HashSet::new() }
     }

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
-use super::journal::Journal;
+use super::journal::SlotJournal;
 use super::members::Members;
 use super::store::SlotStore;
 use super::timebase::{instant, moment};
@@ -54,7 +54,7 @@ pub(super) struct Core {
     pub(super) waiting: HashMap<QueuePlace, oneshot::Sender<Ending>>,
     /// What the usual call pays.
     pub(super) plain: PriceNo,
-    pub(super) journal: Option<Journal>,
+    pub(super) journal: Option<SlotJournal>,
     /// When the clock task looks next.
     planned: Moment,
 }
@@ -83,7 +83,7 @@ impl Quotas {
             members: Members::default(),
             waiting: HashMap::new(),
             plain: PriceNo(0),
-            journal: store.map(|store| Journal::new(store.clone(), base)),
+            journal: store.map(|store| SlotJournal::new(store.clone(), base)),
             planned: Moment::NEVER,
         };
         let quotas = Arc::new(Self {

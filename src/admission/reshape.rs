@@ -160,7 +160,7 @@ impl Core {
     }
 
     fn store(&self) -> Option<&SlotStore> {
-        self.journal.as_ref().map(super::journal::Journal::store)
+        self.journal.as_ref().map(super::journal::SlotJournal::store)
     }
 
     /// Operations that pay the connection's own pool now and paid others before.

@@ -1,7 +1,7 @@
 //! How a write makes older copies worthless: counters in a fixed table, one place for each tag of a
 //! workspace. Pure: the time is an argument.
 //!
-//! A read takes the [`Moment`] of its tags before it asks the vendor. What it brings back is stored
+//! A read takes the [`VersionSnapshot`] of its tags before it asks the vendor. What it brings back is stored
 //! and served only while the moment still is the same: a write moves the counters before it is sent
 //! and again before its caller is answered. Two tags that fall on one place clear each other, which
 //! costs a call and is never wrong.
@@ -37,7 +37,7 @@ struct Counter {
 
 /// One counter of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place(u16);
+pub struct TagPlace(u16);
 
 /// A name that was hashed once: of a workspace or of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ pub struct Name(u64);
 
 /// What a read saw when it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Moment {
+pub struct VersionSnapshot {
     /// The sum of the counters, each of which only grows: equal sums are equal counters.
     pub generation: u64,
     /// No write is under way or so young that its effects may still come.
@@ -67,11 +67,11 @@ pub enum End {
 #[must_use]
 pub struct Clearing {
     generations: Arc<Generations>,
-    places: Box<[Place]>,
+    places: Box<[TagPlace]>,
     open: bool,
 }
 
-// === impl Name and Place ===
+// === impl Name and TagPlace ===
 
 impl Name {
     /// Of `text`.
@@ -91,7 +91,7 @@ impl Name {
     }
 }
 
-impl Place {
+impl TagPlace {
     /// Where a tag of a workspace is counted.
     #[must_use]
     pub fn of_tag(workspace: Name, tag: Name) -> Self {
@@ -123,9 +123,13 @@ impl Generations {
 
     /// What a read of `places` that begins `now` sees.
     #[must_use]
-    pub fn moment(&self, places: impl IntoIterator<Item = Place>, now: Instant) -> Moment {
+    pub fn moment(
+        &self,
+        places: impl IntoIterator<Item = TagPlace>,
+        now: Instant,
+    ) -> VersionSnapshot {
         let now = self.millis(now);
-        let mut moment = Moment { generation: 0, settled: true };
+        let mut moment = VersionSnapshot { generation: 0, settled: true };
         for place in places {
             let counter = self.counter(place);
             // In this order: a write counts itself in before it moves the generation, and says until
@@ -138,18 +142,18 @@ impl Generations {
     }
 
     /// Makes every copy of `place` worthless.
-    pub fn clear(&self, place: Place) {
+    pub fn clear(&self, place: TagPlace) {
         self.counter(place).generation.fetch_add(1, SeqCst);
     }
 
     /// The same, and nothing of it is stored before `until`; an earlier `until` takes a later back.
-    pub fn hold(&self, place: Place, until: Instant) {
+    pub fn hold(&self, place: TagPlace, until: Instant) {
         self.counter(place).unsettled_until.store(self.millis(until), SeqCst);
         self.clear(place);
     }
 
     /// Clears for a write that is about to be sent.
-    pub fn open(self: &Arc<Self>, places: Box<[Place]>) -> Clearing {
+    pub fn open(self: &Arc<Self>, places: Box<[TagPlace]>) -> Clearing {
         for place in &places {
             self.counter(*place).writing.fetch_add(1, SeqCst);
             self.clear(*place);
@@ -157,7 +161,7 @@ impl Generations {
         Clearing { generations: self.clone(), places, open: true }
     }
 
-    fn counter(&self, place: Place) -> &Counter {
+    fn counter(&self, place: TagPlace) -> &Counter {
         &self.places[usize::from(place.0)]
     }
 
@@ -204,8 +208,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn place(tag: &str) -> Place {
-        Place::of_tag(Name::of("acme"), Name::of(tag))
+    fn place(tag: &str) -> TagPlace {
+        TagPlace::of_tag(Name::of("acme"), Name::of(tag))
     }
 
     fn table() -> (Arc<Generations>, Instant) {
@@ -240,13 +244,16 @@ mod tests {
         let (table, now) = table();
         table.open([place("lists")].into()).close(End::Refused, now);
         drop(table.open([place("lists")].into()));
-        assert_eq!(table.moment([place("lists")], now), Moment { generation: 2, settled: true });
+        assert_eq!(
+            table.moment([place("lists")], now),
+            VersionSnapshot { generation: 2, settled: true }
+        );
     }
 
     #[test]
     fn a_hold_ends_by_itself_and_can_be_lifted() {
         let (table, now) = table();
-        let connection = Place::of_connection(Name::of("acme-prod"));
+        let connection = TagPlace::of_connection(Name::of("acme-prod"));
         table.hold(connection, now + Duration::from_secs(60));
         assert!(!table.moment([connection], now + Duration::from_secs(59)).settled);
         assert!(table.moment([connection], now + Duration::from_secs(60)).settled);
@@ -256,7 +263,7 @@ mod tests {
 
     #[test]
     fn workspaces_do_not_clear_each_other() {
-        let other = Place::of_tag(Name::of("umbrella"), Name::of("brands"));
+        let other = TagPlace::of_tag(Name::of("umbrella"), Name::of("brands"));
         assert_ne!(place("brands"), other);
     }
 

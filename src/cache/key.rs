@@ -13,7 +13,7 @@ use crate::ids::ConnectionId;
 
 /// One read of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key([u8; 32]);
+pub struct CacheKey([u8; 32]);
 
 /// What a key is made of beside header fields.
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ pub struct Parts<'a> {
 /// Length-delimited parts on their way into the hash.
 struct Writer(Sha256);
 
-impl Key {
+impl CacheKey {
     /// The key of a read, told apart from others by the fields `names` of `headers` only.
     #[must_use]
     pub fn listed(parts: Parts<'_>, headers: &HeaderMap, names: &[HeaderName]) -> Self {
@@ -121,8 +121,8 @@ impl Writer {
         headers.get_all(name).iter().for_each(|value| self.text(value.as_bytes()));
     }
 
-    fn finish(self) -> Key {
-        Key(self.0.finalize().into())
+    fn finish(self) -> CacheKey {
+        CacheKey(self.0.finalize().into())
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
         ConnectionId::try_from(name.to_owned()).unwrap()
     }
 
-    fn key(owner: &str, target: &str, headers: &HeaderMap) -> Key {
+    fn key(owner: &str, target: &str, headers: &HeaderMap) -> CacheKey {
         let (connection, target) = (connection(owner), target.parse().unwrap());
         let parts = Parts {
             connection: &connection,
@@ -158,10 +158,10 @@ mod tests {
             reads: 0,
             target: &target,
         };
-        Key::listed(parts, headers, &[ACCEPT, ACCEPT_LANGUAGE])
+        CacheKey::listed(parts, headers, &[ACCEPT, ACCEPT_LANGUAGE])
     }
 
-    fn plain(target: &str) -> Key {
+    fn plain(target: &str) -> CacheKey {
         key("acme", target, &HeaderMap::new())
     }
 
@@ -191,7 +191,7 @@ mod tests {
         let of = |epoch| {
             let parts =
                 Parts { connection: &connection, epoch, operation: "b", reads: 0, target: &target };
-            Key::whole(parts, &HeaderMap::new())
+            CacheKey::whole(parts, &HeaderMap::new())
         };
         assert_ne!(of(0), of(1));
     }

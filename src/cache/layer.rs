@@ -11,7 +11,7 @@ use futures_util::future::Either;
 use http::StatusCode;
 
 use crate::cache::generations::{Clearing, End};
-use crate::cache::{Kind, Shelf};
+use crate::cache::{RowKind, Shelf};
 use crate::call::{BoxFuture, BufferedCall, Next, Notes, Reply, Result, Stage, StageLayer, Staged};
 use crate::clock::Instant;
 use crate::detached::Flights;
@@ -119,7 +119,7 @@ impl<S: Next<BufferedCall>> Stage<S> for Caching {
             return Either::Left(this.pass(call));
         };
         let (shelf, flights) = (shelf.clone(), flights.clone());
-        let future: BoxFuture = if let Kind::Write = row.kind {
+        let future: BoxFuture = if let RowKind::Write = row.kind {
             let clearing = Some(shelf.open(call.caller.ix, &row));
             call.record.mark(|marks| marks.clears = true);
             let mut write = Write { clearing, shelf, proof: call.proof.clone() };

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderName, Method};
 
 use super::Cache;
-use super::generations::{Clearing, End, Moment, Name, Place};
-use super::key::{Key, Parts};
+use super::generations::{Clearing, End, Name, TagPlace, VersionSnapshot};
+use super::key::{CacheKey, Parts};
 use super::policy::{self, LISTED, Wants};
 use super::store::{Copy, Store};
 use crate::call::BufferedCall;
@@ -61,24 +61,24 @@ pub struct ConnectionPlan {
 
 /// A connection's place.
 #[derive(Clone, PartialEq)]
-pub(super) struct Seat {
+pub(super) struct CacheSeat {
     pub(super) workspace: Name,
     base_url: Name,
-    place: Place,
+    place: TagPlace,
     pub(super) epoch: u64,
 }
 
 /// What is done for one operation.
-pub struct Row {
+pub struct CacheRow {
     /// What kind of call it is for the cache.
-    pub kind: Kind,
+    pub kind: RowKind,
     tags: Box<[Name]>,
     /// Stands for all of `tags`.
     reads: u64,
 }
 
 /// What kind of call an operation is for the cache.
-pub enum Kind {
+pub enum RowKind {
     /// A read whose answers are kept for so long. It is sent with the fields in [`LISTED`] and with
     /// these of its own only, each value of which has its copies.
     Kept(Duration, Box<[HeaderName]>),
@@ -94,21 +94,21 @@ pub enum Kind {
 pub struct Shelf {
     cache: Cache,
     store: Arc<Store>,
-    rows: Table<OperationIx, Option<Arc<Row>>>,
-    seats: Table<ConnectionIx, Seat>,
+    rows: Table<OperationIx, Option<Arc<CacheRow>>>,
+    seats: Table<ConnectionIx, CacheSeat>,
     stale_if_error: Duration,
     settle: Duration,
     hard_limit: Duration,
 }
 
-// === impl Seat ===
+// === impl CacheSeat ===
 
-impl Seat {
+impl CacheSeat {
     pub(super) fn new(plan: &ConnectionPlan, epoch: u64) -> Self {
         Self {
             workspace: Name::of(&plan.workspace),
             base_url: Name::of(&plan.base_url),
-            place: Place::of_connection(Name::of(plan.id.as_str())),
+            place: TagPlace::of_connection(Name::of(plan.id.as_str())),
             epoch,
         }
     }
@@ -119,21 +119,21 @@ impl Seat {
     }
 }
 
-// === impl Row ===
+// === impl CacheRow ===
 
-impl Row {
+impl CacheRow {
     fn of(plan: &RowPlan) -> Option<Self> {
         let row = &plan.operation;
         let names = |tags: &[String]| tags.iter().map(|tag| Name::of(tag)).collect::<Vec<_>>();
         if row.access == Access::Write {
             let listed = row.group != "unlisted";
             let tags = if listed { names(&row.clears) } else { vec![Name::of(EVERYTHING)] };
-            return (!tags.is_empty()).then(|| Self::new(Kind::Write, tags));
+            return (!tags.is_empty()).then(|| Self::new(RowKind::Write, tags));
         }
         let kind = match row.cache {
-            _ if row.freshness == Freshness::Headers && plan.on => Kind::Headers,
-            Some(rule) if plan.on => Kind::Kept(rule.ttl(), own_fields(row)),
-            _ if row.share => Kind::Shared,
+            _ if row.freshness == Freshness::Headers && plan.on => RowKind::Headers,
+            Some(rule) if plan.on => RowKind::Kept(rule.ttl(), own_fields(row)),
+            _ if row.share => RowKind::Shared,
             _ => return None,
         };
         let mut tags = names(&row.reads);
@@ -141,7 +141,7 @@ impl Row {
         Some(Self::new(kind, tags))
     }
 
-    fn new(kind: Kind, tags: Vec<Name>) -> Self {
+    fn new(kind: RowKind, tags: Vec<Name>) -> Self {
         let reads = Name::all(&tags);
         Self { kind, tags: tags.into(), reads }
     }
@@ -164,10 +164,10 @@ impl Shelf {
     pub(super) fn new(
         cache: Cache,
         store: Arc<Store>,
-        seats: Table<ConnectionIx, Seat>,
+        seats: Table<ConnectionIx, CacheSeat>,
         plan: &Plan,
     ) -> Self {
-        let rows = plan.rows.iter().map(|row| Row::of(row).map(Arc::new));
+        let rows = plan.rows.iter().map(|row| CacheRow::of(row).map(Arc::new));
         Self {
             cache,
             store,
@@ -181,10 +181,10 @@ impl Shelf {
 
     /// What is done for `call`, if the cache has any part in it.
     #[must_use]
-    pub fn row(&self, call: &BufferedCall) -> Option<Arc<Row>> {
+    pub fn row(&self, call: &BufferedCall) -> Option<Arc<CacheRow>> {
         let row = self.rows[call.operation.ix].as_ref()?;
         let reads = [Method::GET, Method::HEAD].contains(&call.method);
-        let write = matches!(row.kind, Kind::Write);
+        let write = matches!(row.kind, RowKind::Write);
         // A path outside the catalogue is taken for a write unless its method says otherwise.
         (reads != write).then(|| row.clone())
     }
@@ -204,7 +204,12 @@ impl Shelf {
 
     /// The key of a read, told apart from others by the fields `names` only, or by all of its fields.
     #[must_use]
-    pub fn key(&self, call: &BufferedCall, row: &Row, names: Option<&[HeaderName]>) -> Key {
+    pub fn key(
+        &self,
+        call: &BufferedCall,
+        row: &CacheRow,
+        names: Option<&[HeaderName]>,
+    ) -> CacheKey {
         let parts = Parts {
             connection: &call.caller.connection,
             epoch: self.seats[call.caller.ix].epoch,
@@ -213,16 +218,16 @@ impl Shelf {
             target: &call.target,
         };
         match names {
-            Some(names) => Key::listed(parts, &call.headers, names),
-            None => Key::whole(parts, &call.headers),
+            Some(names) => CacheKey::listed(parts, &call.headers, names),
+            None => CacheKey::whole(parts, &call.headers),
         }
     }
 
     /// What a read of `row` that begins now sees.
     #[must_use]
-    pub fn moment(&self, connection: ConnectionIx, row: &Row) -> Moment {
+    pub fn moment(&self, connection: ConnectionIx, row: &CacheRow) -> VersionSnapshot {
         let seat = &self.seats[connection];
-        let tags = row.tags.iter().map(|tag| Place::of_tag(seat.workspace, *tag));
+        let tags = row.tags.iter().map(|tag| TagPlace::of_tag(seat.workspace, *tag));
         self.cache.0.generations.moment(tags.chain([seat.place]), Instant::now())
     }
 
@@ -231,11 +236,11 @@ impl Shelf {
     /// written since it was fetched.
     pub async fn find(
         &self,
-        url: Key,
+        url: CacheKey,
         request: &HeaderMap,
         connection: ConnectionIx,
-        row: &Row,
-    ) -> (Key, Option<Arc<Copy>>) {
+        row: &CacheRow,
+    ) -> (CacheKey, Option<Arc<Copy>>) {
         let (key, copy) = self.store.find(url, request).await;
         let copy = copy.filter(|copy| {
             // After the wait: a write that ended during it counts.
@@ -247,7 +252,13 @@ impl Shelf {
 
     /// Keeps `copy` among those of `url`, which was fetched from `began` on, unless something was
     /// written since or its effects may still come.
-    pub async fn keep(&self, url: Key, copy: Arc<Copy>, began: Moment, now: Moment) -> Kept {
+    pub async fn keep(
+        &self,
+        url: CacheKey,
+        copy: Arc<Copy>,
+        began: VersionSnapshot,
+        now: VersionSnapshot,
+    ) -> Kept {
         self.store.learn(url, copy.variant().varies()).await;
         if began.generation != now.generation {
             Kept::Not(Unkept::WrittenSince)
@@ -261,9 +272,9 @@ impl Shelf {
     }
 
     /// Clears for a write that is about to be sent.
-    pub fn open(&self, connection: ConnectionIx, row: &Row) -> Clearing {
+    pub fn open(&self, connection: ConnectionIx, row: &CacheRow) -> Clearing {
         let workspace = self.seats[connection].workspace;
-        let places = row.tags.iter().map(|tag| Place::of_tag(workspace, *tag)).collect();
+        let places = row.tags.iter().map(|tag| TagPlace::of_tag(workspace, *tag)).collect();
         self.cache.0.generations.open(places)
     }
 

@@ -8,9 +8,9 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use moka::future::Cache;
 
-use super::key::Key;
+use super::key::CacheKey;
 use super::policy::Life;
-use super::terms::Terms;
+use super::terms::CacheTerms;
 use super::validate;
 use super::variant::Variant;
 use crate::call::{self, Reply};
@@ -44,12 +44,12 @@ pub struct Copy {
     /// For whom it was made.
     variant: Variant,
     /// What the vendor's fields allow, where the row goes by them alone.
-    terms: Option<Box<Terms>>,
+    terms: Option<Box<CacheTerms>>,
 }
 
 /// Keeps copies.
 pub struct Store {
-    entries: Cache<Key, Entry>,
+    entries: Cache<CacheKey, Entry>,
     capacity: usize,
 }
 
@@ -101,14 +101,14 @@ impl Copy {
 
     /// The same under `terms`.
     #[must_use]
-    pub fn with_terms(mut self, terms: Terms) -> Self {
+    pub fn with_terms(mut self, terms: CacheTerms) -> Self {
         self.terms = Some(Box::new(terms));
         self
     }
 
     /// What the vendor's fields allow, where the row goes by them alone.
     #[must_use]
-    pub fn terms(&self) -> Option<&Terms> {
+    pub fn terms(&self) -> Option<&CacheTerms> {
         self.terms.as_deref()
     }
 
@@ -120,7 +120,7 @@ impl Copy {
 
     /// True when it answers requests for `url` with the fields `request`, too.
     #[must_use]
-    pub fn fits(&self, url: &Key, request: &HeaderMap) -> bool {
+    pub fn fits(&self, url: &CacheKey, request: &HeaderMap) -> bool {
         self.variant.fits(url, request, &self.headers)
     }
 
@@ -213,7 +213,7 @@ impl Store {
     /// None yet; all of them take at most `capacity` octets.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let weigh = |_: &Key, entry: &Entry| u32::try_from(entry.size()).unwrap_or(u32::MAX);
+        let weigh = |_: &CacheKey, entry: &Entry| u32::try_from(entry.size()).unwrap_or(u32::MAX);
         let entries = Cache::builder().max_capacity(capacity as u64).weigher(weigh).build();
         Self { entries, capacity }
     }
@@ -238,7 +238,7 @@ impl Store {
 
     /// Where the answer to a request for `url` with the fields `request` is kept, by what is known of
     /// that URL, and the copy that is there, whatever has become of it. Its codings may be others.
-    pub async fn find(&self, url: Key, request: &HeaderMap) -> (Key, Option<Arc<Copy>>) {
+    pub async fn find(&self, url: CacheKey, request: &HeaderMap) -> (CacheKey, Option<Arc<Copy>>) {
         match self.entries.get(&url).await {
             Some(Entry::Copy(copy)) => (url, Some(copy)),
             Some(Entry::Varies(names)) => {
@@ -251,7 +251,7 @@ impl Store {
     }
 
     /// From now on `names` select among the copies of `url`.
-    pub async fn learn(&self, url: Key, names: &[HeaderName]) {
+    pub async fn learn(&self, url: CacheKey, names: &[HeaderName]) {
         let known = match self.entries.get(&url).await {
             Some(Entry::Varies(known)) => *known == *names,
             _ => names.is_empty(),
@@ -266,7 +266,7 @@ impl Store {
         self.insert(*copy.variant.key(), Entry::Copy(copy)).await
     }
 
-    async fn insert(&self, key: Key, entry: Entry) -> bool {
+    async fn insert(&self, key: CacheKey, entry: Entry) -> bool {
         let fits = entry.size() <= self.capacity / LARGEST;
         if fits {
             self.entries.insert(key, entry).await;
@@ -310,20 +310,20 @@ mod tests {
         age: Duration::from_secs(5),
     };
 
-    fn key(n: usize) -> Key {
+    fn key(n: usize) -> CacheKey {
         let connection = "acme".parse().unwrap();
         let target = format!("/brands?n={n}").parse().unwrap();
         let parts =
             Parts { connection: &connection, epoch: 0, operation: "b", reads: 0, target: &target };
-        Key::whole(parts, &HeaderMap::new())
+        CacheKey::whole(parts, &HeaderMap::new())
     }
 
     /// The only one of `url`.
-    fn variant(url: &Key) -> Variant {
+    fn variant(url: &CacheKey) -> Variant {
         Variant::of(url, &HeaderMap::new(), Box::default())
     }
 
-    fn copy_of(url: &Key, size: usize) -> Arc<Copy> {
+    fn copy_of(url: &CacheKey, size: usize) -> Arc<Copy> {
         Arc::new(Copy::new(&http::Response::new(()), &vec![b'x'; size], LIFE, 0, variant(url)))
     }
 
@@ -372,7 +372,7 @@ mod tests {
         let now = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let mut copy = None;
         let took = allocation_counter::measure(|| {
-            let terms = Terms::of(&answer, Duration::ZERO, now).unwrap();
+            let terms = CacheTerms::of(&answer, Duration::ZERO, now).unwrap();
             let variant = Variant::of(&url, &request, fields::vary(answer.headers()).unwrap());
             let new = Copy::new(&answer, &[b'x'; 100], LIFE, 0, variant).with_terms(terms);
             copy = Some(Arc::new(new));

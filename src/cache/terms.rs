@@ -26,9 +26,9 @@ const ONCE: [StatusCode; 9] = [
 ];
 
 /// Under what terms an answer may be reused by a shared cache.
-pub struct Terms(CachePolicy);
+pub struct CacheTerms(CachePolicy);
 
-impl Terms {
+impl CacheTerms {
     /// Of a complete `answer` that came `now`, `delay` after it was asked for.
     ///
     /// # Errors
@@ -104,11 +104,11 @@ mod tests {
         SystemTime::UNIX_EPOCH + 1_000_000 * SECOND
     }
 
-    fn of(status: u16, fields: &[(&'static str, &str)]) -> Result<Terms, Unkept> {
+    fn of(status: u16, fields: &[(&'static str, &str)]) -> Result<CacheTerms, Unkept> {
         let mut answer = http::Response::new(());
         *answer.status_mut() = StatusCode::from_u16(status).unwrap();
         *answer.headers_mut() = headers(fields);
-        Terms::of(&answer, Duration::ZERO, now())
+        CacheTerms::of(&answer, Duration::ZERO, now())
     }
 
     /// Why such an answer is not kept.

@@ -3,21 +3,21 @@
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::accept;
-use super::key::Key;
+use super::key::CacheKey;
 
 /// What tells an answer apart from others of its URL.
 pub struct Variant {
     varies: Box<[HeaderName]>,
-    key: Key,
+    key: CacheKey,
     /// The URL and the codings that were asked for.
-    codings: Key,
+    codings: CacheKey,
 }
 
 impl Variant {
     /// Of an answer to a request for `url` with the fields `request`, which says that it depends on
     /// the fields `varies`.
     #[must_use]
-    pub fn of(url: &Key, request: &HeaderMap, varies: Box<[HeaderName]>) -> Self {
+    pub fn of(url: &CacheKey, request: &HeaderMap, varies: Box<[HeaderName]>) -> Self {
         let codings = url.variant(request, &[header::ACCEPT_ENCODING]);
         Self { key: url.variant(request, &varies), varies, codings }
     }
@@ -30,21 +30,21 @@ impl Variant {
 
     /// Where it is kept: its URL and the values of those fields.
     #[must_use]
-    pub fn key(&self) -> &Key {
+    pub fn key(&self) -> &CacheKey {
         &self.key
     }
 
     /// True when it was made for requests to `url` with the fields `request`, too; `answer` has its
     /// own fields.
     #[must_use]
-    pub fn fits(&self, url: &Key, request: &HeaderMap, answer: &HeaderMap) -> bool {
+    pub fn fits(&self, url: &CacheKey, request: &HeaderMap, answer: &HeaderMap) -> bool {
         url.variant(request, &self.varies) == self.key && self.is_read(url, request, answer)
     }
 
     /// True when who sent `request` reads the codings of `answer`. A vendor that says nothing of
     /// them in `Vary` may have chosen them all the same.
     #[must_use]
-    pub fn is_read(&self, url: &Key, request: &HeaderMap, answer: &HeaderMap) -> bool {
+    pub fn is_read(&self, url: &CacheKey, request: &HeaderMap, answer: &HeaderMap) -> bool {
         let codings = header::ACCEPT_ENCODING;
         self.varies.contains(&codings)
             || url.variant(request, &[codings]) == self.codings
@@ -65,11 +65,11 @@ mod tests {
         map
     }
 
-    fn url() -> Key {
+    fn url() -> CacheKey {
         let (connection, target) = ("acme".parse().unwrap(), "/brands".parse().unwrap());
         let parts =
             Parts { connection: &connection, epoch: 0, operation: "b", reads: 0, target: &target };
-        Key::listed(parts, &HeaderMap::new(), &[])
+        CacheKey::listed(parts, &HeaderMap::new(), &[])
     }
 
     /// Made for `request`, depending on `varies`.

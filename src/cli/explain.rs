@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{failed, runtime};
-use crate::history::{Document, Event};
+use crate::history::{CallEvent, Document};
 use crate::ids::RandomId;
 use crate::terminal::{complain, say};
 
@@ -164,7 +164,7 @@ fn columns(share: f64) -> usize {
 }
 
 /// One line of the timeline.
-fn step(event: &Event) -> String {
+fn step(event: &CallEvent) -> String {
     let mut words = vec![event.event.clone()];
     words.extend(event.attempt.map(|nth| format!("try {nth}")));
     words.extend(event.status.map(|status| status.to_string()));

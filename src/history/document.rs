@@ -54,7 +54,7 @@ pub struct Document {
     /// Octets of the answer body.
     pub bytes_out: u64,
     /// What happened, in its order.
-    pub timeline: Vec<Event>,
+    pub timeline: Vec<CallEvent>,
     /// Where the time went: the sum is the total.
     pub parts: Vec<Share>,
 }
@@ -62,7 +62,7 @@ pub struct Document {
 /// Something that happened to a call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Event {
+pub struct CallEvent {
     /// Milliseconds from the start.
     pub at_ms: f64,
     /// `received`, `read`, `asked`, `started`, `refused`, `left`, `connecting`, `sent`,
@@ -165,7 +165,7 @@ impl Entry {
         }
     }
 
-    fn events(&self) -> Vec<Event> {
+    fn events(&self) -> Vec<CallEvent> {
         let mut events = vec![self.event(self.started, "received")];
         let body = self.timeline.uploaded_at().filter(|_| self.bytes_in > 0);
         events.extend(body.map(|at| self.event(at, "read")));
@@ -186,12 +186,12 @@ impl Entry {
         events
     }
 
-    fn event(&self, at: Instant, event: &str) -> Event {
+    fn event(&self, at: Instant, event: &str) -> CallEvent {
         let at_ms = ms(micros(self.started, at));
-        Event { at_ms, event: event.into(), ..Event::default() }
+        CallEvent { at_ms, event: event.into(), ..CallEvent::default() }
     }
 
-    fn of_wait(&self, wait: &Wait) -> [Event; 2] {
+    fn of_wait(&self, wait: &Wait) -> [CallEvent; 2] {
         let mut asked = self.event(wait.entered, "asked");
         if let Some(stood) = &wait.stood {
             let standing = stood.standing;
@@ -213,12 +213,12 @@ impl Entry {
         [asked, left]
     }
 
-    fn of_try(&self, nth: usize, tried: &Try) -> impl Iterator<Item = Event> {
+    fn of_try(&self, nth: usize, tried: &Try) -> impl Iterator<Item = CallEvent> {
         let step = |at: Option<Instant>, event: &str| {
-            at.map(|at| Event { attempt: Some(nth), ..self.event(at, event) })
+            at.map(|at| CallEvent { attempt: Some(nth), ..self.event(at, event) })
         };
         let how = if tried.status.is_some() { "first-byte" } else { "failed" };
-        let ended = step(tried.ended, how).map(|ended| Event {
+        let ended = step(tried.ended, how).map(|ended| CallEvent {
             status: tried.status.map(|status| status.as_u16()),
             code: tried.code.map(|code| code.as_str().into()),
             ..ended

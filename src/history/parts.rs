@@ -7,7 +7,7 @@ use crate::record::Cached;
 
 /// What a stretch of time was spent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum TimePart {
     /// Receiving the request with its body.
     Request,
     /// Waiting for its turn.
@@ -26,7 +26,7 @@ pub(super) enum Part {
     Answer,
 }
 
-impl Part {
+impl TimePart {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
@@ -41,19 +41,19 @@ impl Part {
     }
 }
 
-/// The parts of a call that took any time, in the order of [`Part`]; their sum is its total.
-pub(super) fn parts(entry: &Entry) -> Vec<(Part, Duration)> {
+/// The parts of a call that took any time, in the order of [`TimePart`]; their sum is its total.
+pub(super) fn parts(entry: &Entry) -> Vec<(TimePart, Duration)> {
     let time = entry.time();
     // A call that shares another one's answer has no steps of its own while it waits for it.
     let shared = entry.replayed || entry.cached == Some(Cached::Shared);
     let parts = [
-        (Part::Request, time.upload),
-        (Part::Queue, time.queue),
-        (Part::Pause, time.backoff),
-        (Part::Connect, time.connect),
-        (Part::Vendor, time.vendor),
-        (if shared { Part::Another } else { Part::Gateway }, time.gateway),
-        (Part::Answer, time.delivery),
+        (TimePart::Request, time.upload),
+        (TimePart::Queue, time.queue),
+        (TimePart::Pause, time.backoff),
+        (TimePart::Connect, time.connect),
+        (TimePart::Vendor, time.vendor),
+        (if shared { TimePart::Another } else { TimePart::Gateway }, time.gateway),
+        (TimePart::Answer, time.delivery),
     ];
     parts.into_iter().filter(|(_, time)| !time.is_zero()).collect()
 }

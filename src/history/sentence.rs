@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Entry;
-use super::parts::{Part, parts};
+use super::parts::{TimePart, parts};
 use crate::quota::{LimitedBy, QuotaRule};
 use crate::record::{Cached, Stood, Try, Wait};
 
@@ -47,27 +47,27 @@ fn refused_at_once(wait: &Wait) -> String {
 }
 
 /// What a part of the time was spent on.
-fn spent_on(part: Part, entry: &Entry) -> String {
+fn spent_on(part: TimePart, entry: &Entry) -> String {
     match part {
-        Part::Request => format!("receiving the request with its {} octets", entry.bytes_in),
-        Part::Queue => match entry.longest_wait().and_then(|wait| wait.stood.as_ref()) {
+        TimePart::Request => format!("receiving the request with its {} octets", entry.bytes_in),
+        TimePart::Queue => match entry.longest_wait().and_then(|wait| wait.stood.as_ref()) {
             Some(stood) => {
                 format!("waiting {}: {} before it when it came", bound(stood), position(stood))
             }
             None => "waiting for its turn".into(),
         },
-        Part::Pause => format!("pausing between its tries ({})", ends(entry)),
-        Part::Connect => "getting a connection to Courier".into(),
-        Part::Vendor => match entry.timeline.tries().len() {
+        TimePart::Pause => format!("pausing between its tries ({})", ends(entry)),
+        TimePart::Connect => "getting a connection to Courier".into(),
+        TimePart::Vendor => match entry.timeline.tries().len() {
             1 => format!("waiting for Courier's answer ({})", ends(entry)),
             tries => format!("waiting for Courier's answers to {tries} tries ({})", ends(entry)),
         },
-        Part::Another => "waiting for another call that asked the same".into(),
-        Part::Gateway => match entry.cached {
+        TimePart::Another => "waiting for another call that asked the same".into(),
+        TimePart::Gateway => match entry.cached {
             Some(Cached::Hit { .. } | Cached::Stale { .. }) => "answering it from a copy".into(),
             _ => "in the gateway itself".into(),
         },
-        Part::Answer => {
+        TimePart::Answer => {
             format!(
                 "handing over the answer's {} octets, as Courier sent them and the client read them",
                 entry.bytes_out

@@ -12,7 +12,7 @@ use crate::ingress::validate::Validate;
 use crate::numbers::{ConnectionIx, Table};
 use crate::retry::ConnectionBudgets;
 use crate::runtime::State;
-use crate::upstream::{self, Destination, Upstream};
+use crate::upstream::{self, Upstream, VendorDestination};
 
 pub(super) fn screen(server: &Server, state: &State) -> StageLayer<Validate> {
     let instance = state.instance().clone();
@@ -20,9 +20,9 @@ pub(super) fn screen(server: &Server, state: &State) -> StageLayer<Validate> {
     Validate::layer(instance, target, head, server.head_fields)
 }
 
-pub(super) fn body_limits(config: &Config) -> buffer_body::Limits {
+pub(super) fn body_limits(config: &Config) -> buffer_body::BodyLimits {
     let server = &config.settings.server;
-    buffer_body::Limits {
+    buffer_body::BodyLimits {
         size: server.body_size.get(),
         total: server.body_total.get(),
         idle: server.body_idle.get(),
@@ -64,7 +64,7 @@ pub(super) fn uploads(config: &Config, state: &State) -> Table<ConnectionIx, Upl
 
 pub(super) fn upstream(config: &Config, state: &State) -> Upstream {
     let vendor = &config.settings.vendor;
-    let limits = upstream::Limits {
+    let limits = upstream::AttemptLimits {
         first_byte: vendor.first_byte.get(),
         hard_limit: vendor.hard_limit.get(),
         body_idle: vendor.body_idle.get(),
@@ -72,7 +72,7 @@ pub(super) fn upstream(config: &Config, state: &State) -> Upstream {
     };
     let destinations = config.base_urls().map(|(connection, url)| {
         let pool = state.host(url).pool(&connection.id);
-        Destination { pool, prefix: url.prefix().into() }
+        VendorDestination { pool, prefix: url.prefix().into() }
     });
     let traces = vendor.pass_trace_context.then(|| config.settings.traces.sampling());
     Upstream::new(destinations.collect(), limits, state.instance().clone()).passing_on(traces)

@@ -68,7 +68,7 @@ pub(super) enum Doing {
 
 /// What the watch says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ActivityVerdict {
     /// Go on.
     Fine,
     /// Nothing to do for too long.
@@ -147,24 +147,24 @@ impl Activity {
         self.limit(&self.state()).map_or(latest, |(at, _)| at.min(latest))
     }
 
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> ActivityVerdict {
         match self.limit(&self.state()) {
             Some((at, verdict)) if at <= Instant::now() => verdict,
-            _ => Verdict::Fine,
+            _ => ActivityVerdict::Fine,
         }
     }
 
     /// The limit that is over first.
-    fn limit(&self, state: &State) -> Option<(Instant, Verdict)> {
+    fn limit(&self, state: &State) -> Option<(Instant, ActivityVerdict)> {
         if state.open == 0 {
-            let rests = state.last.map(|last| (state.idle_since + last, Verdict::Idle));
+            let rests = state.last.map(|last| (state.idle_since + last, ActivityVerdict::Idle));
             return rests.or(Some(match state.requests {
-                0 => (state.idle_since + self.head_time, Verdict::Slow(TooSlow::NoRequest)),
-                _ => (state.idle_since + self.keep_alive, Verdict::Idle),
+                0 => (state.idle_since + self.head_time, ActivityVerdict::Slow(TooSlow::NoRequest)),
+                _ => (state.idle_since + self.keep_alive, ActivityVerdict::Idle),
             }));
         }
         let oldest = state.owed.values().min()?;
-        Some((*oldest + self.stalled_reader, Verdict::Slow(TooSlow::AnswerUnread)))
+        Some((*oldest + self.stalled_reader, ActivityVerdict::Slow(TooSlow::AnswerUnread)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -250,9 +250,9 @@ mod tests {
     async fn a_connection_that_never_asks_is_closed_after_the_time_for_a_head() {
         let activity = activity();
         advance(Duration::from_millis(9_999)).await;
-        assert_eq!(activity.verdict(), Verdict::Fine);
+        assert_eq!(activity.verdict(), ActivityVerdict::Fine);
         advance(Duration::from_millis(1)).await;
-        assert!(matches!(activity.verdict(), Verdict::Slow(_)));
+        assert!(matches!(activity.verdict(), ActivityVerdict::Slow(_)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -262,12 +262,12 @@ mod tests {
         let second = Answering::begin(activity.clone(), None);
         drop(first);
         advance(Duration::from_secs(100)).await;
-        assert_eq!(activity.verdict(), Verdict::Fine, "one answer is still being made");
+        assert_eq!(activity.verdict(), ActivityVerdict::Fine, "one answer is still being made");
         drop(second);
         advance(Duration::from_secs(59)).await;
-        assert_eq!(activity.verdict(), Verdict::Fine);
+        assert_eq!(activity.verdict(), ActivityVerdict::Fine);
         advance(Duration::from_secs(1)).await;
-        assert_eq!(activity.verdict(), Verdict::Idle);
+        assert_eq!(activity.verdict(), ActivityVerdict::Idle);
     }
 
     #[tokio::test(start_paused = true)]
@@ -300,9 +300,9 @@ mod tests {
         answering.asked();
         answering.gave();
         advance(Duration::from_secs(29)).await;
-        assert_eq!(activity.verdict(), Verdict::Fine);
+        assert_eq!(activity.verdict(), ActivityVerdict::Fine);
         advance(Duration::from_secs(1)).await;
-        assert!(matches!(activity.verdict(), Verdict::Slow(_)));
+        assert!(matches!(activity.verdict(), ActivityVerdict::Slow(_)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, Answering, Verdict};
+use super::activity::{Activity, ActivityVerdict, Answering};
 use super::keep_alive::KeepAlive;
 use super::socket::{Glance, Leaving, Reset};
 use super::streams::Streams;
@@ -105,16 +105,16 @@ pub(super) async fn serve<A: Answer>(
                 connection.as_mut().graceful_shutdown();
             }
             () = sleep_until(activity.next_look()) => match activity.verdict() {
-                Verdict::Fine => {}
+                ActivityVerdict::Fine => {}
                 // A request that crosses the word of the end is answered all the same (RFC 9113
                 // section 6.8).
-                Verdict::Idle if !ending => {
+                ActivityVerdict::Idle if !ending => {
                     ending = true;
                     activity.ends(LAST_OCTETS);
                     connection.as_mut().graceful_shutdown();
                 }
-                Verdict::Idle => return,
-                Verdict::Slow(limit) => {
+                ActivityVerdict::Idle => return,
+                ActivityVerdict::Slow(limit) => {
                     observer.happened(Event::TooSlow(limit));
                     if ends_for(limit, &activity, &reset) {
                         return;

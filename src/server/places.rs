@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use self::book::{Book, Entry, Guest};
+use self::book::{Guest, PlaceBook, PlaceEntry};
 use super::activity::{Activity, Doing};
 use crate::clock::Instant;
 
@@ -39,7 +39,7 @@ pub enum Bound {
 }
 
 /// The places of one port.
-pub(super) struct Places {
+pub(super) struct ConnectionPlaces {
     bound: Bound,
     /// std, not tokio: each section is short and never awaits.
     held: Mutex<Held>,
@@ -48,27 +48,27 @@ pub(super) struct Places {
 }
 
 struct Held {
-    book: Book,
+    book: PlaceBook,
     /// To whom a place that comes free is given, by number.
-    waiting: HashMap<u64, oneshot::Sender<Place>>,
+    waiting: HashMap<u64, oneshot::Sender<ConnectionPlace>>,
     looked: Option<Instant>,
 }
 
 /// One connection's place; it is free again when this is dropped.
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionPlace {
+    places: Arc<ConnectionPlaces>,
     number: u64,
     guest: Arc<Guest>,
 }
 
 /// A place, now or later.
-pub(super) enum Ticket {
-    Seated(Place),
-    Waits(Waiting),
+pub(super) enum PlaceTicket {
+    Seated(ConnectionPlace),
+    Waits(PlaceWaiter),
 }
 
 /// What a port waits for.
-pub(super) struct Door {
+pub(super) struct PlaceDoor {
     /// For the next connection.
     pub(super) open: bool,
     /// For a place for somebody who is here. A door that is shut always does.
@@ -76,47 +76,47 @@ pub(super) struct Door {
 }
 
 /// Somebody who waits for a place, and no longer when this is dropped.
-pub(super) struct Waiting {
-    places: Arc<Places>,
+pub(super) struct PlaceWaiter {
+    places: Arc<ConnectionPlaces>,
     number: u64,
-    place: oneshot::Receiver<Place>,
+    place: oneshot::Receiver<ConnectionPlace>,
 }
 
-// === impl Places ===
+// === impl ConnectionPlaces ===
 
-impl Places {
+impl ConnectionPlaces {
     pub(super) fn new(bound: Bound) -> Self {
-        let held = Held { book: Book::new(bound), waiting: HashMap::new(), looked: None };
+        let held = Held { book: PlaceBook::new(bound), waiting: HashMap::new(), looked: None };
         Self { bound, held: Mutex::new(held), left: Notify::new() }
     }
 
     /// A place for a connection from `peer`, if it may have one or wait for one.
-    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Ticket> {
+    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<PlaceTicket> {
         let now = Instant::now();
         let mut held = self.held();
         let ticket = match held.book.enter(network(peer), now) {
-            Entry::Seated(number, guest) => {
-                Some(Ticket::Seated(Place { places: self.clone(), number, guest }))
+            PlaceEntry::Seated(number, guest) => {
+                Some(PlaceTicket::Seated(ConnectionPlace { places: self.clone(), number, guest }))
             }
-            Entry::Waits { number, gone } => {
+            PlaceEntry::Waits { number, gone } => {
                 // Who is dropped here hears that there is no place for it.
                 gone.iter().for_each(|gone| drop(held.waiting.remove(gone)));
                 let (give, place) = oneshot::channel();
                 held.waiting.insert(number, give);
-                Some(Ticket::Waits(Waiting { places: self.clone(), number, place }))
+                Some(PlaceTicket::Waits(PlaceWaiter { places: self.clone(), number, place }))
             }
-            Entry::TurnedAway => None,
+            PlaceEntry::TurnedAway => None,
         };
         held.make_room(self.bound, now);
         ticket
     }
 
     /// What the port waits for, from one look: somebody may leave between two.
-    pub(super) fn door(&self) -> Door {
+    pub(super) fn door(&self) -> PlaceDoor {
         let waiting = self.held().waiting.len();
         let for_many = matches!(self.bound, Bound::ForMany { .. });
         // On a port for few, places come soon.
-        Door { open: for_many || waiting < self.bound.waiting(), awaited: waiting > 0 }
+        PlaceDoor { open: for_many || waiting < self.bound.waiting(), awaited: waiting > 0 }
     }
 
     /// Looks who can make room, when somebody has left or it is time to look again.
@@ -139,7 +139,7 @@ impl Places {
         self.left.notify_one();
         if let (Some((number, guest)), Some(give)) = (next, give) {
             // Who does not wait any more drops it, and with that the next one has it.
-            let _ = give.send(Place { places: self.clone(), number, guest });
+            let _ = give.send(ConnectionPlace { places: self.clone(), number, guest });
         }
     }
 }
@@ -189,11 +189,11 @@ fn network(peer: IpAddr) -> IpAddr {
     }
 }
 
-// === impl Ticket ===
+// === impl PlaceTicket ===
 
-impl Ticket {
+impl PlaceTicket {
     /// The place, if there is one within `time` and nobody who has fewer needs it more.
-    pub(super) async fn place(self, time: Duration) -> Option<Place> {
+    pub(super) async fn place(self, time: Duration) -> Option<ConnectionPlace> {
         match self {
             Self::Seated(place) => Some(place),
             Self::Waits(mut waiting) => timeout(time, &mut waiting.place).await.ok()?.ok(),
@@ -201,7 +201,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for PlaceWaiter {
     fn drop(&mut self) {
         let mut held = self.places.held();
         held.book.gives_up(self.number);
@@ -211,9 +211,9 @@ impl Drop for Waiting {
     }
 }
 
-// === impl Place ===
+// === impl ConnectionPlace ===
 
-impl Place {
+impl ConnectionPlace {
     /// From now on `activity` tells whether the connection rests.
     pub(super) fn watch(&self, activity: Arc<Activity>) {
         let _ = self.guest.activity.set(activity);
@@ -235,7 +235,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.places.left(self.number);
     }

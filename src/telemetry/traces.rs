@@ -17,7 +17,7 @@ use opentelemetry_sdk::trace::SpanData;
 use crate::ids::ConnectionId;
 use crate::record::{Marks, Record, Sampling, Trace};
 use export::Exporter;
-pub use export::{Counts, Destination};
+pub use export::{CollectorAddress, Counts};
 
 /// Which calls are traced, and what their spans say beyond the records.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl Traces {
 
     /// From now on calls are kept by `rules` and sent to `collector`; without one there are no
     /// traces. What waits for the one before is still sent. Must be called inside a tokio runtime.
-    pub fn reconfigure(&self, rules: Rules, collector: Option<Destination>) {
+    pub fn reconfigure(&self, rules: Rules, collector: Option<CollectorAddress>) {
         let given = self.is_given();
         let collector = collector.filter(|_| !given);
         let exporter = collector.map(|to| Arc::new(Exporter::start(to, self.counts.clone())));

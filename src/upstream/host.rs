@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use http::uri::{Authority, Scheme};
 
 use super::dial::Dial;
-use super::pool::Pool;
+use super::pool::SocketPool;
 use super::site::{HostLimits, Site};
 use crate::ids::ConnectionId;
 
@@ -15,7 +15,7 @@ use crate::ids::ConnectionId;
 pub struct Host {
     site: Arc<Site>,
     /// std, not tokio: touched when a pipeline is built.
-    pools: Mutex<HashMap<ConnectionId, Weak<Pool>>>,
+    pools: Mutex<HashMap<ConnectionId, Weak<SocketPool>>>,
 }
 
 impl Host {
@@ -38,13 +38,13 @@ impl Host {
 
     /// The sockets of `connection`: the same ones as long as somebody has them.
     #[must_use]
-    pub fn pool(&self, connection: &ConnectionId) -> Arc<Pool> {
+    pub fn pool(&self, connection: &ConnectionId) -> Arc<SocketPool> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|_, pool| pool.strong_count() > 0);
         if let Some(pool) = pools.get(connection).and_then(Weak::upgrade) {
             return pool;
         }
-        let pool = Pool::at(self.site.clone());
+        let pool = SocketPool::at(self.site.clone());
         pools.insert(connection.clone(), Arc::downgrade(&pool));
         pool
     }

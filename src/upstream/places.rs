@@ -8,7 +8,7 @@ use super::shares::{Member, Shares};
 use crate::clock::Instant;
 
 /// The places of one host.
-pub(super) struct Places {
+pub(super) struct SocketPlaces {
     /// std, not tokio: each section is a few sums and never awaits.
     desk: Mutex<Desk>,
     /// std, not tokio: touched when a connection is new and when a place has to be made.
@@ -27,16 +27,16 @@ pub(super) trait Spares: Send + Sync {
 struct Desk {
     shares: Shares,
     /// As many as there are calls that were let in and have no socket yet.
-    waiting: Vec<(Member, oneshot::Sender<Place>)>,
+    waiting: Vec<(Member, oneshot::Sender<SocketPlace>)>,
 }
 
 /// The right to hold one socket open; it comes back when it is dropped.
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct SocketPlace {
+    places: Arc<SocketPlaces>,
     member: Member,
 }
 
-impl Places {
+impl SocketPlaces {
     pub(super) fn new(total: usize) -> Arc<Self> {
         let desk = Desk { shares: Shares::new(total), waiting: Vec::new() };
         Arc::new(Self { desk: Mutex::new(desk), spares: Mutex::default() })
@@ -58,10 +58,13 @@ impl Places {
     }
 
     /// A place at once, or the promise of one. Whoever drops the promise leaves the line.
-    pub(super) fn ask(self: &Arc<Self>, member: Member) -> Result<Place, oneshot::Receiver<Place>> {
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        member: Member,
+    ) -> Result<SocketPlace, oneshot::Receiver<SocketPlace>> {
         let mut desk = self.desk();
         if desk.shares.take(member) {
-            return Ok(Place { places: self.clone(), member });
+            return Ok(SocketPlace { places: self.clone(), member });
         }
         desk.waiting.retain(|(_, waiter)| !waiter.is_closed());
         let (sender, receiver) = oneshot::channel();
@@ -114,7 +117,7 @@ impl Places {
             debug_assert!(took, "only one that may take is the next");
             drop(desk);
             // A waiter that left in this moment drops the place, which gives it to the next.
-            let _ = waiter.send(Place { places: self.clone(), member });
+            let _ = waiter.send(SocketPlace { places: self.clone(), member });
         }
     }
 
@@ -123,7 +126,7 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketPlace {
     fn drop(&mut self) {
         self.places.desk().shares.give_back(self.member);
         self.places.hand_out();
@@ -136,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_that_comes_back_goes_to_one_that_still_waits() {
-        let places = Places::new(2);
+        let places = SocketPlaces::new(2);
         let [a, b] = [(); 2].map(|()| places.join());
         let (first, second) = (places.ask(a).ok().unwrap(), places.ask(b).ok().unwrap());
         let (gone, stays) = (places.ask(a).err().unwrap(), places.ask(a).err().unwrap());
@@ -152,7 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_that_was_given_to_nobody_comes_back() {
-        let places = Places::new(1);
+        let places = SocketPlaces::new(1);
         let only = places.join();
         let held = places.ask(only).ok().unwrap();
         let waits = places.ask(only).err().unwrap();

@@ -14,10 +14,10 @@ use tokio::sync::Notify;
 use tokio::time::{timeout, timeout_at};
 
 use super::dial::Line;
-use super::places::{Place, Spares};
+use super::places::{SocketPlace, Spares};
 use super::shares::Member;
 use super::site::{HostLimits, Site};
-use super::socket::{Load, Socket};
+use super::socket::{Load, VendorSocket};
 use crate::clock::Instant;
 use crate::error::Cause;
 use crate::record::Shortage;
@@ -26,7 +26,7 @@ use crate::record::Shortage;
 const EXPECTED: usize = 64;
 
 /// The sockets of one connection.
-pub struct Pool {
+pub struct SocketPool {
     site: Arc<Site>,
     member: Member,
     /// std, not tokio: each section is a push, a pop or a clone and never awaits.
@@ -36,9 +36,9 @@ pub struct Pool {
 }
 
 struct Sockets {
-    h1: Vec<(Socket, Instant)>,
+    h1: Vec<(VendorSocket, Instant)>,
     /// Each with the time since when it carries what it carries.
-    h2: Vec<(Socket, Instant)>,
+    h2: Vec<(VendorSocket, Instant)>,
     /// What the host spoke last; unknown before the first line.
     speaks_h2: Option<bool>,
     /// Streams that the last HTTP/2 socket took.
@@ -53,7 +53,7 @@ struct Sockets {
 
 /// What a call without a socket does next.
 enum Next {
-    Take(Socket),
+    Take(VendorSocket),
     Open,
     Wait { connecting: bool },
 }
@@ -72,11 +72,11 @@ pub(super) enum NoSocket {
 /// A socket on loan to a call. What is dropped without having been finished is not used again, or
 /// its stream is reset.
 pub(super) struct Lease {
-    pool: Arc<Pool>,
-    socket: Option<Socket>,
+    pool: Arc<SocketPool>,
+    socket: Option<VendorSocket>,
 }
 
-impl Pool {
+impl SocketPool {
     /// No socket yet of one more connection to `site`.
     pub(super) fn at(site: Arc<Site>) -> Arc<Self> {
         let plain = *site.scheme() == Scheme::HTTP;
@@ -142,7 +142,7 @@ impl Pool {
     }
 
     /// A place among the sockets of the host.
-    async fn place(&self, end: Instant) -> Result<Place, NoSocket> {
+    async fn place(&self, end: Instant) -> Result<SocketPlace, NoSocket> {
         let places = self.site.places();
         match places.ask(self.member) {
             Ok(place) => Ok(place),
@@ -154,12 +154,16 @@ impl Pool {
         }
     }
 
-    async fn open(self: &Arc<Self>, place: Place) -> Result<Lease, NoSocket> {
+    async fn open(self: &Arc<Self>, place: SocketPlace) -> Result<Lease, NoSocket> {
         self.with(|sockets| sockets.connecting += 1);
         let _connecting = Counted(self, |sockets| &mut sockets.connecting);
         let opened = timeout(self.site.limits().connect, async {
             let Line { io, h2 } = self.site.dial().await?;
-            let opened = if h2 { Socket::h2(io, place).await } else { Socket::h1(io, place).await };
+            let opened = if h2 {
+                VendorSocket::h2(io, place).await
+            } else {
+                VendorSocket::h1(io, place).await
+            };
             opened.map_err(Cause::from)
         });
         let socket = match opened.await {
@@ -178,7 +182,7 @@ impl Pool {
         Ok(self.lease(socket))
     }
 
-    fn lease(self: &Arc<Self>, socket: Socket) -> Lease {
+    fn lease(self: &Arc<Self>, socket: VendorSocket) -> Lease {
         Lease { pool: self.clone(), socket: Some(socket) }
     }
 
@@ -187,7 +191,7 @@ impl Pool {
     }
 
     /// A call has read its answer to the end: its HTTP/1.1 socket may carry another.
-    fn put_back(&self, socket: Socket) {
+    fn put_back(&self, socket: VendorSocket) {
         let idle = self.with(|sockets| sockets.waiting == 0);
         if socket.takes_calls(self.site.limits().max_age)
             && !self.site.places().owes(self.member, idle)
@@ -209,7 +213,7 @@ impl Pool {
     }
 }
 
-impl Spares for Pool {
+impl Spares for SocketPool {
     fn spare_since(&self) -> Option<Instant> {
         let spare = self.site.places().has_more_than_its_part(self.member);
         self.with(|sockets| sockets.idle().map(|(_, since)| *since).min()).filter(|_| spare)
@@ -221,13 +225,13 @@ impl Spares for Pool {
     }
 }
 
-impl fmt::Debug for Pool {
+impl fmt::Debug for SocketPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pool({:?}, {:?})", self.site, self.member)
     }
 }
 
-impl Drop for Pool {
+impl Drop for SocketPool {
     fn drop(&mut self) {
         self.site.places().leave(self.member);
     }
@@ -255,10 +259,10 @@ impl Sockets {
     }
 
     /// A socket that may take a new call; those that may not are dropped on the way.
-    fn take(&mut self, limits: &HostLimits) -> Option<Socket> {
+    fn take(&mut self, limits: &HostLimits) -> Option<VendorSocket> {
         self.h2.retain(|(socket, _)| socket.takes_calls(limits.max_age));
         let room =
-            |(socket, _): &&(Socket, Instant)| socket.load().is_some_and(|load| load.begin());
+            |(socket, _): &&(VendorSocket, Instant)| socket.load().is_some_and(|load| load.begin());
         if let Some(socket) = self.h2.iter().find(room).and_then(|(socket, _)| socket.shared()) {
             return Some(socket);
         }
@@ -269,7 +273,7 @@ impl Sockets {
     }
 
     /// Takes a new socket in, whose first call is that of its opener.
-    fn opened(&mut self, socket: &Socket) {
+    fn opened(&mut self, socket: &VendorSocket) {
         self.speaks_h2 = Some(socket.is_h2());
         if let (Some(shared), Some(load)) = (socket.shared(), socket.load()) {
             self.streams = load.most().max(1);
@@ -278,8 +282,8 @@ impl Sockets {
     }
 
     /// An HTTP/2 socket carries nothing from now on. Gives it, if it has to be closed.
-    fn rests(&mut self, load: &Arc<Load>, close: bool) -> Option<Socket> {
-        let same = |(socket, _): &(Socket, Instant)| {
+    fn rests(&mut self, load: &Arc<Load>, close: bool) -> Option<VendorSocket> {
+        let same = |(socket, _): &(VendorSocket, Instant)| {
             socket.load().is_some_and(|known| Arc::ptr_eq(known, load) && known.is_idle())
         };
         let at = self.h2.iter().position(same)?;
@@ -290,14 +294,15 @@ impl Sockets {
         None
     }
 
-    fn idle(&self) -> impl Iterator<Item = &(Socket, Instant)> {
-        let idle = |(socket, _): &&(Socket, Instant)| socket.load().is_some_and(|l| l.is_idle());
+    fn idle(&self) -> impl Iterator<Item = &(VendorSocket, Instant)> {
+        let idle =
+            |(socket, _): &&(VendorSocket, Instant)| socket.load().is_some_and(|l| l.is_idle());
         self.h1.iter().chain(self.h2.iter().filter(idle))
     }
 
-    fn take_oldest(&mut self) -> Option<Socket> {
+    fn take_oldest(&mut self) -> Option<VendorSocket> {
         let oldest = self.idle().map(|(_, since)| *since).min()?;
-        let is_oldest = |idle: &(Socket, Instant)| {
+        let is_oldest = |idle: &(VendorSocket, Instant)| {
             idle.1 == oldest && idle.0.load().is_none_or(|load| load.is_idle())
         };
         if let Some(at) = self.h1.iter().position(is_oldest) {
@@ -309,10 +314,10 @@ impl Sockets {
 }
 
 /// A call without a socket. When it has one, or leaves, another may have to open one in its place.
-struct Waiting<'a>(&'a Pool);
+struct Waiting<'a>(&'a SocketPool);
 
 impl<'a> Waiting<'a> {
-    fn begin(pool: &'a Pool) -> Self {
+    fn begin(pool: &'a SocketPool) -> Self {
         pool.with(|sockets| sockets.waiting += 1);
         Self(pool)
     }
@@ -331,7 +336,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// What was counted for a call until now.
-struct Counted<'a>(&'a Pool, fn(&mut Sockets) -> &mut usize);
+struct Counted<'a>(&'a SocketPool, fn(&mut Sockets) -> &mut usize);
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
@@ -342,7 +347,7 @@ impl Drop for Counted<'_> {
 // === impl Lease ===
 
 impl Lease {
-    pub(super) fn socket(&mut self) -> &mut Socket {
+    pub(super) fn socket(&mut self) -> &mut VendorSocket {
         self.socket.as_mut().expect("a lease has its socket until it is finished")
     }
 
@@ -369,7 +374,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(load) = self.socket.take().as_ref().and_then(Socket::load) {
+        if let Some(load) = self.socket.take().as_ref().and_then(VendorSocket::load) {
             self.pool.stream_ended(load);
         }
     }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use http::uri::{Authority, Scheme};
 
 use super::dial::{Dial, Line};
-use super::places::Places;
+use super::places::SocketPlaces;
 use crate::call::BoxFuture;
 use crate::error::Cause;
 
@@ -31,7 +31,7 @@ pub struct Site {
     authority: Authority,
     limits: HostLimits,
     dial: ArcSwap<Arc<dyn Dial>>,
-    places: Arc<Places>,
+    places: Arc<SocketPlaces>,
 }
 
 impl Site {
@@ -46,7 +46,7 @@ impl Site {
             authority,
             limits,
             dial: ArcSwap::from_pointee(dial),
-            places: Places::new(limits.sockets),
+            places: SocketPlaces::new(limits.sockets),
         }
     }
 
@@ -75,7 +75,7 @@ impl Site {
         &self.limits
     }
 
-    pub(super) fn places(&self) -> &Arc<Places> {
+    pub(super) fn places(&self) -> &Arc<SocketPlaces> {
         &self.places
     }
 

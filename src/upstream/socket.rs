@@ -16,7 +16,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::sync::Notify;
 
 use super::dial::Io;
-use super::places::Place;
+use super::places::SocketPlace;
 use super::sips::Sips;
 use crate::clock::Instant;
 use crate::targets;
@@ -39,7 +39,7 @@ const SOCKET_WINDOW: u32 = (1 << 31) - 1;
 const HEAD: usize = 128 << 10;
 
 /// A socket that a call holds.
-pub(super) struct Socket {
+pub(super) struct VendorSocket {
     sender: Sender,
     born: Instant,
     reused: bool,
@@ -61,7 +61,7 @@ pub(super) struct Load {
 }
 
 /// A request that got no answer.
-pub(super) struct Refusal {
+pub(super) struct Unanswered {
     /// It is certain that the vendor did not get to work on it.
     pub(super) unsent: bool,
     /// The vendor itself said so, over HTTP/2: it lives.
@@ -72,11 +72,11 @@ pub(super) struct Refusal {
     pub(super) cause: hyper::Error,
 }
 
-// === impl Socket ===
+// === impl VendorSocket ===
 
-impl Socket {
+impl VendorSocket {
     /// Speaks HTTP/1.1 over `io`; `place` is held as long as the socket is open.
-    pub(super) async fn h1(io: Box<dyn Io>, place: Place) -> hyper::Result<Self> {
+    pub(super) async fn h1(io: Box<dyn Io>, place: SocketPlace) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         // Answers with many fields are honest; hyper's own bound is 100.
         builder.max_headers(512).max_buf_size(HEAD);
@@ -87,7 +87,7 @@ impl Socket {
 
     /// Speaks HTTP/2 over `io`, once the vendor has said how many streams it takes: a burst on a new
     /// socket would else be refused.
-    pub(super) async fn h2(io: Box<dyn Io>, place: Place) -> hyper::Result<Self> {
+    pub(super) async fn h2(io: Box<dyn Io>, place: SocketPlace) -> hyper::Result<Self> {
         let moved = Arc::new(Notify::new());
         let mut builder = http2::Builder::new(Tasks(Arc::downgrade(&moved)));
         // A dead peer is noticed while calls wait on it, not only when the first limit is over.
@@ -161,13 +161,13 @@ impl Socket {
         Some(self)
     }
 
-    pub(super) async fn send(&mut self, request: Request) -> Result<Response, Refusal> {
+    pub(super) async fn send(&mut self, request: Request) -> Result<Response, Unanswered> {
         let sent = match &mut self.sender {
             Sender::H1(sender) => sender.try_send_request(request).await,
             Sender::H2(sender, _) => sender.try_send_request(request).await,
         };
         sent.map_err(|error| {
-            let refusal = Refusal::new(error);
+            let refusal = Unanswered::new(error);
             if let Some(load) = self.load().filter(|_| refusal.refused) {
                 load.was_refused();
             }
@@ -177,7 +177,7 @@ impl Socket {
 }
 
 /// Runs a connection to its end, and holds its place until then. How it ends, the call on it is told.
-async fn drive(connection: impl Future<Output = hyper::Result<()>>, place: Place) {
+async fn drive(connection: impl Future<Output = hyper::Result<()>>, place: SocketPlace) {
     if let Err(error) = connection.await {
         tracing::debug!(target: targets::VENDOR, cause = crate::error::chain(&error), "vendor connection ended");
     }
@@ -246,9 +246,9 @@ impl Load {
     }
 }
 
-// === impl Refusal ===
+// === impl Unanswered ===
 
-impl Refusal {
+impl Unanswered {
     fn new(mut error: TrySendError<Request>) -> Self {
         let message = error.take_message();
         let cause = error.into_error();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::uri::Scheme;
 
 use crate::config::Config;
-use crate::telemetry::traces::{Destination, Rules};
+use crate::telemetry::traces::{CollectorAddress, Rules};
 
 /// Which calls are traced.
 pub(crate) fn rules(config: &Config) -> Rules {
@@ -25,10 +25,10 @@ pub(crate) fn rules(config: &Config) -> Rules {
 }
 
 /// Where spans go, if anywhere.
-pub(crate) fn collector(config: &Config, instance: &Arc<str>) -> Option<Destination> {
+pub(crate) fn collector(config: &Config, instance: &Arc<str>) -> Option<CollectorAddress> {
     let traces = &config.settings.traces;
     let (url, collector) = (traces.url()?, config.collector.as_ref()?);
-    Some(Destination {
+    Some(CollectorAddress {
         url,
         headers: collector.headers.clone(),
         tls: collector.tls.clone(),

@@ -10,14 +10,14 @@ use http::{Method, StatusCode};
 
 use super::Says;
 use super::fetch::{Leads, NO_LIFE, head};
-use super::read::{Asked, Read, Turn, not_cached, turn};
-use crate::cache::generations::Moment;
-use crate::cache::key::Key;
+use super::read::{Asked, Read, ReadTurn, not_cached, turn};
+use crate::cache::generations::VersionSnapshot;
+use crate::cache::key::CacheKey;
 use crate::cache::policy::Wants;
 use crate::cache::store::Copy;
-use crate::cache::terms::Terms;
+use crate::cache::terms::CacheTerms;
 use crate::cache::variant::Variant;
-use crate::cache::{Landed, Row, Shelf, fields, validate};
+use crate::cache::{CacheRow, Landed, Shelf, fields, validate};
 use crate::call::{
     self, Buffered, BufferedCall, Collects, Facts, Gathered, Head, Next, Reply, Result, gather,
 };
@@ -27,7 +27,7 @@ use crate::record::{Cached, Forward, Kept, Unkept};
 
 /// A request on its way to the vendor, and what is known before it.
 struct Asking {
-    url: Key,
+    url: CacheKey,
     /// The fields that the client sent.
     request: HeaderMap,
     wants: Wants,
@@ -36,13 +36,13 @@ struct Asking {
 /// One vendor call for such a row.
 struct Ask<S> {
     shelf: Arc<Shelf>,
-    row: Arc<Row>,
+    row: Arc<CacheRow>,
     inner: S,
     asking: Arc<Asking>,
     /// The copy that the vendor is asked to confirm.
     confirms: Option<Arc<Copy>>,
     connection: ConnectionIx,
-    moment: Moment,
+    moment: VersionSnapshot,
     lead: Option<Leads>,
     says: Says,
 }
@@ -82,15 +82,15 @@ impl<S: Next<BufferedCall>> Read<S> {
         let own = confirms.is_none() && validate::is_conditional(&request);
         let asking = Asking { url, request, wants };
         let turn = if own || wants.demands() || wants.no_store {
-            Turn::Alone
+            ReadTurn::Alone
         } else {
             let asked = Asked { url, key, conditions: HeaderMap::new() };
             turn(&self.shelf, &self.row, connection, &asked, &asking.request).await
         };
         let lead = match turn {
-            Turn::Lead(lead) => Some(lead),
-            Turn::Alone => None,
-            Turn::Shares(copy) => match shared(&copy, &asking, self.shelf.wall()) {
+            ReadTurn::Lead(lead) => Some(lead),
+            ReadTurn::Alone => None,
+            ReadTurn::Shares(copy) => match shared(&copy, &asking, self.shelf.wall()) {
                 Some(age) => {
                     Says::of(&call).cached(Cached::Shared);
                     return Ok(reuse(&copy, &asking.request, age));
@@ -230,7 +230,7 @@ impl Asking {
         answer: &http::Response<()>,
         came: &Facts,
         (asked, now): (SystemTime, SystemTime),
-    ) -> std::result::Result<(Terms, Variant), Unkept> {
+    ) -> std::result::Result<(CacheTerms, Variant), Unkept> {
         if self.wants.no_store {
             return Err(Unkept::ClientNoStore);
         }
@@ -239,7 +239,7 @@ impl Asking {
         }
         let varies = fields::vary(answer.headers()).ok_or(Unkept::Vary)?;
         let delay = now.duration_since(asked).unwrap_or_default();
-        let terms = Terms::of(answer, delay, now)?;
+        let terms = CacheTerms::of(answer, delay, now)?;
         Ok((terms, Variant::of(&self.url, &self.request, varies)))
     }
 }

@@ -6,19 +6,19 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::Says;
-use crate::cache::generations::Moment;
-use crate::cache::key::Key;
+use crate::cache::generations::VersionSnapshot;
+use crate::cache::key::CacheKey;
 use crate::cache::policy::{self, Life};
 use crate::cache::store::Copy;
 use crate::cache::variant::Variant;
-use crate::cache::{Landed, Row, Shelf, validate};
+use crate::cache::{CacheRow, Landed, Shelf, validate};
 use crate::call::{self, BufferedCall, Collects, Gathered, Next, Reply, Result, gather};
 use crate::clock;
 use crate::record::{Kept, Unkept};
 use crate::single_flight::Lead;
 
 /// The duty to tell those who wait.
-pub(super) type Leads = Lead<(Key, Moment), Landed>;
+pub(super) type Leads = Lead<(CacheKey, VersionSnapshot), Landed>;
 
 /// What becomes of the answer.
 #[derive(Clone, Copy)]
@@ -34,13 +34,13 @@ pub(super) enum Keep {
 /// One vendor call.
 pub(super) struct Fetch<S> {
     pub(super) shelf: Arc<Shelf>,
-    pub(super) row: Arc<Row>,
+    pub(super) row: Arc<CacheRow>,
     pub(super) inner: S,
     /// What is asked for.
-    pub(super) url: Key,
+    pub(super) url: CacheKey,
     /// The client's own conditions, which are judged here.
     pub(super) conditions: HeaderMap,
-    pub(super) moment: Moment,
+    pub(super) moment: VersionSnapshot,
     pub(super) keep: Keep,
     pub(super) lead: Option<Leads>,
 }
@@ -48,7 +48,7 @@ pub(super) struct Fetch<S> {
 /// How the answer to one request is judged.
 struct Judge {
     keep: Keep,
-    url: Key,
+    url: CacheKey,
     stale: Duration,
     request: HeaderMap,
 }

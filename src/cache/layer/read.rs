@@ -8,10 +8,10 @@ use tokio::time::timeout_at;
 
 use super::Says;
 use super::fetch::{Fetch, Keep, Leads};
-use crate::cache::key::{self, Key};
+use crate::cache::key::{self, CacheKey};
 use crate::cache::policy::{LISTED, Wants};
 use crate::cache::store::Copy;
-use crate::cache::{Kind, Landed, Row, Shelf, accept, validate};
+use crate::cache::{CacheRow, Landed, RowKind, Shelf, accept, validate};
 use crate::call::{Buffered, BufferedCall, Next, Reply, Result};
 use crate::clock::Instant;
 use crate::detached::{Flight, Flights};
@@ -28,21 +28,21 @@ const BEFORE_DEADLINE: Duration = Duration::from_millis(100);
 pub(super) struct Read<S> {
     pub(super) shelf: Arc<Shelf>,
     pub(super) flights: Flights,
-    pub(super) row: Arc<Row>,
+    pub(super) row: Arc<CacheRow>,
     pub(super) inner: S,
 }
 
 /// What is asked for.
 pub(super) struct Asked {
-    pub(super) url: Key,
+    pub(super) url: CacheKey,
     /// Where its answer would be kept, by what is known of that URL.
-    pub(super) key: Key,
+    pub(super) key: CacheKey,
     /// The client's own conditions, where they are not sent.
     pub(super) conditions: HeaderMap,
 }
 
 /// One's turn among those that ask for the same.
-pub(super) enum Turn {
+pub(super) enum ReadTurn {
     /// It asks for all of them.
     Lead(Leads),
     /// Another one asked, and this came.
@@ -56,14 +56,14 @@ impl<S: Next<BufferedCall>> Read<S> {
         accept::normalise(&mut call.headers);
         let row = self.row.clone();
         match &row.kind {
-            Kind::Kept(seconds, own) => self.kept(call, *seconds, own).await,
-            Kind::Shared if call.method == Method::GET && call.body.bytes.is_empty() => {
+            RowKind::Kept(seconds, own) => self.kept(call, *seconds, own).await,
+            RowKind::Shared if call.method == Method::GET && call.body.bytes.is_empty() => {
                 let url = self.shelf.key(&call, &row, None);
                 let asked = Asked { url, key: url, conditions: HeaderMap::new() };
                 self.together(call, asked, Keep::Share).await
             }
-            Kind::Headers => self.by_headers(call).await,
-            Kind::Shared | Kind::Write => self.alone(call).await,
+            RowKind::Headers => self.by_headers(call).await,
+            RowKind::Shared | RowKind::Write => self.alone(call).await,
         }
     }
 
@@ -133,12 +133,12 @@ impl<S: Next<BufferedCall>> Read<S> {
     /// Joins those that ask for the same, or asks for all of them.
     async fn together(self, call: BufferedCall, asked: Asked, keep: Keep) -> Result {
         match turn(&self.shelf, &self.row, call.caller.ix, &asked, &call.headers).await {
-            Turn::Lead(lead) => self.fetch(call, asked, keep, Some(lead)).await,
-            Turn::Shares(copy) => {
+            ReadTurn::Lead(lead) => self.fetch(call, asked, keep, Some(lead)).await,
+            ReadTurn::Shares(copy) => {
                 Says::of(&call).cached(Cached::Shared);
                 Ok(copy.reply(&call.method, &asked.conditions))
             }
-            Turn::Alone => self.fetch(call, asked, keep, None).await,
+            ReadTurn::Alone => self.fetch(call, asked, keep, None).await,
         }
     }
 
@@ -161,13 +161,13 @@ impl<S: Next<BufferedCall>> Read<S> {
 /// more, with those who sent the same.
 pub(super) async fn turn(
     shelf: &Shelf,
-    row: &Row,
+    row: &CacheRow,
     connection: ConnectionIx,
     asked: &Asked,
     request: &HeaderMap,
-) -> Turn {
+) -> ReadTurn {
     match join(shelf, row, connection, asked.key).await {
-        Turn::Shares(copy) if !copy.fits(&asked.url, request) => {
+        ReadTurn::Shares(copy) if !copy.fits(&asked.url, request) => {
             join(shelf, row, connection, asked.url.whole_variant(request)).await
         }
         turn => turn,
@@ -175,21 +175,21 @@ pub(super) async fn turn(
 }
 
 /// Waits for those that ask for `key`, or leads them.
-async fn join(shelf: &Shelf, row: &Row, connection: ConnectionIx, key: Key) -> Turn {
+async fn join(shelf: &Shelf, row: &CacheRow, connection: ConnectionIx, key: CacheKey) -> ReadTurn {
     loop {
         let moment = shelf.moment(connection, row);
         let follow = match shelf.cache().reads().join((key, moment)) {
-            Part::Leads(lead) => return Turn::Lead(lead),
+            Part::Leads(lead) => return ReadTurn::Lead(lead),
             Part::Follows(follow) => follow,
         };
         let Ok(place) = shelf.cache().waiters().try_acquire() else {
-            return Turn::Alone;
+            return ReadTurn::Alone;
         };
         let landed = follow.outcome().await;
         drop(place);
         match landed {
-            Some(Landed::Copy(copy)) => return Turn::Shares(copy),
-            Some(Landed::Alone) => return Turn::Alone,
+            Some(Landed::Copy(copy)) => return ReadTurn::Shares(copy),
+            Some(Landed::Alone) => return ReadTurn::Alone,
             // The leader left before its call was sent: somebody else leads now.
             None => {}
         }
@@ -218,7 +218,12 @@ fn keep(method: &Method, wants: Wants, seconds: Duration) -> Keep {
 }
 
 /// What is said of a copy that may stand in: nothing was written since it was fetched.
-fn stands_in(shelf: &Shelf, row: &Row, copy: &Copy, connection: ConnectionIx) -> Option<Cached> {
+fn stands_in(
+    shelf: &Shelf,
+    row: &CacheRow,
+    copy: &Copy,
+    connection: ConnectionIx,
+) -> Option<Cached> {
     let now = Instant::now();
     let since = copy.stale_since(now)?;
     let current = copy.generation() == shelf.moment(connection, row).generation;

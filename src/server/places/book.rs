@@ -21,7 +21,7 @@ use crate::clock::Instant;
 pub(super) const REST: Duration = Duration::from_secs(1);
 
 /// The places of one port and who wants them.
-pub(super) struct Book {
+pub(super) struct PlaceBook {
     bound: Bound,
     next: u64,
     /// Who is there, oldest first.
@@ -49,7 +49,7 @@ pub(super) struct Guest {
 }
 
 /// What a newcomer gets.
-pub(super) enum Entry {
+pub(super) enum PlaceEntry {
     /// A place.
     Seated(u64, Arc<Guest>),
     /// A place as soon as there is one, under this number; `gone` waits no longer.
@@ -58,39 +58,39 @@ pub(super) enum Entry {
     TurnedAway,
 }
 
-// === impl Book ===
+// === impl PlaceBook ===
 
-impl Book {
+impl PlaceBook {
     pub(super) fn new(bound: Bound) -> Self {
         let (guests, waiting, peers) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
         Self { bound, next: 0, guests, waiting, peers }
     }
 
     /// A connection from `peer` has come.
-    pub(super) fn enter(&mut self, peer: IpAddr, now: Instant) -> Entry {
+    pub(super) fn enter(&mut self, peer: IpAddr, now: Instant) -> PlaceEntry {
         let has = self.counts(peer);
         if let Bound::ForMany { per_peer: Some(most), .. } = self.bound
             && has.guests + has.waiting >= most
         {
-            return Entry::TurnedAway;
+            return PlaceEntry::TurnedAway;
         }
         self.next += 1;
         if self.guests.len() < self.bound.places() && self.waiting.is_empty() {
             let guest = self.seat(self.next, peer, now);
-            return Entry::Seated(self.next, guest);
+            return PlaceEntry::Seated(self.next, guest);
         }
         let gone = if self.waiting.len() < self.bound.waiting() {
             None
         } else {
             match self.who_gives_up_for(peer) {
-                None => return Entry::TurnedAway,
+                None => return PlaceEntry::TurnedAway,
                 gone => gone,
             }
         };
         gone.iter().for_each(|number| self.gives_up(*number));
         self.waiting.insert(self.next, peer);
         self.peers.entry(peer).or_default().waiting += 1;
-        Entry::Waits { number: self.next, gone }
+        PlaceEntry::Waits { number: self.next, gone }
     }
 
     /// The youngest that waits of the address with the most, if it has more than `peer` would have.

@@ -13,35 +13,35 @@ fn peer(host: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, host])
 }
 
-impl Place {
+impl ConnectionPlace {
     fn is_cut(&self) -> bool {
         self.guest.end.is_cancelled()
     }
 }
 
-fn seated(places: &Arc<Places>, host: u8) -> Option<Place> {
+fn seated(places: &Arc<ConnectionPlaces>, host: u8) -> Option<ConnectionPlace> {
     match places.take(peer(host))? {
-        Ticket::Seated(place) => Some(place),
-        Ticket::Waits(_) => None,
+        PlaceTicket::Seated(place) => Some(place),
+        PlaceTicket::Waits(_) => None,
     }
 }
 
-fn waits(places: &Arc<Places>, host: u8) -> Waiting {
+fn waits(places: &Arc<ConnectionPlaces>, host: u8) -> PlaceWaiter {
     match places.take(peer(host)) {
-        Some(Ticket::Waits(waiting)) => waiting,
-        Some(Ticket::Seated(_)) => panic!("there was a place"),
+        Some(PlaceTicket::Waits(waiting)) => waiting,
+        Some(PlaceTicket::Seated(_)) => panic!("there was a place"),
         None => panic!("turned away"),
     }
 }
 
-impl Waiting {
-    fn got(&mut self) -> Option<Place> {
+impl PlaceWaiter {
+    fn got(&mut self) -> Option<ConnectionPlace> {
         self.place.try_recv().ok()
     }
 }
 
 /// A place on which a call is under way until the second is dropped.
-fn busy(places: &Arc<Places>, host: u8) -> (Place, Answering) {
+fn busy(places: &Arc<ConnectionPlaces>, host: u8) -> (ConnectionPlace, Answering) {
     let place = seated(places, host).expect("a place");
     let activity = Arc::new(Activity::new(&limits()));
     place.watch(activity.clone());
@@ -49,18 +49,18 @@ fn busy(places: &Arc<Places>, host: u8) -> (Place, Answering) {
 }
 
 /// A place on which a body never comes to its end.
-fn half_sent(places: &Arc<Places>, host: u8) -> (Place, Answering, Arriving) {
+fn half_sent(places: &Arc<ConnectionPlaces>, host: u8) -> (ConnectionPlace, Answering, Arriving) {
     let (place, answering) = busy(places, host);
     let arriving = answering.arriving();
     (place, answering, arriving)
 }
 
-fn for_many(sockets: usize, per_peer: Option<usize>) -> Arc<Places> {
-    Arc::new(Places::new(Bound::ForMany { sockets, per_peer }))
+fn for_many(sockets: usize, per_peer: Option<usize>) -> Arc<ConnectionPlaces> {
+    Arc::new(ConnectionPlaces::new(Bound::ForMany { sockets, per_peer }))
 }
 
 /// The next look, as a waiting port has it.
-fn look(places: &Places) {
+fn look(places: &ConnectionPlaces) {
     places.held().make_room(places.bound, Instant::now());
 }
 
@@ -85,7 +85,7 @@ async fn whoever_rests_makes_room_and_whoever_is_served_does_not() {
     advance(REST / 2).await;
     let mut newcomer = waits(&places, 2);
     assert_eq!(
-        [&served, &resting, &younger].map(Place::is_cut),
+        [&served, &resting, &younger].map(ConnectionPlace::is_cut),
         [false, true, false],
         "the oldest"
     );
@@ -154,7 +154,7 @@ async fn while_all_are_served_a_port_for_many_lets_wait_and_one_for_few_cuts_the
         (Bound::ForMany { sockets: 2, per_peer: None }, false),
         (Bound::ForFew { sockets: 2 }, true),
     ] {
-        let places = Arc::new(Places::new(bound));
+        let places = Arc::new(ConnectionPlaces::new(bound));
         let (one, two) = (busy(&places, 1), busy(&places, 2));
         advance(REST * 60).await;
         let _waiting = waits(&places, 3);
@@ -170,7 +170,7 @@ async fn while_all_are_served_a_port_for_many_lets_wait_and_one_for_few_cuts_the
 /// A port with a shut door that waits for nobody would take no connection ever again.
 #[test]
 fn a_shut_door_waits_for_somebody_whoever_leaves_meanwhile() {
-    let places = Arc::new(Places::new(Bound::ForFew { sockets: 2 }));
+    let places = Arc::new(ConnectionPlaces::new(Bound::ForFew { sockets: 2 }));
     let _one = seated(&places, 1).unwrap();
     let _two = seated(&places, 1).unwrap();
     let (come, go) = (places.clone(), AtomicBool::new(true));
@@ -180,7 +180,7 @@ fn a_shut_door_waits_for_somebody_whoever_leaves_meanwhile() {
                 drop(come.take(peer(2)));
             }
         });
-        let shut = |door: Door| !door.open && !door.awaited;
+        let shut = |door: PlaceDoor| !door.open && !door.awaited;
         let forgotten = (0..200_000).filter(|_| shut(places.door())).count();
         go.store(false, Ordering::Relaxed);
         assert_eq!(forgotten, 0);
@@ -232,15 +232,15 @@ proptest! {
         peers in prop::collection::vec(0_u8..6, 1..120),
     ) {
         inside(|| {
-            let places = Arc::new(Places::new(Bound::ForFew { sockets: 9 }));
-            let mut here: Vec<Place> = Vec::new();
+            let places = Arc::new(ConnectionPlaces::new(Bound::ForFew { sockets: 9 }));
+            let mut here: Vec<ConnectionPlace> = Vec::new();
             for host in peers {
                 let place = match places.take(peer(host)).expect("never turned away") {
-                    Ticket::Seated(place) => place,
-                    Ticket::Waits(mut waiting) => {
+                    PlaceTicket::Seated(place) => place,
+                    PlaceTicket::Waits(mut waiting) => {
                         let count = |peer| here.iter().filter(|p| p.guest.peer == peer).count();
                         let most = here.iter().map(|place| count(place.guest.peer)).max();
-                        let at = here.iter().position(Place::is_cut).expect("one makes room");
+                        let at = here.iter().position(ConnectionPlace::is_cut).expect("one makes room");
                         assert_eq!(Some(count(here[at].guest.peer)), most);
                         here.remove(at);
                         waiting.got().expect("its place")
@@ -264,7 +264,7 @@ proptest! {
             let (mut here, mut queue) = (Vec::new(), Vec::new());
             for (host, kind) in crowd {
                 match places.take(peer(host)) {
-                    Some(Ticket::Seated(place)) => {
+                    Some(PlaceTicket::Seated(place)) => {
                         let activity = Arc::new(Activity::new(&limits()));
                         place.watch(activity.clone());
                         let call = (!matches!(kind, Kind::Rests)).then(|| Answering::begin(activity, None));
@@ -272,12 +272,12 @@ proptest! {
                         let body = body.map(Answering::arriving);
                         here.push((place, call, body));
                     }
-                    Some(Ticket::Waits(waiting)) => queue.push(waiting),
+                    Some(PlaceTicket::Waits(waiting)) => queue.push(waiting),
                     None => {}
                 }
             }
             let now = Instant::now() + REST;
-            let wasted = |host| here.iter().any(|(place, call, body): &(Place, _, _)| {
+            let wasted = |host| here.iter().any(|(place, call, body): &(ConnectionPlace, _, _)| {
                 place.guest.peer == peer(host) && (call.is_none() || body.is_some())
             });
             let of = |host| here.iter().filter(|(place, ..)| place.guest.peer == peer(host)).count();
@@ -288,7 +288,7 @@ proptest! {
                 assert!(queued.iter().all(|peer| !here.iter().any(|(p, ..)| p.guest.peer == *peer)));
                 return;
             };
-            let Ticket::Waits(mut waiting) = ticket else { return };
+            let PlaceTicket::Waits(mut waiting) = ticket else { return };
             for _ in 0..sockets + 10 {
                 places.held().looked = None;
                 places.held().make_room(places.bound, now);

@@ -31,34 +31,34 @@ pub(super) const OUTCOMES: usize = 7;
 pub(super) type Slot<M> = OnceLock<M>;
 
 /// Handles by number.
-pub(super) struct Row<M, const N: usize>(pub(super) [Slot<M>; N]);
+pub(super) struct HandleRow<M, const N: usize>(pub(super) [Slot<M>; N]);
 
 /// The handles of all series that finished calls have touched.
 #[derive(Default)]
 pub struct Handles {
-    pub(super) operations: Kept<Arc<str>, OfOperation>,
-    pub(super) connections: Kept<ConnectionId, OfConnection>,
+    pub(super) operations: KeptHandles<Arc<str>, OfOperation>,
+    pub(super) connections: KeptHandles<ConnectionId, OfConnection>,
     pub(super) apps: ArcSwap<HashMap<(TenantId, AppId), Arc<OfApp>>>,
     pub(super) others: OfApp,
-    pub(super) octets: Row<Counter, 2>,
+    pub(super) octets: HandleRow<Counter, 2>,
 }
 
 /// What an operation has touched.
 #[derive(Default)]
 pub(super) struct OfOperation {
-    pub(super) requests: Row<Row<Counter, CODES>, { CLASSES.len() }>,
-    pub(super) server: Row<Seconds, { CLASSES.len() }>,
-    pub(super) client: Row<Seconds, { CLASSES.len() }>,
+    pub(super) requests: HandleRow<HandleRow<Counter, CODES>, { CLASSES.len() }>,
+    pub(super) server: HandleRow<Seconds, { CLASSES.len() }>,
+    pub(super) client: HandleRow<Seconds, { CLASSES.len() }>,
     pub(super) attempts: Slot<Counter>,
-    pub(super) cache: Row<Counter, OUTCOMES>,
+    pub(super) cache: HandleRow<Counter, OUTCOMES>,
     pub(super) saved: Slot<Counter>,
 }
 
 /// What a connection has touched.
 #[derive(Default)]
 pub(super) struct OfConnection {
-    pub(super) waits: Row<Seconds, 2>,
-    pub(super) answers: Row<Counter, { CLASSES.len() }>,
+    pub(super) waits: HandleRow<Seconds, 2>,
+    pub(super) answers: HandleRow<Counter, { CLASSES.len() }>,
     /// The vendor refused its token the last time.
     pub(super) token_refused: AtomicBool,
 }
@@ -67,11 +67,11 @@ pub(super) struct OfConnection {
 #[derive(Default)]
 pub(super) struct OfApp {
     pub(super) named: Option<[Value; 2]>,
-    pub(super) codes: Row<Counter, CODES>,
+    pub(super) codes: HandleRow<Counter, CODES>,
 }
 
 /// What was made for each key of a closed set; read far more often than added to.
-pub(super) struct Kept<K, V>(ArcSwap<HashMap<K, Arc<V>>>);
+pub(super) struct KeptHandles<K, V>(ArcSwap<HashMap<K, Arc<V>>>);
 
 /// The handle in `slot`, resolved now if it is not there.
 pub(super) fn resolved<'a, M: Clone, C: MetricConstructor<M>, const N: usize>(
@@ -82,23 +82,23 @@ pub(super) fn resolved<'a, M: Clone, C: MetricConstructor<M>, const N: usize>(
     slot.get_or_init(|| family.get_or_create_owned(&Labels(labels())))
 }
 
-// === impl Row ===
+// === impl HandleRow ===
 
-impl<M, const N: usize> Default for Row<M, N> {
+impl<M, const N: usize> Default for HandleRow<M, N> {
     fn default() -> Self {
         Self([const { OnceLock::new() }; N])
     }
 }
 
-// === impl Kept ===
+// === impl KeptHandles ===
 
-impl<K, V> Default for Kept<K, V> {
+impl<K, V> Default for KeptHandles<K, V> {
     fn default() -> Self {
         Self(ArcSwap::from_pointee(HashMap::new()))
     }
 }
 
-impl<K: Hash + Eq + Clone, V: Default> Kept<K, V> {
+impl<K: Hash + Eq + Clone, V: Default> KeptHandles<K, V> {
     /// What is kept for `key`; made now, under the same key of its `own`, if it is not there.
     pub(super) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q, own: impl Fn() -> K) -> Arc<V>
     where

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::StatusCode;
 use opentelemetry::trace::TraceId;
 
-use super::handles::{CLASSES, OfOperation, Row, resolved};
+use super::handles::{CLASSES, HandleRow, OfOperation, resolved};
 use super::labels::{Example, Labels, Value};
 use super::{Metrics, Seconds};
 use crate::catalog::{CONNECTION_POOL, Operation};
@@ -66,7 +66,7 @@ impl Metrics {
         let class = class(call.marks.status);
         let (number, word) = (code_number(call.marks), code(call.marks));
         let labels = || [call.operation(), of_class(class), ("code", Value::Word(word))];
-        let requests = handles.requests.0[class].get_or_init(Row::default);
+        let requests = handles.requests.0[class].get_or_init(HandleRow::default);
         resolved(&requests.0[number], &self.requests, labels).inc();
         let labels = || [call.operation(), of_class(class)];
         let server = resolved(&handles.server.0[class], &self.server_duration, labels);

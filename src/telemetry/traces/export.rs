@@ -51,7 +51,7 @@ pub struct Counts {
 }
 
 /// Where spans go, and how many may be on the way.
-pub struct Destination {
+pub struct CollectorAddress {
     /// The whole URL of the collector.
     pub url: String,
     /// Fields of each request; their values may be secrets.
@@ -116,7 +116,7 @@ struct Bridge {
 
 impl Exporter {
     /// Starts the thread that sends.
-    pub(super) fn start(to: Destination, counts: Counts) -> Self {
+    pub(super) fn start(to: CollectorAddress, counts: Counts) -> Self {
         let queue = Arc::new(Queue::new(to.queue, counts));
         let resource = resource(&to);
         let bridge = Bridge {
@@ -174,7 +174,7 @@ impl Exporter {
     }
 }
 
-fn resource(to: &Destination) -> Resource {
+fn resource(to: &CollectorAddress) -> Resource {
     let attributes = [
         (semconv::SERVICE_NAME, to.service.clone()),
         (semconv::SERVICE_VERSION, env!("CARGO_PKG_VERSION").to_owned()),

@@ -11,6 +11,6 @@ mod prices;
 pub use file::{Catalog, CatalogError};
 pub use matcher::Match;
 pub use operation::{
-    Access, CONNECTION_POOL, CacheRule, Freshness, Idempotency, Lane, MOST_CALLS, MOST_PAID,
+    Access, CONNECTION_POOL, CacheRule, Freshness, KeySupport, Lane, MOST_CALLS, MOST_PAID,
     MOST_PRICES, MethodPattern, Operation, Pool, Shim,
 };

@@ -56,7 +56,7 @@ enum Command {
     /// Run the gateway.
     Serve(File),
     /// Check a configuration file and report every problem in it, as file:line:column.
-    Check(check::Args),
+    Check(check::CheckArgs),
     /// Run a simulated Courier, a gateway before it, and a little traffic, on this machine.
     #[cfg(feature = "demo")]
     Demo {
@@ -69,15 +69,15 @@ enum Command {
     },
     /// Run a simulated Courier.
     #[cfg(feature = "demo")]
-    Simulate(simulate::Args),
+    Simulate(simulate::SimulateArgs),
     #[cfg(not(feature = "demo"))]
     #[command(hide = true, disable_help_flag = true)]
-    Demo(absent::Args),
+    Demo(absent::AbsentArgs),
     #[cfg(not(feature = "demo"))]
     #[command(hide = true, disable_help_flag = true)]
-    Simulate(absent::Args),
+    Simulate(absent::AbsentArgs),
     /// Say why a call was slow: what it waited for, and behind whom.
-    Explain(explain::Args),
+    Explain(explain::ExplainArgs),
     /// Make keys for applications and operators.
     #[command(subcommand)]
     Keys(Keys),
@@ -85,7 +85,7 @@ enum Command {
     #[command(subcommand)]
     Config(Reference),
     /// Tell how much each application called, from the files in the state folder.
-    Usage(usage::Args),
+    Usage(usage::UsageArgs),
     /// Ask a running gateway whether it is ready; for containers without a shell.
     Healthcheck {
         /// The address of its operations port.

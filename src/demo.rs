@@ -30,8 +30,8 @@ use crate::identity::NewKey;
 use crate::ids::{KeyId, RandomId};
 use crate::telemetry::logs::AccessLog;
 use crate::terminal::{complain, say};
-use board::App;
-use client::Client;
+use board::DemoApp;
+use client::DemoClient;
 use summary::{Counted, Sends, Summary};
 
 /// The applications of the demo; both belong to the tenant `acme`.
@@ -87,9 +87,9 @@ async fn demo(time: Option<Duration>, faults: bool) -> io::Result<Summary> {
     })?;
     let gateway = Gateway::start(config, AccessLog::none()).await.map_err(io::Error::other)?;
     say(&welcome(&gateway, &address, &keys[0].text, faults));
-    let apps = APPS.map(|app| Arc::new(App::new(app)));
+    let apps = APPS.map(|app| Arc::new(DemoApp::new(app)));
     let saved = Arc::new(AtomicU64::new(0));
-    let [modest, noisy] = keys.map(|key| Client::new(gateway.data, key.text, saved.clone()));
+    let [modest, noisy] = keys.map(|key| DemoClient::new(gateway.data, key.text, saved.clone()));
     let stop = CancellationToken::new();
     let calling = [
         tokio::spawn(traffic::modest(apps[0].clone(), modest, stop.clone())),
@@ -110,7 +110,7 @@ async fn demo(time: Option<Duration>, faults: bool) -> io::Result<Summary> {
 }
 
 /// What became of the sends.
-fn survival(courier: &Server, apps: &[Arc<App>]) -> Sends {
+fn survival(courier: &Server, apps: &[Arc<DemoApp>]) -> Sends {
     let accepted = apps.iter().map(|app| app.calls().came_right(SEND)).sum();
     courier.with(|simulator| {
         let journal = simulator.journal();
@@ -145,7 +145,7 @@ fn refused(courier: &Server) -> u64 {
 }
 
 /// Prints live figures until the time is over.
-async fn watch(time: Option<Duration>, apps: &[Arc<App>], refused: impl Fn() -> u64) {
+async fn watch(time: Option<Duration>, apps: &[Arc<DemoApp>], refused: impl Fn() -> u64) {
     let start = Instant::now();
     let end = async {
         match time {

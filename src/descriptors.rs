@@ -14,7 +14,7 @@ pub const OPERATORS: usize = 32;
 
 /// What a configuration asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedSockets {
     /// Sockets of clients.
     pub clients: usize,
     /// Sockets to each host of the vendor.
@@ -44,7 +44,7 @@ impl Budget {
     /// Shares `limit` descriptors. When not all of `wanted` fits, the vendor has at most half of what
     /// operators and files leave: a call needs one socket on either side. Nobody gets less than one.
     #[must_use]
-    pub fn of(limit: Option<u64>, wanted: Wanted) -> Self {
+    pub fn of(limit: Option<u64>, wanted: WantedSockets) -> Self {
         let hosts = wanted.hosts.max(1);
         let fixed = RESERVE.saturating_add(wanted.operators as u64);
         let all = wanted.vendor.saturating_mul(hosts);
@@ -89,7 +89,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const DEFAULT: Wanted = Wanted { clients: 10_000, vendor: 512, hosts: 1, operators: 64 };
+    const DEFAULT: WantedSockets =
+        WantedSockets { clients: 10_000, vendor: 512, hosts: 1, operators: 64 };
 
     #[test]
     fn what_fits_is_given_whole() {
@@ -103,7 +104,7 @@ mod tests {
     fn under_the_usual_soft_limit_both_sides_get_half() {
         let budget = Budget::of(Some(1024), DEFAULT);
         assert_eq!((budget.clients, budget.vendor, budget.fits()), (456, 456, false));
-        let few = Budget::of(Some(1024), Wanted { vendor: 100, ..DEFAULT });
+        let few = Budget::of(Some(1024), WantedSockets { vendor: 100, ..DEFAULT });
         assert_eq!((few.clients, few.vendor), (812, 100));
     }
 
@@ -115,7 +116,7 @@ mod tests {
             vendor in 1_usize..10_000,
             hosts in 1_usize..5,
         ) {
-            let wanted = Wanted { clients, vendor, hosts, operators: 64 };
+            let wanted = WantedSockets { clients, vendor, hosts, operators: 64 };
             let budget = Budget::of(Some(limit), wanted);
             let given = budget.clients + budget.vendor * hosts;
             prop_assert!(given as u64 + RESERVE + 64 <= limit);

@@ -42,7 +42,7 @@ pub struct Document<'i, T> {
 
 /// One step from the root to an entry.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum PathStep {
     /// The entry of this name in a table.
     Key(&'static str),
     /// The element at this index of an array.
@@ -59,17 +59,17 @@ struct Found {
 
 impl<T> Document<'_, T> {
     /// A problem at the entry that `path` leads to, or at the deepest one on the way that exists.
-    pub fn problem(&self, path: &[Step], message: impl Into<String>) -> Problem {
+    pub fn problem(&self, path: &[PathStep], message: impl Into<String>) -> Problem {
         let (line, column) = position(self.text, self.find(path).at);
         Problem::new(line, column, message)
     }
 
     /// True when `path` leads to something that was taken out: about that there is a problem already.
-    pub fn is_hollow(&self, path: &[Step]) -> bool {
+    pub fn is_hollow(&self, path: &[PathStep]) -> bool {
         self.find(path).hollow
     }
 
-    fn find(&self, path: &[Step]) -> Found {
+    fn find(&self, path: &[PathStep]) -> Found {
         let mut at = 0;
         let mut last = 0;
         let mut reached = true;
@@ -77,11 +77,11 @@ impl<T> Document<'_, T> {
         let mut array: Option<&DeArray<'_>> = None;
         for step in path {
             let next = match step {
-                Step::Key(name) => table.and_then(|t| t.get_key_value(*name)).map(|(k, v)| {
+                PathStep::Key(name) => table.and_then(|t| t.get_key_value(*name)).map(|(k, v)| {
                     at = if entries::is_hollow(k.span().start) { at } else { k.span().start };
                     v
                 }),
-                Step::Index(index) => {
+                PathStep::Index(index) => {
                     array.and_then(|a| a.get(*index)).inspect(|v| at = v.span().start)
                 }
             };

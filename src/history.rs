@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-pub use document::{CallEvent, Document, Refused, Share};
+pub use document::{CallDocument, CallEvent, Refused, Share};
 pub use entry::Entry;
 
 use crate::clock;
@@ -54,7 +54,7 @@ struct Kept {
 
 /// Which calls are wanted; `None` is any.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct CallQuery {
     /// Of this tenant.
     pub tenant: Option<TenantId>,
     /// Of this app.

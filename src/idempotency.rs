@@ -28,13 +28,13 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub use commit::Commit;
 use keyed::{Accepted, Hold, KeyUsage, Keyed, Signed, Single};
-pub use keys::Keys;
-use made::{Key, KeyTicket, UNCOUNTED};
+pub use keys::SendKeys;
+use made::{KeyTicket, MadeKey, UNCOUNTED};
 use memory::{Purpose, id};
 use retention::Owner;
 
 use crate::call::{BoxFuture, BufferedCall, Next, Reply, Result, Stage, StageLayer, Staged};
-use crate::catalog::{Idempotency as Honours, Shim};
+use crate::catalog::{KeySupport as Honours, Shim};
 use crate::error::Error;
 use crate::headers::Habits;
 use crate::ids::{ConnectionId, RandomId};
@@ -49,14 +49,14 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Makes and keeps keys.
 pub struct Idempotency {
-    keys: Arc<Keys>,
+    keys: Arc<SendKeys>,
     owners: Table<ConnectionIx, Owner>,
 }
 
 impl Idempotency {
     /// `keys` is what is remembered, shared by `connections`.
     pub fn layer<'a>(
-        keys: Arc<Keys>,
+        keys: Arc<SendKeys>,
         connections: impl Iterator<Item = &'a ConnectionId>,
     ) -> StageLayer<Self> {
         StageLayer::new(Self { keys, owners: connections.map(owner).collect() })
@@ -100,7 +100,7 @@ impl Idempotency {
         if count == UNCOUNTED {
             keys.waiting.look(&print);
         }
-        let Key { key, recognised } = keys.make(print, count);
+        let MadeKey { key, recognised } = keys.make(print, count);
         let ticket = KeyTicket { owner: self.owners[caller.ix], print, key, count };
         let hold = Hold::new(keys.clone(), ticket, call.proof.clone());
         if recognised {
@@ -154,7 +154,7 @@ fn given(headers: &mut HeaderMap) -> Result<Option<HeaderValue>> {
     let mut values = headers.get_all(KEY).iter();
     let first = values.next().cloned();
     if values.next().is_some() {
-        return Err(Error::malformed("a request has one Idempotency-Key"));
+        return Err(Error::malformed("a request has one Idempotency-MadeKey"));
     }
     if first.as_ref().is_some_and(|key| key.as_bytes().trim_ascii().is_empty()) {
         headers.remove(KEY);

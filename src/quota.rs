@@ -77,7 +77,7 @@ pub use ticket::{
 };
 pub use view::{AdmissionPreview, AppGauge, Gauge};
 
-use arrival::Arrival;
+use arrival::ArrivalVerdict;
 use choose::next_wake;
 use pools::Pools;
 use problems::problems;
@@ -167,13 +167,14 @@ impl Quota {
             return AdmissionVerdict::Refused(QuotaRefusal::paused(QuotaUsage::default()));
         };
         match line.arrive(&self.pools, ticket, since, now) {
-            Arrival::Refuse(refusal) => AdmissionVerdict::Refused(refusal),
-            Arrival::Wait(call, standing) => {
+            ArrivalVerdict::Refuse(refusal) => AdmissionVerdict::Refused(refusal),
+            ArrivalVerdict::Wait(call, standing) => {
                 line.kept_its_promise(call.key, now);
                 let place = QueuePlace { connection: ticket.connection, place: line.push(call) };
                 AdmissionVerdict::Wait(place, standing)
             }
-            Arrival::Start(key, would) => match line.start(&mut self.pools, key, would, now) {
+            ArrivalVerdict::Start(key, would) => match line.start(&mut self.pools, key, would, now)
+            {
                 Some(grant) => {
                     line.kept_its_promise(key, now);
                     AdmissionVerdict::Start(grant)
@@ -219,9 +220,9 @@ impl Quota {
             return Err(QuotaRefusal::paused(QuotaUsage::default()));
         };
         match line.arrive(&self.pools, ticket, since, now) {
-            Arrival::Refuse(refusal) => Err(refusal),
-            Arrival::Start(..) => Ok(None),
-            Arrival::Wait(_, standing) => Ok(Some(standing)),
+            ArrivalVerdict::Refuse(refusal) => Err(refusal),
+            ArrivalVerdict::Start(..) => Ok(None),
+            ArrivalVerdict::Wait(_, standing) => Ok(Some(standing)),
         }
     }
 

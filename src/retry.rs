@@ -20,7 +20,7 @@ use crate::call::{
     self, Attempt, BoxFuture, BufferedCall, Collects, Gathered, Next, Rejected, Reply, Result,
     SHORT, Stage, StageLayer, Staged, gather,
 };
-use crate::catalog::Idempotency;
+use crate::catalog::KeySupport;
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome};
 use crate::numbers::{ConnectionIx, Table};
@@ -125,7 +125,7 @@ async fn set_aside(result: Result) -> Result {
 
 /// How `call` may be repeated.
 fn kind(call: &BufferedCall) -> Repeatable {
-    let honoured = call.operation.idempotency != Idempotency::None;
+    let honoured = call.operation.idempotency != KeySupport::None;
     Repeatable::of(&call.method, honoured && call.headers.contains_key(KEY))
 }
 

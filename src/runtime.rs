@@ -21,7 +21,7 @@ use crate::config::{BaseUrl, Config};
 use crate::credentials::GivenUp;
 use crate::detached::Flights;
 use crate::history::Calls;
-use crate::idempotency::Keys;
+use crate::idempotency::SendKeys;
 use crate::ids::RandomId;
 use crate::record::Observer;
 use crate::retry::Budgets;
@@ -48,7 +48,7 @@ struct Inner {
     admission: Admission,
     desk: ArcSwap<Desk>,
     retries: Arc<Budgets>,
-    keys: Arc<Keys>,
+    keys: Arc<SendKeys>,
     given_up: GivenUp,
     cache: Cache,
     owners: ArcSwap<gauges::Owners>,
@@ -113,7 +113,8 @@ impl State {
         let store = config.state_dir().map(open).transpose()?;
         let admission = Admission::new(store);
         // After the store: its lock keeps others out of the folder.
-        let keys = config.state_dir().map(|dir| Keys::open(&dir)).transpose()?.unwrap_or_default();
+        let keys =
+            config.state_dir().map(|dir| SendKeys::open(&dir)).transpose()?.unwrap_or_default();
         let (telemetry, instance) = (Arc::new(telemetry), RandomId::new().to_string().into());
         telemetry.traces.reconfigure(
             wiring::traces::rules(config),
@@ -282,7 +283,7 @@ impl State {
 
     /// What is remembered of idempotency keys.
     #[must_use]
-    pub fn keys(&self) -> &Arc<Keys> {
+    pub fn keys(&self) -> &Arc<SendKeys> {
         &self.0.keys
     }
 

@@ -22,7 +22,7 @@ use crate::proof::SendProof;
 use activity::Activity;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use connection::{Client, Protocol};
+use connection::{Protocol, ServedClient};
 pub use event::{Event, Handshake, TooSlow, Unreadable};
 use failures::Failures;
 use http_body::Body;
@@ -197,7 +197,8 @@ async fn open<A: Answer>(
     let (socket, reset, leaving) = Socket::new(tcp);
     let Some(tls) = &terms.tls else {
         let activity = watched();
-        let client = Client { io: socket, protocol: Protocol::Told, reset, leaving, activity };
+        let client =
+            ServedClient { io: socket, protocol: Protocol::Told, reset, leaving, activity };
         return connection::serve(client, terms.limits, answer.clone(), token).await;
     };
     let handshake = TlsAcceptor::from(tls.clone()).accept(socket);
@@ -211,7 +212,7 @@ async fn open<A: Answer>(
         Ok(Ok(mut io)) => {
             io.get_mut().1.set_buffer_limit(Some(CODED));
             let protocol = Protocol::agreed(io.get_ref().1.alpn_protocol());
-            let client = Client { io, protocol, reset, leaving, activity: watched() };
+            let client = ServedClient { io, protocol, reset, leaving, activity: watched() };
             connection::serve(client, terms.limits, answer.clone(), token).await;
         }
         Ok(Err(error)) => tracing::debug!(cause = %error, "TLS handshake failed"),

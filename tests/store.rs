@@ -7,20 +7,20 @@ use std::sync::Arc;
 use allocation_counter::measure;
 use futures_util::FutureExt;
 use http::{HeaderMap, Response};
-use tollgate::cache::key::{Key, Parts};
+use tollgate::cache::key::{CacheKey, Parts};
 use tollgate::cache::policy::Life;
 use tollgate::cache::store::{Copy, Store};
 use tollgate::cache::variant::Variant;
 
-fn random_key(random: &mut impl FnMut() -> u64) -> Key {
+fn random_key(random: &mut impl FnMut() -> u64) -> CacheKey {
     let connection = "acme".parse().unwrap();
     let target = format!("/brands/{:x}{:x}", random(), random()).parse().unwrap();
     let parts =
         Parts { connection: &connection, epoch: 0, operation: "b", reads: 0, target: &target };
-    Key::listed(parts, &HeaderMap::new(), &[])
+    CacheKey::listed(parts, &HeaderMap::new(), &[])
 }
 
-fn random_copy(url: &Key, random: &mut impl FnMut() -> u64, largest: usize) -> Copy {
+fn random_copy(url: &CacheKey, random: &mut impl FnMut() -> u64, largest: usize) -> Copy {
     let seconds = std::time::Duration::from_secs;
     let life = Life { fresh: seconds(60), stale: seconds(600), age: seconds(0) };
     // Many short ones, some long ones.

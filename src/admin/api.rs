@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Door;
 use crate::error::{Code, Error};
-use crate::history::{Document, Entry, Wanted};
+use crate::history::{CallDocument, CallQuery, Entry};
 use crate::ids::RandomId;
 use crate::ingress::validate;
 use crate::proof::SendProof;
@@ -41,7 +41,7 @@ struct Version {
 struct Listed {
     /// How far back the places reach.
     kept: String,
-    calls: Vec<Document>,
+    calls: Vec<CallDocument>,
 }
 
 type Page = Result<Vec<u8>, Error>;
@@ -98,8 +98,8 @@ impl Api {
 }
 
 /// `tenant`, `app`, `limit` and `sort=slowest`.
-fn wanted(query: &str) -> Result<Wanted, Error> {
-    let mut wanted = Wanted { limit: LISTED, ..Wanted::default() };
+fn wanted(query: &str) -> Result<CallQuery, Error> {
+    let mut wanted = CallQuery { limit: LISTED, ..CallQuery::default() };
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match name {

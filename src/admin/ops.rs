@@ -17,7 +17,7 @@ use crate::ingress::validate;
 use crate::proof::SendProof;
 use crate::runtime::State;
 use crate::server::{Answer, RequestBody};
-use crate::telemetry::exposition::Format;
+use crate::telemetry::exposition::ExpositionFormat;
 
 /// Answers on the operations port.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl Ops {
                 (StatusCode::FORBIDDEN, TEXT, "browsers ask under an address or localhost\n".into())
             }
             "/metrics" => {
-                let format = Format::of(&accept(request.headers()));
+                let format = ExpositionFormat::of(&accept(request.headers()));
                 (StatusCode::OK, format.content_type(), self.state.metrics_page(format).await)
             }
             _ => (StatusCode::NOT_FOUND, TEXT, "/livez /readyz /metrics /version\n".into()),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::matcher::{Match, Matcher};
 use super::operation::CONNECTION_POOL;
 use super::{Operation, Pool, prices};
-use crate::document::{self, Document, Problem, Reading, Step};
+use crate::document::{self, Document, PathStep, Problem, Reading};
 use crate::numbers::OperationIx;
 use crate::paths;
 
@@ -159,7 +159,8 @@ fn check(document: &Document<'_, File>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
     for (at, row) in document.value.operation.iter().enumerate() {
-        let path = |column| [Step::Key("operation"), Step::Index(at), Step::Key(column)];
+        let path =
+            |column| [PathStep::Key("operation"), PathStep::Index(at), PathStep::Key(column)];
         let mut refuse = |column, message: String| {
             if !document.is_hollow(&path(column)) {
                 problems.push(document.problem(&path(column), message));
@@ -189,12 +190,12 @@ fn check(document: &Document<'_, File>) -> Vec<Problem> {
     let mut pools = BTreeSet::from([CONNECTION_POOL]);
     for (at, pool) in document.value.pool.iter().enumerate() {
         if !is_pool_name(&pool.id) {
-            let path = [Step::Key("pool"), Step::Index(at), Step::Key("id")];
+            let path = [PathStep::Key("pool"), PathStep::Index(at), PathStep::Key("id")];
             let message = "a pool's name is 1 to 40 characters of a-z, 0-9, '.', '_' and '-'";
             problems.push(document.problem(&path, message));
         }
         if !pools.insert(&pool.id) {
-            let path = [Step::Key("pool"), Step::Index(at), Step::Key("id")];
+            let path = [PathStep::Key("pool"), PathStep::Index(at), PathStep::Key("id")];
             problems.push(document.problem(&path, format!("pool '{}' is there twice", pool.id)));
         }
     }

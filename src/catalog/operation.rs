@@ -36,7 +36,7 @@ pub struct Operation {
     pub access: Access,
     /// What an `Idempotency-Key` does.
     #[serde(default)]
-    pub idempotency: Idempotency,
+    pub idempotency: KeySupport,
     /// What a call pays: pool name to cost. `connection` is the connection's own quota, of which a row
     /// that says nothing pays one slot; an empty table is a call that costs nothing.
     #[serde(default = "one_slot")]
@@ -116,7 +116,7 @@ pub enum Access {
 /// What an `Idempotency-Key` does on an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Idempotency {
+pub enum KeySupport {
     /// The vendor honours it and its SDKs expose it: the gateway may add one.
     Make,
     /// The vendor honours the client's; none is made.
@@ -237,7 +237,7 @@ impl Operation {
             method: MethodPattern::Any,
             path: "/{*rest}".into(),
             access: Access::Write,
-            idempotency: Idempotency::None,
+            idempotency: KeySupport::None,
             pools: one_slot(),
             cache: None,
             freshness: Freshness::Table,

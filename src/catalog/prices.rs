@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::operation::{MOST_CALLS, MOST_PAID, MOST_PRICES};
 use super::{Operation, Pool};
-use crate::document::{Document, Problem, Step};
+use crate::document::{Document, PathStep, Problem};
 
 /// Where the rows and pools of a file stand; those of the embedded one have no place.
 pub(super) struct Places {
@@ -21,7 +21,7 @@ impl Places {
     ) -> Self {
         let (rows, pools) = parts(&document.value);
         let place = |list, at, key| {
-            document.problem(&[Step::Key(list), Step::Index(at), Step::Key(key)], "")
+            document.problem(&[PathStep::Key(list), PathStep::Index(at), PathStep::Key(key)], "")
         };
         Self {
             rows: (0..)

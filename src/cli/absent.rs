@@ -9,12 +9,12 @@ use crate::terminal::complain;
 
 /// Whatever stands behind the command.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct AbsentArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }
 
-pub(super) fn run(command: &str, Args { rest }: Args) -> ExitCode {
+pub(super) fn run(command: &str, AbsentArgs { rest }: AbsentArgs) -> ExitCode {
     let rest: Vec<_> = rest.iter().map(|part| part.to_string_lossy()).collect();
     let line = [&[command.into()], &rest[..]].concat().join(" ");
     complain(&format!(

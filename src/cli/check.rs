@@ -12,7 +12,7 @@ use crate::terminal::{complain, point, say};
 
 /// What to check.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct CheckArgs {
     #[command(flatten)]
     file: File,
     /// Read no token, no certificate and no key, and leave the state folder alone: for CI.
@@ -25,7 +25,7 @@ pub(super) struct Args {
 }
 
 /// Tells every problem and warning; with `--online`, a line for each question.
-pub(super) fn run(args: Args) -> ExitCode {
+pub(super) fn run(args: CheckArgs) -> ExitCode {
     let file = match args.file.path() {
         Ok(file) => file,
         Err(code) => return code,

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{failed, runtime};
-use crate::history::{CallEvent, Document};
+use crate::history::{CallDocument, CallEvent};
 use crate::ids::RandomId;
 use crate::terminal::{complain, say};
 
@@ -30,7 +30,7 @@ const BAR: f64 = 30.0;
 
 /// What can be said on the command line.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct ExplainArgs {
     /// The call, by its Tollgate-Call-Id; without it the slowest of the last calls are listed.
     id: Option<RandomId>,
     /// The address of the gateway's admin port; its key is read from TOLLGATE_ADMIN_KEY.
@@ -44,11 +44,11 @@ pub(super) struct Args {
 #[derive(Deserialize)]
 struct Listed {
     kept: String,
-    calls: Vec<Document>,
+    calls: Vec<CallDocument>,
 }
 
 /// Prints one call, or the slowest ones.
-pub(super) fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     let Ok(key) = std::env::var(KEY) else {
         complain(&format!("{KEY} is not set: `tollgate keys new --admin` makes a key"));
         return ExitCode::from(2);
@@ -94,11 +94,11 @@ async fn ask(admin: SocketAddr, path: &str, key: &str) -> Result<(StatusCode, By
     Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
 }
 
-fn show(args: &Args, body: &[u8]) -> ExitCode {
+fn show(args: &ExplainArgs, body: &[u8]) -> ExitCode {
     let shown = if args.json {
         serde_json::from_slice::<Value>(body).map(|value| super::pretty(&value))
     } else if args.id.is_some() {
-        serde_json::from_slice::<Document>(body).map(|call| one(&call))
+        serde_json::from_slice::<CallDocument>(body).map(|call| one(&call))
     } else {
         serde_json::from_slice::<Listed>(body).map(|listed| list(&listed))
     };
@@ -112,7 +112,7 @@ fn show(args: &Args, body: &[u8]) -> ExitCode {
 }
 
 /// A call for people.
-fn one(call: &Document) -> String {
+fn one(call: &CallDocument) -> String {
     let none = "–";
     let or = |value: &Option<String>| value.clone().unwrap_or_else(|| none.into());
     let status = call.status.map_or_else(|| none.into(), |status| status.to_string());

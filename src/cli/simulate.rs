@@ -13,7 +13,7 @@ use crate::terminal::{complain, say};
 
 /// What can be said on the command line; all else is in the script.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct SimulateArgs {
     /// Address and port; port 0 takes a free one, which is printed.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010", value_parser = crate::address::parse)]
     listen: SocketAddr,
@@ -31,7 +31,7 @@ fn seed(text: &str) -> Result<u64, String> {
 }
 
 /// Runs the simulator until Ctrl-C or SIGTERM.
-pub(super) fn run(args: Args) -> ExitCode {
+pub(super) fn run(args: SimulateArgs) -> ExitCode {
     let mut options = match args.script.as_deref().map(read).transpose() {
         Ok(Some(options)) => options,
         Ok(None) => to_try(args.seed.is_some()),

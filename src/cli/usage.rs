@@ -14,7 +14,7 @@ use super::{default_config, refused};
 use crate::clock;
 use crate::config::Settings;
 use crate::terminal::complain;
-use crate::usage::book::{Counts, Row};
+use crate::usage::book::{Counts, UsageRow};
 use crate::usage::day::{Day, Period};
 use crate::usage::folder::Folder;
 
@@ -22,7 +22,7 @@ use crate::usage::folder::Folder;
 #[derive(clap::Args)]
 #[command(group(ArgGroup::new("period").args(["month", "day"])))]
 #[command(group(ArgGroup::new("form").args(["csv", "json"])))]
-pub(super) struct Args {
+pub(super) struct UsageArgs {
     /// The month in UTC, such as 2026-11 [default: this month until today].
     #[arg(long, value_parser = Period::month)]
     month: Option<Period>,
@@ -46,12 +46,12 @@ pub(super) struct Args {
 /// The lines of a period, in their order, and what is missing of it.
 #[derive(Default)]
 struct Report {
-    lines: Vec<(Day, Row)>,
+    lines: Vec<(Day, UsageRow)>,
     missing: Vec<String>,
 }
 
 /// Tells it; 1 when there is no folder, or something in it can't be told.
-pub(super) fn run(args: Args) -> ExitCode {
+pub(super) fn run(args: UsageArgs) -> ExitCode {
     let path = match &args.state {
         Some(path) => path.clone(),
         None => match of_the_service(args.config.as_deref()) {
@@ -150,7 +150,7 @@ impl Report {
     }
 
     fn json(&self, period: &Period) -> String {
-        let line = |(day, (who, counts)): &(Day, Row)| {
+        let line = |(day, (who, counts)): &(Day, UsageRow)| {
             let mut line = Map::new();
             line.insert("day".into(), day.to_string().into());
             line.insert("tenant".into(), who.tenant.as_str().into());

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Admin, Cache, Ops, Server, Settings, Traces, Vendor};
 use crate::catalog::{Access, Catalog};
-use crate::telemetry::logs::Wanted as Logs;
+use crate::telemetry::logs::LogSettings as Logs;
 use crate::usage::book::Counts;
 
 /// The JSON Schema (draft 2020-12) of the configuration file.

@@ -20,7 +20,7 @@ use crate::identity::Digest;
 use crate::ids::{AppId, ConnectionId, KeyId, TenantId, WorkspaceId};
 use crate::record::Trust;
 use crate::secret::TokenSource;
-use crate::telemetry::logs::Wanted as Logs;
+use crate::telemetry::logs::LogSettings as Logs;
 use crate::units::{Size, Span};
 
 /// The configuration of one Tollgate process.

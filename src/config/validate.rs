@@ -17,8 +17,8 @@ use std::time::SystemTime;
 use super::{BaseUrl, Collector, Config, Findings, Look, Settings};
 use crate::catalog::Catalog;
 use crate::clock;
-use crate::descriptors::{self, Budget, Wanted};
-use crate::document::{Document, Problem, Reading, Step};
+use crate::descriptors::{self, Budget, WantedSockets};
+use crate::document::{Document, PathStep, Problem, Reading};
 use crate::tls;
 
 /// Reads what the file refers to and checks it as a whole.
@@ -92,13 +92,18 @@ struct Check<'a> {
     warnings: Vec<Problem>,
 }
 
-fn key(names: &[&'static str]) -> Vec<Step> {
-    names.iter().map(|name| Step::Key(name)).collect()
+fn key(names: &[&'static str]) -> Vec<PathStep> {
+    names.iter().map(|name| PathStep::Key(name)).collect()
 }
 
 /// The path of the entry `at` of `list` in tenant `tenant`, and below it.
-fn within(tenant: usize, list: &'static str, at: usize, below: &[&'static str]) -> Vec<Step> {
-    let mut path = vec![Step::Key("tenant"), Step::Index(tenant), Step::Key(list), Step::Index(at)];
+fn within(tenant: usize, list: &'static str, at: usize, below: &[&'static str]) -> Vec<PathStep> {
+    let mut path = vec![
+        PathStep::Key("tenant"),
+        PathStep::Index(tenant),
+        PathStep::Key(list),
+        PathStep::Index(at),
+    ];
     path.extend(key(below));
     path
 }
@@ -109,21 +114,21 @@ impl<'a> Check<'a> {
     }
 
     /// A problem at `path`, unless there is one already about what stood there.
-    fn refuse(&mut self, path: &[Step], message: impl Into<String>) {
+    fn refuse(&mut self, path: &[PathStep], message: impl Into<String>) {
         if self.document.is_hollow(path) {
             return;
         }
         self.problems.push(self.document.problem(path, message));
     }
 
-    fn warn(&mut self, path: &[Step], message: impl Into<String>) {
+    fn warn(&mut self, path: &[PathStep], message: impl Into<String>) {
         if self.document.is_hollow(path) {
             return;
         }
         self.warnings.push(self.document.problem(path, message));
     }
 
-    fn accept<T>(&mut self, path: &[Step], result: Result<T, String>) -> Option<T> {
+    fn accept<T>(&mut self, path: &[PathStep], result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.refuse(path, message)).ok()
     }
 
@@ -147,8 +152,8 @@ impl<'a> Check<'a> {
 
     fn cors(&mut self) {
         for (at, message) in self.settings().server.cors.problems() {
-            let list = [Step::Key("server"), Step::Key("cors"), Step::Key("origins")];
-            self.refuse(&[&list[..], &[Step::Index(at)]].concat(), message);
+            let list = [PathStep::Key("server"), PathStep::Key("cors"), PathStep::Key("origins")];
+            self.refuse(&[&list[..], &[PathStep::Index(at)]].concat(), message);
         }
     }
 
@@ -162,7 +167,7 @@ impl<'a> Check<'a> {
         let ports = if admin.keys.is_empty() { 1 } else { 2 };
         let budget = Budget::of(
             limit,
-            Wanted {
+            WantedSockets {
                 clients: server.sockets,
                 vendor: vendor.sockets,
                 hosts: hosts.len(),
@@ -182,7 +187,7 @@ impl<'a> Check<'a> {
     }
 
     /// Rules of every URL of the vendor's.
-    fn vendor_url(&mut self, path: &[Step], url: &BaseUrl) {
+    fn vendor_url(&mut self, path: &[PathStep], url: &BaseUrl) {
         self.no_loop(path, url);
         if url.is_plain_and_remote() && !self.settings().vendor.allow_plain_http {
             let message = format!(
@@ -193,7 +198,7 @@ impl<'a> Check<'a> {
     }
 
     /// A port of this gateway is no place to send anything to.
-    fn no_loop(&mut self, path: &[Step], url: &BaseUrl) {
+    fn no_loop(&mut self, path: &[PathStep], url: &BaseUrl) {
         let Settings { server, ops, admin, .. } = self.settings();
         let served = (!admin.keys.is_empty()).then_some(("admin", admin.listen));
         let ports = [("server", server.listen), ("ops", ops.listen)].into_iter().chain(served);
@@ -245,7 +250,7 @@ impl<'a> Check<'a> {
         for (list, at, message) in
             catalog.map(|catalog| cache.problems(catalog)).unwrap_or_default()
         {
-            let path = [Step::Key("cache"), Step::Key(list), Step::Index(at)];
+            let path = [PathStep::Key("cache"), PathStep::Key(list), PathStep::Index(at)];
             self.refuse(&path, message);
         }
     }

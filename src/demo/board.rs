@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The calls of one application.
 #[derive(Default)]
-pub(super) struct Calls {
+pub(super) struct CallCounts {
     by_operation: BTreeMap<&'static str, u32>,
     times: Vec<Duration>,
     failures: Vec<String>,
@@ -16,13 +16,13 @@ pub(super) struct Calls {
 }
 
 /// One application on the board.
-pub(super) struct App {
+pub(super) struct DemoApp {
     pub(super) name: &'static str,
     /// std, not tokio: a push or a look, never awaited.
-    calls: Mutex<Calls>,
+    calls: Mutex<CallCounts>,
 }
 
-impl App {
+impl DemoApp {
     pub(super) fn new(name: &'static str) -> Self {
         Self { name, calls: Mutex::default() }
     }
@@ -34,7 +34,7 @@ impl App {
         calls.failures.extend(result.err().map(|reason| format!("{operation}: {reason}")));
     }
 
-    pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
+    pub(super) fn calls(&self) -> MutexGuard<'_, CallCounts> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -49,7 +49,7 @@ impl App {
     }
 }
 
-impl Calls {
+impl CallCounts {
     pub(super) fn failures(&self) -> &[String] {
         &self.failures
     }
@@ -66,7 +66,7 @@ impl Calls {
     }
 }
 
-impl fmt::Display for App {
+impl fmt::Display for DemoApp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let calls = self.calls();
         write!(

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) struct Client {
+pub(super) struct DemoClient {
     pool: Pool<HttpConnector, Full<Bytes>>,
     gateway: SocketAddr,
     key: String,
@@ -22,7 +22,7 @@ pub(super) struct Client {
     saved: Arc<AtomicU64>,
 }
 
-impl Client {
+impl DemoClient {
     pub(super) fn new(gateway: SocketAddr, key: String, saved: Arc<AtomicU64>) -> Self {
         Self { pool: Pool::builder(TokioExecutor::new()).build_http(), gateway, key, saved }
     }

@@ -3,7 +3,7 @@
 
 /// One call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
+pub(super) struct DemoStep {
     /// The operation, for the summary.
     pub(super) operation: &'static str,
     pub(super) method: &'static str,
@@ -18,11 +18,11 @@ pub(super) struct Step {
     pub(super) holds: Option<(&'static str, &'static str)>,
 }
 
-const fn step(operation: &'static str, method: &'static str, path: &'static str) -> Step {
-    Step { operation, method, path, body: "", statuses: &[200], takes: None, holds: None }
+const fn step(operation: &'static str, method: &'static str, path: &'static str) -> DemoStep {
+    DemoStep { operation, method, path, body: "", statuses: &[200], takes: None, holds: None }
 }
 
-impl Step {
+impl DemoStep {
     const fn body(mut self, body: &'static str) -> Self {
         self.body = body;
         self
@@ -45,7 +45,7 @@ impl Step {
 }
 
 /// The ids hold a slash, as real ones do: it must arrive as `%2F`.
-pub(super) const STEPS: &[Step] = &[
+pub(super) const STEPS: &[DemoStep] = &[
     step("brands.create", "POST", "/brands")
         .body(r##"{"name":"{app} {round}","settings":{"colors":{"primary":"#112233","secondary":"#445566"}}}"##)
         .takes("/id", "brand"),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::board::App;
+use super::board::DemoApp;
 use super::scenario::STEPS;
 use crate::app::Drained;
 
@@ -12,7 +12,7 @@ const FAILURES_SHOWN: usize = 10;
 
 /// The whole demo.
 pub(super) struct Summary {
-    pub(super) apps: Vec<Arc<App>>,
+    pub(super) apps: Vec<Arc<DemoApp>>,
     /// What the simulated Courier counted by itself.
     pub(super) vendor: Counted,
     /// What became of the sends, when Courier misbehaved.

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::board::App;
-use super::client::Client;
-use super::scenario::{STEPS, Step};
+use super::board::DemoApp;
+use super::client::DemoClient;
+use super::scenario::{DemoStep, STEPS};
 use crate::clock::Instant;
 
 /// Below the quota, and below Courier's 20 list writes a minute.
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 25;
 type Variables = BTreeMap<&'static str, String>;
 
 /// Goes through the scenario until `stop`, and at least once.
-pub(super) async fn modest(app: Arc<App>, client: Client, stop: CancellationToken) {
+pub(super) async fn modest(app: Arc<DemoApp>, client: DemoClient, stop: CancellationToken) {
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let look = STEPS.iter().find(|step| step.operation == "brands.list");
@@ -45,7 +45,12 @@ pub(super) async fn modest(app: Arc<App>, client: Client, stop: CancellationToke
 }
 
 /// After `rest` sends until `stop`, without a pause.
-pub(super) async fn noisy(app: Arc<App>, client: Client, rest: Duration, stop: CancellationToken) {
+pub(super) async fn noisy(
+    app: Arc<DemoApp>,
+    client: DemoClient,
+    rest: Duration,
+    stop: CancellationToken,
+) {
     tokio::select! {
         () = tokio::time::sleep(rest) => {}
         () = stop.cancelled() => return,
@@ -63,18 +68,22 @@ pub(super) async fn noisy(app: Arc<App>, client: Client, rest: Duration, stop: C
     join_all(lines).await;
 }
 
-fn variables(app: &App, round: u32) -> Variables {
+fn variables(app: &DemoApp, round: u32) -> Variables {
     Variables::from([("app", app.name.to_owned()), ("round", round.to_string())])
 }
 
-async fn make(app: &App, client: &Client, step: &Step, variables: &mut Variables) {
+async fn make(app: &DemoApp, client: &DemoClient, step: &DemoStep, variables: &mut Variables) {
     let start = Instant::now();
     let result = call(client, step, variables).await;
     app.add(step.operation, start.elapsed(), result);
 }
 
 /// Makes the call of `step` and checks its answer.
-async fn call(client: &Client, step: &Step, variables: &mut Variables) -> Result<(), String> {
+async fn call(
+    client: &DemoClient,
+    step: &DemoStep,
+    variables: &mut Variables,
+) -> Result<(), String> {
     let (path, body) = (fill(step.path, variables), fill(step.body, variables));
     let (status, answer) = client.call(step.method, &path, body).await?;
     let said = || String::from_utf8_lossy(&answer).chars().take(200).collect::<String>();

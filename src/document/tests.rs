@@ -68,9 +68,9 @@ fn a_value_of_the_wrong_type_is_not_repeated() {
 #[test]
 fn a_later_check_can_point_at_an_entry() {
     let document = parse::<Sample>("[[item]]\nid = \"a\"\n[[item]]\nid = \"b\"\n").unwrap();
-    let path = [Step::Key("item"), Step::Index(1), Step::Key("id")];
+    let path = [PathStep::Key("item"), PathStep::Index(1), PathStep::Key("id")];
     assert_eq!(document.problem(&path, "taken").to_string(), "line 4, column 1: taken");
-    let missing = [Step::Key("item"), Step::Index(0), Step::Key("size")];
+    let missing = [PathStep::Key("item"), PathStep::Index(0), PathStep::Key("size")];
     assert_eq!(document.problem(&missing, "absent").line, 1);
 }
 
@@ -98,8 +98,8 @@ proptest::proptest! {
 fn what_was_taken_out_is_hollow_and_its_neighbours_are_not() {
     let text = "wait = 5\n[[item]]\nid = 1\nsize = 2\n[[item]]\nid = \"b\"\n";
     let document = read::<Sample>(text).document.unwrap();
-    let item = |at, key| [Step::Key("item"), Step::Index(at), Step::Key(key)];
-    assert!(document.is_hollow(&[Step::Key("wait")]));
+    let item = |at, key| [PathStep::Key("item"), PathStep::Index(at), PathStep::Key(key)];
+    assert!(document.is_hollow(&[PathStep::Key("wait")]));
     assert!(document.is_hollow(&item(0, "id")));
     assert!(!document.is_hollow(&item(0, "size")));
     assert!(!document.is_hollow(&item(1, "id")));

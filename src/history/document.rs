@@ -14,7 +14,7 @@ use crate::telemetry::method;
 
 /// One call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Document {
+pub struct CallDocument {
     /// Its id, 32 hex digits.
     pub call_id: String,
     /// When its head was there (RFC 3339).
@@ -119,7 +119,7 @@ fn ms(time: Duration) -> f64 {
 impl Entry {
     /// The call as it is told.
     #[must_use]
-    pub fn document(&self) -> Document {
+    pub fn document(&self) -> CallDocument {
         let total = self.total();
         let share = |time: Duration| time.as_secs_f64() / total.as_secs_f64();
         let parts = parts(self).into_iter().map(|(part, time)| Share {
@@ -127,7 +127,7 @@ impl Entry {
             ms: ms(time),
             share: (share(time) * 1e4).round() / 1e4,
         });
-        Document {
+        CallDocument {
             call_id: self.call_id.to_string(),
             at: clock::rfc3339(self.started_at),
             why: sentence(self),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::SystemTime;
 
 use super::ring::Ring;
-use super::{Calls, Entry, Kept, REFUSED, Reach, Wanted};
+use super::{CallQuery, Calls, Entry, Kept, REFUSED, Reach};
 use crate::ids::RandomId;
 
 /// Ids that are compared under one lock: some microseconds.
@@ -42,7 +42,7 @@ impl Calls {
 
     /// The calls that are wanted.
     #[must_use]
-    pub fn list(&self, wanted: &Wanted) -> Vec<Entry> {
+    pub fn list(&self, wanted: &CallQuery) -> Vec<Entry> {
         let mut best: Vec<Entry> = Vec::with_capacity(wanted.limit + ENTRIES);
         let look = |best: &mut Vec<Entry>, ring: &Ring, places| {
             best.extend(ring.at(places).iter().filter(|entry| wanted.takes(entry)).cloned());
@@ -122,7 +122,7 @@ impl Kept {
     }
 }
 
-impl Wanted {
+impl CallQuery {
     fn takes(&self, entry: &Entry) -> bool {
         self.tenant.as_ref().is_none_or(|tenant| *tenant == entry.tenant)
             && self.app.as_ref().is_none_or(|app| *app == entry.app)

@@ -60,11 +60,11 @@ fn tried(record: &Record, marks: &mut Marks, (from, sent, to): (u64, u64, u64), 
     marks.timeline.try_ends(after(record, to), Ok(status));
 }
 
-fn told(record: &Record, marks: &Marks, end: u64) -> Document {
+fn told(record: &Record, marks: &Marks, end: u64) -> CallDocument {
     Entry::of(record, marks, after(record, end)).unwrap().0.document()
 }
 
-fn shares(document: &Document) -> Vec<(&str, f64)> {
+fn shares(document: &CallDocument) -> Vec<(&str, f64)> {
     document.parts.iter().map(|share| (&*share.part, share.ms)).collect()
 }
 
@@ -266,7 +266,7 @@ fn calls_of_one_kind_push_out_those_of_their_own_kind_only() {
     assert!(calls.find(waited.call_id).is_some() && calls.find(turned_away.call_id).is_some());
     assert_eq!((calls.reach().eventful.0, calls.reach().quiet.0), (1, 10));
     assert_eq!(calls.refused(&"acme".parse().unwrap(), &"noisy".parse().unwrap()).len(), REFUSED);
-    let all = Wanted { limit: 1000, ..Wanted::default() };
+    let all = CallQuery { limit: 1000, ..CallQuery::default() };
     assert_eq!(calls.list(&all).len(), 10 + 1 + 1 + REFUSED);
     for _ in 0..10 {
         let (record, marks) = slow();
@@ -305,7 +305,7 @@ fn strangers_and_questions_are_not_kept() {
     let (record, mut marks) = call("billing");
     marks.operation = None;
     calls.keep(&record, &marks);
-    assert!(calls.list(&Wanted { limit: 10, ..Wanted::default() }).is_empty());
+    assert!(calls.list(&CallQuery { limit: 10, ..CallQuery::default() }).is_empty());
     (marks.code, marks.outcome) = (Some(Code::ScopeMissing), Some(Outcome::NotSent));
     calls.keep(&record, &marks);
     assert!(calls.find(record.call_id).is_some(), "a refused one is");
@@ -381,9 +381,9 @@ fn refused_calls_are_looked_through_a_piece_at_a_time_too_and_all_of_them() {
         assert_eq!((all, most), (APPS * REFUSED, size));
     }
     assert_eq!(calls.find(last).unwrap().call_id, last);
-    let wanted = Wanted { app: "a999".parse().ok(), limit: 40, ..Wanted::default() };
+    let wanted = CallQuery { app: "a999".parse().ok(), limit: 40, ..CallQuery::default() };
     let listed = calls.list(&wanted);
     assert!(listed.len() == REFUSED && listed.iter().all(|entry| entry.app.as_str() == "a999"));
     assert!(listed.is_sorted_by_key(|entry| std::cmp::Reverse(entry.ended)));
-    assert_eq!(calls.list(&Wanted { limit: 7, ..Wanted::default() }).len(), 7);
+    assert_eq!(calls.list(&CallQuery { limit: 7, ..CallQuery::default() }).len(), 7);
 }

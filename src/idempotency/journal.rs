@@ -32,7 +32,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 pub(super) use file::KeyJournal;
-pub(super) use writer::{JournalWriter, RowOutcome, Rows, STALL};
+pub(super) use writer::{JournalWriter, RowOutcome, RowSink, STALL};
 
 use super::made::Remembered;
 use super::retention::Owner;

@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::HeaderValue;
 
 use super::REPLAYED;
-use super::keys::Keys;
+use super::keys::SendKeys;
 use super::made::{KeyTicket, UNCOUNTED};
 use super::memory::{Id, KeptAnswer, KeyState, Purpose};
 use crate::call::{
@@ -29,7 +29,7 @@ pub(super) struct Keyed {
 /// Which key is used, by which call, and for what.
 #[derive(Debug)]
 pub(super) struct KeyUsage {
-    pub(super) keys: Arc<Keys>,
+    pub(super) keys: Arc<SendKeys>,
     pub(super) id: Id,
     pub(super) purpose: Purpose,
     /// Of a made key; the others were given.
@@ -47,7 +47,7 @@ pub(super) struct Signed {
 
 /// A call under a made key is under way; the key is forgotten with the last one if none was sent.
 pub(super) struct Hold {
-    keys: Arc<Keys>,
+    keys: Arc<SendKeys>,
     ticket: KeyTicket,
     proof: Arc<SendProof>,
 }
@@ -55,7 +55,7 @@ pub(super) struct Hold {
 /// Notes whether the answer under a made key was accepted. It is held by the record of its call.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    pub(super) keys: Arc<Keys>,
+    pub(super) keys: Arc<SendKeys>,
     pub(super) ticket: KeyTicket,
 }
 
@@ -78,11 +78,11 @@ impl Keyed {
         let KeyUsage { keys, id, purpose, .. } = &*self.usage;
         match keys.memory(self.usage.given()).find(id, purpose, Instant::now()) {
             KeyState::OtherRequest => {
-                let detail = "this Idempotency-Key stands for another path, query or body; a new request needs a new key";
+                let detail = "this Idempotency-MadeKey stands for another path, query or body; a new request needs a new key";
                 Err(Error::refused(Code::KeyReused, detail))
             }
             KeyState::OtherApp => {
-                let detail = "another app uses this Idempotency-Key on the same connection";
+                let detail = "another app uses this Idempotency-MadeKey on the same connection";
                 Err(Error::refused(Code::KeyInUse, detail))
             }
             found => Ok(found),
@@ -183,7 +183,7 @@ impl Signed {
 // === impl Hold ===
 
 impl Hold {
-    pub(super) fn new(keys: Arc<Keys>, ticket: KeyTicket, proof: Arc<SendProof>) -> Self {
+    pub(super) fn new(keys: Arc<SendKeys>, ticket: KeyTicket, proof: Arc<SendProof>) -> Self {
         if ticket.count == UNCOUNTED {
             keys.waiting.enter(ticket.print, proof.clone());
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::journal::{JournalWriter, KeyJournal, RowOutcome};
-use super::made::{Key, KeyTicket, Made, Remembered};
+use super::made::{KeyTicket, Made, MadeKey, Remembered};
 use super::memory::{Id, Memory};
 use super::waiting::EqualSends;
 use crate::clock::Instant;
@@ -22,7 +22,7 @@ const GIVEN: (usize, Duration) = (32 << 20, Duration::from_secs(24 * 3600));
 const MADE: (usize, Duration) = (8 << 20, Duration::from_secs(300));
 
 /// What is remembered of keys.
-pub struct Keys {
+pub struct SendKeys {
     /// std, not tokio: each section is a few look-ups; none awaits, none waits for the disk.
     given: Mutex<Memory>,
     answers: Mutex<Memory>,
@@ -39,7 +39,7 @@ pub struct Keys {
     pub(super) waiting: EqualSends,
 }
 
-impl Keys {
+impl SendKeys {
     /// Nothing is known yet, and nothing will be known after a restart.
     #[must_use]
     pub fn new() -> Self {
@@ -92,7 +92,7 @@ impl Keys {
     }
 
     /// See [`Made::key`].
-    pub(super) fn make(&self, print: Id, count: u32) -> Key {
+    pub(super) fn make(&self, print: Id, count: u32) -> MadeKey {
         self.made().key(print, count, Instant::now())
     }
 
@@ -138,13 +138,13 @@ impl Keys {
     }
 }
 
-impl Default for Keys {
+impl Default for SendKeys {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl std::fmt::Debug for Keys {
+impl std::fmt::Debug for SendKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Keys")
     }

@@ -18,7 +18,7 @@ use super::memory::Id;
 use super::retention::{Owner, Place, Retention};
 use crate::clock::Instant;
 use crate::ids::RandomId;
-use rows::Rows;
+use rows::RowNumbers;
 
 /// How long after a request its retry may come.
 pub(super) const TIME: Duration = Duration::from_secs(120);
@@ -41,7 +41,7 @@ pub(super) struct Made {
     known: BTreeMap<(Id, u64), Entry>,
     next: u64,
     retention: Retention<(Id, u64)>,
-    rows: Rows,
+    rows: RowNumbers,
 }
 
 struct Entry {
@@ -71,7 +71,7 @@ struct Kept {
 
 /// A key for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct MadeKey {
     pub(super) key: RandomId,
     /// It was made for an earlier request, of which this is a retry.
     pub(super) recognised: bool,
@@ -103,7 +103,7 @@ impl Made {
     pub(super) fn new(mut rows: Vec<(u32, Remembered)>, now: Instant) -> Self {
         let retention = Retention::new(CAPACITY, TIME);
         let (known, mut taken) = (BTreeMap::new(), HashSet::new());
-        let mut made = Self { known, next: 0, retention, rows: Rows::default() };
+        let mut made = Self { known, next: 0, retention, rows: RowNumbers::default() };
         rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.since));
         let mut keys = HashSet::new();
         rows.retain(|(_, row)| keys.insert(row.key));
@@ -118,14 +118,14 @@ impl Made {
             let entry = Entry { key, count, since, accepted, doubt, calls: 0, used: true, kept };
             made.known.insert(at, entry);
         }
-        made.rows = Rows::without(&taken);
+        made.rows = RowNumbers::without(&taken);
         made.forget(now);
         made
     }
 
     /// The key for the request `print`, which its SDK sends for the `count`th time again. Of several
     /// that fit, the oldest whose good answer never reached its client. It is to be released.
-    pub(super) fn key(&mut self, print: Id, count: u32, now: Instant) -> Key {
+    pub(super) fn key(&mut self, print: Id, count: u32, now: Instant) -> MadeKey {
         self.forget(now);
         if count == UNCOUNTED {
             return self.again(print).unwrap_or_else(|| self.fresh(print, count, now));
@@ -154,23 +154,23 @@ impl Made {
             kept.stale = true;
         }
         self.known.insert(at, entry);
-        Key { key, recognised: true }
+        MadeKey { key, recognised: true }
     }
 
     /// The key of the oldest equal request that is in doubt. Its two minutes go on: a failure that the
     /// vendor remembers under it must not be all that its client ever hears.
-    fn again(&mut self, print: Id) -> Option<Key> {
+    fn again(&mut self, print: Id) -> Option<MadeKey> {
         let mut all = self.known.range_mut((print, 0)..=(print, u64::MAX));
         let (_, entry) = all.find(|(_, entry)| entry.count == UNCOUNTED && entry.doubt)?;
         entry.doubt = false;
         entry.calls += 1;
-        Some(Key { key: entry.key, recognised: true })
+        Some(MadeKey { key: entry.key, recognised: true })
     }
 
-    fn fresh(&mut self, print: Id, count: u32, now: Instant) -> Key {
+    fn fresh(&mut self, print: Id, count: u32, now: Instant) -> MadeKey {
         let (key, at) = (RandomId::new(), (print, self.number()));
         self.known.insert(at, Entry::new(key, count, now));
-        Key { key, recognised: false }
+        MadeKey { key, recognised: false }
     }
 
     /// From now on the call counts as sent. What is to be written first, unless it stands there.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::journal::{RowOutcome, STALL};
-use super::keys::Keys;
+use super::keys::SendKeys;
 use super::made::KeyTicket;
 use crate::call::Result;
 use crate::clock::Instant;
@@ -23,14 +23,14 @@ const AFTER: Duration = Duration::from_secs(2);
 
 /// See the module text. If it is dropped before its row was written, the next call writes it.
 pub(super) struct Writing {
-    keys: Arc<Keys>,
+    keys: Arc<SendKeys>,
     ticket: KeyTicket,
     /// None: it was not even begun.
     outcome: Option<RowOutcome>,
     written: bool,
 }
 
-impl Keys {
+impl SendKeys {
     /// See [`Made::sent`](super::made::Made::sent): nothing is to be sent before what this gives is over,
     /// if it gives something.
     pub(super) fn sent(self: &Arc<Self>, ticket: &KeyTicket) -> Option<Writing> {
@@ -40,7 +40,7 @@ impl Keys {
 }
 
 impl Writing {
-    pub(super) fn new(keys: Arc<Keys>, ticket: KeyTicket, outcome: Option<RowOutcome>) -> Self {
+    pub(super) fn new(keys: Arc<SendKeys>, ticket: KeyTicket, outcome: Option<RowOutcome>) -> Self {
         Self { keys, ticket, outcome, written: false }
     }
 

@@ -6,7 +6,7 @@ use super::ticket::{QuotaRefusal, Would};
 
 /// What happens to a call that comes.
 #[derive(Debug)]
-pub(crate) enum Arrival {
+pub(crate) enum ArrivalVerdict {
     /// It can start now.
     Start(FifoKey, Would),
     /// It may wait.

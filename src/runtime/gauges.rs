@@ -9,7 +9,7 @@ use crate::catalog::CONNECTION_POOL;
 use crate::clock::{self, Instant};
 use crate::config::{Config, Tenant};
 use crate::ids::{ConnectionId, TenantId};
-use crate::telemetry::exposition::Format;
+use crate::telemetry::exposition::ExpositionFormat;
 use crate::telemetry::metrics::{AppRow, Labels, Metrics, Value, of, unix};
 use crate::tls;
 
@@ -54,7 +54,7 @@ fn apps(tenant: &Tenant) -> impl Iterator<Item = AppRow> + '_ {
 
 impl State {
     /// The page of metrics as of now.
-    pub async fn metrics_page(&self, format: Format) -> String {
+    pub async fn metrics_page(&self, format: ExpositionFormat) -> String {
         let kept = self.cache().bytes().await;
         // Gauges are emptied and filled again: a second reader must not see them half filled.
         let _alone = self.0.scrape.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,7 +28,7 @@ use crate::proof::SendProof;
 const LAST_OCTETS: Duration = Duration::from_secs(5);
 
 /// A client, ready to speak HTTP.
-pub(super) struct Client<T> {
+pub(super) struct ServedClient<T> {
     /// Its octets.
     pub(super) io: T,
     /// What it speaks.
@@ -66,12 +66,12 @@ impl Protocol {
 
 /// Serves `client` until it ends, breaks a limit, or `drain` is cancelled and its calls are answered.
 pub(super) async fn serve<A: Answer>(
-    client: Client<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    client: ServedClient<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     limits: Limits,
     answer: A,
     drain: CancellationToken,
 ) {
-    let Client { io, protocol, reset, leaving, activity } = client;
+    let ServedClient { io, protocol, reset, leaving, activity } = client;
     let streams = Streams::default();
     let builder = builder(&limits, protocol, streams.clone());
     let observer = answer.clone();

@@ -3,14 +3,14 @@
 
 /// How the page is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ExpositionFormat {
     /// OpenMetrics 1.0, with an example call in each bucket.
     OpenMetrics,
     /// Prometheus text 0.0.4, which knows no examples.
     Classic,
 }
 
-impl Format {
+impl ExpositionFormat {
     /// The format that a field `Accept` asks for (RFC 9110, section 12.5.1): OpenMetrics if it is
     /// named and nothing else that is here is liked better.
     #[must_use]
@@ -109,7 +109,7 @@ mod tests {
             "Application/OpenMetrics-Text; Version=\"1.0.0\"",
             "text/plain;q=0.5, application/openmetrics-text; q=0.5",
         ] {
-            assert_eq!(Format::of(accept), Format::OpenMetrics, "{accept}");
+            assert_eq!(ExpositionFormat::of(accept), ExpositionFormat::OpenMetrics, "{accept}");
         }
         for accept in [
             "",
@@ -123,7 +123,7 @@ mod tests {
             "application/openmetrics-text;q=0.5,text/plain",
             "application/openmetrics-text;q=high,*/*",
         ] {
-            assert_eq!(Format::of(accept), Format::Classic, "{accept}");
+            assert_eq!(ExpositionFormat::of(accept), ExpositionFormat::Classic, "{accept}");
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
             "# HELP b_total Calls.\n# TYPE b_total counter\nb_total{x=\"a\\\" # {\\\\\"} 2\n",
             "# HELP c Now.\n# TYPE c gauge\nc 3\n",
         );
-        assert_eq!(Format::Classic.write(page.into()), wanted);
-        assert_eq!(Format::OpenMetrics.write(page.into()), page);
+        assert_eq!(ExpositionFormat::Classic.write(page.into()), wanted);
+        assert_eq!(ExpositionFormat::OpenMetrics.write(page.into()), page);
     }
 }

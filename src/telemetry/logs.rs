@@ -31,7 +31,7 @@ pub use writer::{Flush, Writer};
 /// What is logged on standard output, and in which form: the table `[logs]` of the configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Wanted {
+pub struct LogSettings {
     /// `"json"`: one JSON object a line; `"human"`: short lines for people, in UTC; `"auto"`: for
     /// people on a terminal, JSON elsewhere. Colours are for terminals, and not where `NO_COLOR` is set.
     pub format: Format,
@@ -80,9 +80,9 @@ struct Surroundings {
     rust_log: Option<Targets>,
 }
 
-// === impl Wanted ===
+// === impl LogSettings ===
 
-impl Wanted {
+impl LogSettings {
     fn choose(&self, around: &Surroundings) -> (Targets, Choice) {
         let targets = around.rust_log.clone().unwrap_or_else(|| levels::targets(self));
         let form = self.format.on(around.terminal, around.colours);
@@ -112,7 +112,7 @@ impl Surroundings {
 impl Logs {
     /// Starts the writer thread and makes it the place where `tracing` events go.
     #[must_use]
-    pub fn start(wanted: &Wanted) -> Self {
+    pub fn start(wanted: &LogSettings) -> Self {
         let (writer, flush) = Writer::start(std::io::stdout());
         let (around, wrong) = Surroundings::here();
         let (targets, choice) = wanted.choose(&around);
@@ -128,7 +128,7 @@ impl Logs {
     }
 
     /// From now on `wanted` holds.
-    pub fn follow(&self, wanted: &Wanted) {
+    pub fn follow(&self, wanted: &LogSettings) {
         let (targets, choice) = wanted.choose(&self.around);
         self.choice.store(Arc::new(choice));
         // Fails only when the subscriber is gone, and with it everything that could be filtered.

@@ -21,7 +21,7 @@ use super::sips::Sips;
 use crate::clock::Instant;
 use crate::targets;
 
-pub(super) type Request = http::Request<Full<Bytes>>;
+pub(super) type VendorRequest = http::Request<Full<Bytes>>;
 type Response = http::Response<hyper::body::Incoming>;
 
 /// Streams on one HTTP/2 socket, whatever the vendor would take. Usual fronts take 100 or 128.
@@ -67,7 +67,7 @@ pub(super) struct Unanswered {
     /// The vendor itself said so, over HTTP/2: it lives.
     pub(super) refused: bool,
     /// The request, when the transport gave it back.
-    pub(super) message: Option<Request>,
+    pub(super) message: Option<VendorRequest>,
     /// Why.
     pub(super) cause: hyper::Error,
 }
@@ -161,7 +161,7 @@ impl VendorSocket {
         Some(self)
     }
 
-    pub(super) async fn send(&mut self, request: Request) -> Result<Response, Unanswered> {
+    pub(super) async fn send(&mut self, request: VendorRequest) -> Result<Response, Unanswered> {
         let sent = match &mut self.sender {
             Sender::H1(sender) => sender.try_send_request(request).await,
             Sender::H2(sender, _) => sender.try_send_request(request).await,
@@ -249,7 +249,7 @@ impl Load {
 // === impl Unanswered ===
 
 impl Unanswered {
-    fn new(mut error: TrySendError<Request>) -> Self {
+    fn new(mut error: TrySendError<VendorRequest>) -> Self {
         let message = error.take_message();
         let cause = error.into_error();
         let refused = was_refused(&cause);

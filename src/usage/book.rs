@@ -79,7 +79,7 @@ pub struct Who {
 }
 
 /// The counts of one app on one connection.
-pub type Row = (Who, Counts);
+pub type UsageRow = (Who, Counts);
 
 /// Maps in maps, so that looking a call up needs no key to be made.
 type Sheet = HashMap<TenantId, HashMap<AppId, HashMap<Option<ConnectionId>, Counts>>>;
@@ -152,7 +152,7 @@ impl Book {
 
     /// What was counted since the last time, by day. The rows of `today` stay, at zero: their next
     /// call needs no room of its own.
-    pub fn take(&mut self, today: Day) -> Vec<(Day, Vec<Row>)> {
+    pub fn take(&mut self, today: Day) -> Vec<(Day, Vec<UsageRow>)> {
         let mut news = Vec::new();
         for (day, sheet) in &mut self.days {
             let mut rows = Vec::new();
@@ -175,7 +175,7 @@ impl Book {
     }
 
     /// Takes back what could not be written. Of more days than a folder keeps the oldest is given up.
-    pub fn put_back(&mut self, day: Day, rows: Vec<Row>) {
+    pub fn put_back(&mut self, day: Day, rows: Vec<UsageRow>) {
         for (who, counts) in rows {
             self.count(day, (&who.tenant, &who.app, &who.connection), &counts);
         }
@@ -207,7 +207,7 @@ mod tests {
         }
     }
 
-    fn calls(news: &[(Day, Vec<Row>)]) -> Vec<(String, &str, u64)> {
+    fn calls(news: &[(Day, Vec<UsageRow>)]) -> Vec<(String, &str, u64)> {
         let mut calls = Vec::new();
         for (day, rows) in news {
             for (who, counts) in rows {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::book::{Counts, Row, Who};
+use super::book::{Counts, UsageRow, Who};
 use super::day::{Day, KEPT};
 
 use crate::targets;
@@ -73,7 +73,7 @@ impl Folder {
     ///
     /// # Errors
     /// Why nothing was added.
-    pub fn add(&mut self, day: Day, rows: &[Row]) -> std::io::Result<()> {
+    pub fn add(&mut self, day: Day, rows: &[UsageRow]) -> std::io::Result<()> {
         let known = match self.read(day) {
             Ok(known) => known,
             Err(reason) => {
@@ -98,7 +98,7 @@ impl Folder {
     ///
     /// # Errors
     /// What is wrong with the file.
-    pub fn read(&self, day: Day) -> Result<Option<Vec<Row>>, String> {
+    pub fn read(&self, day: Day) -> Result<Option<Vec<UsageRow>>, String> {
         match fs::read(self.file(day)) {
             Ok(bytes) => decode(day, &bytes).map(Some),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -176,7 +176,7 @@ impl Folder {
 }
 
 fn encode(day: Day, all: BTreeMap<Who, Counts>) -> std::io::Result<Vec<u8>> {
-    let line = |(who, counts): Row| Line {
+    let line = |(who, counts): UsageRow| Line {
         tenant: who.tenant.to_string(),
         app: who.app.to_string(),
         connection: who.connection.map(|id| id.to_string()),
@@ -187,7 +187,7 @@ fn encode(day: Day, all: BTreeMap<Who, Counts>) -> std::io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(&sheet)?)
 }
 
-fn decode(day: Day, bytes: &[u8]) -> Result<Vec<Row>, String> {
+fn decode(day: Day, bytes: &[u8]) -> Result<Vec<UsageRow>, String> {
     /// What every version has.
     #[derive(Deserialize)]
     struct Version {
@@ -234,7 +234,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn row(app: &str, connection: Option<&str>, calls: u64) -> Row {
+    fn row(app: &str, connection: Option<&str>, calls: u64) -> UsageRow {
         let connection = connection.map(|id| id.parse().unwrap());
         let who = Who { tenant: "acme".parse().unwrap(), app: app.parse().unwrap(), connection };
         (who, Counts { calls, bytes_out: 10 * calls, ..Counts::default() })

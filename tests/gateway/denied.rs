@@ -1,6 +1,6 @@
 //! Who has no valid key is told what it may know; operators are told why.
 
-use tollgate::telemetry::exposition::Format;
+use tollgate::telemetry::exposition::ExpositionFormat;
 
 use crate::support::{Setup, Stack, request};
 
@@ -40,7 +40,7 @@ async fn the_line_and_the_metric_of_a_401_say_why_and_name_no_secret() {
             assert!(!line.to_string().contains(hidden), "{line}");
         }
     }
-    let page = stack.state.metrics_page(Format::Classic).await;
+    let page = stack.state.metrics_page(ExpositionFormat::Classic).await;
     for (why, times) in [("none", 1), ("foreign", 2), ("unknown", 1), ("expired", 1), ("wrong", 3)]
     {
         let sample = format!("tollgate_keys_refused_total{{reason=\"{why}\"}} {times}\n");

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::advance;
 use tollgate::call::StreamBody;
-use tollgate::history::{Document, Wanted};
+use tollgate::history::{CallDocument, CallQuery};
 use tollgate::identity::NewKey;
 use tollgate::ids::KeyId;
 
@@ -37,7 +37,7 @@ fn get(key: &str, latency: u64) -> http::Request<StreamBody> {
     call
 }
 
-fn told(stack: &Stack, answer: &Answer) -> Document {
+fn told(stack: &Stack, answer: &Answer) -> CallDocument {
     let id = answer.header("tollgate-call-id").parse().unwrap();
     stack.state.calls().find(id).expect("it is kept").document()
 }
@@ -100,7 +100,7 @@ async fn a_caller_that_leaves_the_queue_is_explained_too() {
     advance(Duration::from_secs(3)).await;
     waiting.abort();
     assert!(waiting.await.is_err());
-    let found = stack.state.calls().list(&Wanted { limit: 1, ..Wanted::default() });
+    let found = stack.state.calls().list(&CallQuery { limit: 1, ..CallQuery::default() });
     let call = found[0].document();
     assert_eq!(
         call.why,
@@ -271,7 +271,7 @@ async fn a_question_is_a_request_like_all_others_and_no_operation() {
     assert_eq!((&line["operation"], &line["app"]), (&Value::Null, &"mine".into()));
     let metrics = stack.state.metrics().page();
     assert!(!metrics.contains(".tollgate"), "no label of its own");
-    let kept = stack.state.calls().list(&Wanted { limit: 100, ..Wanted::default() });
+    let kept = stack.state.calls().list(&CallQuery { limit: 100, ..CallQuery::default() });
     let mut codes: Vec<_> = kept.iter().map(|entry| entry.document().code).collect();
     codes.sort();
     assert_eq!(codes, ["method-not-allowed", "unknown-operation"], "questions explain nothing");
@@ -306,7 +306,7 @@ async fn nothing_that_a_client_wrote_is_in_any_explanation() {
         ids.push(answer.header("tollgate-call-id").to_owned());
     }
     let mut all = String::new();
-    for entry in stack.state.calls().list(&Wanted { limit: 1000, ..Wanted::default() }) {
+    for entry in stack.state.calls().list(&CallQuery { limit: 1000, ..CallQuery::default() }) {
         all += &serde_json::to_string(&entry.document()).unwrap();
     }
     for id in &ids {

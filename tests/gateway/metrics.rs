@@ -8,7 +8,7 @@ use simulator::{Answer as Faulty, Effect, Fault, When};
 use tokio::time::advance;
 use tollgate::app::Gateway;
 use tollgate::error::Code;
-use tollgate::telemetry::exposition::Format;
+use tollgate::telemetry::exposition::ExpositionFormat;
 use tollgate::telemetry::logs::AccessLog;
 use tollgate::telemetry::metrics::{MOST_APPS, Metrics};
 
@@ -176,7 +176,7 @@ async fn hostile_callers_add_no_label_value_and_less_than_20_kb() {
         stack.call(call).await;
     }
     let after = Page::of(&stack.state).await;
-    let grown = stack.state.metrics_page(Format::OpenMetrics).await.len() - before.size;
+    let grown = stack.state.metrics_page(ExpositionFormat::OpenMetrics).await.len() - before.size;
     println!("{} octets before, {grown} more after", before.size);
     assert!(grown < 20_000, "{grown}");
     assert_eq!(after.sum("tollgate_requests_total", &[]), 2_001.0);
@@ -429,12 +429,12 @@ async fn durations_name_a_call_and_its_trace_for_whoever_asks_in_openmetrics() {
     let parent = format!("00-{trace}-b7ad6b7169203331-01");
     call.headers_mut().insert("traceparent", parent.parse().unwrap());
     let call_id = stack.call(call).await.header("tollgate-call-id").to_owned();
-    let page = stack.state.metrics_page(Format::OpenMetrics).await;
+    let page = stack.state.metrics_page(ExpositionFormat::OpenMetrics).await;
     let example = format!(" # {{call_id=\"{call_id}\",trace_id=\"{trace}\"}} ");
     for name in ["http_server", "http_client"] {
         let bucket = format!("{name}_request_duration_seconds_bucket{{");
         let lines: Vec<_> = page.lines().filter(|line| line.starts_with(&bucket)).collect();
         assert!(lines.iter().any(|line| line.contains(&example)), "{lines:#?}");
     }
-    assert!(!stack.state.metrics_page(Format::Classic).await.contains(&call_id));
+    assert!(!stack.state.metrics_page(ExpositionFormat::Classic).await.contains(&call_id));
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate::runtime::State;
-use tollgate::telemetry::exposition::Format;
+use tollgate::telemetry::exposition::ExpositionFormat;
 
 /// The samples of a page.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Page {
     }
 
     pub(crate) async fn of(state: &State) -> Self {
-        Self::parse(&state.metrics_page(Format::Classic).await)
+        Self::parse(&state.metrics_page(ExpositionFormat::Classic).await)
     }
 
     /// All samples of `name` with these labels.

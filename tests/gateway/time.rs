@@ -11,7 +11,7 @@ use serde_json::Value;
 use simulator::{Answer as Faulty, Effect, Latency};
 use tokio::time::sleep;
 use tollgate::error::Cause;
-use tollgate::telemetry::exposition::Format;
+use tollgate::telemetry::exposition::ExpositionFormat;
 
 use crate::cache::inject;
 use crate::support::{Setup, Stack, request};
@@ -110,7 +110,7 @@ fn drawn(call: &[SpanData]) -> Told {
 
 /// What the histograms hold after one call.
 async fn metrics(stack: &Stack) -> Told {
-    let page = stack.state.metrics_page(Format::OpenMetrics).await;
+    let page = stack.state.metrics_page(ExpositionFormat::OpenMetrics).await;
     let sum = |name: &str| {
         let of = format!("{name}_sum{{");
         let lines = page.lines().filter(|line| line.starts_with(&of));

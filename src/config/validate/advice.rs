@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::{Check, key, within};
 use crate::clock;
 use crate::config::{App, Connection, Tenant};
-use crate::document::Step;
+use crate::document::PathStep;
 use crate::identity::Digest;
 use crate::ids::{ConnectionId, KeyId};
 use crate::secret::Tokens;
@@ -17,7 +17,7 @@ struct Entry<'a> {
     id: &'a KeyId,
     sha256: &'a Digest,
     expires: Option<SystemTime>,
-    place: Vec<Step>,
+    place: Vec<PathStep>,
 }
 
 impl Check<'_> {
@@ -46,7 +46,7 @@ impl Check<'_> {
 
     /// Parts without which a tenant does nothing.
     fn advise_tenant(&mut self, t: usize, tenant: &Tenant) {
-        let place = |list| [Step::Key("tenant"), Step::Index(t), Step::Key(list)];
+        let place = |list| [PathStep::Key("tenant"), PathStep::Index(t), PathStep::Key(list)];
         // With apps it is a problem, and told as one.
         if tenant.connection.is_empty() && tenant.app.is_empty() {
             let message = format!(
@@ -131,7 +131,7 @@ impl Check<'_> {
         }
     }
 
-    fn advise_scopes(&mut self, place: &[Step], app: &App) {
+    fn advise_scopes(&mut self, place: &[PathStep], app: &App) {
         if app.scopes.is_empty() {
             let message = format!(
                 "app '{}' may do nothing: name what it may, or leave scopes out for all that need not be named",
@@ -142,7 +142,7 @@ impl Check<'_> {
     }
 
     /// A limit that the quota reaches first.
-    fn advise_limit(&mut self, place: &[Step], tenant: &Tenant, app: &App) {
+    fn advise_limit(&mut self, place: &[PathStep], tenant: &Tenant, app: &App) {
         let Some(limit) = app.limit else { return };
         let used = tenant.connection.iter().filter(|connection| {
             app.connections.as_ref().is_none_or(|listed| listed.contains(&connection.id))
@@ -172,7 +172,7 @@ impl Check<'_> {
                     id: &key.id,
                     sha256: &key.sha256,
                     expires: key.expires.map(|end| end.0),
-                    place: [&within(t, "app", a, &["keys"])[..], &[Step::Index(k)]].concat(),
+                    place: [&within(t, "app", a, &["keys"])[..], &[PathStep::Index(k)]].concat(),
                 })
             })
         });
@@ -180,11 +180,11 @@ impl Check<'_> {
             id: &key.id,
             sha256: &key.sha256,
             expires: key.expires.map(|end| end.0),
-            place: vec![Step::Key("admin"), Step::Key("keys"), Step::Index(k)],
+            place: vec![PathStep::Key("admin"), PathStep::Key("keys"), PathStep::Index(k)],
         });
         for entry in apps.chain(operators) {
             let id = entry.id.as_str();
-            let at = |name| [&entry.place[..], &[Step::Key(name)]].concat();
+            let at = |name| [&entry.place[..], &[PathStep::Key(name)]].concat();
             // Stands for one that could not be read.
             if self.document.is_hollow(&at("id")) {
                 continue;

@@ -8,7 +8,7 @@ use super::{Check, key, within};
 use crate::catalog::Catalog;
 use crate::config::admin::MOST_CALLS;
 use crate::config::{App, CacheControl, Tenant};
-use crate::document::Step;
+use crate::document::PathStep;
 use crate::identity::{self, Key, Keys, Rights, Scopes};
 use crate::ids::{ConnectionId, KeyId};
 
@@ -67,19 +67,23 @@ impl Check<'_> {
                 expires: entry.expires.map(|end| end.0),
             };
             if apps.knows(&entry.id) || !keys.add(key, entry.rights) {
-                let path =
-                    [Step::Key("admin"), Step::Key("keys"), Step::Index(at), Step::Key("id")];
+                let path = [
+                    PathStep::Key("admin"),
+                    PathStep::Key("keys"),
+                    PathStep::Index(at),
+                    PathStep::Key("id"),
+                ];
                 self.refuse(&path, taken(&entry.id));
             }
         }
         keys
     }
 
-    fn scopes(&mut self, path: &[Step], app: &App, catalog: Option<&Catalog>) -> Scopes {
+    fn scopes(&mut self, path: &[PathStep], app: &App, catalog: Option<&Catalog>) -> Scopes {
         let Some(catalog) = catalog else { return Scopes::default() };
         Scopes::parse(&app.scopes, catalog).unwrap_or_else(|wrong| {
             for (at, message) in wrong {
-                let word = [path, &[Step::Index(at)]].concat();
+                let word = [path, &[PathStep::Index(at)]].concat();
                 self.refuse(&word, format!("app '{}': {message}", app.id));
             }
             Scopes::default()
@@ -98,9 +102,9 @@ impl Check<'_> {
             .all(|c| !self.document.is_hollow(&within(t, "connection", c, &["id"])));
         let all = named
             && !self.document.is_hollow(&[
-                Step::Key("tenant"),
-                Step::Index(t),
-                Step::Key("connection"),
+                PathStep::Key("tenant"),
+                PathStep::Index(t),
+                PathStep::Key("connection"),
             ]);
         let owned: Vec<&ConnectionId> = tenant.connection.iter().map(|c| &c.id).collect();
         let Some(listed) = &app.connections else {
@@ -139,13 +143,19 @@ impl Check<'_> {
                     "app '{}': tenant '{}' has no connection '{connection}': it has {owned:?}",
                     app.id, tenant.id
                 );
-                self.refuse(&[path.as_slice(), &[Step::Index(at)]].concat(), message);
+                self.refuse(&[path.as_slice(), &[PathStep::Index(at)]].concat(), message);
             }
         }
         listed.clone()
     }
 
-    fn keys(&mut self, path: &[Step], app: &App, identity: &Arc<identity::App>, keys: &mut Keys) {
+    fn keys(
+        &mut self,
+        path: &[PathStep],
+        app: &App,
+        identity: &Arc<identity::App>,
+        keys: &mut Keys,
+    ) {
         if app.keys.is_empty() {
             self.refuse(
                 path,
@@ -162,7 +172,7 @@ impl Check<'_> {
                 identity.clone(),
             );
             if !added {
-                let place = [path, &[Step::Index(at), Step::Key("id")]].concat();
+                let place = [path, &[PathStep::Index(at), PathStep::Key("id")]].concat();
                 self.refuse(&place, taken(&key.id));
             }
         }

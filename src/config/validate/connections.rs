@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Check, key, within};
 use crate::config::Connection;
-use crate::document::Step;
+use crate::document::PathStep;
 use crate::ids::{ConnectionId, TenantId, WorkspaceId};
 use crate::secret::Tokens;
 
@@ -17,7 +17,7 @@ impl Check<'_> {
         let mut tenants = HashSet::new();
         for (t, tenant) in self.settings().tenant.iter().enumerate() {
             if !tenants.insert(&tenant.id) {
-                let path = [Step::Key("tenant"), Step::Index(t), Step::Key("id")];
+                let path = [PathStep::Key("tenant"), PathStep::Index(t), PathStep::Key("id")];
                 self.refuse(&path, format!("tenant '{}' is there twice", tenant.id));
             }
             for (c, connection) in tenant.connection.iter().enumerate() {
@@ -50,7 +50,7 @@ impl Check<'_> {
     }
 
     /// A problem of a quota, at the key that it begins with.
-    fn quota(&mut self, own: &[Step], connection: &Connection, problem: &str) {
+    fn quota(&mut self, own: &[PathStep], connection: &Connection, problem: &str) {
         let (mut place, message) = match connection.quota.is_empty() {
             true => (key(&["quota"]), format!("quota: {problem}")),
             false => (own.to_vec(), format!("connection '{}': {problem}", connection.id)),
@@ -59,11 +59,11 @@ impl Check<'_> {
             return;
         }
         let keys = ["calls", "window", "burst", "bulk_floor", "app_depth", "static_share"];
-        place.extend(keys.into_iter().find(|key| problem.starts_with(key)).map(Step::Key));
+        place.extend(keys.into_iter().find(|key| problem.starts_with(key)).map(PathStep::Key));
         self.refuse(&place, message);
     }
 
-    fn token(&mut self, path: &[Step], connection: &Connection, tokens: &mut Tokens) {
+    fn token(&mut self, path: &[PathStep], connection: &Connection, tokens: &mut Tokens) {
         if connection.token.is_token_itself() {
             let message = "the token itself seems to stand here: write the name of a variable or a file that holds it, and take a new token, as this one was in a file";
             return self.refuse(path, message);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Check, key, within};
 use crate::config::{App, Connection, Tenant};
-use crate::document::Step;
+use crate::document::PathStep;
 
 impl Check<'_> {
     /// All of them but those that another rule finds.
@@ -51,11 +51,11 @@ impl Check<'_> {
     }
 
     /// Words that the list at `path` has already.
-    fn twice(&mut self, path: &[Step], words: &[String]) {
+    fn twice(&mut self, path: &[PathStep], words: &[String]) {
         for (at, word) in words.iter().enumerate() {
             if words[..at].contains(word) {
                 let message = format!("'{word}' is in this list twice: leave one of them");
-                self.refuse(&[path, &[Step::Index(at)]].concat(), message);
+                self.refuse(&[path, &[PathStep::Index(at)]].concat(), message);
             }
         }
     }

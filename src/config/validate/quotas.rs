@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Check, key, within};
 use crate::catalog::{Catalog, Operation};
 use crate::config::Tenant;
-use crate::document::Step;
+use crate::document::PathStep;
 use crate::quota::settings::{MOST_APPS, MOST_QUOTAS};
 
 impl Check<'_> {
@@ -27,7 +27,10 @@ impl Check<'_> {
                     "tenant '{}' needs {quotas} quotas (one a connection and one a pool for each workspace), of {MOST_QUOTAS} at most",
                     tenant.id
                 );
-                self.refuse(&[Step::Key("tenant"), Step::Index(t), Step::Key("id")], message);
+                self.refuse(
+                    &[PathStep::Key("tenant"), PathStep::Index(t), PathStep::Key("id")],
+                    message,
+                );
             }
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::made::{ROWS, Remembered, TIME};
-use super::{Clocks, ROW, Rows, decode, header, offset, row};
+use super::{Clocks, ROW, RowSink, decode, header, offset, row};
 use crate::clock::{self, Instant};
 use crate::targets;
 
@@ -80,7 +80,7 @@ impl KeyJournal {
     }
 }
 
-impl Rows for KeyJournal {
+impl RowSink for KeyJournal {
     /// An error is said and changes nothing: the next write may go through.
     fn write(&mut self, number: u32, known: &Remembered) -> bool {
         let bytes = row(number, known, &self.clocks());

@@ -10,29 +10,29 @@ use super::super::retention::Owner;
 pub(super) const WAITING: usize = 128;
 
 /// A row that is to be written; `W` waits for it.
-pub(super) struct Row<W> {
+pub(super) struct QueuedRow<W> {
     pub(super) number: u32,
     pub(super) known: Remembered,
     pub(super) waiter: W,
 }
 
 /// See the module text.
-pub(super) struct Lines<W> {
-    lines: HashMap<Owner, VecDeque<Row<W>>>,
+pub(super) struct WriteLines<W> {
+    lines: HashMap<Owner, VecDeque<QueuedRow<W>>>,
     /// The connections that have a line, the next one first.
     turns: VecDeque<Owner>,
     /// In whose line a row waits.
     rows: HashMap<u32, Owner>,
 }
 
-impl<W> Lines<W> {
+impl<W> WriteLines<W> {
     pub(super) fn new() -> Self {
         Self { lines: HashMap::new(), turns: VecDeque::new(), rows: HashMap::new() }
     }
 
     /// Takes `row` in; false if the line of its connection is full. What waited to be written in the
     /// same place is dropped: written later it would take the place of what is newer.
-    pub(super) fn push(&mut self, row: Row<W>) -> bool {
+    pub(super) fn push(&mut self, row: QueuedRow<W>) -> bool {
         self.withdraw(row.number);
         let owner = row.known.owner;
         let line = self.lines.entry(owner).or_insert_with(|| {
@@ -48,7 +48,7 @@ impl<W> Lines<W> {
     }
 
     /// The next row.
-    pub(super) fn pop(&mut self) -> Option<Row<W>> {
+    pub(super) fn pop(&mut self) -> Option<QueuedRow<W>> {
         let owner = self.turns.pop_front()?;
         let line = self.lines.get_mut(&owner)?;
         let row = line.pop_front();
@@ -80,21 +80,21 @@ mod tests {
     use crate::clock::Instant;
     use crate::ids::RandomId;
 
-    fn row(owner: u8, number: u32, count: u32) -> Row<()> {
+    fn row(owner: u8, number: u32, count: u32) -> QueuedRow<()> {
         let (key, since) = (RandomId::from_octets([owner; 16]), Instant::now());
         let (owner, print) = ([owner; 16], [0; 32]);
         let known = Remembered { owner, print, key, count, accepted: false, since };
-        Row { number, known, waiter: () }
+        QueuedRow { number, known, waiter: () }
     }
 
-    fn all(lines: &mut Lines<()>) -> Vec<(u8, u32, u32)> {
+    fn all(lines: &mut WriteLines<()>) -> Vec<(u8, u32, u32)> {
         let next = || lines.pop().map(|row| (row.known.owner[0], row.number, row.known.count));
         std::iter::from_fn(next).collect()
     }
 
     #[test]
     fn a_full_line_takes_no_room_and_no_time_of_another() {
-        let mut lines = Lines::new();
+        let mut lines = WriteLines::new();
         let most = u32::try_from(WAITING).unwrap();
         assert!((0..most).all(|number| lines.push(row(1, number, 0))));
         assert!(!lines.push(row(1, most, 0)), "its own line is full");
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_newer_in_a_place_is_written_last_whoever_had_it_before() {
-        let mut lines = Lines::new();
+        let mut lines = WriteLines::new();
         // The key of one made room while it waited; another has its row now, and a shorter line.
         for row in [row(1, 6, 0), row(1, 7, 0), row(2, 7, 1)] {
             assert!(lines.push(row));
@@ -117,7 +117,7 @@ mod tests {
         fn each_place_is_written_once_with_its_newest_and_nothing_is_left(
             rows in prop::collection::vec((0..4_u8, 0..20_u32), 0..100),
         ) {
-            let mut lines = Lines::new();
+            let mut lines = WriteLines::new();
             let mut newest = HashMap::new();
             for (count, (owner, number)) in (0..).zip(rows) {
                 prop_assert!(lines.push(row(owner, number, count)));

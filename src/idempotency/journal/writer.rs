@@ -8,14 +8,14 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::super::made::Remembered;
-use super::lines::{Lines, Row};
+use super::lines::{QueuedRow, WriteLines};
 use crate::clock::Instant;
 
 /// A write that takes longer stalls: nobody waits longer for one, and none begins behind it.
 pub(in super::super) const STALL: Duration = Duration::from_secs(1);
 
 /// Where rows go.
-pub(in super::super) trait Rows: Send + 'static {
+pub(in super::super) trait RowSink: Send + 'static {
     /// Writes a row; false if that failed. May block.
     fn write(&mut self, number: u32, known: &Remembered) -> bool;
 }
@@ -34,11 +34,11 @@ struct Shared {
     queue: Mutex<Queue>,
     idle: Condvar,
     /// std, not tokio: only the thread that writes has it.
-    rows: Mutex<Box<dyn Rows>>,
+    rows: Mutex<Box<dyn RowSink>>,
 }
 
 struct Queue {
-    lines: Lines<oneshot::Sender<bool>>,
+    lines: WriteLines<oneshot::Sender<bool>>,
     /// Since when the thread that writes is at the same row, if there is one.
     busy: Option<Instant>,
 }
@@ -51,8 +51,8 @@ struct Drain {
 
 impl JournalWriter {
     /// Must be called inside the runtime.
-    pub(in super::super) fn new(rows: Box<dyn Rows>) -> Self {
-        let queue = Queue { lines: Lines::new(), busy: None };
+    pub(in super::super) fn new(rows: Box<dyn RowSink>) -> Self {
+        let queue = Queue { lines: WriteLines::new(), busy: None };
         let shared =
             Shared { queue: Mutex::new(queue), idle: Condvar::new(), rows: Mutex::new(rows) };
         Self { shared: Arc::new(shared), runtime: Handle::current() }
@@ -66,7 +66,7 @@ impl JournalWriter {
             return None;
         }
         let (waiter, outcome) = oneshot::channel();
-        queue.lines.push(Row { number, known, waiter }).then_some(outcome)
+        queue.lines.push(QueuedRow { number, known, waiter }).then_some(outcome)
     }
 
     /// Sees to it that somebody writes what waits: apart from [`push`](Self::push), whose caller
@@ -101,14 +101,14 @@ impl Drain {
     fn run(mut self) {
         let shared = self.shared.clone();
         let mut rows = shared.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Row { number, known, waiter }) = self.next() {
+        while let Some(QueuedRow { number, known, waiter }) = self.next() {
             let went_well = rows.write(number, &known);
             // Its call may have left.
             let _ = waiter.send(went_well);
         }
     }
 
-    fn next(&mut self) -> Option<Row<oneshot::Sender<bool>>> {
+    fn next(&mut self) -> Option<QueuedRow<oneshot::Sender<bool>>> {
         let mut queue = self.shared.queue();
         let row = queue.lines.pop();
         queue.busy = row.is_some().then(Instant::now);

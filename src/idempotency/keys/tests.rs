@@ -5,7 +5,7 @@ use std::sync::Condvar;
 use tokio::task::JoinHandle;
 use tokio::time::advance;
 
-use super::super::journal::{Rows, STALL};
+use super::super::journal::{RowSink, STALL};
 use super::*;
 use crate::call::Result;
 use crate::error::{Code, Outcome as Fate};
@@ -26,8 +26,8 @@ type State = Mutex<(bool, Vec<u32>)>;
 struct Folder(Arc<(State, Condvar)>);
 
 impl Folder {
-    fn keys(&self) -> Arc<Keys> {
-        Arc::new(Keys::with(Some(JournalWriter::new(Box::new(self.clone()))), Vec::new()))
+    fn keys(&self) -> Arc<SendKeys> {
+        Arc::new(SendKeys::with(Some(JournalWriter::new(Box::new(self.clone()))), Vec::new()))
     }
 
     fn open(&self) {
@@ -40,7 +40,7 @@ impl Folder {
     }
 }
 
-impl Rows for Folder {
+impl RowSink for Folder {
     fn write(&mut self, _: u32, known: &Remembered) -> bool {
         let shut = |state: &mut (bool, Vec<u32>)| !state.0;
         let mut state = self.0.1.wait_while(self.0.0.lock().unwrap(), shut).unwrap();
@@ -52,7 +52,7 @@ impl Rows for Folder {
 /// A folder that is full.
 struct Full;
 
-impl Rows for Full {
+impl RowSink for Full {
     fn write(&mut self, _: u32, _: &Remembered) -> bool {
         false
     }
@@ -65,7 +65,7 @@ struct Sending {
 }
 
 /// A send of the connection `owner` comes to where it would go out; `count` tells it from others.
-fn send(keys: &Arc<Keys>, owner: u8, count: u32) -> Sending {
+fn send(keys: &Arc<SendKeys>, owner: u8, count: u32) -> Sending {
     let mut print = [owner; 32];
     print[..4].copy_from_slice(&count.to_be_bytes());
     let key = keys.make(print, count).key;
@@ -138,7 +138,7 @@ async fn a_backlog_of_one_connection_takes_no_room_of_another() {
 
 #[tokio::test(start_paused = true)]
 async fn a_folder_that_is_full_refuses_no_send_and_its_row_is_tried_again() {
-    let keys = Arc::new(Keys::with(Some(JournalWriter::new(Box::new(Full))), Vec::new()));
+    let keys = Arc::new(SendKeys::with(Some(JournalWriter::new(Box::new(Full))), Vec::new()));
     let first = send(&keys, 1, 0);
     assert!(first.told.await.unwrap().is_ok());
     assert!(keys.sent(&first.ticket).is_some(), "the next attempt tries again");
@@ -189,7 +189,7 @@ async fn figures_of_the_journal() {
     assert!((0..SENDS).all(|number| journal.write(number, &known)));
     println!("a row, written: {} ns", per_send(begun));
     drop(journal);
-    let keys = Arc::new(Keys::open(&folder).unwrap());
+    let keys = Arc::new(SendKeys::open(&folder).unwrap());
     let (mut held, begun) = (std::time::Duration::ZERO, Instant::now());
     for count in 0..SENDS {
         let mut print = [3; 32];

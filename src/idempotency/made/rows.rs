@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 /// The rows of the journal that are free.
 #[derive(Default)]
-pub(super) struct Rows {
+pub(super) struct RowNumbers {
     pub(super) free: Vec<u32>,
     pub(super) next: u32,
 }
 
-impl Rows {
+impl RowNumbers {
     pub(super) fn without(taken: &HashSet<u32>) -> Self {
         let next = taken.iter().max().map_or(0, |last| last + 1);
         Self { free: (0..next).filter(|row| !taken.contains(row)).collect(), next }

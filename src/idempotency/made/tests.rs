@@ -10,12 +10,12 @@ fn nothing() -> (Instant, Made) {
     (now, Made::new(Vec::new(), now))
 }
 
-fn ticket(owner: u8, print: Id, key: Key, count: u32) -> KeyTicket {
+fn ticket(owner: u8, print: Id, key: MadeKey, count: u32) -> KeyTicket {
     KeyTicket { owner: [owner; 16], print, key: key.key, count }
 }
 
 /// A call that is sent and over.
-fn send(made: &mut Made, print: Id, count: u32, now: Instant) -> (Key, KeyTicket) {
+fn send(made: &mut Made, print: Id, count: u32, now: Instant) -> (MadeKey, KeyTicket) {
     let key = made.key(print, count, now);
     let ticket = ticket(1, print, key, count);
     made.sent(&ticket, now);

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::super::arrival::Arrival;
+use super::super::arrival::ArrivalVerdict;
 use super::super::choose::{choose, choose_any};
 use super::super::estimate::estimate;
 use super::super::judge::{is_full, starts_easily};
@@ -31,16 +31,16 @@ impl Scheduler {
         ticket: &AdmissionRequest,
         since: Moment,
         now: Moment,
-    ) -> Arrival {
+    ) -> ArrivalVerdict {
         let Some(key) = self.key_of(ticket) else {
-            return Arrival::Refuse(QuotaRefusal::paused(self.usage(pools, ticket.app.0)));
+            return ArrivalVerdict::Refuse(QuotaRefusal::paused(self.usage(pools, ticket.app.0)));
         };
         if self.apps[key.app as usize].paused {
-            return Arrival::Refuse(QuotaRefusal::paused(self.usage(pools, key.app)));
+            return ArrivalVerdict::Refuse(QuotaRefusal::paused(self.usage(pools, key.app)));
         }
         self.came(key, now);
         if starts_easily(&self.view(pools, now), key) {
-            return Arrival::Start(key, Would::Start);
+            return ArrivalVerdict::Start(key, Would::Start);
         }
         let call = self.queued(key, ticket, since);
         let place = self.push(call);
@@ -52,18 +52,18 @@ impl Scheduler {
         if enforced && mine && leaves && choose(&self.view(pools, now), &snapshot) == Some(key) {
             self.queue.leave(place);
             self.left(key);
-            return Arrival::Start(key, Would::Start);
+            return ArrivalVerdict::Start(key, Would::Start);
         }
         let before = self.queue.before(place);
         let verdict = self.judge(pools, &call, before, &snapshot, now);
         self.queue.leave(place);
         self.left(key);
         match verdict {
-            Ok((_, standing)) if enforced => Arrival::Wait(call, standing),
-            Err(refusal) if enforced => Arrival::Refuse(refusal),
-            Ok((at, _)) if at <= now => Arrival::Start(key, Would::Start),
-            Ok((at, _)) => Arrival::Start(key, Would::Wait(at.since(now))),
-            Err(refusal) => Arrival::Start(key, Would::Refuse(refusal.rule)),
+            Ok((_, standing)) if enforced => ArrivalVerdict::Wait(call, standing),
+            Err(refusal) if enforced => ArrivalVerdict::Refuse(refusal),
+            Ok((at, _)) if at <= now => ArrivalVerdict::Start(key, Would::Start),
+            Ok((at, _)) => ArrivalVerdict::Start(key, Would::Wait(at.since(now))),
+            Err(refusal) => ArrivalVerdict::Start(key, Would::Refuse(refusal.rule)),
         }
     }
 

@@ -56,7 +56,7 @@ fn open(protocol: Protocol, drain: CancellationToken, keep_alive: Duration) -> D
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let limits = Limits { keep_alive, ..limits() };
     let activity = Arc::new(Activity::new(&limits));
-    let client = Client {
+    let client = ServedClient {
         io: theirs,
         protocol,
         reset: Reset::default(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing::metadata::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
-use super::Wanted;
+use super::LogSettings;
 
 /// Levels by target.
 pub(super) type Map = BTreeMap<Target, Level>;
@@ -113,7 +113,7 @@ impl From<Level> for LevelFilter {
 
 /// What `wanted` lets through. Libraries see what callers and the vendor send, so they say no more
 /// than warnings, whatever the level.
-pub(super) fn targets(wanted: &Wanted) -> Targets {
+pub(super) fn targets(wanted: &LogSettings) -> Targets {
     let own = [Target::Access, Target::Tollgate].map(|target| (target, wanted.level));
     let listed = wanted.levels.iter().map(|(target, level)| (*target, *level));
     let pairs = own.into_iter().chain(listed);

@@ -49,12 +49,12 @@ fn around(terminal: bool, colours: bool) -> Surroundings {
     Surroundings { terminal, colours, rust_log: None }
 }
 
-fn wanted(toml: &str) -> Wanted {
+fn wanted(toml: &str) -> LogSettings {
     toml::from_str(toml).unwrap()
 }
 
 /// What `act` logs under `wanted`.
-fn logged(wanted: &Wanted, around: &Surroundings, act: impl FnOnce()) -> String {
+fn logged(wanted: &LogSettings, around: &Surroundings, act: impl FnOnce()) -> String {
     let (targets, choice) = wanted.choose(around);
     let output = Output::default();
     let writer = output.clone();
@@ -65,11 +65,16 @@ fn logged(wanted: &Wanted, around: &Surroundings, act: impl FnOnce()) -> String 
 }
 
 /// The access line of a call under `wanted`.
-fn access(wanted: &Wanted, around: &Surroundings, marks: &Marks) -> String {
+fn access(wanted: &LogSettings, around: &Surroundings, marks: &Marks) -> String {
     access_of(&Record::open(Arc::new(Nobody)), wanted, around, marks)
 }
 
-fn access_of(record: &Record, wanted: &Wanted, around: &Surroundings, marks: &Marks) -> String {
+fn access_of(
+    record: &Record,
+    wanted: &LogSettings,
+    around: &Surroundings,
+    marks: &Marks,
+) -> String {
     let (_, choice) = wanted.choose(around);
     let output = Output::default();
     let mut writer = output.clone();
@@ -309,7 +314,7 @@ fn each_module_that_logs_has_a_target_that_is_documented() {
     for named in [targets::EDGE, targets::VENDOR, targets::USAGE] {
         assert!(Target::ALL.iter().any(|target| target.as_str() == named), "{named}");
     }
-    let schema = schemars::schema_for!(Wanted).to_value();
+    let schema = schemars::schema_for!(LogSettings).to_value();
     let help = schema["properties"]["levels"]["description"].to_string();
     for target in Target::ALL {
         assert!(help.contains(&format!("`{}`", target.as_str())), "{target:?}: {help}");

@@ -19,18 +19,18 @@ mod validate;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use admin::{Admin, AdminKey, Ops};
+pub use admin::{Admin, AdminKey, OpsTable};
 pub use base_url::BaseUrl;
-pub use cache::{Cache, CacheControl};
-pub use cors::Cors;
+pub use cache::{CacheControl, CacheTable};
+pub use cors::CorsTable;
 pub use findings::{ConfigError, Findings};
 pub use reference::{reference, schema};
 pub use settings::{
-    App, AppKey, AppLimit, Connection, Quota, QuotaMode, Server, Settings, State, StaticShare,
-    Tenant, TlsFiles, Vendor,
+    AppKey, AppLimit, AppTable, Connection, Quota, QuotaMode, ServerTable, Settings, StateTable,
+    StaticShare, Tenant, TlsFiles, Vendor,
 };
 
-pub use traces::{Collector, Traces};
+pub use traces::{Collector, TracesTable};
 
 use crate::catalog::Catalog;
 use crate::descriptors::Budget;

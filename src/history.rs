@@ -28,7 +28,7 @@ pub use entry::Entry;
 use crate::clock;
 use crate::ids::{AppId, TenantId};
 use crate::record::{Marks, Observer, Record};
-use entry::Kind;
+use entry::EntryKind;
 use ring::Ring;
 
 /// Places of each kind, unless the operator says otherwise.
@@ -105,9 +105,9 @@ impl Calls {
         let Some((entry, kind)) = Entry::of(record, marks, marks.ended()) else { return };
         let mut kept = self.kept();
         let gone = match kind {
-            Kind::Eventful => kept.eventful.push(entry),
-            Kind::Quiet => kept.quiet.push(entry),
-            Kind::Refused => kept.refuse(entry),
+            EntryKind::Eventful => kept.eventful.push(entry),
+            EntryKind::Quiet => kept.quiet.push(entry),
+            EntryKind::Refused => kept.refuse(entry),
         };
         drop(kept);
         // The names that an old entry shared are let go of when nobody waits for the lock.

@@ -16,7 +16,7 @@ pub struct Crowd<K, T> {
 }
 
 /// One's part in a crowd.
-pub enum Part<K: Eq + Hash + Clone, T> {
+pub enum Role<K: Eq + Hash + Clone, T> {
     /// Nobody was under way: do it, then say how it went.
     Leads(Lead<K, T>),
     /// Somebody is: wait.
@@ -48,14 +48,14 @@ impl<K, T> Default for Crowd<K, T> {
 impl<K: Eq + Hash + Clone, T: Clone> Crowd<K, T> {
     /// Joins those who are under way for `key`, or leads.
     #[must_use]
-    pub fn join(&self, key: K) -> Part<K, T> {
+    pub fn join(&self, key: K) -> Role<K, T> {
         let mut leaders = self.leaders();
         if let Some(leader) = leaders.get(&key) {
-            return Part::Follows(Follow(leader.clone()));
+            return Role::Follows(Follow(leader.clone()));
         }
         let (sender, receiver) = watch::channel(None);
         leaders.insert(key.clone(), receiver);
-        Part::Leads(Lead { crowd: self.clone(), key, sender })
+        Role::Leads(Lead { crowd: self.clone(), key, sender })
     }
 }
 
@@ -114,15 +114,15 @@ mod tests {
 
     fn lead(crowd: &Crowd<u8, u32>) -> Lead<u8, u32> {
         match crowd.join(1) {
-            Part::Leads(lead) => lead,
-            Part::Follows(_) => panic!("somebody leads already"),
+            Role::Leads(lead) => lead,
+            Role::Follows(_) => panic!("somebody leads already"),
         }
     }
 
     fn follow(crowd: &Crowd<u8, u32>) -> Follow<u32> {
         match crowd.join(1) {
-            Part::Leads(_) => panic!("nobody leads"),
-            Part::Follows(follow) => follow,
+            Role::Leads(_) => panic!("nobody leads"),
+            Role::Follows(follow) => follow,
         }
     }
 
@@ -146,6 +146,6 @@ mod tests {
         let follower = follow(&crowd);
         drop(leader);
         assert_eq!(follower.outcome().await, None);
-        assert!(matches!(crowd.join(1), Part::Leads(_)));
+        assert!(matches!(crowd.join(1), Role::Leads(_)));
     }
 }

@@ -13,13 +13,13 @@ use crate::ids::KeyId;
 /// The operations port.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Ops {
+pub struct OpsTable {
     /// Address or host name, and port; port 0 takes a free one, which the log names.
     #[serde(deserialize_with = "crate::address::deserialize")]
     pub listen: SocketAddr,
 }
 
-impl Default for Ops {
+impl Default for OpsTable {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([0, 0, 0, 0], 9090)) }
     }

@@ -12,7 +12,7 @@ use crate::words::did_you_mean;
 /// Answers of reads that are kept, so that the next such read costs no quota.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Cache {
+pub struct CacheTable {
     /// What all kept answers may take. One of them takes at most a thousandth of it.
     pub capacity: Size,
     /// How long a kept answer that is no longer fresh may stand in while Courier is away or the
@@ -28,7 +28,7 @@ pub struct Cache {
     pub off: Vec<String>,
 }
 
-impl Default for Cache {
+impl Default for CacheTable {
     fn default() -> Self {
         Self {
             capacity: Size::mib(64),
@@ -51,7 +51,7 @@ pub enum CacheControl {
     Ignore,
 }
 
-impl Cache {
+impl CacheTable {
     /// True when the answers of `row` are kept.
     #[must_use]
     pub fn keeps(&self, row: &Operation) -> bool {

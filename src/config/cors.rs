@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 /// Pages in browsers. A page has no safe place for a key: better let its own server call.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Cors {
+pub struct CorsTable {
     /// Origins whose pages may call, such as `"https://app.example"`; `"*"` for all. Default: none,
     /// and a browser refuses every answer to a page. Cookies are never allowed.
     pub origins: Vec<String>,
 }
 
-impl Cors {
+impl CorsTable {
     /// The origins as fields carry them.
     #[must_use]
     pub fn values(&self) -> Vec<HeaderValue> {

@@ -1,7 +1,7 @@
 //! The quota of each connection as the pure quota wants it, and what can be wrong with it.
 
 use super::Settings;
-use super::settings::{App, Connection, Quota, QuotaMode};
+use super::settings::{AppTable, Connection, Quota, QuotaMode};
 use crate::quota::{AppSettings, ConnectionSettings, Mode, static_share};
 use crate::units::Span;
 
@@ -101,7 +101,7 @@ fn share(own: &Quota, all: &Quota, calls: u32) -> Result<u32, String> {
     }
 }
 
-impl App {
+impl AppTable {
     /// Lane, weight and limit as the quota wants them.
     #[must_use]
     pub fn quota(&self) -> AppSettings {

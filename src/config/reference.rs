@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Admin, Cache, Ops, Server, Settings, Traces, Vendor};
+use super::{Admin, CacheTable, OpsTable, ServerTable, Settings, TracesTable, Vendor};
 use crate::catalog::{Access, Catalog};
 use crate::telemetry::logs::LogSettings as Logs;
 use crate::usage::book::Counts;
@@ -16,13 +16,13 @@ pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Settings>().to_value();
     let defaults = [
-        ("server", serde_json::to_value(Server::default())),
-        ("ops", serde_json::to_value(Ops::default())),
+        ("server", serde_json::to_value(ServerTable::default())),
+        ("ops", serde_json::to_value(OpsTable::default())),
         ("admin", serde_json::to_value(Admin::default())),
         ("vendor", serde_json::to_value(Vendor::default())),
-        ("cache", serde_json::to_value(Cache::default())),
+        ("cache", serde_json::to_value(CacheTable::default())),
         ("logs", serde_json::to_value(Logs::default())),
-        ("traces", serde_json::to_value(Traces::default())),
+        ("traces", serde_json::to_value(TracesTable::default())),
     ];
     for (table, values) in defaults {
         for (name, value) in values.ok().iter().filter_map(Value::as_object).flatten() {

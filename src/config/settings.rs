@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::admin::{Admin, Ops};
+use super::admin::{Admin, OpsTable};
 use super::base_url::BaseUrl;
-use super::cache::{Cache, CacheControl};
-use super::cors::Cors;
+use super::cache::{CacheControl, CacheTable};
+use super::cors::CorsTable;
 use super::expiry::Expiry;
-use super::traces::Traces;
+use super::traces::TracesTable;
 use crate::admission::Assume;
 use crate::catalog::Lane;
 use crate::identity::Digest;
@@ -28,11 +28,11 @@ use crate::units::{Size, Span};
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The data port: where applications send their requests.
-    pub server: Server,
+    pub server: ServerTable,
     /// The port for health checks and metrics. It changes nothing and needs no key. Browsers read
     /// `/metrics` under an address or `localhost` only, since any page can make a name of its own point
     /// here; scrapers ask under any name.
-    pub ops: Ops,
+    pub ops: OpsTable,
     /// The port for operators' questions: who waits behind whom, and why a call was slow.
     pub admin: Admin,
     /// The Courier API, or what stands in its place.
@@ -40,12 +40,12 @@ pub struct Settings {
     /// The quota of each connection, unless it says otherwise.
     pub quota: Quota,
     /// Which reads are answered from kept answers.
-    pub cache: Cache,
+    pub cache: CacheTable,
     /// Traces of calls, sent as OTLP over HTTP; `docs/traces.md` has every span. All of it can change
     /// in a running gateway.
-    pub traces: Traces,
+    pub traces: TracesTable,
     /// What is remembered over a restart.
-    pub state: State,
+    pub state: StateTable,
     /// What is logged on standard output, and in which form. A reload changes it in place. The
     /// variable `RUST_LOG`, such as `warn,tollgate::server=debug`, stands in place of `level` and
     /// `levels` where it is set, libraries included.
@@ -57,7 +57,7 @@ pub struct Settings {
 /// The data port and the limits of what clients may do there.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Server {
+pub struct ServerTable {
     /// Address or host name, and port, such as `"localhost:8080"`; port 0 takes a free one, which the log
     /// names.
     #[serde(deserialize_with = "crate::address::deserialize")]
@@ -117,10 +117,10 @@ pub struct Server {
     pub streams: u32,
     /// Pages in browsers that may call the gateway. A page has no safe place for a key: better let its
     /// own server call.
-    pub cors: Cors,
+    pub cors: CorsTable,
 }
 
-impl Default for Server {
+impl Default for ServerTable {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
@@ -142,7 +142,7 @@ impl Default for Server {
             keep_alive: Span::secs(75),
             stalled_reader: Span::secs(30),
             streams: 100,
-            cors: Cors::default(),
+            cors: CorsTable::default(),
         }
     }
 }
@@ -273,7 +273,7 @@ pub struct StaticShare {
 /// What is remembered over a restart.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct State {
+pub struct StateTable {
     /// A folder that belongs to this process alone: slots, and the usage of each day. Default:
     /// `$STATE_DIRECTORY`; without either nothing survives a restart, usage is not counted, and the
     /// log says so.
@@ -294,7 +294,7 @@ pub struct Tenant {
     pub connection: Vec<Connection>,
     /// Its applications.
     #[serde(default)]
-    pub app: Vec<App>,
+    pub app: Vec<AppTable>,
 }
 
 /// One vendor credential with its quota.
@@ -320,7 +320,7 @@ pub struct Connection {
 /// One application.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct App {
+pub struct AppTable {
     /// Its name, unique in its tenant.
     pub id: AppId,
     /// Its keys, made by `tollgate keys new`; several may live at a time. One with

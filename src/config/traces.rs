@@ -17,7 +17,7 @@ use crate::words;
 /// Traces of calls.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Traces {
+pub struct TracesTable {
     /// The collector: its base URL, such as `"http://127.0.0.1:4318"`, or the whole one that ends in
     /// `/v1/traces`. Without it there are no traces.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "endpoint")]
@@ -56,7 +56,7 @@ pub struct Traces {
     pub service_name: String,
 }
 
-impl Default for Traces {
+impl Default for TracesTable {
     fn default() -> Self {
         Self {
             endpoint: None,
@@ -87,7 +87,7 @@ pub struct Collector {
 /// A key of the table and what is wrong with it.
 type Problem = (&'static str, String);
 
-impl Traces {
+impl TracesTable {
     /// Where the collector takes spans.
     #[must_use]
     pub fn url(&self) -> Option<String> {

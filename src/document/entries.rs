@@ -9,11 +9,11 @@ use toml::de::{DeArray, DeTable, DeValue};
 const HOLLOW: usize = usize::MAX / 2;
 
 /// The way from the root to an entry.
-pub(super) type Path = Vec<Part>;
+pub(super) type Path = Vec<EntryPart>;
 
 /// One part of a way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum EntryPart {
     Key(String),
     Index(usize),
 }
@@ -36,7 +36,7 @@ pub(super) fn find(table: &DeTable<'_>, span: &Range<usize>, lists: bool) -> Opt
         let is_list = !lists && first.is_some_and(|first| first.span() == *span);
         let here = key.span() == *span || (value.span() == *span && !is_list);
         let rest = if here { Some(Path::new()) } else { find_in(value, span, lists) };
-        rest.map(|rest| [vec![Part::Key(key.get_ref().to_string())], rest].concat())
+        rest.map(|rest| [vec![EntryPart::Key(key.get_ref().to_string())], rest].concat())
     })
 }
 
@@ -46,7 +46,7 @@ fn find_in(value: &Spanned<DeValue<'_>>, span: &Range<usize>, lists: bool) -> Op
         DeValue::Array(array) => array.iter().enumerate().find_map(|(at, element)| {
             let here = element.span() == *span;
             let rest = if here { Some(Path::new()) } else { find_in(element, span, lists) };
-            rest.map(|rest| [vec![Part::Index(at)], rest].concat())
+            rest.map(|rest| [vec![EntryPart::Index(at)], rest].concat())
         }),
         _ => None,
     }
@@ -55,24 +55,24 @@ fn find_in(value: &Spanned<DeValue<'_>>, span: &Range<usize>, lists: bool) -> Op
 /// What `path` leads to; `None` for the root and where nothing is.
 pub(super) fn get<'a, 'i>(
     root: &'a DeTable<'i>,
-    path: &[Part],
+    path: &[EntryPart],
 ) -> Option<&'a Spanned<DeValue<'i>>> {
-    let (Part::Key(first), rest) = path.split_first()? else { return None };
+    let (EntryPart::Key(first), rest) = path.split_first()? else { return None };
     rest.iter().try_fold(root.get(first.as_str())?, |value, part| match part {
-        Part::Key(name) => value.get_ref().as_table()?.get(name.as_str()),
-        Part::Index(at) => value.get_ref().as_array()?.get(*at),
+        EntryPart::Key(name) => value.get_ref().as_table()?.get(name.as_str()),
+        EntryPart::Index(at) => value.get_ref().as_array()?.get(*at),
     })
 }
 
 fn get_mut<'a, 'i>(
     root: &'a mut DeTable<'i>,
-    path: &[Part],
+    path: &[EntryPart],
 ) -> Option<&'a mut Spanned<DeValue<'i>>> {
-    let (Part::Key(first), rest) = path.split_first()? else { return None };
+    let (EntryPart::Key(first), rest) = path.split_first()? else { return None };
     rest.iter().try_fold(root.get_mut(first.as_str())?, |value, part| {
         match (part, value.get_mut()) {
-            (Part::Key(name), DeValue::Table(table)) => table.get_mut(name.as_str()),
-            (Part::Index(at), DeValue::Array(array)) => array.get_mut(*at),
+            (EntryPart::Key(name), DeValue::Table(table)) => table.get_mut(name.as_str()),
+            (EntryPart::Index(at), DeValue::Array(array)) => array.get_mut(*at),
             _ => None,
         }
     })
@@ -81,7 +81,7 @@ fn get_mut<'a, 'i>(
 /// The table that `path` leads to.
 pub(super) fn table<'a, 'i>(
     root: &'a mut DeTable<'i>,
-    path: &[Part],
+    path: &[EntryPart],
 ) -> Option<&'a mut DeTable<'i>> {
     if path.is_empty() {
         return Some(root);
@@ -93,11 +93,13 @@ pub(super) fn table<'a, 'i>(
 }
 
 /// Removes the entry at `path`.
-pub(super) fn remove(root: &mut DeTable<'_>, path: &[Part]) -> bool {
+pub(super) fn remove(root: &mut DeTable<'_>, path: &[EntryPart]) -> bool {
     let Some((last, parent)) = path.split_last() else { return false };
     match last {
-        Part::Key(name) => table(root, parent).is_some_and(|t| t.remove(name.as_str()).is_some()),
-        Part::Index(index) => {
+        EntryPart::Key(name) => {
+            table(root, parent).is_some_and(|t| t.remove(name.as_str()).is_some())
+        }
+        EntryPart::Index(index) => {
             let Some(DeValue::Array(array)) = get_mut(root, parent).map(Spanned::get_mut) else {
                 return false;
             };
@@ -109,15 +111,15 @@ pub(super) fn remove(root: &mut DeTable<'_>, path: &[Part]) -> bool {
 }
 
 /// Puts `value` in the place of what is at `path`.
-pub(super) fn replace<'i>(root: &mut DeTable<'i>, path: &[Part], value: DeValue<'i>) -> bool {
+pub(super) fn replace<'i>(root: &mut DeTable<'i>, path: &[EntryPart], value: DeValue<'i>) -> bool {
     get_mut(root, path).map(|there| *there.get_mut() = value).is_some()
 }
 
 /// Keeps the entry at `path` as one that was taken out; an element of a list is removed, and its list
 /// marked.
-pub(super) fn mark(root: &mut DeTable<'_>, path: &[Part]) {
+pub(super) fn mark(root: &mut DeTable<'_>, path: &[EntryPart]) {
     let marked = match path.split_last() {
-        Some((Part::Index(_), list)) => {
+        Some((EntryPart::Index(_), list)) => {
             remove(root, path);
             list
         }
@@ -132,7 +134,7 @@ pub(super) fn mark(root: &mut DeTable<'_>, path: &[Part]) {
 /// Puts `value` under `name` into the table at `path`.
 pub(super) fn put<'i>(
     root: &mut DeTable<'i>,
-    path: &[Part],
+    path: &[EntryPart],
     name: &str,
     value: Spanned<DeValue<'i>>,
 ) -> bool {
@@ -169,7 +171,7 @@ pub(super) fn stand_in<'i>(n: usize, attempt: usize) -> Option<Spanned<DeValue<'
 }
 
 /// True when something below `path` itself was taken out.
-pub(super) fn has_hollow(root: &DeTable<'_>, path: &[Part]) -> bool {
+pub(super) fn has_hollow(root: &DeTable<'_>, path: &[EntryPart]) -> bool {
     if path.is_empty() {
         return has_hollow_part(root);
     }

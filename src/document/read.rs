@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-use super::entries::{self, Part};
+use super::entries::{self, EntryPart};
 use super::{Document, Problem, position, syntax, words};
 
 /// More problems than anybody reads at once.
@@ -134,14 +134,14 @@ impl<'i> Draft<'i> {
         self.take_out(&path)
     }
 
-    fn take_out(&mut self, path: &[Part]) -> bool {
+    fn take_out(&mut self, path: &[EntryPart]) -> bool {
         entries::mark(&mut self.places, path);
         entries::remove(&mut self.readable, path)
     }
 
     /// Puts a stand-in for `name` into `table`.
-    fn fill(&mut self, error: &Error, table: &[Part], name: &str, at: usize) -> bool {
-        let entry = [table, &[Part::Key(name.to_owned())]].concat();
+    fn fill(&mut self, error: &Error, table: &[EntryPart], name: &str, at: usize) -> bool {
+        let entry = [table, &[EntryPart::Key(name.to_owned())]].concat();
         if entries::get(&self.places, &entry).is_none() {
             self.report(error, table, at);
         }
@@ -150,7 +150,7 @@ impl<'i> Draft<'i> {
         self.put(table, name, number, 0)
     }
 
-    fn put(&mut self, table: &[Part], name: &str, number: usize, kind: usize) -> bool {
+    fn put(&mut self, table: &[EntryPart], name: &str, number: usize, kind: usize) -> bool {
         let Some(value) = entries::stand_in(number, kind) else { return false };
         entries::put(&mut self.places, table, name, value.clone());
         entries::put(&mut self.readable, table, name, value)
@@ -171,7 +171,7 @@ impl<'i> Draft<'i> {
             value.is_some_and(|value| value.span() == *span)
         });
         let path = &path[..=depth.unwrap_or(path.len() - 1)];
-        let Some((Part::Key(name), table)) = path.split_last() else { return false };
+        let Some((EntryPart::Key(name), table)) = path.split_last() else { return false };
         if self.put(table, name, number, kind) {
             return true;
         }
@@ -179,7 +179,7 @@ impl<'i> Draft<'i> {
         self.take_out(&table)
     }
 
-    fn report(&mut self, error: &Error, path: &[Part], at: usize) {
+    fn report(&mut self, error: &Error, path: &[EntryPart], at: usize) {
         let value = entries::get(&self.places, path).map(Spanned::get_ref);
         self.tell(words::of(error.message(), path, value), at);
     }

@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::entries::Part;
+use super::entries::EntryPart;
 use crate::words::did_you_mean;
 
 /// The key that `message` says is missing.
@@ -12,7 +12,7 @@ pub(super) fn missing(message: &str) -> Option<&str> {
 
 /// What is wrong with `value` at `path`, and what would be right. It repeats no value that could be a
 /// secret in the wrong place.
-pub(super) fn of(message: &str, path: &[Part], value: Option<&DeValue<'_>>) -> String {
+pub(super) fn of(message: &str, path: &[EntryPart], value: Option<&DeValue<'_>>) -> String {
     let message = message.trim_end();
     let name = name(path);
     if let Some(key) = missing(message) {
@@ -50,16 +50,16 @@ pub(super) fn of(message: &str, path: &[Part], value: Option<&DeValue<'_>>) -> S
 }
 
 /// What is wrong with a list of tables where there is one table.
-pub(super) fn once(path: &[Part]) -> String {
+pub(super) fn once(path: &[EntryPart]) -> String {
     let name = name(path);
     format!("{name} is there once: write [{name}] with one bracket")
 }
 
 /// The names of the keys on the way, without numbers.
-fn name(path: &[Part]) -> String {
+fn name(path: &[EntryPart]) -> String {
     let names = path.iter().filter_map(|part| match part {
-        Part::Key(name) => Some(name.as_str()),
-        Part::Index(_) => None,
+        EntryPart::Key(name) => Some(name.as_str()),
+        EntryPart::Index(_) => None,
     });
     names.collect::<Vec<_>>().join(".")
 }

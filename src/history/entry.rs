@@ -44,7 +44,7 @@ pub struct Entry {
 
 /// Which places a call competes for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum EntryKind {
     Eventful,
     Quiet,
     Refused,
@@ -53,7 +53,7 @@ pub(super) enum Kind {
 impl Entry {
     /// What is kept of a call that ended at `ended`, and where; `None` for a request without a valid
     /// key, and for questions about calls.
-    pub(super) fn of(record: &Record, marks: &Marks, ended: Instant) -> Option<(Self, Kind)> {
+    pub(super) fn of(record: &Record, marks: &Marks, ended: Instant) -> Option<(Self, EntryKind)> {
         let (tenant, app) = (marks.caller.tenant.clone()?, marks.caller.app.clone()?);
         if marks.operation.is_none() && marks.code.is_none_or(|code| code == Code::UnknownCall) {
             return None;
@@ -85,16 +85,16 @@ impl Entry {
         Some((entry, kind))
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> EntryKind {
         let unsent = self.outcome == Some(Outcome::NotSent) && self.timeline.tries().is_empty();
         let waited = self.timeline.waits().iter().any(|wait| wait.queued);
         let failed = self.code.is_some() || self.end != "ok";
         if unsent {
-            Kind::Refused
+            EntryKind::Refused
         } else if failed || waited || self.timeline.tries().len() > 1 || self.total() >= SLOW {
-            Kind::Eventful
+            EntryKind::Eventful
         } else {
-            Kind::Quiet
+            EntryKind::Quiet
         }
     }
 

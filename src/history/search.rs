@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::time::SystemTime;
 
+use super::entry::EntryKind;
 use super::ring::Ring;
 use super::{CallQuery, Calls, Entry, Kept, REFUSED, Reach};
 use crate::ids::RandomId;
@@ -16,15 +17,7 @@ pub(super) const IDS: usize = 4096;
 /// Calls that are looked at, and may be copied, under one lock: some ten microseconds.
 pub(super) const ENTRIES: usize = 128;
 
-/// Which rings.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    Eventful,
-    Quiet,
-    Refused,
-}
-
-const ALL: [Kind; 3] = [Kind::Eventful, Kind::Quiet, Kind::Refused];
+const ALL: [EntryKind; 3] = [EntryKind::Eventful, EntryKind::Quiet, EntryKind::Refused];
 
 impl Calls {
     /// The call of that id, if it is kept.
@@ -67,13 +60,13 @@ impl Calls {
             self.walk(&[kind], IDS, &mut reach, look, |_| true);
             reach
         };
-        Reach { eventful: of(Kind::Eventful), quiet: of(Kind::Quiet) }
+        Reach { eventful: of(EntryKind::Eventful), quiet: of(EntryKind::Quiet) }
     }
 
     /// Looks at `size` places of `kinds` under each lock; `go_on` is asked after each, without one.
     pub(super) fn walk<T>(
         &self,
-        kinds: &[Kind],
+        kinds: &[EntryKind],
         size: usize,
         held: &mut T,
         look: impl Fn(&mut T, &Ring, Range<usize>),
@@ -99,15 +92,15 @@ impl Kept {
     /// Looks at one piece of the places of a kind; false when it lies behind the last.
     fn piece(
         &self,
-        kind: Kind,
+        kind: EntryKind,
         number: usize,
         size: usize,
         mut look: impl FnMut(&Ring, Range<usize>),
     ) -> bool {
         let ring = match kind {
-            Kind::Eventful => &self.eventful,
-            Kind::Quiet => &self.quiet,
-            Kind::Refused => {
+            EntryKind::Eventful => &self.eventful,
+            EntryKind::Quiet => &self.quiet,
+            EntryKind::Refused => {
                 let rings = self.refused.chunks(size / REFUSED).nth(number).unwrap_or_default();
                 rings.iter().for_each(|ring| look(ring, 0..REFUSED));
                 return !rings.is_empty();

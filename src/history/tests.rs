@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::search::{ENTRIES, IDS, Kind};
+use super::entry::EntryKind;
+use super::search::{ENTRIES, IDS};
 use super::*;
 use crate::catalog::Catalog;
 use crate::error::{Code, Outcome};
@@ -373,7 +374,7 @@ fn refused_calls_are_looked_through_a_piece_at_a_time_too_and_all_of_them() {
     for size in [IDS, ENTRIES] {
         let (mut all, mut most) = (0, 0);
         let look = |piece: &mut usize, ring: &Ring, places| *piece += ring.at(places).len();
-        calls.walk(&[Kind::Refused], size, &mut 0, look, |piece| {
+        calls.walk(&[EntryKind::Refused], size, &mut 0, look, |piece| {
             (all, most) = (all + *piece, most.max(*piece));
             *piece = 0;
             true

@@ -17,7 +17,7 @@ use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::proof::{Acceptance, SendProof};
 use crate::record::{KeyUse, Record};
-use crate::single_flight::Part;
+use crate::single_flight::Role;
 
 /// A call under a key that is remembered.
 pub(super) struct Keyed {
@@ -97,8 +97,8 @@ impl Keyed {
     ) -> Result {
         loop {
             let lead = match self.usage.keys.running.join(self.usage.id) {
-                Part::Leads(lead) => lead,
-                Part::Follows(twin) => {
+                Role::Leads(lead) => lead,
+                Role::Follows(twin) => {
                     self.find()?;
                     // Until it is over, its fate is this call's.
                     self.usage.proof.share(true);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::admission::buffer_body;
 use crate::breaker::Guarded;
 use crate::call::{StageLayer, Uploader};
-use crate::config::{Config, Server};
+use crate::config::{Config, ServerTable};
 use crate::credentials::InitialToken;
 use crate::ids::ConnectionId;
 use crate::ingress::validate::Validate;
@@ -14,7 +14,7 @@ use crate::retry::ConnectionBudgets;
 use crate::runtime::State;
 use crate::upstream::{self, Upstream, VendorDestination};
 
-pub(super) fn screen(server: &Server, state: &State) -> StageLayer<Validate> {
+pub(super) fn screen(server: &ServerTable, state: &State) -> StageLayer<Validate> {
     let instance = state.instance().clone();
     let (target, head) = (server.target_size.get(), server.head_size.get());
     Validate::layer(instance, target, head, server.head_fields)

@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::SpanData;
 use simulator::{Answer as Faulty, Effect, Fault, When, Wire};
 use tollgate::call::StreamBody;
 use tollgate::telemetry::traces::Traces;
-use tollgate::telemetry::traces::table::{self, Part};
+use tollgate::telemetry::traces::table::{self, SpanPart};
 
 use crate::support::{Setup, Stack, request};
 use crate::time::slow;
@@ -353,14 +353,14 @@ async fn every_attribute_is_in_the_table_and_every_row_of_the_table_occurs() {
     let mut seen = HashSet::new();
     for span in tour("u-1").await {
         let part = match span.span_kind {
-            SpanKind::Server => Part::Call,
-            SpanKind::Client => Part::Try,
-            _ => Part::Wait,
+            SpanKind::Server => SpanPart::Call,
+            SpanKind::Client => SpanPart::Try,
+            _ => SpanPart::Wait,
         };
         seen.extend(span.attributes.iter().map(|attribute| (part, attribute.key.to_string())));
         for event in span.events {
             let part =
-                Part::ALL.into_iter().rev().find(|part| *part.name() == *event.name).unwrap();
+                SpanPart::ALL.into_iter().rev().find(|part| *part.name() == *event.name).unwrap();
             seen.insert((part, String::new()));
             seen.extend(event.attributes.iter().map(|attribute| (part, attribute.key.to_string())));
         }

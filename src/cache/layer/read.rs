@@ -18,7 +18,7 @@ use crate::detached::{Flight, Flights};
 use crate::error::{Code, Error};
 use crate::numbers::ConnectionIx;
 use crate::record::{Cached, Forward, Kept, Unkept};
-use crate::single_flight::Part;
+use crate::single_flight::Role;
 use crate::targets;
 
 /// A caller whose time ends gets a stale copy so long before.
@@ -179,8 +179,8 @@ async fn join(shelf: &Shelf, row: &CacheRow, connection: ConnectionIx, key: Cach
     loop {
         let moment = shelf.moment(connection, row);
         let follow = match shelf.cache().reads().join((key, moment)) {
-            Part::Leads(lead) => return ReadTurn::Lead(lead),
-            Part::Follows(follow) => follow,
+            Role::Leads(lead) => return ReadTurn::Lead(lead),
+            Role::Follows(follow) => follow,
         };
         let Ok(place) = shelf.cache().waiters().try_acquire() else {
             return ReadTurn::Alone;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::{Check, key, within};
 use crate::clock;
-use crate::config::{App, Connection, Tenant};
+use crate::config::{AppTable, Connection, Tenant};
 use crate::document::PathStep;
 use crate::identity::Digest;
 use crate::ids::{ConnectionId, KeyId};
@@ -131,7 +131,7 @@ impl Check<'_> {
         }
     }
 
-    fn advise_scopes(&mut self, place: &[PathStep], app: &App) {
+    fn advise_scopes(&mut self, place: &[PathStep], app: &AppTable) {
         if app.scopes.is_empty() {
             let message = format!(
                 "app '{}' may do nothing: name what it may, or leave scopes out for all that need not be named",
@@ -142,7 +142,7 @@ impl Check<'_> {
     }
 
     /// A limit that the quota reaches first.
-    fn advise_limit(&mut self, place: &[PathStep], tenant: &Tenant, app: &App) {
+    fn advise_limit(&mut self, place: &[PathStep], tenant: &Tenant, app: &AppTable) {
         let Some(limit) = app.limit else { return };
         let used = tenant.connection.iter().filter(|connection| {
             app.connections.as_ref().is_none_or(|listed| listed.contains(&connection.id))

@@ -7,7 +7,7 @@ use super::numbers::numbered;
 use super::{Check, key, within};
 use crate::catalog::Catalog;
 use crate::config::admin::MOST_CALLS;
-use crate::config::{App, CacheControl, Tenant};
+use crate::config::{AppTable, CacheControl, Tenant};
 use crate::document::PathStep;
 use crate::identity::{self, Key, Keys, Rights, Scopes};
 use crate::ids::{ConnectionId, KeyId};
@@ -79,7 +79,7 @@ impl Check<'_> {
         keys
     }
 
-    fn scopes(&mut self, path: &[PathStep], app: &App, catalog: Option<&Catalog>) -> Scopes {
+    fn scopes(&mut self, path: &[PathStep], app: &AppTable, catalog: Option<&Catalog>) -> Scopes {
         let Some(catalog) = catalog else { return Scopes::default() };
         Scopes::parse(&app.scopes, catalog).unwrap_or_else(|wrong| {
             for (at, message) in wrong {
@@ -95,7 +95,7 @@ impl Check<'_> {
         t: usize,
         a: usize,
         tenant: &Tenant,
-        app: &App,
+        app: &AppTable,
     ) -> Vec<ConnectionId> {
         let path = within(t, "app", a, &["connections"]);
         let named = (0..tenant.connection.len())
@@ -152,7 +152,7 @@ impl Check<'_> {
     fn keys(
         &mut self,
         path: &[PathStep],
-        app: &App,
+        app: &AppTable,
         identity: &Arc<identity::App>,
         keys: &mut Keys,
     ) {

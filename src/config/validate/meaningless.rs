@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Check, key, within};
-use crate::config::{App, Connection, Tenant};
+use crate::config::{AppTable, Connection, Tenant};
 use crate::document::PathStep;
 
 impl Check<'_> {
@@ -43,7 +43,7 @@ impl Check<'_> {
                 self.refuse(&within(t, "connection", c, &["token"]), message);
             }
         }
-        for (a, App { scopes, connections, .. }) in tenant.app.iter().enumerate() {
+        for (a, AppTable { scopes, connections, .. }) in tenant.app.iter().enumerate() {
             self.twice(&within(t, "app", a, &["scopes"]), scopes);
             let names: Vec<_> = connections.iter().flatten().map(ToString::to_string).collect();
             self.twice(&within(t, "app", a, &["connections"]), &names);

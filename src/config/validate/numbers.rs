@@ -1,11 +1,11 @@
 //! The numbers of connections, and of apps on them.
 
-use crate::config::{App, Settings, Tenant};
+use crate::config::{AppTable, Settings, Tenant};
 use crate::identity::AppConnection;
 use crate::ids::ConnectionId;
 use crate::numbers::{AppIx, ConnectionIx};
 
-impl App {
+impl AppTable {
     /// Whether it may use `connection` of its tenant.
     #[must_use]
     pub fn may_use(&self, connection: &ConnectionId) -> bool {

@@ -13,7 +13,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 
 use super::Rules;
-use super::table::{self, Part};
+use super::table::{self, SpanPart};
 use crate::clock::Instant;
 use crate::record::{Cached, KeyUse, Marks, Record, Trace, Try, Wait};
 use crate::telemetry::{code, method};
@@ -72,7 +72,7 @@ impl Call<'_> {
         if let (Some(cached), Some(at)) = (marks.cached, marks.timeline.cached_at()) {
             let age = cached.age().map(|age| table::AGE.is(age.as_secs_f64()));
             let what = [table::CACHE.is(cached.as_str())].into_iter().chain(age).collect();
-            span.events.events.push(Event::new(Part::Cache.name(), self.wall(at), what, 0));
+            span.events.events.push(Event::new(SpanPart::Cache.name(), self.wall(at), what, 0));
         }
         span
     }
@@ -107,7 +107,7 @@ impl Call<'_> {
     }
 
     fn wait(&self, n: usize, wait: &Wait) -> SpanData {
-        let name = Part::Wait.name().into();
+        let name = SpanPart::Wait.name().into();
         let mut span = self.span(self.record.spans.wait(n), SpanKind::Internal, name);
         span.parent_span_id = self.record.spans.call();
         (span.start_time, span.end_time) = (self.wall(wait.entered), self.wall(wait.left));
@@ -141,7 +141,7 @@ impl Call<'_> {
         };
         failed(&mut span, error);
         if let Some(sent) = attempt.sent {
-            let event = Event::new(Part::Sent.name(), self.wall(sent), Vec::new(), 0);
+            let event = Event::new(SpanPart::Sent.name(), self.wall(sent), Vec::new(), 0);
             span.events.events.push(event);
         }
         span

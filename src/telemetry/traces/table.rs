@@ -12,7 +12,7 @@ use opentelemetry_semantic_conventions::attribute as semconv;
 
 /// One kind of span or event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
+pub enum SpanPart {
     /// The span of a call.
     Call,
     /// The span of one wait for a turn.
@@ -25,7 +25,7 @@ pub enum Part {
     Sent,
 }
 
-impl Part {
+impl SpanPart {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Call, Self::Wait, Self::Try, Self::Cache, Self::Sent];
 
@@ -68,7 +68,7 @@ pub struct Attribute {
     /// The key.
     pub key: &'static str,
     /// Where it can stand.
-    pub on: &'static [Part],
+    pub on: &'static [SpanPart],
     /// What it says.
     pub help: &'static str,
 }
@@ -84,7 +84,7 @@ macro_rules! attributes {
     ($($(#[doc = $help:literal])* $name:ident = $key:expr, $($part:ident)+;)*) => {
         $($(#[doc = $help])*
         pub(super) const $name: Attribute =
-            Attribute { key: $key, on: &[$(Part::$part),+], help: concat!($($help),*).trim_ascii() };)*
+            Attribute { key: $key, on: &[$(SpanPart::$part),+], help: concat!($($help),*).trim_ascii() };)*
 
         /// The table.
         pub const TABLE: &[Attribute] = &[$($name),*];
@@ -176,7 +176,7 @@ pub fn page() -> String {
          `tollgate_spans_dropped_total` counts them, and those that the collector did not take.\n\n\
          ## Spans and events\n\n| name | what it is |\n| --- | --- |\n",
     );
-    for part in Part::ALL {
+    for part in SpanPart::ALL {
         let _ = writeln!(text, "| `{}` | {}. |", part.name(), part.help());
     }
     text.push_str(

@@ -1,7 +1,7 @@
 //! The quota of each connection as the pure quota wants it, and what can be wrong with it.
 
 use super::Settings;
-use super::settings::{AppTable, Connection, Quota, QuotaMode};
+use super::settings::{AppTable, Connection, QuotaMode, QuotaTable};
 use crate::quota::{AppSettings, ConnectionSettings, Mode, static_share};
 use crate::units::Span;
 
@@ -69,7 +69,7 @@ impl Settings {
     }
 }
 
-impl Quota {
+impl QuotaTable {
     /// True when no key is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -94,7 +94,7 @@ impl Quota {
     }
 }
 
-fn share(own: &Quota, all: &Quota, calls: u32) -> Result<u32, String> {
+fn share(own: &QuotaTable, all: &QuotaTable, calls: u32) -> Result<u32, String> {
     match own.static_share.or(all.static_share) {
         Some(share) if calls > 0 => static_share(calls, share.replicas, share.index),
         _ => Ok(calls),

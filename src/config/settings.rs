@@ -38,7 +38,7 @@ pub struct Settings {
     /// The Courier API, or what stands in its place.
     pub vendor: Vendor,
     /// The quota of each connection, unless it says otherwise.
-    pub quota: Quota,
+    pub quota: QuotaTable,
     /// Which reads are answered from kept answers.
     pub cache: CacheTable,
     /// Traces of calls, sent as OTLP over HTTP; `docs/traces.md` has every span. All of it can change
@@ -222,7 +222,7 @@ impl Default for Vendor {
 /// `quota` the keys that it leaves out are those of `[quota]`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Quota {
+pub struct QuotaTable {
     /// `"enforce"` lets calls wait or refuses them; `"shadow"` only reports what it would have done.
     /// Default `"enforce"`.
     pub mode: Option<QuotaMode>,
@@ -314,7 +314,7 @@ pub struct Connection {
     pub workspace: Option<WorkspaceId>,
     /// Its quota, where it differs from `[quota]`.
     #[serde(default)]
-    pub quota: Quota,
+    pub quota: QuotaTable,
 }
 
 /// One application.

@@ -3,6 +3,7 @@
 
 mod circles;
 mod modules;
+mod names;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -37,6 +37,9 @@ pub const HEADER: usize = 128;
 pub const RECORD: usize = 16;
 /// The longest name of a file, in bytes.
 pub const LONGEST_NAME: usize = LONGEST - NAME;
+/// How long after each other the quota's clock and `CLOCK_BOOTTIME` may be read: a process that is
+/// held up in between must not take its own file for one of the future.
+const APART: Duration = Duration::from_millis(100);
 const MAGIC: &[u8; 8] = b"TGSLOTS1";
 const NAME: usize = 62;
 const LONGEST: usize = 116;
@@ -203,7 +206,7 @@ pub fn decode(
             2 => latest,
             _ => return Err(StateFileError::Damaged),
         };
-        if moment > latest && same_boot {
+        if moment > latest + APART && same_boot {
             return Err(StateFileError::Implausible);
         }
         let moment = moment.min(latest);

@@ -94,6 +94,19 @@ fn after_a_reboot_only_a_closed_file_counts_and_by_the_wall_clock() {
 }
 
 #[test]
+fn clocks_that_are_read_one_after_the_other_contradict_nothing() {
+    let before = clocks(1, 1000, 5000, 0);
+    let bytes = file(&[SlotState::InUse(at(1000))], false, &before);
+    let read = |late: u64| {
+        let boottime = before.boottime - Duration::from_millis(late);
+        decode(&bytes, "acme/connection", &REST, &FileClocks { boottime, ..before })
+    };
+    assert_eq!(read(0), Ok(vec![REST.after_no_response(at(1000))]));
+    assert_eq!(read(90), read(0), "its process was held up between them");
+    assert_eq!(read(110), Err(StateFileError::Implausible));
+}
+
+#[test]
 fn foreign_cut_off_and_contradicting_files_are_unknown_state() {
     let now = clocks(1, 1000, 5000, 0);
     let good = file(&STATES, false, &now);

@@ -7,8 +7,8 @@
 mod pause;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +35,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::chain;
 use crate::tls;
 use pause::Pause;
 
@@ -92,6 +93,10 @@ struct Queue {
     losing: AtomicBool,
     /// Spans of the request under way that the collector refused.
     rejected: AtomicU64,
+    /// Why the last request failed, as far as its sender knows: the SDK tells less.
+    cause: Mutex<Option<String>>,
+    /// The collector, without what may be a secret.
+    endpoint: String,
     counts: Counts,
 }
 
@@ -117,7 +122,8 @@ struct Bridge {
 impl Exporter {
     /// Starts the thread that sends.
     pub(super) fn start(to: CollectorAddress, counts: Counts) -> Self {
-        let queue = Arc::new(Queue::new(to.queue, counts));
+        let endpoint = endpoint(&to.url);
+        let queue = Arc::new(Queue { endpoint, ..Queue::new(to.queue, counts) });
         let resource = resource(&to);
         let bridge = Bridge {
             runtime: Handle::current(),
@@ -186,6 +192,13 @@ fn resource(to: &CollectorAddress) -> Resource {
         .build()
 }
 
+/// Scheme, host and path of a collector's URL: who is asked, and no secret.
+fn endpoint(url: &str) -> String {
+    let uri: http::Uri = url.parse().unwrap_or_default();
+    let host = uri.authority().map_or("", |all| all.as_str().rsplit('@').next().unwrap_or(""));
+    format!("{}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path())
+}
+
 // === impl Queue ===
 
 impl Queue {
@@ -197,6 +210,8 @@ impl Queue {
             end: CancellationToken::new(),
             losing: AtomicBool::new(false),
             rejected: AtomicU64::new(0),
+            cause: Mutex::default(),
+            endpoint: String::new(),
             counts,
         }
     }
@@ -224,7 +239,12 @@ impl Queue {
 
     fn loses(&self, reason: &str) {
         if !self.losing.swap(true, Ordering::AcqRel) {
-            tracing::warn!(reason, "spans are lost; tollgate_spans_dropped_total counts them");
+            let endpoint = self.endpoint.as_str();
+            tracing::warn!(
+                reason,
+                endpoint,
+                "spans are lost; tollgate_spans_dropped_total counts them"
+            );
         }
     }
 
@@ -254,7 +274,8 @@ impl SpanExporter for Counted {
             }
             Err(error) => {
                 self.queue.leave(spans, 0);
-                self.queue.loses(&error.to_string());
+                let cause = self.queue.cause.lock().unwrap_or_else(PoisonError::into_inner).take();
+                self.queue.loses(&cause.unwrap_or_else(|| error.to_string()));
             }
         }
         result
@@ -289,7 +310,10 @@ impl HttpClient for Bridge {
             async move { timeout(limit, answered).await? }
         };
         let (pause, end) = (self.pause.clone(), self.queue.end.clone());
-        let answer = self.runtime.spawn(async move { pause.kept(ask, &end).await }).await??;
+        let answer = self.runtime.spawn(async move { pause.kept(ask, &end).await }).await?;
+        let cause = answer.as_ref().err().map(|error| chain(error.as_ref()));
+        *self.queue.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+        let answer = answer?;
         if answer.status().is_success()
             && let Ok(said) = ExportTraceServiceResponse::decode(answer.body().clone())
             && let Some(partly) = said.partial_success
@@ -310,6 +334,12 @@ impl fmt::Debug for Bridge {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_collector_is_named_without_its_secrets() {
+        let named = endpoint("https://user:pass@collector.example:4318/v1/traces?key=secret");
+        assert_eq!(named, "https://collector.example:4318/v1/traces");
+    }
 
     #[test]
     fn each_span_ends_in_one_of_two_counters() {

@@ -283,7 +283,7 @@ async fn sighup_changes_what_is_logged_and_how() {
     let mut process = Process::start(&setup);
     let reload = |process: &Process, logs: &str| {
         let text = format!("[logs]\n{logs}\n{}", setup.text);
-        // The last reload is not said: it is known by what it forbids.
+        // The last reload is not said: its number tells, and what it forbids.
         let text = if logs.contains("level =") {
             text.replace(crate::support::ALL, "scopes = [\"lists\"]\n")
         } else {
@@ -302,9 +302,12 @@ async fn sighup_changes_what_is_logged_and_how() {
     assert!(text.contains("INFO   tollgate::cli::serve: configuration reloaded"), "{text}");
     assert_eq!(status(process.data, "/messages", &setup.acme).await, 200);
     reload(&process, "format = \"human\"\nlevel = \"warn\"");
-    while status(process.data, "/messages", &setup.acme).await != 403 {
+    let page = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let third = "tollgate_config_reloads_total{outcome=\"done\"} 3";
+    while !raw(process.ops, page, "").await.contains(third) {
         tokio::task::yield_now().await;
     }
+    assert_eq!(status(process.data, "/messages", &setup.acme).await, 403);
     process.signal("TERM");
     let (_, rest) = process.end();
     let calls: Vec<&str> = rest.lines().filter(|line| line.contains("messages.list")).collect();

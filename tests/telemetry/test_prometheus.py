@@ -70,6 +70,7 @@ VALUES = {
     'tollgate_idempotency_keys_total{outcome="made"}': 1,
     'tollgate_vendor_credential_rejected_total{connection="acme-prod"}': 1,
     'tollgate_vendor_token_good{connection="acme-prod"}': 1,
+    'tollgate_vendor_token_given_up{connection="acme-prod"}': 0,
     'tollgate_vendor_token_replaced_total{connection="acme-prod"}': 1,
     'sum(tollgate_vendor_host_down)': 0,
     # A connection has sockets of its own, and two of them called.

@@ -21,6 +21,8 @@ mod prices;
 mod quotas;
 mod reshape;
 mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 mod timebase;
 mod turn;
 mod upkeep;

@@ -150,3 +150,6 @@ impl<S: Next<BufferedCall>> Stage<S> for BufferBody {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

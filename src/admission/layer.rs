@@ -139,3 +139,6 @@ fn record_pass(call: &BufferedCall, pass: &Pass) {
         marks.quota.would = Some(pass.would());
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,21 @@
 //! Calls for the tests of single layers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use tower::Service;
 
-use super::{Buffered, BufferedCall, Call, Caller, Notes, Unread};
+use super::{
+    BoxFuture, Buffered, BufferedCall, Call, Caller, Notes, Reply, Result, StreamBody, Unread,
+};
 use crate::catalog::{Catalog, Match};
 use crate::clock::Instant;
+use crate::error::{Cause, Error};
 use crate::headers::Habits;
 use crate::numbers::{AppIx, ConnectionIx};
 use crate::proof::SendProof;
@@ -59,4 +67,72 @@ pub(crate) fn call(method: Method, target: &'static str) -> Call {
 /// The same once its body, which is empty, is here.
 pub(crate) fn buffered(method: Method, target: &'static str) -> BufferedCall {
     call(method, target).with_body(Buffered::default()).1
+}
+
+/// What lies below a layer: answers as it was told, and counts. Clones share the count.
+pub(crate) struct Leaf<C> {
+    answer: Arc<Answers<C>>,
+    asked: Arc<AtomicU32>,
+}
+
+/// The answer to a call, which is the n-th, from 0.
+type Answers<C> = dyn Fn(C, u32) -> BoxFuture + Send + Sync;
+
+impl<C> Leaf<C> {
+    pub(crate) fn new(answer: impl Fn(C, u32) -> BoxFuture + Send + Sync + 'static) -> Self {
+        Self { answer: Arc::new(answer), asked: Arc::default() }
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl<C> Clone for Leaf<C> {
+    fn clone(&self) -> Self {
+        Self { answer: self.answer.clone(), asked: self.asked.clone() }
+    }
+}
+
+impl<C> Service<C> for Leaf<C> {
+    type Response = Reply;
+    type Error = Error;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: C) -> BoxFuture {
+        (self.answer)(call, self.asked.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// An answer of `status` with `body`.
+pub(crate) fn reply(status: u16, body: &'static str) -> Reply {
+    let mut reply = Reply::new(super::full(body));
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap();
+    reply
+}
+
+/// `result`, at once.
+pub(crate) fn now(result: Result) -> BoxFuture {
+    Box::pin(std::future::ready(result))
+}
+
+/// A body in `pieces`, whose length nobody announces; `None` cuts it off.
+pub(crate) fn pieces<const N: usize>(pieces: [Option<&'static str>; N]) -> StreamBody {
+    let frame = |piece: Option<&'static str>| match piece {
+        Some(piece) => Ok(Frame::data(piece.into())),
+        None => Err(Cause::from("cut")),
+    };
+    let frames = pieces.into_iter().map(frame);
+    http_body_util::StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()
+}
+
+/// All of the answer's body, as text.
+pub(crate) async fn text(reply: Reply) -> std::result::Result<String, Cause> {
+    let octets = reply.into_body().collect().await?.to_bytes();
+    Ok(String::from_utf8(octets.into()).unwrap())
 }

@@ -231,3 +231,6 @@ impl<S: Next<Attempt>> Stage<S> for Retry {
         Box::pin(async move { this.stage().attempts(this.next(), call).await })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,7 +154,7 @@ fn given(headers: &mut HeaderMap) -> Result<Option<HeaderValue>> {
     let mut values = headers.get_all(KEY).iter();
     let first = values.next().cloned();
     if values.next().is_some() {
-        return Err(Error::malformed("a request has one Idempotency-MadeKey"));
+        return Err(Error::malformed("a request has one Idempotency-Key"));
     }
     if first.as_ref().is_some_and(|key| key.as_bytes().trim_ascii().is_empty()) {
         headers.remove(KEY);

@@ -78,11 +78,11 @@ impl Keyed {
         let KeyUsage { keys, id, purpose, .. } = &*self.usage;
         match keys.memory(self.usage.given()).find(id, purpose, Instant::now()) {
             KeyState::OtherRequest => {
-                let detail = "this Idempotency-MadeKey stands for another path, query or body; a new request needs a new key";
+                let detail = "this Idempotency-Key stands for another path, query or body; a new request needs a new key";
                 Err(Error::refused(Code::KeyReused, detail))
             }
             KeyState::OtherApp => {
-                let detail = "another app uses this Idempotency-MadeKey on the same connection";
+                let detail = "another app uses this Idempotency-Key on the same connection";
                 Err(Error::refused(Code::KeyInUse, detail))
             }
             found => Ok(found),

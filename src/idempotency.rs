@@ -183,3 +183,6 @@ impl<S: Next<BufferedCall>> Stage<S> for Idempotency {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,3 +133,6 @@ impl<S: Next<AuthorizedCall>> Stage<S> for Credentials {
         Box::pin(async move { look(answer.await?, token, vault, connection, &record).await })
     }
 }
+
+#[cfg(test)]
+mod tests;

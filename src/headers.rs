@@ -5,77 +5,96 @@
 
 pub mod references;
 mod sdk;
+mod texts;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
 
 pub use sdk::{Habits, Sdk};
+pub use texts::FieldTexts;
+
+/// What a client calls its request, and the gateway the call where the client does not.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Fields of one hop (RFC 9110 section 7.6.1), `Expect`, which the gateway answers itself, and
 /// `Trailer`, since trailers are dropped in both directions.
-const HOP_BY_HOP: [HeaderName; 10] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::EXPECT,
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "expect"
+    )
+}
 
 /// What a client may hold against the gateway or the vendor.
-const CREDENTIALS: [HeaderName; 4] = [
-    header::AUTHORIZATION,
-    HeaderName::from_static("x-api-key"),
-    header::COOKIE,
-    HeaderName::from_static("cookie2"),
-];
+fn is_credential(name: &str) -> bool {
+    matches!(name, "authorization" | "x-api-key" | "cookie" | "cookie2")
+}
 
-/// Fields by which a client could claim to be a proxy, another host or another method, and trace
-/// context, which is the gateway's own to pass on.
-const OVERRIDES: [HeaderName; 17] = [
-    header::FORWARDED,
-    header::HOST,
-    HeaderName::from_static("baggage"),
-    HeaderName::from_static("true-client-ip"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-    HeaderName::from_static("x-client-ip"),
-    HeaderName::from_static("x-cluster-client-ip"),
-    HeaderName::from_static("x-host"),
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-original-host"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("cf-connecting-ip"),
-];
-
-/// Families of fields that stop at the gateway.
-const OVERRIDE_PREFIXES: [&str; 3] = ["x-forwarded-", "x-stainless-", "x-fern-"];
+/// Fields by which a client could claim to be a proxy, another host or another method, what SDKs say of
+/// themselves, and trace context, which is the gateway's own to pass on.
+fn is_override(name: &str) -> bool {
+    let family = |start: &str| name.starts_with(start);
+    matches!(
+        name,
+        "forwarded"
+            | "host"
+            | "baggage"
+            | "true-client-ip"
+            | "traceparent"
+            | "tracestate"
+            | "cf-connecting-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "x-host"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-original-host"
+            | "x-original-url"
+            | "x-real-ip"
+            | "x-rewrite-url"
+    ) || family("x-forwarded-")
+        || family("x-stainless-")
+        || family("x-fern-")
+}
 
 /// Answer fields that speak of the vendor's hop, or that a client would keep for the origin that it asked:
 /// here the gateway's, about which the vendor has nothing to say.
-const ANSWER_ONLY: [HeaderName; 14] = [
-    header::SERVER,
-    header::SET_COOKIE,
-    HeaderName::from_static("set-cookie2"),
-    header::REFRESH,
-    HeaderName::from_static("accept-ch"),
-    header::ALT_SVC,
-    HeaderName::from_static("clear-site-data"),
-    HeaderName::from_static("expect-ct"),
-    HeaderName::from_static("nel"),
-    header::PUBLIC_KEY_PINS,
-    header::PUBLIC_KEY_PINS_REPORT_ONLY,
-    HeaderName::from_static("report-to"),
-    HeaderName::from_static("reporting-endpoints"),
-    header::STRICT_TRANSPORT_SECURITY,
-];
+fn is_for_the_vendors_origin(name: &str) -> bool {
+    matches!(
+        name,
+        "server"
+            | "set-cookie"
+            | "set-cookie2"
+            | "refresh"
+            | "accept-ch"
+            | "alt-svc"
+            | "clear-site-data"
+            | "expect-ct"
+            | "nel"
+            | "public-key-pins"
+            | "public-key-pins-report-only"
+            | "report-to"
+            | "reporting-endpoints"
+            | "strict-transport-security"
+    )
+}
+
+/// Removes the fields whose name says that they go. A head has few fields and fewer of these, so one
+/// look at each costs less than a search for each that could be there.
+fn strip(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
+    while let Some(name) = headers.keys().find(|name| goes(name.as_str())).cloned() {
+        headers.remove(name);
+    }
+}
 
 /// Removes what belongs to one hop, the fields named by `Connection` included.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -85,39 +104,26 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.as_bytes().split(|&b| b == b','))
         .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
         .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
+    for name in &named {
         headers.remove(name);
     }
+    strip(headers, is_hop_by_hop);
 }
 
 /// Removes every credential that a client may have sent.
 pub fn strip_credentials(headers: &mut HeaderMap) {
-    for name in &CREDENTIALS {
-        headers.remove(name);
-    }
+    strip(headers, is_credential);
 }
 
 /// Removes forwarding and override fields, trace context, `X-Stainless-*` and `X-Fern-*`.
 pub fn strip_overrides(headers: &mut HeaderMap) {
-    for name in &OVERRIDES {
-        headers.remove(name);
-    }
-    let family: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| OVERRIDE_PREFIXES.iter().any(|p| name.as_str().starts_with(p)))
-        .cloned()
-        .collect();
-    for name in &family {
-        headers.remove(name);
-    }
+    strip(headers, is_override);
 }
 
 /// Prepares a vendor's answer for the client.
 pub fn strip_answer(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
-    for name in &ANSWER_ONLY {
-        headers.remove(name);
-    }
+    strip(headers, is_for_the_vendors_origin);
 }
 
 /// Appends this gateway to `Via` (RFC 9110 section 7.6.3). `instance` is the pseudonym that
@@ -141,7 +147,7 @@ pub fn came_through(headers: &HeaderMap, instance: &str) -> bool {
 
 /// A field that was sent once and is short, visible ASCII: nothing else may enter a log line.
 #[must_use]
-pub fn word<'a>(headers: &'a HeaderMap, name: &str, max: usize) -> Option<&'a str> {
+pub fn word(headers: &HeaderMap, name: impl AsHeaderName, max: usize) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
     value.to_str().ok().filter(|text| is_word(text, max))

@@ -11,7 +11,14 @@
 
 use std::time::Duration;
 
-use http::header::{HeaderMap, USER_AGENT};
+use http::header::{HeaderMap, HeaderName, USER_AGENT};
+
+const STAINLESS_LANG: HeaderName = HeaderName::from_static("x-stainless-lang");
+const STAINLESS_VERSION: HeaderName = HeaderName::from_static("x-stainless-package-version");
+const FERN_NAME: HeaderName = HeaderName::from_static("x-fern-sdk-name");
+const FERN_LANGUAGE: HeaderName = HeaderName::from_static("x-fern-language");
+const FERN_VERSION: HeaderName = HeaderName::from_static("x-fern-sdk-version");
+const STAINLESS_RETRIES: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 
 /// Longest part of a name that is taken over.
 const PART_MAX: usize = 16;
@@ -36,14 +43,14 @@ impl Sdk {
     /// The SDK that sent `headers`, if one of Courier's did.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let word = |name| super::word(headers, name, PART_MAX);
-        if let Some(language) = word("x-stainless-lang") {
-            let version = word("x-stainless-package-version");
+        let word = |name: &HeaderName| super::word(headers, name, PART_MAX);
+        if let Some(language) = word(&STAINLESS_LANG) {
+            let version = word(&STAINLESS_VERSION);
             return Some(Self::new(Maker::Stainless, language, version));
         }
-        if headers.contains_key("x-fern-sdk-name") {
-            let language = word("x-fern-language").unwrap_or("fern");
-            let version = word("x-fern-sdk-version");
+        if headers.contains_key(&FERN_NAME) {
+            let language = word(&FERN_LANGUAGE).unwrap_or("fern");
+            let version = word(&FERN_VERSION);
             let version = version.map(|version| version.strip_prefix('v').unwrap_or(version));
             return Some(Self::new(Maker::Fern, language, version));
         }
@@ -141,7 +148,7 @@ impl Habits {
     /// Of the client that sent `headers`, which is `sdk` if it is one.
     #[must_use]
     pub fn of(headers: &HeaderMap, sdk: Option<&Sdk>) -> Self {
-        let count = super::word(headers, "x-stainless-retry-count", 4);
+        let count = super::word(headers, &STAINLESS_RETRIES, 4);
         let retries = count.and_then(|count| count.parse().ok());
         let Some(sdk) = sdk else { return Self { retries, ..Self::default() } };
         Self {

@@ -5,7 +5,7 @@
 //! known at its end only.
 
 use http::HeaderValue;
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderName};
 use opentelemetry::trace::{SpanId, TraceId, TraceState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub struct ClientTrace {
     /// What that counts for, once it is known who the client is.
     pub trust: Option<Trust>,
 }
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// `traceparent` of version 00; a later version may be longer.
 const PARENT_LEN: usize = 55;
@@ -187,7 +190,7 @@ impl Sampling {
 impl ClientTrace {
     /// Notes the trace context of a request; what is there twice is nobody's.
     pub fn came_with(&mut self, headers: &HeaderMap) {
-        let mut parents = headers.get_all("traceparent").iter();
+        let mut parents = headers.get_all(&TRACEPARENT).iter();
         let only = parents.next().filter(|_| parents.next().is_none());
         self.remote = only.and_then(|value| Remote::parse(value.as_bytes()));
         if self.remote.is_some() {
@@ -211,7 +214,7 @@ impl ClientTrace {
 
 /// The field as one value, in the order of its lines.
 fn state(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut lines = headers.get_all("tracestate").iter();
+    let mut lines = headers.get_all(&TRACESTATE).iter();
     let first = lines.next()?.clone();
     let rest: Vec<_> = lines.map(HeaderValue::as_bytes).collect();
     let value = if rest.is_empty() {

@@ -27,13 +27,14 @@ use hyper_util::server::conn::auto::Builder;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
-use tollgate::call::StreamBody;
+use tollgate::call;
 use tollgate::config::Config;
-use tollgate::error::Cause;
+
 use tollgate::identity::NewKey;
 use tollgate::ids::{KeyId, RandomId};
 use tollgate::pipeline::Pipeline;
 use tollgate::proof::SendProof;
+use tollgate::record::layer::Recorded;
 use tollgate::record::{Marks, Observer, Record};
 use tollgate::runtime::State;
 use tollgate::server::{self, Answer, Bound, Drain, Limits, RequestBody, Terms};
@@ -54,14 +55,14 @@ impl Observer for Nobody {
 struct Port(Arc<Pipeline>);
 
 impl Answer for Port {
-    type Body = StreamBody;
+    type Body = Recorded;
 
     async fn answer(
         &self,
         request: Request<RequestBody>,
         proof: Arc<SendProof>,
-    ) -> Response<StreamBody> {
-        let request = request.map(|body| body.map_err(Cause::from).boxed_unsync());
+    ) -> Response<Recorded> {
+        let request = request.map(call::stream);
         self.0.answer_to(request, proof).await
     }
 }

@@ -24,7 +24,7 @@ impl Observer for Nobody {
 fn marks() -> Marks {
     let id = "an id of this form is a name";
     Marks {
-        request: RequestMarks { id: RandomId::new().to_string(), ..RequestMarks::default() },
+        request: RequestMarks { version: Some(http::Version::HTTP_11), ..RequestMarks::default() },
         caller: CallerMarks {
             tenant: Some("acme".parse().expect(id)),
             app: Some("billing".parse().expect(id)),

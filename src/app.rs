@@ -7,22 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http_body_util::BodyExt;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::admin::{Api, Door, Ops};
 use crate::admission::Assume;
-use crate::call::StreamBody;
+use crate::call;
 use crate::clock::Instant;
 use crate::config::Config;
 use crate::descriptors::{self, Budget};
 use crate::detached::Flights;
-use crate::error::Cause;
 use crate::identity::{Keys, Rights};
 use crate::pipeline::Pipeline;
 use crate::proof::SendProof;
+use crate::record::layer::Recorded;
 use crate::runtime::State;
 use crate::server::{
     self, Answer, Bound, Drain, Event, Handshake, Limits, RequestBody, Terms, TooSlow, Unreadable,
@@ -390,14 +389,14 @@ impl Data {
 }
 
 impl Answer for Data {
-    type Body = StreamBody;
+    type Body = Recorded;
 
     async fn answer(
         &self,
         request: http::Request<RequestBody>,
         proof: Arc<SendProof>,
-    ) -> http::Response<StreamBody> {
-        let request = request.map(|body| body.map_err(Cause::from).boxed_unsync());
+    ) -> http::Response<Recorded> {
+        let request = request.map(call::stream);
         self.pipeline.load_full().answer_to(request, proof).await
     }
 

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http_body::Body as _;
-use http_body_util::BodyExt;
 
 use blank::Blanked;
 pub use given_up::GivenUp;
@@ -92,7 +91,7 @@ async fn look(
         vault.taken(connection, &token);
     }
     if is_error && plain && !body.is_end_stream() {
-        body = Blanked::new(body, VendorToken::clone(&token)).boxed_unsync();
+        body = call::stream(Blanked::new(body, VendorToken::clone(&token)));
     }
     Ok(Reply::from_parts(head, body))
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 use crate::call::{BoxFuture, Call, Result};
@@ -31,9 +31,14 @@ pub struct Flights {
     under_way: Arc<Mutex<HashMap<RandomId, Arc<Operation>>>>,
 }
 
+/// The future of a call, which can move to a task of its own.
+pub trait CallFuture: Future<Output = Result> + Unpin + Send + 'static {}
+
+impl<F: Future<Output = Result> + Unpin + Send + 'static> CallFuture for F {}
+
 /// One call under way.
-pub struct Flight {
-    call: Option<BoxFuture>,
+pub struct Flight<F: CallFuture = BoxFuture> {
+    call: Option<F>,
     id: RandomId,
     operation: Arc<Operation>,
     proof: Arc<SendProof>,
@@ -74,7 +79,7 @@ impl Flights {
     }
 
     /// Lets `call` go on in a task.
-    fn take_over(&self, call: BoxFuture, id: RandomId, operation: Arc<Operation>) {
+    fn take_over(&self, call: impl CallFuture, id: RandomId, operation: Arc<Operation>) {
         self.under_way().insert(id, operation);
         let landing = Landing(self.clone(), id);
         let going_on = async move {
@@ -93,9 +98,9 @@ impl Flights {
         self.last_call.cancel();
     }
 
-    /// Waits until nobody may wait any longer.
-    pub async fn waits_ended(&self) {
-        self.last_call.cancelled().await;
+    /// Ends when nobody may wait any longer.
+    pub fn waits_ended(&self) -> WaitForCancellationFutureOwned {
+        self.last_call.clone().cancelled_owned()
     }
 
     /// Waits until none is left. Only to be called when no new call can start.
@@ -122,28 +127,28 @@ impl Default for Flights {
 
 // === impl Flight ===
 
-impl Flight {
+impl<F: CallFuture> Flight<F> {
     /// `call` as a flight; `make` makes it.
     #[must_use]
-    pub fn of<B>(call: Call<B>, flights: Flights, make: impl FnOnce(Call<B>) -> BoxFuture) -> Self {
+    pub fn of<B>(call: Call<B>, flights: Flights, make: impl FnOnce(Call<B>) -> F) -> Self {
         let (id, operation, proof) =
             (call.record.call_id, call.operation.clone(), call.proof.clone());
         Self { call: Some(make(call)), id, operation, proof, flights }
     }
 }
 
-impl Future for Flight {
+impl<F: CallFuture> Future for Flight<F> {
     type Output = Result;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result> {
         let call = self.call.as_mut().expect("a flight is not polled after it landed");
-        let result = std::task::ready!(call.as_mut().poll(cx));
+        let result = std::task::ready!(Pin::new(call).poll(cx));
         self.call = None;
         Poll::Ready(result)
     }
 }
 
-impl Drop for Flight {
+impl<F: CallFuture> Drop for Flight<F> {
     fn drop(&mut self) {
         let Some(call) = self.call.take() else { return };
         if self.proof.was_sent() {
@@ -166,7 +171,7 @@ mod tests {
         let said = done.clone();
         let call = testing::call(http::Method::GET, "/brands");
         let proof = call.proof.clone();
-        let flight = Flight::of(call, flights.clone(), |_| {
+        let flight = Flight::of(call, flights.clone(), |_| -> BoxFuture {
             Box::pin(async move {
                 let _ = gate.await;
                 said.store(true, Ordering::SeqCst);

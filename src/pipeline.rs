@@ -15,7 +15,7 @@ use crate::admission::buffer_body::BufferBody;
 use crate::admission::layer::Admit;
 use crate::breaker::Guard;
 use crate::cache::layer::Caching;
-use crate::call::{BoxFuture, Request, StreamBody};
+use crate::call::{BoxFuture, Request};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::detached::caller_deadline::CallerDeadline;
@@ -28,12 +28,12 @@ use crate::ingress::validate;
 use crate::me::Me;
 use crate::proof::SendProof;
 use crate::record::Observer;
-use crate::record::layer::{Arrival, OpenRecord};
+use crate::record::layer::{Arrival, OpenRecord, Recorded};
 use crate::retry::Retry;
 use crate::runtime::State;
 
 /// What a client is given.
-pub type Response = http::Response<StreamBody>;
+pub type Response = http::Response<Recorded>;
 
 /// The same, to come.
 type Answer = BoxFuture<Result<Response, Infallible>>;
@@ -131,7 +131,7 @@ impl Pipeline {
                 Ok(()) => health::answer(request.method(), self.state.unready()),
                 Err(detail) => health::unclear(request.version(), detail),
             };
-            return reply.into_response();
+            return reply.into_response().map(Recorded::unseen);
         }
         let Ok(response) = (self.stack)(Arrival { request, proof }).await;
         response

@@ -78,8 +78,8 @@ impl Record {
     }
 
     /// Writes marks.
-    pub fn mark(&self, write: impl FnOnce(&mut Marks)) {
-        write(&mut self.marks());
+    pub fn mark<T>(&self, write: impl FnOnce(&mut Marks) -> T) -> T {
+        write(&mut self.marks())
     }
 
     /// Reads marks.

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri, Version};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use tokio::time::{timeout, timeout_at};
 use tower::Service;
 
@@ -33,7 +33,7 @@ pub use host::Host;
 pub use pool::SocketPool;
 pub use site::{HostLimits, Site};
 
-use crate::call::{AuthorizedCall, BoxFuture, BufferedCall, Facts, Head, Reply, Result};
+use crate::call::{self, AuthorizedCall, BoxFuture, BufferedCall, Facts, Head, Reply, Result};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Evidence, Outcome};
 use crate::headers::{self, references};
@@ -245,7 +245,7 @@ impl Attempt<'_> {
         let head = Head { status: head.status, headers: head.headers, facts };
         let (idle, total) = (self.limits.body_idle, self.limits.body_total);
         let body = body::Answer::new(incoming, bodiless, (idle, total), lease);
-        Ok(Reply::from_parts(head, body.boxed_unsync()))
+        Ok(Reply::from_parts(head, call::stream(body)))
     }
 
     /// Nothing was sent, for want of a socket.

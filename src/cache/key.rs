@@ -97,28 +97,34 @@ impl Writer {
         self.0.update(number.to_be_bytes());
     }
 
+    fn count(&mut self, count: usize) {
+        let count = u32::try_from(count).expect("a head that was read is shorter than 4 GiB");
+        self.0.update(count.to_be_bytes());
+    }
+
     fn text(&mut self, text: &[u8]) {
-        self.number(text.len() as u64);
+        self.count(text.len());
         self.0.update(text);
     }
 
     /// Sorted by name; parameters of one name keep their order, and values are left as they are.
     fn query(&mut self, query: Option<&str>) {
-        let Some(query) = query else { return self.number(0) };
+        let Some(query) = query else { return self.count(0) };
         if !query.contains('&') {
-            self.number(1);
+            self.count(1);
             return self.text(query.as_bytes());
         }
         let mut parameters: Vec<&str> = query.split('&').collect();
         parameters.sort_by_key(|parameter| parameter.split('=').next().unwrap_or_default());
-        self.number(parameters.len() as u64);
+        self.count(parameters.len());
         parameters.into_iter().for_each(|parameter| self.text(parameter.as_bytes()));
     }
 
     fn field(&mut self, headers: &HeaderMap, name: &HeaderName) {
+        let values = headers.get_all(name);
         self.text(name.as_str().as_bytes());
-        self.number(headers.get_all(name).iter().count() as u64);
-        headers.get_all(name).iter().for_each(|value| self.text(value.as_bytes()));
+        self.count(values.iter().count());
+        values.iter().for_each(|value| self.text(value.as_bytes()));
     }
 
     fn finish(self) -> CacheKey {

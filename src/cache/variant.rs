@@ -47,8 +47,8 @@ impl Variant {
     pub fn is_read(&self, url: &CacheKey, request: &HeaderMap, answer: &HeaderMap) -> bool {
         let codings = header::ACCEPT_ENCODING;
         self.varies.contains(&codings)
-            || url.variant(request, &[codings]) == self.codings
             || accept::reads(request, answer)
+            || url.variant(request, &[codings]) == self.codings
     }
 }
 

@@ -46,7 +46,7 @@ pub async fn gather(mut body: StreamBody, limit: usize) -> Result<Gathered, Erro
         read.extend_from_slice(&piece);
         if read.len() > limit {
             let resumed = Resumed { read: read.freeze(), rest: body };
-            return Ok(Gathered::Long(resumed.boxed_unsync()));
+            return Ok(Gathered::Long(super::stream(resumed)));
         }
     }
     Ok(Gathered::Whole(read.freeze()))
@@ -92,7 +92,7 @@ mod tests {
         let data = (0..count).map(|_| Ok(Frame::data(Bytes::from(vec![7; 1000]))));
         let end = broken.then(|| Err(Cause::from("cut")));
         let stream = futures_util::stream::iter(data.chain(end));
-        http_body_util::StreamBody::new(stream).boxed_unsync()
+        super::super::stream(http_body_util::StreamBody::new(stream))
     }
 
     #[tokio::test]

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use http_body::Body;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Either, Full};
 
 use crate::error::Cause;
 
-/// A body that arrives as it is read.
-pub type StreamBody = UnsyncBoxBody<Bytes, Cause>;
+/// A body that is here already, or arrives as it is read.
+pub type StreamBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Cause>>;
 
 /// An answer, with what the layers know of it.
 #[derive(Debug)]
@@ -63,13 +64,22 @@ pub struct Throttled {
 /// A body that is already here.
 #[must_use]
 pub fn full(bytes: impl Into<Bytes>) -> StreamBody {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+    Either::Left(Full::new(bytes.into()))
 }
 
 /// No body.
 #[must_use]
 pub fn empty() -> StreamBody {
-    Empty::new().map_err(|never| match never {}).boxed_unsync()
+    Either::Left(Full::default())
+}
+
+/// A body that arrives as it is read.
+#[must_use]
+pub fn stream<B>(body: B) -> StreamBody
+where
+    B: Body<Data = Bytes, Error: Into<Cause>> + Send + 'static,
+{
+    Either::Right(body.map_err(Into::into).boxed_unsync())
 }
 
 impl Throttled {

@@ -128,7 +128,7 @@ pub(crate) fn pieces<const N: usize>(pieces: [Option<&'static str>; N]) -> Strea
         None => Err(Cause::from("cut")),
     };
     let frames = pieces.into_iter().map(frame);
-    http_body_util::StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()
+    super::stream(http_body_util::StreamBody::new(futures_util::stream::iter(frames)))
 }
 
 /// All of the answer's body, as text.

@@ -105,9 +105,10 @@ mod tests {
     }
 
     async fn blanked(pieces: Vec<Vec<u8>>) -> Vec<u8> {
-        let frames = pieces.into_iter().map(|piece| Ok(Frame::data(Bytes::from(piece))));
+        let frames =
+            pieces.into_iter().map(|piece| Ok::<_, Cause>(Frame::data(Bytes::from(piece))));
         let stream = http_body_util::StreamBody::new(futures_util::stream::iter(frames));
-        let body = Blanked::new(stream.boxed_unsync(), token());
+        let body = Blanked::new(call::stream(stream), token());
         body.collect().await.unwrap().to_bytes().to_vec()
     }
 

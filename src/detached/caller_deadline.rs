@@ -3,13 +3,19 @@
 //! The call is a flight: when its caller's time is over, its caller has gone or the gateway stops, a
 //! call that was sent goes on without them, until its outcome is settled.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::sleep_until;
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::call::{BoxFuture, Call, Next, Reply, Stage, StageLayer, Staged};
-use crate::detached::{Flight, Flights};
+use crate::call::{self, Call, Next, Reply, Stage, StageLayer, Staged};
+use crate::detached::{CallFuture, Flight, Flights};
 use crate::error::{Code, Error};
+use crate::proof::SendProof;
 
 /// When to ask the gateway that comes after this one.
 const NEXT: Duration = Duration::from_secs(1);
@@ -20,6 +26,21 @@ pub struct CallerDeadline {
     flights: Flights,
 }
 
+pin_project! {
+    /// An answer, or word that there is none in time.
+    pub struct InTime<F>
+    where
+        F: CallFuture,
+    {
+        flight: Option<Flight<F>>,
+        #[pin]
+        deadline: Sleep,
+        #[pin]
+        waits_ended: WaitForCancellationFutureOwned,
+        proof: Arc<SendProof>,
+    }
+}
+
 impl CallerDeadline {
     /// `flights` keeps those that go on without a caller.
     #[must_use]
@@ -28,30 +49,45 @@ impl CallerDeadline {
     }
 }
 
-impl<S: Next<Call>> Stage<S> for CallerDeadline {
+impl<S: Next<Call>> Stage<S> for CallerDeadline
+where
+    S::Future: CallFuture,
+{
     type Call = Call;
     type Reply = Reply;
     type Error = Error;
-    type Future = BoxFuture;
+    type Future = InTime<S::Future>;
 
-    fn call(this: &Staged<Self, S>, call: Call) -> BoxFuture {
-        let (deadline, proof) = (call.deadline, call.proof.clone());
-        let flights = this.stage().flights.clone();
-        let flight = Flight::of(call, flights.clone(), |call| Box::pin(this.pass(call)));
-        Box::pin(async move {
-            let refused = tokio::select! {
-                biased;
-                answer = flight => return answer,
-                () = sleep_until(deadline) => {
-                    let detail = "the caller's time was over before Courier answered";
-                    Error::refused(Code::VendorTimeout, detail)
-                }
-                () = flights.waits_ended() => {
-                    let detail = "the gateway stops, and its server.grace is over";
-                    Error::refused(Code::Stopping, detail).with_retry_after(NEXT)
-                }
-            };
-            Err(refused.with_outcome(proof.outcome()))
-        })
+    fn call(this: &Staged<Self, S>, call: Call) -> Self::Future {
+        let flights = &this.stage().flights;
+        let deadline = sleep_until(call.deadline);
+        let waits_ended = flights.waits_ended();
+        let proof = call.proof.clone();
+        let flight = Flight::of(call, flights.clone(), |call| this.pass(call));
+        InTime { flight: Some(flight), deadline, waits_ended, proof }
+    }
+}
+
+impl<F: CallFuture> Future for InTime<F> {
+    type Output = call::Result;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<call::Result> {
+        let this = self.project();
+        let flight = this.flight.as_mut().expect("an answer that was given is not polled for");
+        if let Poll::Ready(answer) = Pin::new(flight).poll(cx) {
+            return Poll::Ready(answer);
+        }
+        let refused = if this.deadline.poll(cx).is_ready() {
+            let detail = "the caller's time was over before Courier answered";
+            Error::refused(Code::VendorTimeout, detail)
+        } else if this.waits_ended.poll(cx).is_ready() {
+            let detail = "the gateway stops, and its server.grace is over";
+            Error::refused(Code::Stopping, detail).with_retry_after(NEXT)
+        } else {
+            return Poll::Pending;
+        };
+        // What was not sent ends here, and is in no doubt any more.
+        *this.flight = None;
+        Poll::Ready(Err(refused.with_outcome(this.proof.outcome())))
     }
 }

@@ -2,7 +2,7 @@
 //! every answer gets the fields that come from the record.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
+use std::fmt::{self, Display};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use crate::call::{self, Next, Notes, RateLimit, Reply, Stage, StageLayer, Staged, Throttled};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome, chain, millis};
-use crate::headers::Habits;
+use crate::headers::{FieldTexts, Habits, REQUEST_ID};
 use crate::proof::SendProof;
 use crate::record::layer::Opened;
 use crate::record::{Breakdown, Cached, KeyUse, Record};
@@ -27,7 +27,6 @@ use crate::targets;
 
 const CALL_ID: HeaderName = HeaderName::from_static("tollgate-call-id");
 const OUTCOME: HeaderName = HeaderName::from_static("tollgate-outcome");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -57,7 +56,7 @@ pin_project! {
 /// What is known of a request whatever becomes of it.
 struct Asked {
     method: Method,
-    request_id: HeaderValue,
+    request_id: Option<HeaderValue>,
     habits: Habits,
     record: Arc<Record>,
     proof: Arc<SendProof>,
@@ -169,16 +168,17 @@ impl Asked {
         let status = reply.status();
         let throttled = reply.facts_mut().throttled.take();
         let headers = reply.headers_mut();
+        let mut texts = FieldTexts::empty();
         if let Some(throttled) = throttled {
             say_throttled(headers, status, &throttled);
         }
         let when = self.come_back(headers);
-        headers.insert(REQUEST_ID, self.request_id.clone());
-        record.mark(|marks| {
+        let time = record.mark(|marks| {
             marks.timeline.answered(now);
             marks.status = Some(status);
-            set(headers, SERVER_TIMING, &server_timing(&marks.breakdown(record.started)));
+            marks.breakdown(record.started)
         });
+        put(headers, SERVER_TIMING, texts.value(server_timing(&time)));
         if let Some(RateLimit { policy, .. }) = &noted.rate_limit {
             headers.insert(RATE_LIMIT_POLICY, policy.clone());
         }
@@ -189,9 +189,12 @@ impl Asked {
             self.proof.doubted();
         }
         if let Some(cached) = noted.cached {
-            say_cached(headers, cached);
+            say_cached(headers, &mut texts, cached);
         }
-        set(headers, CALL_ID, &record.call_id.to_string());
+        let call_id = texts.value(record.call_id);
+        let request_id = self.request_id.as_ref().or(call_id.as_ref()).cloned();
+        put(headers, REQUEST_ID, request_id);
+        put(headers, CALL_ID, call_id);
         let for_good = own.is_some_and(|own| own.code.is_for_good());
         if for_good || self.may_do_it_twice(status, own, noted.key) {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -234,7 +237,7 @@ impl Asked {
 fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {
     headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));
     let status = format!("tollgate; error={}; details=\"{}\"", code.proxy_error(), code.as_str());
-    set(headers, PROXY_STATUS, &status);
+    put(headers, PROXY_STATUS, HeaderValue::try_from(status).ok());
 }
 
 /// Says of the vendor's own refusal when its pool opens again, within the bounds of the gateway, and
@@ -295,27 +298,29 @@ fn frame(reply: Reply, method: &Method) -> Reply {
 }
 
 /// `Cache-Status` (RFC 9211), behind those of caches nearer to the vendor; `Age` on reuse.
-fn say_cached(headers: &mut HeaderMap, cached: Cached) {
-    if let Ok(value) = HeaderValue::from_str(&cached.status()) {
+fn say_cached(headers: &mut HeaderMap, texts: &mut FieldTexts, cached: Cached) {
+    if let Some(value) = texts.value(cached.status()) {
         headers.append(CACHE_STATUS, value);
     }
     if let Some(age) = cached.age() {
-        headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
+        put(headers, header::AGE, texts.value(age.as_secs()));
     }
 }
 
 /// `Server-Timing`: its parts are the time to the head, in milliseconds.
-fn server_timing(time: &Breakdown) -> String {
-    let mut text = String::with_capacity(96);
-    for (word, time) in time.told() {
-        let comma = if text.is_empty() { "" } else { ", " };
-        let _ = write!(text, "{comma}{word};dur={:.3}", time.as_secs_f64() * 1e3);
-    }
-    text
+fn server_timing(time: &Breakdown) -> impl Display {
+    fmt::from_fn(move |f| {
+        for (at, (word, time)) in time.told().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            let micros = time.as_micros();
+            write!(f, "{comma}{word};dur={}.{:03}", micros / 1000, micros % 1000)?;
+        }
+        Ok(())
+    })
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
+fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
         headers.insert(name, value);
     }
 }

@@ -1,5 +1,6 @@
 //! What the cache did for a call, and how it is said (RFC 9211).
 
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 /// What the cache did for a call on a cacheable row.
@@ -127,23 +128,23 @@ impl Cached {
     }
 
     /// The member of `Cache-Status`.
-    #[must_use]
-    pub fn status(self) -> String {
-        match self {
-            Self::Hit { left, .. } => format!("tollgate; hit; ttl={}", left.as_secs()),
+    pub fn status(self) -> impl Display {
+        fmt::from_fn(move |f| match self {
+            Self::Hit { left, .. } => write!(f, "tollgate; hit; ttl={}", left.as_secs()),
             Self::Stale { since, .. } => {
-                format!("tollgate; hit; ttl=-{}; detail=stale-if-error", since.as_secs().max(1))
+                write!(f, "tollgate; hit; ttl=-{}; detail=stale-if-error", since.as_secs().max(1))
             }
-            Self::Shared => "tollgate; fwd=uri-miss; collapsed".into(),
-            Self::Revalidated => "tollgate; fwd=stale; fwd-status=304; stored".into(),
-            Self::Missed { why, kept } => match kept {
-                Kept::Undecided => format!("tollgate; fwd={}", why.as_str()),
-                Kept::Stored => format!("tollgate; fwd={}; stored", why.as_str()),
-                Kept::Not(reason) => {
-                    format!("tollgate; fwd={}; detail={}", why.as_str(), reason.as_str())
+            Self::Shared => f.write_str("tollgate; fwd=uri-miss; collapsed"),
+            Self::Revalidated => f.write_str("tollgate; fwd=stale; fwd-status=304; stored"),
+            Self::Missed { why, kept } => {
+                write!(f, "tollgate; fwd={}", why.as_str())?;
+                match kept {
+                    Kept::Undecided => Ok(()),
+                    Kept::Stored => f.write_str("; stored"),
+                    Kept::Not(reason) => write!(f, "; detail={}", reason.as_str()),
                 }
-            },
-        }
+            }
+        })
     }
 
     /// Why the vendor's answer was not kept.

@@ -8,13 +8,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::call::{Notes, Reply, Request, Stage, StageLayer, Staged, StreamBody};
 use crate::error::Cause;
-use crate::headers::{self, Habits, Sdk};
+use crate::headers::{self, Habits, REQUEST_ID, Sdk};
 use crate::proof::SendProof;
 use crate::record::{Observer, Record};
 
@@ -33,8 +32,8 @@ pub struct Arrival {
 pub struct Opened {
     /// As the server read it.
     pub request: Request,
-    /// The id that its answer repeats: the client's own, or that of the call.
-    pub request_id: HeaderValue,
+    /// The client's own id of it, which its answer repeats.
+    pub request_id: Option<HeaderValue>,
     /// What its client does by itself.
     pub habits: Habits,
     /// Where telemetry is told of it.
@@ -61,11 +60,11 @@ pin_project! {
 }
 
 pin_project! {
-    /// Counts what is handed over, and holds the record until it is dropped.
-    struct Recorded {
+    /// Counts what is handed over, and holds the record, if there is one, until it is dropped.
+    pub struct Recorded {
         #[pin]
         inner: StreamBody,
-        client: Client,
+        client: Option<Client>,
     }
 }
 
@@ -92,7 +91,7 @@ where
     S: Service<Opened, Response = Reply, Error = Infallible, Future: Send> + Clone,
 {
     type Call = Arrival;
-    type Reply = http::Response<StreamBody>;
+    type Reply = http::Response<Recorded>;
     type Error = Infallible;
     type Future = Recording<S::Future>;
 
@@ -110,9 +109,9 @@ fn open(request: Request, record: Arc<Record>, proof: Arc<SendProof>) -> Opened 
     let headers = request.headers();
     let sdk = Sdk::of(headers);
     let habits = Habits::of(headers, sdk.as_ref());
-    let own = || record.call_id.to_string();
-    let id = headers::word(headers, "x-request-id", REQUEST_ID_MAX).map_or_else(own, str::to_owned);
-    let request_id = HeaderValue::from_str(&id).expect("words and hex digits are visible ASCII");
+    let id = headers::word(headers, &REQUEST_ID, REQUEST_ID_MAX);
+    let request_id = id.and_then(|_| headers.get(&REQUEST_ID).cloned());
+    let id = id.map(Box::from);
     record.mark(|marks| {
         marks.request.method = request.method().clone();
         marks.request.id = id;
@@ -129,7 +128,7 @@ impl<F> Future for Recording<F>
 where
     F: Future<Output = Result<Reply, Infallible>>,
 {
-    type Output = Result<http::Response<StreamBody>, Infallible>;
+    type Output = Result<http::Response<Recorded>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -141,7 +140,7 @@ where
             client.completed();
         }
         let response = reply.into_response();
-        Poll::Ready(Ok(response.map(|inner| Recorded { inner, client }.boxed_unsync())))
+        Poll::Ready(Ok(response.map(|inner| Recorded { inner, client: Some(client) })))
     }
 }
 
@@ -163,6 +162,14 @@ impl Drop for Client {
 
 // === impl Recorded ===
 
+impl Recorded {
+    /// A body of which nothing is recorded.
+    #[must_use]
+    pub fn unseen(inner: StreamBody) -> Self {
+        Self { inner, client: None }
+    }
+}
+
 impl Body for Recorded {
     type Data = Bytes;
     type Error = Cause;
@@ -177,7 +184,7 @@ impl Body for Recorded {
         let octets =
             frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
         let broken = matches!(frame, Some(Err(_)));
-        let client = &*this.client;
+        let Some(client) = this.client else { return Poll::Ready(frame) };
         client.record.mark(|marks| {
             marks.bytes_out += octets.unwrap_or_default() as u64;
             marks.broken = broken;

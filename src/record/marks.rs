@@ -60,8 +60,8 @@ pub struct Marks {
 /// What was asked.
 #[derive(Debug, Default)]
 pub struct RequestMarks {
-    /// The client's request id, or the call id.
-    pub id: String,
+    /// The client's request id, if it has one of its own.
+    pub id: Option<Box<str>>,
     /// The version of HTTP that the request came with.
     pub version: Option<Version>,
     /// The client library.

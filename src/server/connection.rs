@@ -149,11 +149,13 @@ impl<A: Answer> Desk<A> {
         async move {
             let (head, body) = request.into_parts();
             let request = Request::from_parts(head, ());
-            let mut proof = Arc::default();
-            if version < Version::HTTP_2 {
-                proof = Arc::new(SendProof::seen_by(glance));
+            let proof = if version < Version::HTTP_2 {
+                let proof = Arc::new(SendProof::seen_by(glance));
                 answering.waits(Some(proof.clone()));
-            }
+                proof
+            } else {
+                Arc::default()
+            };
             let (body, rest) = RequestBody::of(&request, body, &answering);
             let mut response = answer.answer(request.map(|()| body), proof).await;
             answering.waits(None);

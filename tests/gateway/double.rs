@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
@@ -96,7 +97,7 @@ impl Double {
     async fn answer(
         &self,
         call: Request<Incoming>,
-    ) -> Result<Response<call::StreamBody>, h2::Error> {
+    ) -> Result<Response<UnsyncBoxBody<Bytes, Cause>>, h2::Error> {
         let less = |left: u32| left.checked_sub(1);
         if self.refuses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
             return Err(h2::Reason::REFUSED_STREAM.into());
@@ -115,12 +116,13 @@ impl Double {
         }
         call.into_body().collect().await.map_err(|_| h2::Reason::CANCEL)?;
         *self.whole.lock().unwrap().entry(path.clone()).or_default() += 1;
-        Ok(match word {
+        let answer = match word {
             "hang" | "late" => std::future::pending().await,
             "drip" => {
-                let first = futures_util::stream::iter([Ok(Frame::data(Bytes::from("[")))]);
+                let first =
+                    futures_util::stream::iter([Ok::<_, Cause>(Frame::data(Bytes::from("[")))]);
                 let body = StreamBody::new(first.chain(futures_util::stream::pending()));
-                Response::new(body.boxed_unsync())
+                Response::new(call::stream(body))
             }
             "large" => Response::new(call::full(vec![b' '; 400_000])),
             "busy" if self.heads.lock().unwrap()[&path] == 1 => {
@@ -145,7 +147,8 @@ impl Double {
                 sleep(Duration::from_millis(20)).await;
                 Response::new(call::full("{}"))
             }
-        })
+        };
+        Ok(answer.map(BodyExt::boxed_unsync))
     }
 }
 

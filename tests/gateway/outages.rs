@@ -57,7 +57,7 @@ impl Outage {
         Self { lines, state, pipeline, setup }
     }
 
-    async fn get(&self, key: &str) -> http::Response<tollgate::call::StreamBody> {
+    async fn get(&self, key: &str) -> tollgate::pipeline::Response {
         self.pipeline.answer(request("GET", "/brands", key, "")).await
     }
 

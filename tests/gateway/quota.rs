@@ -8,7 +8,6 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http::Request;
-use http_body_util::BodyExt;
 use simulator::{Answer as Faulty, Effect, Fault, When};
 use tokio::time::{Instant, advance, sleep};
 use tollgate::call::StreamBody;
@@ -69,9 +68,9 @@ async fn a_refused_upload_is_not_read() {
     let noticed = asked.clone();
     let body = futures_util::stream::once(async move {
         noticed.store(true, Ordering::SeqCst);
-        Ok(http_body::Frame::data(Bytes::from_static(b"{}")))
+        Ok::<_, tollgate::error::Cause>(http_body::Frame::data(Bytes::from_static(b"{}")))
     });
-    let body = http_body_util::StreamBody::new(body).boxed_unsync();
+    let body = tollgate::call::stream(http_body_util::StreamBody::new(body));
     let upload = request("POST", "/send", &setup.acme, "").map(|_| body);
     assert_eq!(stack.call(upload).await.code(), "quota-exhausted");
     assert!(!asked.load(Ordering::SeqCst));

@@ -255,7 +255,7 @@ impl Bench {
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<hyper::body::Incoming>| {
                 let pipeline = pipeline.clone();
-                let request = request.map(|body| body.map_err(Cause::from).boxed_unsync());
+                let request = request.map(tollgate::call::stream);
                 async move { Ok::<_, std::convert::Infallible>(pipeline.answer(request).await) }
             });
             let builder = Builder::new(TokioExecutor::new());

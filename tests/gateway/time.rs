@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::StreamBody;
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::Value;
 use simulator::{Answer as Faulty, Effect, Latency};
@@ -31,7 +31,7 @@ pub(crate) fn slow(text: &'static str, pause: Duration) -> tollgate::call::Strea
         };
         Some((Ok::<_, Cause>(Frame::data(Bytes::from_static(piece.as_bytes()))), nth + 1))
     });
-    StreamBody::new(pieces).boxed_unsync()
+    tollgate::call::stream(StreamBody::new(pieces))
 }
 
 fn answers(ms: f64, status: Option<u16>) -> Effect {

@@ -11,6 +11,7 @@ use super::*;
 use crate::admission::testing::{desk, quota};
 use crate::call::testing::{self, Leaf, now, pieces, reply};
 use crate::call::{Attempt, Room, Uploads};
+use crate::error::Cause;
 use crate::quota::QuotaRule;
 
 const LIMITS: BodyLimits =
@@ -79,10 +80,10 @@ fn drips(octets: u32, apart: Duration) -> (StreamBody, Arc<AtomicU32>) {
                 return None;
             }
             sleep(apart).await;
-            Some((Ok(Frame::data(Bytes::from_static(b"x"))), nth + 1))
+            Some((Ok::<_, Cause>(Frame::data(Bytes::from_static(b"x"))), nth + 1))
         }
     });
-    (http_body_util::StreamBody::new(stream).boxed_unsync(), asked)
+    (crate::call::stream(http_body_util::StreamBody::new(stream)), asked)
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,7 +19,8 @@ use crate::cache::terms::CacheTerms;
 use crate::cache::variant::Variant;
 use crate::cache::{CacheRow, Landed, Shelf, fields, validate};
 use crate::call::{
-    self, Buffered, BufferedCall, Collects, Facts, Gathered, Head, Next, Reply, Result, gather,
+    self, BoxFuture, Buffered, BufferedCall, Collects, Facts, Gathered, Head, Next, Reply, Result,
+    gather,
 };
 use crate::detached::Flight;
 use crate::numbers::ConnectionIx;
@@ -117,7 +118,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         };
         let asking = Arc::new(asking);
         let ask = Ask { shelf, row, inner, asking, confirms, connection, moment, lead, says };
-        Flight::of(call, flights, |call| Box::pin(ask.run(call)))
+        Flight::of(call, flights, |call| -> BoxFuture { Box::pin(ask.run(call)) })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cache::key::{self, CacheKey};
 use crate::cache::policy::{LISTED, Wants};
 use crate::cache::store::Copy;
 use crate::cache::{CacheRow, Landed, RowKind, Shelf, accept, validate};
-use crate::call::{Buffered, BufferedCall, Next, Reply, Result};
+use crate::call::{BoxFuture, Buffered, BufferedCall, Next, Reply, Result};
 use crate::clock::Instant;
 use crate::detached::{Flight, Flights};
 use crate::error::{Code, Error};
@@ -56,13 +56,23 @@ impl<S: Next<BufferedCall>> Read<S> {
         accept::normalise(&mut call.headers);
         let row = self.row.clone();
         match &row.kind {
-            RowKind::Kept(seconds, own) => self.kept(call, *seconds, own).await,
+            RowKind::Kept(seconds, own) => {
+                let wants = self.shelf.wants(&call);
+                let url = self.shelf.key(&call, &row, Some(own));
+                let connection = call.caller.ix;
+                let (key, copy) = self.shelf.find(url, &call.headers, connection, &row).await;
+                if let Some(reply) = copy.as_ref().and_then(|copy| hit(copy, wants, &call)) {
+                    return Ok(reply);
+                }
+                // A future of its own: a hit carries none of what a miss needs.
+                Box::pin(self.missed(call, (*seconds, own), (url, key), (wants, copy))).await
+            }
             RowKind::Shared if call.method == Method::GET && call.body.bytes.is_empty() => {
                 let url = self.shelf.key(&call, &row, None);
                 let asked = Asked { url, key: url, conditions: HeaderMap::new() };
-                self.together(call, asked, Keep::Share).await
+                Box::pin(self.together(call, asked, Keep::Share)).await
             }
-            RowKind::Headers => self.by_headers(call).await,
+            RowKind::Headers => Box::pin(self.by_headers(call)).await,
             RowKind::Shared | RowKind::Write => self.alone(call).await,
         }
     }
@@ -72,15 +82,17 @@ impl<S: Next<BufferedCall>> Read<S> {
         self.inner.call(call).await
     }
 
-    async fn kept(self, mut call: BufferedCall, seconds: Duration, own: &[HeaderName]) -> Result {
-        let wants = self.shelf.wants(&call);
-        let url = self.shelf.key(&call, &self.row, Some(own));
+    /// No copy that is fresh enough is there for a row whose answers live for `seconds` and depend on
+    /// the fields `own`, too.
+    async fn missed(
+        self,
+        mut call: BufferedCall,
+        (seconds, own): (Duration, &[HeaderName]),
+        (url, key): (CacheKey, CacheKey),
+        (wants, copy): (Wants, Option<Arc<Copy>>),
+    ) -> Result {
         let (connection, says) = (call.caller.ix, Says::of(&call));
         let (call_id, proof) = (call.record.call_id, call.proof.clone());
-        let (key, copy) = self.shelf.find(url, &call.headers, connection, &self.row).await;
-        if let Some(reply) = copy.as_ref().and_then(|copy| hit(copy, wants, &call)) {
-            return Ok(reply);
-        }
         if wants.only_if_cached {
             return Err(not_cached());
         }
@@ -152,7 +164,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         let Self { shelf, flights, row, inner } = self;
         let Asked { url, conditions, .. } = asked;
         let fetch = Fetch { shelf, row, inner, url, conditions, moment, keep, lead };
-        Flight::of(call, flights, |call| Box::pin(fetch.run(call)))
+        Flight::of(call, flights, |call| -> BoxFuture { Box::pin(fetch.run(call)) })
     }
 }
 

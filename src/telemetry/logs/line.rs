@@ -25,6 +25,18 @@ impl<T: std::fmt::Display> Serialize for Shown<T> {
     }
 }
 
+/// The client's own, or the call's.
+struct RequestId<'a>(&'a Record, &'a Marks);
+
+impl std::fmt::Display for RequestId<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.1.request.id {
+            Some(id) => f.write_str(id),
+            None => self.0.call_id.fmt(f),
+        }
+    }
+}
+
 /// A call in a few words, none of them a caller's: method, operation, status.
 struct Said<'a>(&'a Marks);
 
@@ -85,7 +97,7 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
         target: "access",
         message: Shown(Said(marks)),
         call_id: Shown(record.call_id),
-        request_id: marks.request.id,
+        request_id: Shown(RequestId(record, marks)),
         trace_id: trace.map(Shown),
         tenant: marks.caller.tenant.as_ref().map(|id| id.as_str()),
         app: marks.caller.app.as_ref().map(|id| id.as_str()),

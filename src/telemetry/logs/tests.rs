@@ -109,7 +109,7 @@ fn hostile_values_stay_in_their_line_and_in_their_field() {
         assert!(is_one_tame_line(&text), "{format}: {text:?}");
         let marks = Marks {
             request: RequestMarks {
-                id: HOSTILE.into(),
+                id: Some(HOSTILE.into()),
                 method: http::Method::from_bytes(b"PUT\x60").unwrap(),
                 ..RequestMarks::default()
             },
@@ -247,7 +247,7 @@ fn rust_log_stands_in_place_of_the_levels() {
 fn people_get_short_lines_on_a_terminal_and_programs_json() {
     let mut marks = Marks {
         request: RequestMarks {
-            id: "of-the-client".into(),
+            id: Some("of-the-client".into()),
             method: http::Method::POST,
             ..RequestMarks::default()
         },

@@ -5,6 +5,7 @@
 //! SDK's own logs are off: it has a line for each batch that fails, here is one for each change.
 
 mod pause;
+mod refused;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -22,7 +23,6 @@ use hyper_util::rt::TokioExecutor;
 use opentelemetry::KeyValue;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
@@ -30,7 +30,6 @@ use opentelemetry_sdk::trace::{
 };
 use opentelemetry_semantic_conventions::resource as semconv;
 use prometheus_client::metrics::counter::Counter;
-use prost::Message;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -314,11 +313,8 @@ impl HttpClient for Bridge {
         let cause = answer.as_ref().err().map(|error| chain(error.as_ref()));
         *self.queue.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
         let answer = answer?;
-        if answer.status().is_success()
-            && let Ok(said) = ExportTraceServiceResponse::decode(answer.body().clone())
-            && let Some(partly) = said.partial_success
-        {
-            let rejected = u64::try_from(partly.rejected_spans).unwrap_or_default();
+        if answer.status().is_success() {
+            let rejected = refused::rejected_spans(answer.body());
             self.queue.rejected.store(rejected, Ordering::Release);
         }
         Ok(answer)

@@ -10,8 +10,8 @@ mod watch;
 use std::sync::Arc;
 
 use http::StatusCode;
-use http_body::Body as _;
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
 
 use blank::Blanked;
 pub use given_up::GivenUp;

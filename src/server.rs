@@ -25,7 +25,7 @@ use bytes::Bytes;
 use connection::{Protocol, ServedClient};
 pub use event::{Event, Handshake, TooSlow, Unreadable};
 use failures::Failures;
-use http_body::Body;
+use hyper::body::Body;
 pub use linger::RequestBody;
 pub use places::Bound;
 use places::{ConnectionPlace, ConnectionPlaces};

@@ -11,9 +11,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
+use rustls::pki_types::CertificateDer;
 use rustls::server::ProducesTickets;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 
 use files::{Valid, certificates, private_key, valid};

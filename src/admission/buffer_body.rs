@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::Either;
-use http_body::Body as _;
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use tokio::time::timeout;
 
 use crate::admission::Desk;

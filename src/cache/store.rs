@@ -381,7 +381,7 @@ mod tests {
     async fn head_gets_the_length_and_no_octets() {
         let reply = copy(10).reply(&Method::HEAD, &HeaderMap::new());
         assert_eq!(reply.headers()[header::CONTENT_LENGTH], "10");
-        assert!(http_body::Body::is_end_stream(reply.body()));
+        assert!(hyper::body::Body::is_end_stream(reply.body()));
     }
 
     #[tokio::test]

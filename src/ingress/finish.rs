@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::CatchUnwind;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use http_body::Body as _;
+use hyper::body::Body as _;
 use pin_project_lite::pin_project;
 
 use crate::call::{self, Next, Notes, RateLimit, Reply, Stage, StageLayer, Staged, Throttled};

@@ -12,7 +12,7 @@ use futures_util::future::Either;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
-use http_body::Body as _;
+use hyper::body::Body as _;
 use pin_project_lite::pin_project;
 
 use crate::call::{self, Call, Caller, Next, Reply, Stage, StageLayer, Staged, Unread};

@@ -69,7 +69,7 @@ async fn a_refused_upload_is_not_read() {
     let noticed = asked.clone();
     let body = futures_util::stream::once(async move {
         noticed.store(true, Ordering::SeqCst);
-        Ok(http_body::Frame::data(Bytes::from_static(b"{}")))
+        Ok(hyper::body::Frame::data(Bytes::from_static(b"{}")))
     });
     let body = http_body_util::StreamBody::new(body).boxed_unsync();
     let upload = request("POST", "/send", &setup.acme, "").map(|_| body);

@@ -28,7 +28,6 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor,
 };
-use opentelemetry_semantic_conventions::resource as semconv;
 use prometheus_client::metrics::counter::Counter;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -181,9 +180,9 @@ impl Exporter {
 
 fn resource(to: &CollectorAddress) -> Resource {
     let attributes = [
-        (semconv::SERVICE_NAME, to.service.clone()),
-        (semconv::SERVICE_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
-        (semconv::SERVICE_INSTANCE_ID, to.instance.to_string()),
+        ("service.name", to.service.clone()),
+        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("service.instance.id", to.instance.to_string()),
     ];
     Resource::builder_empty()
         .with_detector(Box::new(opentelemetry_sdk::resource::TelemetryResourceDetector))

@@ -3,14 +3,12 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::CatchUnwind;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::body::Body as _;
@@ -49,7 +47,7 @@ pin_project! {
     /// An answer that comes whatever happens.
     pub struct Finishing<F> {
         #[pin]
-        answer: CatchUnwind<AssertUnwindSafe<F>>,
+        answer: F,
         asked: Asked,
     }
 }
@@ -94,8 +92,7 @@ impl<S: Next<Opened>> Stage<S> for Finish {
             proof: opened.proof.clone(),
             notes: opened.notes.clone(),
         };
-        // A record and handles cross the unwind; neither is left half changed by a panic.
-        Finishing { answer: AssertUnwindSafe(this.pass(opened)).catch_unwind(), asked }
+        Finishing { answer: this.pass(opened), asked }
     }
 }
 
@@ -105,10 +102,13 @@ impl<F: Future<Output = call::Result>> Future for Finishing<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let asked = this.asked;
-        let result = std::task::ready!(this.answer.poll(cx)).unwrap_or_else(|_| {
-            Err(Error::refused(Code::Internal, "an unexpected condition was met; it is logged")
-                .with_outcome(asked.proof.outcome()))
-        });
+        // A record and handles cross the unwind; neither is left half changed by a panic.
+        let polled = catch_unwind(AssertUnwindSafe(|| this.answer.poll(cx)));
+        let result = std::task::ready!(polled.unwrap_or_else(|_| {
+            let error =
+                Error::refused(Code::Internal, "an unexpected condition was met; it is logged");
+            Poll::Ready(Err(error.with_outcome(asked.proof.outcome())))
+        }));
         let (reply, own) = match result {
             Ok(reply) => (reply, None),
             Err(error) => {

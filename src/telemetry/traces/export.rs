@@ -8,11 +8,11 @@ mod pause;
 mod refused;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -291,11 +291,8 @@ impl Bridge {
         head.headers.extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
         Request::from_parts(head, Full::new(body))
     }
-}
 
-#[async_trait]
-impl HttpClient for Bridge {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let request = self.request(request);
         let (client, limit) = (self.client.clone(), self.timeout);
         let ask = move || {
@@ -317,6 +314,20 @@ impl HttpClient for Bridge {
             self.queue.rejected.store(rejected, Ordering::Release);
         }
         Ok(answer)
+    }
+}
+
+impl HttpClient for Bridge {
+    /// In the form that `async_trait` gave the method of the trait.
+    fn send_bytes<'a, 'b>(
+        &'a self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'b>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(self.send(request))
     }
 }
 

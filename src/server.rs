@@ -29,10 +29,10 @@ use hyper::body::Body;
 pub use linger::RequestBody;
 pub use places::Bound;
 use places::{ConnectionPlace, ConnectionPlaces};
-use rustls::ServerConfig;
 use socket::Socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

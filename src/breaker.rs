@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::Either;
 use pin_project_lite::pin_project;
+use tokio_util::either::Either;
 
 use circuit::{Circuit, CircuitEntry, CircuitVerdict};
 

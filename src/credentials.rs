@@ -10,7 +10,7 @@ mod watch;
 use std::sync::Arc;
 
 use http::StatusCode;
-use http_body::Body as _;
+use hyper::body::Body as _;
 
 use blank::Blanked;
 pub use given_up::GivenUp;

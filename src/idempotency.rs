@@ -22,9 +22,9 @@ mod writing;
 
 use std::sync::Arc;
 
-use futures_util::future::Either;
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio_util::either::Either;
 
 pub use commit::Commit;
 use keyed::{Accepted, Hold, KeyUsage, Keyed, Signed, Single};

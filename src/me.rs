@@ -7,10 +7,10 @@
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use futures_util::future::Either;
 use http::Method;
 use http::header::{self, HeaderValue};
 use serde::Serialize;
+use tokio_util::either::Either;
 
 use crate::admission::{AppQuotaView, Desk};
 use crate::call::{self, Next, Reply, Stage, StageLayer, Staged};

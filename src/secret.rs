@@ -5,8 +5,8 @@ mod source;
 use std::fmt;
 
 use http::HeaderValue;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::Zeroizing;
 
 pub use source::{Stamp, TokenSource, Tokens};
 

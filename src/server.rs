@@ -25,14 +25,14 @@ use bytes::Bytes;
 use connection::{Protocol, ServedClient};
 pub use event::{Event, Handshake, TooSlow, Unreadable};
 use failures::Failures;
-use http_body::Body;
+use hyper::body::Body;
 pub use linger::RequestBody;
 pub use places::Bound;
 use places::{ConnectionPlace, ConnectionPlaces};
-use rustls::ServerConfig;
 use socket::Socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

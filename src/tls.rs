@@ -8,13 +8,13 @@ use std::time::SystemTime;
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::client::Resumption;
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
-use rustls::server::ProducesTickets;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::server::ProducesTickets;
+use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
 
 use files::{Valid, certificates, private_key, valid};
 
@@ -79,13 +79,13 @@ pub fn server(cert: &Path, key: &Path) -> Result<Server, Vec<String>> {
     Ok(Server { config, chain: print, begins, expires })
 }
 
-fn unfit(cert: &Path, key: &Path, error: &rustls::Error) -> String {
+fn unfit(cert: &Path, key: &Path, error: &Error) -> String {
     let (cert, key) = (cert.display(), key.display());
     match error {
-        rustls::Error::InconsistentKeys(_) => format!(
+        Error::InconsistentKeys(_) => format!(
             "the key '{key}' is not that of the first certificate in '{cert}': name the key that this certificate was made for"
         ),
-        rustls::Error::InvalidCertificate(_) => format!(
+        Error::InvalidCertificate(_) => format!(
             "the first certificate in '{cert}' can't be served: name a chain that begins with a server's certificate of X.509 version 3"
         ),
         _ => format!(

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::Either;
-use http_body::Body as _;
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use tokio::time::timeout;
+use tokio_util::either::Either;
 
 use crate::admission::Desk;
 use crate::call::{

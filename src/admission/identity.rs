@@ -8,8 +8,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
+use secrecy::zeroize::Zeroizing;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 use crate::secret::VendorToken;
 

@@ -1,22 +1,14 @@
 //! Header fields as RFC 9111 and RFC 9110 have them read. Pure.
 //!
-//! `http-cache-semantics` computes ages and lifetimes well, but reads directives in lower case only,
-//! splits them inside quoted strings, knows two of three date forms not, and takes
-//! `proxy-revalidate` for `max-age=0`. So it is given [`plain`]: the same answer, written so that
-//! nothing of it can be read in two ways. Where a time cannot be read for certain the answer is
-//! taken for stale, which costs a call and is never wrong (RFC 9111, section 4.2.1); an `Age` that
-//! is none is ignored (section 5.1).
+//! Where a time cannot be read for certain the answer is taken for stale, which costs a call and is
+//! never wrong (RFC 9111, section 4.2.1); an `Age` that is none is ignored (section 5.1).
 
 use std::time::{Duration, SystemTime};
 
-use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 
 /// More seconds than any answer lives (RFC 9111, section 1.2.2).
 const MOST: u64 = 1 << 31;
-
-/// The directives that say for how long an answer lives.
-const TIMES: [&str; 2] = ["max-age", "s-maxage"];
 
 /// The members of a list field with their values, quotes and all. A line that is no text has none.
 pub fn words<'a>(
@@ -92,72 +84,43 @@ pub fn vary(headers: &HeaderMap) -> Option<Box<[HeaderName]>> {
     Some(names.into())
 }
 
-/// What `http-cache-semantics` has to know of an answer that took `delay` to come.
+/// For how long an answer that came `now` is fresh from its making on (RFC 9111, section 4.2.1);
+/// `None`: it does not say, and nobody guesses (section 4.2.2).
+///
+/// A shared cache goes by `s-maxage`, else by `max-age`, else by `Expires`. Of one that is there
+/// twice the shorter counts.
 #[must_use]
-pub fn plain(answer: &http::Response<()>, delay: Duration) -> http::Response<()> {
-    let headers = answer.headers();
-    let mut plain = http::Response::new(());
-    // What says for how long it lives need not be understood to be kept (RFC 9111, section 3).
-    let understood = names_time(headers) && !names(headers, "must-understand");
-    *plain.status_mut() = if understood { StatusCode::OK } else { answer.status() };
-    let fields = plain.headers_mut();
-    if let Some(text) = directives(headers) {
-        fields.insert(header::CACHE_CONTROL, text);
-    }
-    // A line without a date counts as long past (RFC 9111, section 5.3).
-    if headers.contains_key(header::EXPIRES) {
-        let expires = date(headers, &header::EXPIRES).unwrap_or(SystemTime::UNIX_EPOCH);
-        fields.insert(header::EXPIRES, text(httpdate::fmt_http_date(expires)));
-    }
-    // Without one, the time when it came counts.
-    if let Some(date) = date(headers, &header::DATE) {
-        fields.insert(header::DATE, text(httpdate::fmt_http_date(date)));
-    }
-    let age = age(headers).unwrap_or(0) + delay.as_secs();
-    fields.insert(header::AGE, HeaderValue::from(age));
-    plain
+pub fn lifetime(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let time = |word: &str| {
+        let own = words(headers, &header::CACHE_CONTROL)
+            .filter(|(name, _)| name.eq_ignore_ascii_case(word));
+        own.map(|(_, value)| Duration::from_secs(seconds(value).unwrap_or(0))).min()
+    };
+    let expires = || {
+        headers.contains_key(header::EXPIRES).then(|| {
+            // A line without a date counts as long past (section 5.3); without a `Date`, the time
+            // when it came counts.
+            let end = date(headers, &header::EXPIRES).unwrap_or(SystemTime::UNIX_EPOCH);
+            let made = date(headers, &header::DATE).unwrap_or(now);
+            end.duration_since(made).unwrap_or_default()
+        })
+    };
+    time("s-maxage").or_else(|| time("max-age")).or_else(expires)
 }
 
-/// True when an answer says for how long it lives.
+/// How old an answer is that took `delay` to come, in whole seconds: the `corrected_age_value` of
+/// RFC 9111, section 4.2.3, which lets it be the initial age, so that no clocks are compared. Of
+/// several ages the first counts.
 #[must_use]
-pub fn names_time(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::EXPIRES) || TIMES.iter().any(|word| names(headers, word))
-}
-
-/// How old an answer says it is: the first member counts. `None`: that is no number of seconds.
-fn age(headers: &HeaderMap) -> Option<u64> {
-    let line = headers.get(header::AGE)?.to_str().ok()?;
-    members(line).next().filter(|text| !text.starts_with('"')).and_then(seconds)
-}
-
-/// The directives of an answer that matter to a shared cache. Of two times the shorter counts.
-fn directives(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut flags: Vec<&str> = Vec::new();
-    let mut times = TIMES.map(|name| (name, None::<u64>));
-    for (name, value) in words(headers, &header::CACHE_CONTROL) {
-        let name = name.to_ascii_lowercase();
-        if let Some((_, time)) = times.iter_mut().find(|(known, _)| *known == name) {
-            let seconds = seconds(value).unwrap_or(0);
-            *time = Some(time.map_or(seconds, |other| other.min(seconds)));
-        }
-        // With or without names of fields: they are not told apart, which is allowed.
-        flags.extend(["no-store", "private", "no-cache", "public"].iter().filter(|f| **f == name));
-    }
-    let times = times.iter().filter_map(|(name, time)| Some(format!("{name}={}", (*time)?)));
-    let words: Vec<String> = flags.into_iter().map(str::to_owned).chain(times).collect();
-    (!words.is_empty()).then(|| text(words.join(", ")))
-}
-
-fn text(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("it was put together from tokens, digits and dates")
+pub fn age(headers: &HeaderMap, delay: Duration) -> Duration {
+    let line = headers.get(header::AGE).and_then(|line| line.to_str().ok());
+    let text = line.and_then(|line| members(line).next()).filter(|text| !text.starts_with('"'));
+    Duration::from_secs(text.and_then(seconds).unwrap_or(0) + delay.as_secs())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_cache_semantics::CachePolicy;
-
-    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -167,15 +130,10 @@ mod tests {
         map
     }
 
-    /// How long an answer with these fields lives, in seconds; `None`: it may not be stored.
+    /// How long an answer with these fields lives, in seconds; `None`: it does not say.
     fn lives(fields: &[(&'static str, &str)]) -> Option<u64> {
-        let mut answer = http::Response::new(());
-        *answer.headers_mut() = headers(fields);
-        let now = NOW + Duration::from_secs(784_111_777);
-        let request = http::Request::new(());
-        let plain = plain(&answer, Duration::ZERO);
-        let policy = CachePolicy::new_options(&request, &plain, now, crate::cache::policy::OPTIONS);
-        policy.is_storable().then(|| policy.time_to_live(now).as_secs())
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        lifetime(&headers(fields), now).map(|time| time.as_secs())
     }
 
     fn says(value: &str) -> Option<u64> {
@@ -187,11 +145,8 @@ mod tests {
         assert_eq!(says("MAX-age=60"), Some(60));
         assert_eq!(says("max-age=060"), Some(60));
         assert_eq!(says("max-age=\"60\""), Some(60));
-        for forbidden in ["No-Store", "max-age=60, PRIVATE", "private=\"x\", max-age=60"] {
-            assert_eq!(says(forbidden), None, "{forbidden}");
-        }
-        assert_eq!(says("max-age=60, No-Cache"), Some(0));
-        assert_eq!(lives(&[("cache-control", "max-age=60"), ("cache-control", "no-store")]), None);
+        let two = headers(&[("cache-control", "PRIVATE=\"x\""), ("cache-control", "a, No-Store")]);
+        assert!(names(&two, "private") && names(&two, "no-store") && !names(&two, "no-cache"));
     }
 
     #[test]
@@ -212,33 +167,30 @@ mod tests {
 
     #[test]
     fn a_comma_inside_quotes_parts_nothing() {
-        assert_eq!(says("x=\"max-age=60, max-age=60\""), Some(0));
+        assert_eq!(says("x=\"max-age=60, max-age=60\""), None);
         assert_eq!(says("x=\"a\\\", max-age=9\", max-age=60"), Some(60));
     }
 
     #[test]
     fn the_first_age_counts_and_one_that_is_no_number_of_seconds_is_ignored() {
-        let aged = |age| lives(&[("cache-control", "max-age=60"), ("age", age)]);
-        for (age, left) in
-            [("20", 40), ("20, 0", 40), ("0, 7200", 60), (" ,20", 40), ("060", 0), ("99", 0)]
+        let of = |fields: &[_]| age(&headers(fields), Duration::ZERO).as_secs();
+        for (text, old) in
+            [("20", 20), ("20, 0", 20), ("0, 7200", 0), (" ,20", 20), ("060", 60), ("99", 99)]
         {
-            assert_eq!(aged(age), Some(left), "{age}");
+            assert_eq!(of(&[("age", text)]), old, "{text}");
         }
         for none in ["x", "-1", "7.0", "90;a=1", "\"90\"", "x, 90", "+90", "9 0", ""] {
-            assert_eq!(aged(none), Some(60), "{none}");
+            assert_eq!(of(&[("age", none)]), 0, "{none}");
         }
-        assert_eq!(aged("99999999999999999999"), Some(0));
-        let twice =
-            |one, two| lives(&[("cache-control", "max-age=60"), ("age", one), ("age", two)]);
-        assert_eq!((twice("20", "40"), twice("x", "40")), (Some(40), Some(60)));
+        assert_eq!(of(&[("age", "99999999999999999999")]), MOST);
+        assert_eq!(of(&[("age", "20"), ("age", "40")]), 20);
+        assert_eq!(of(&[("age", "x"), ("age", "40")]), 0);
     }
 
     #[test]
     fn the_time_that_an_answer_took_makes_it_older() {
-        let mut answer = http::Response::new(());
-        answer.headers_mut().insert(header::AGE, HeaderValue::from(5));
-        let plain = plain(&answer, Duration::from_millis(3_700));
-        assert_eq!(plain.headers()[header::AGE], "8");
+        let old = age(&headers(&[("age", "5")]), Duration::from_millis(3_700));
+        assert_eq!(old, Duration::from_secs(8));
     }
 
     #[test]

@@ -7,8 +7,8 @@ mod read;
 
 use std::sync::Arc;
 
-use futures_util::future::Either;
 use http::StatusCode;
+use tokio_util::either::Either;
 
 use crate::cache::generations::{Clearing, End};
 use crate::cache::{RowKind, Shelf};

@@ -1,14 +1,12 @@
 //! How long an answer may be reused, and what a client asks for. Pure: the time is an argument.
 //!
 //! The row's seconds are spread by ten percent, so that copies of one moment do not end together.
-//! What the vendor says can shorten or forbid, never lengthen; it is read by `http-cache-semantics`
-//! without the `Authorization` field, since the key holds the connection.
+//! What the vendor says can shorten or forbid, never lengthen.
 
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
-use http_cache_semantics::{CacheOptions, CachePolicy};
 
 use super::fields::{self, seconds, words};
 use crate::record::Unkept;
@@ -59,14 +57,6 @@ impl Wants {
 pub const LISTED: [HeaderName; 3] =
     [header::ACCEPT, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE];
 
-/// How `http-cache-semantics` is asked: a shared cache that guesses nothing.
-pub const OPTIONS: CacheOptions = CacheOptions {
-    shared: true,
-    cache_heuristic: 0.0,
-    immutable_min_time_to_live: Duration::ZERO,
-    ignore_cargo_cult: false,
-};
-
 /// What row and configuration say of a read.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
@@ -91,15 +81,13 @@ pub fn life(rule: Rule, answer: &http::Response<()>, now: SystemTime) -> Result<
     if let Some(reason) = forbidden(headers) {
         return Err(reason);
     }
-    // What the client asks for is known already.
-    let asked = http::Request::new(());
-    let plain = fields::plain(answer, Duration::ZERO);
-    let policy = CachePolicy::new_options(&asked, &plain, now, OPTIONS);
-    let said = directives(headers);
-    let age = policy.age(now);
-    let row = spread(rule.seconds, rule.dice).saturating_sub(age);
-    let fresh = if said.explicit { row.min(policy.time_to_live(now)) } else { row };
-    let stale = if said.must_revalidate { Duration::ZERO } else { rule.stale };
+    let age = fields::age(headers, Duration::ZERO);
+    let row = spread(rule.seconds, rule.dice);
+    let said = fields::lifetime(headers, now).unwrap_or(Duration::MAX);
+    let fresh = row.min(said).saturating_sub(age);
+    let strict =
+        ["must-revalidate", "proxy-revalidate"].iter().any(|word| fields::names(headers, word));
+    let stale = if strict { Duration::ZERO } else { rule.stale };
     if fresh.is_zero() {
         return Err(Unkept::Expired);
     }
@@ -122,25 +110,6 @@ pub fn varies(answer: &HeaderMap) -> Result<Box<[HeaderName]>, Unkept> {
 #[must_use]
 pub fn spread(seconds: Duration, dice: u8) -> Duration {
     seconds.mul_f64(0.9 + 0.2 * f64::from(dice) / 255.0)
-}
-
-/// What the vendor's own fields say, as far as the row's seconds need to know.
-#[derive(Default)]
-struct Said {
-    /// It names a time.
-    explicit: bool,
-    must_revalidate: bool,
-}
-
-fn directives(headers: &HeaderMap) -> Said {
-    let mut said = Said { explicit: headers.contains_key(header::EXPIRES), ..Said::default() };
-    for (name, _) in words(headers, &header::CACHE_CONTROL) {
-        said.explicit |= ["max-age", "s-maxage"].iter().any(|word| name.eq_ignore_ascii_case(word));
-        said.must_revalidate |= ["must-revalidate", "proxy-revalidate"]
-            .iter()
-            .any(|word| name.eq_ignore_ascii_case(word));
-    }
-    said
 }
 
 /// Why the vendor does not let an answer be kept on a row with seconds, which asks for no validation.

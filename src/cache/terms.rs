@@ -4,10 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use http::header;
-use http_cache_semantics::CachePolicy;
 
 use super::fields;
-use super::policy::{OPTIONS, Wants};
+use super::policy::Wants;
 use crate::record::Unkept;
 
 /// Statuses that no copy may have, whatever the answer says: those of a part or of no change, which
@@ -25,8 +24,20 @@ const ONCE: [StatusCode; 9] = [
     StatusCode::NETWORK_AUTHENTICATION_REQUIRED,
 ];
 
+/// Statuses that may be kept without a time (RFC 9110, section 15.1).
+const LASTING: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
+
+/// Statuses that may be kept without a time where the answer is `public`.
+const PASSING: [u16; 3] = [302, 303, 307];
+
 /// Under what terms an answer may be reused by a shared cache.
-pub struct CacheTerms(CachePolicy);
+pub struct CacheTerms {
+    /// From its making on.
+    lifetime: Duration,
+    /// How old it was when it came.
+    age: Duration,
+    came: SystemTime,
+}
 
 impl CacheTerms {
     /// Of a complete `answer` that came `now`, `delay` after it was asked for.
@@ -40,48 +51,69 @@ impl CacheTerms {
         now: SystemTime,
     ) -> Result<Self, Unkept> {
         let headers = answer.headers();
-        if ONCE.contains(&answer.status()) {
-            return Err(Unkept::Status);
-        }
-        // What the request asks for is known already.
-        let asked = http::Request::new(());
-        let policy = CachePolicy::new_options(&asked, &fields::plain(answer, delay), now, OPTIONS);
-        if !policy.is_storable() {
-            return Err(if fields::names(headers, "no-store") {
-                Unkept::NoStore
-            } else if fields::names(headers, "private") {
-                Unkept::Private
-            } else {
-                Unkept::Status
-            });
-        }
+        let said = fields::lifetime(headers, now);
+        storable(answer, said.is_some())?;
+        let no_cache = fields::names(headers, "no-cache");
+        let lifetime = said.filter(|_| !no_cache).unwrap_or_default();
+        let terms = Self { lifetime, age: fields::age(headers, delay), came: now };
         let validators = [header::ETAG, header::LAST_MODIFIED];
         let confirmed = !answer.status().is_server_error()
             && validators.iter().any(|name| headers.contains_key(name));
-        if policy.is_stale(now) && !confirmed {
-            return Err(if fields::names(headers, "no-cache") {
+        if terms.left(now).is_zero() && !confirmed {
+            return Err(if no_cache {
                 Unkept::NoCache
-            } else if fields::names_time(headers) {
+            } else if said.is_some() {
                 Unkept::Expired
             } else {
                 Unkept::NoLifetime
             });
         }
-        Ok(Self(policy))
+        Ok(terms)
     }
 
     /// How old the answer is, and how long it stays fresh, if it may answer without a call to a
     /// client that `wants` this.
     #[must_use]
     pub fn allow(&self, wants: Wants, now: SystemTime) -> Option<(Duration, Duration)> {
-        let (age, left) = (self.age(now), self.0.time_to_live(now));
-        (!self.0.is_stale(now) && wants.takes(age, left)).then_some((age, left))
+        let (age, left) = (self.age(now), self.left(now));
+        (!left.is_zero() && wants.takes(age, left)).then_some((age, left))
     }
 
-    /// How old the answer is.
+    /// How old the answer is: the `current_age` of RFC 9111, section 4.2.3.
     #[must_use]
     pub fn age(&self, now: SystemTime) -> Duration {
-        self.0.age(now)
+        self.age + now.duration_since(self.came).unwrap_or_default()
+    }
+
+    /// How long it stays fresh (RFC 9111, section 4.2).
+    fn left(&self, now: SystemTime) -> Duration {
+        self.lifetime.saturating_sub(self.age(now))
+    }
+}
+
+/// Whether a shared cache may store an answer (RFC 9111, section 3); a `timed` one says for how long
+/// it lives. What the request asks for is known already, and the key of a copy holds the connection,
+/// so that `Authorization` forbids nothing.
+fn storable(answer: &http::Response<()>, timed: bool) -> Result<(), Unkept> {
+    let (headers, status) = (answer.headers(), answer.status().as_u16());
+    let names = |word| fields::names(headers, word);
+    let (lasting, passing) = (LASTING.contains(&status), PASSING.contains(&status));
+    // What says for how long it lives need not be understood to be kept.
+    let kept = if timed {
+        lasting || passing || !names("must-understand")
+    } else {
+        lasting || passing && names("public")
+    };
+    if ONCE.contains(&answer.status()) {
+        Err(Unkept::Status)
+    } else if names("no-store") {
+        Err(Unkept::NoStore)
+    } else if names("private") {
+        Err(Unkept::Private)
+    } else if kept {
+        Ok(())
+    } else {
+        Err(Unkept::Status)
     }
 }
 
@@ -89,6 +121,7 @@ impl CacheTerms {
 mod tests {
     use super::*;
     use http::header::{HeaderMap, HeaderName};
+    use proptest::prelude::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -160,5 +193,35 @@ mod tests {
         assert_eq!(terms.allow(any, at(59)), Some((59 * SECOND, SECOND)));
         assert_eq!(terms.allow(any, at(60)), None);
         assert!(terms.allow(fussy, at(9)).is_some() && terms.allow(fussy, at(10)).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_is_fresh_while_it_is_younger_than_its_lifetime(
+            most in 0_u32..200, shared in prop::option::of(0_u32..200), expires in 0_u32..200,
+            begun in 0_u32..100, delay in 0_u32..20, rest in 0_u32..300,
+        ) {
+            let date = |time| httpdate::fmt_http_date(now() + time * SECOND);
+            let times = shared.map_or(String::new(), |time| format!(", s-maxage={time}"));
+            let mut answer = http::Response::new(());
+            *answer.headers_mut() = headers(&[
+                ("age", &begun.to_string()),
+                ("cache-control", &format!("max-age={most}{times}")),
+                ("date", &date(0)),
+                ("etag", "\"a\""),
+                ("expires", &date(expires)),
+            ]);
+            let of = |answer: &_| CacheTerms::of(answer, delay * SECOND, now()).unwrap();
+            let (later, age) = (now() + rest * SECOND, (begun + delay + rest) * SECOND);
+            let fresh = |most: u32| {
+                let left = (most * SECOND).checked_sub(age).filter(|left| !left.is_zero());
+                left.map(|left| (age, left))
+            };
+            let (terms, any) = (of(&answer), Wants::default());
+            prop_assert_eq!(terms.age(later), age);
+            prop_assert_eq!(terms.allow(any, later), fresh(shared.unwrap_or(most)));
+            answer.headers_mut().remove("cache-control");
+            prop_assert_eq!(of(&answer).allow(any, later), fresh(expires));
+        }
     }
 }

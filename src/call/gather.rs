@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, SizeHint};
 
 use super::StreamBody;
 use crate::error::{Cause, Code, Error, Outcome};

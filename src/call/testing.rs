@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
-use http_body::Frame;
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 use tower::Service;
 
 use super::{

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use serde_json::Value;
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +19,7 @@ use crate::clock::Instant;
 const PACE: Duration = Duration::from_millis(300);
 
 /// Calls that the noisy application always has under way.
-const AT_ONCE: usize = 25;
+const AT_ONCE: u32 = 25;
 
 type Variables = BTreeMap<&'static str, String>;
 
@@ -57,15 +56,20 @@ pub(super) async fn noisy(
     }
     let send = STEPS.iter().find(|step| step.operation == "messages.send");
     let send = send.expect("the scenario sends messages");
-    // Each send is another one: two that are equal would be one sent twice.
-    let rounds = AtomicU32::new(0);
-    let lines = (0..AT_ONCE).map(|_| async {
-        while !stop.is_cancelled() {
-            let round = rounds.fetch_add(1, Ordering::Relaxed);
-            make(&app, &client, send, &mut variables(&app, round)).await;
-        }
-    });
-    join_all(lines).await;
+    let client = Arc::new(client);
+    let mut lines = JoinSet::new();
+    for line in 0..AT_ONCE {
+        let (app, client, stop) = (app.clone(), client.clone(), stop.clone());
+        lines.spawn(async move {
+            // Each send is another one: two that are equal would be one sent twice.
+            let mut round = line;
+            while !stop.is_cancelled() {
+                make(&app, &client, send, &mut variables(&app, round)).await;
+                round += AT_ONCE;
+            }
+        });
+    }
+    lines.join_all().await;
 }
 
 fn variables(app: &DemoApp, round: u32) -> Variables {

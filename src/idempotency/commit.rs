@@ -2,7 +2,7 @@
 //!
 //! It stands below admission: a call that is refused was never here.
 
-use futures_util::future::Either;
+use tokio_util::either::Either;
 
 use crate::call::{AdmittedCall, BoxFuture, Next, Reply, Stage, StageLayer, Staged};
 use crate::error::Error;

@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use futures_util::future::Either;
 use http::header::{self, HeaderValue};
+use tokio_util::either::Either;
 
 use crate::call::{self, Next, Reply, Stage, StageLayer, Staged};
 use crate::clock;

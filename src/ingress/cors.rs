@@ -4,9 +4,11 @@
 //! it is answered above `authenticate`; answers get their fields here too, the gateway's own errors
 //! among them, or a page could not read its 429. Cookies are never allowed: `Cookie` is not sent on.
 
-use futures_util::future::{Either, Ready, ready};
+use std::future::{Ready, ready};
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use tokio_util::either::Either;
 
 use crate::call::{self, BoxFuture, Next, Reply, Request, Result, Stage, StageLayer, Staged};
 use crate::error::{Code, Error};

@@ -3,17 +3,15 @@
 
 use std::convert::Infallible;
 use std::fmt::{self, Display};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::CatchUnwind;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use http_body::Body as _;
+use hyper::body::Body as _;
 use pin_project_lite::pin_project;
 
 use crate::call::{self, Next, Notes, RateLimit, Reply, Stage, StageLayer, Staged, Throttled};
@@ -48,7 +46,7 @@ pin_project! {
     /// An answer that comes whatever happens.
     pub struct Finishing<F> {
         #[pin]
-        answer: CatchUnwind<AssertUnwindSafe<F>>,
+        answer: F,
         asked: Asked,
     }
 }
@@ -93,8 +91,7 @@ impl<S: Next<Opened>> Stage<S> for Finish {
             proof: opened.proof.clone(),
             notes: opened.notes.clone(),
         };
-        // A record and handles cross the unwind; neither is left half changed by a panic.
-        Finishing { answer: AssertUnwindSafe(this.pass(opened)).catch_unwind(), asked }
+        Finishing { answer: this.pass(opened), asked }
     }
 }
 
@@ -104,10 +101,13 @@ impl<F: Future<Output = call::Result>> Future for Finishing<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let asked = this.asked;
-        let result = std::task::ready!(this.answer.poll(cx)).unwrap_or_else(|_| {
-            Err(Error::refused(Code::Internal, "an unexpected condition was met; it is logged")
-                .with_outcome(asked.proof.outcome()))
-        });
+        // A record and handles cross the unwind; neither is left half changed by a panic.
+        let polled = catch_unwind(AssertUnwindSafe(|| this.answer.poll(cx)));
+        let result = std::task::ready!(polled.unwrap_or_else(|_| {
+            let error =
+                Error::refused(Code::Internal, "an unexpected condition was met; it is logged");
+            Poll::Ready(Err(error.with_outcome(asked.proof.outcome())))
+        }));
         let (reply, own) = match result {
             Ok(reply) => (reply, None),
             Err(error) => {

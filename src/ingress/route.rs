@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::Either;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
-use http_body::Body as _;
+use hyper::body::Body as _;
 use pin_project_lite::pin_project;
+use tokio_util::either::Either;
 
 use crate::call::{self, Call, Caller, Next, Reply, Stage, StageLayer, Staged, Unread};
 use crate::catalog::{Catalog, Match, MethodPattern, Operation};

@@ -4,8 +4,8 @@
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use futures_util::future::Either;
 use http::{HeaderValue, Method, Version, header};
+use tokio_util::either::Either;
 
 use crate::call::{self, Next, Reply, Request, Stage, StageLayer, Staged};
 use crate::error::{Code, Error};

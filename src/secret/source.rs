@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
+use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use crate::ids::ConnectionId;
 use crate::secret::{self, VendorToken};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Version};
-use http_body::Body;
+use hyper::body::Body;
 
 /// What the gateway keeps to itself: an answer and the next request are under way meanwhile.
 const MARGIN: Duration = Duration::from_secs(1);

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use rustls::{ClientConnection, HandshakeKind, NamedGroup, ServerConnection};
-use rustls_pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::{self, ClientConnection, HandshakeKind, NamedGroup, ServerConnection};
 
 use super::*;
 

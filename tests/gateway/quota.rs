@@ -68,7 +68,7 @@ async fn a_refused_upload_is_not_read() {
     let noticed = asked.clone();
     let body = futures_util::stream::once(async move {
         noticed.store(true, Ordering::SeqCst);
-        Ok::<_, tollgate::error::Cause>(http_body::Frame::data(Bytes::from_static(b"{}")))
+        Ok::<_, tollgate::error::Cause>(hyper::body::Frame::data(Bytes::from_static(b"{}")))
     });
     let body = tollgate::call::stream(http_body_util::StreamBody::new(body));
     let upload = request("POST", "/send", &setup.acme, "").map(|_| body);

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use rustls::HandshakeKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind};
 use tollgate::config::Config;
 
 use crate::rig::{Certificate, Client, Rig};
@@ -153,7 +153,7 @@ async fn a_vendor_whose_certificate_is_not_trusted_gets_nothing() {
 }
 
 /// One request on a new socket of `client`; how the handshake went.
-async fn shaken(address: SocketAddr, client: &Arc<rustls::ClientConfig>) -> HandshakeKind {
+async fn shaken(address: SocketAddr, client: &Arc<ClientConfig>) -> HandshakeKind {
     let tcp = TcpStream::connect(address).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(client.clone());
     let mut tls = connector.connect("localhost".try_into().unwrap(), tcp).await.unwrap();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http_body::Frame;
 use http_body_util::StreamBody;
+use hyper::body::Frame;
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::Value;
 use simulator::{Answer as Faulty, Effect, Latency};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::Method;
-use http_body::Frame;
+use hyper::body::Frame;
 use tokio::time::{advance, sleep};
 use tower::{Layer, Service};
 

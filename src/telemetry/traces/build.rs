@@ -10,10 +10,9 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
-use opentelemetry_semantic_conventions::SCHEMA_URL;
 
 use super::Rules;
-use super::table::{self, SpanPart};
+use super::table::{self, SCHEMA_URL, SpanPart};
 use crate::clock::Instant;
 use crate::record::{Cached, KeyUse, Marks, Record, Trace, Try, Wait};
 use crate::telemetry::{code, method};

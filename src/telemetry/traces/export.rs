@@ -5,13 +5,14 @@
 //! SDK's own logs are off: it has a line for each batch that fails, here is one for each change.
 
 mod pause;
+mod refused;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -22,15 +23,12 @@ use hyper_util::rt::TokioExecutor;
 use opentelemetry::KeyValue;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor,
 };
-use opentelemetry_semantic_conventions::resource as semconv;
 use prometheus_client::metrics::counter::Counter;
-use prost::Message;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -182,9 +180,9 @@ impl Exporter {
 
 fn resource(to: &CollectorAddress) -> Resource {
     let attributes = [
-        (semconv::SERVICE_NAME, to.service.clone()),
-        (semconv::SERVICE_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
-        (semconv::SERVICE_INSTANCE_ID, to.instance.to_string()),
+        ("service.name", to.service.clone()),
+        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("service.instance.id", to.instance.to_string()),
     ];
     Resource::builder_empty()
         .with_detector(Box::new(opentelemetry_sdk::resource::TelemetryResourceDetector))
@@ -293,11 +291,8 @@ impl Bridge {
         head.headers.extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
         Request::from_parts(head, Full::new(body))
     }
-}
 
-#[async_trait]
-impl HttpClient for Bridge {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let request = self.request(request);
         let (client, limit) = (self.client.clone(), self.timeout);
         let ask = move || {
@@ -314,14 +309,25 @@ impl HttpClient for Bridge {
         let cause = answer.as_ref().err().map(|error| chain(error.as_ref()));
         *self.queue.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
         let answer = answer?;
-        if answer.status().is_success()
-            && let Ok(said) = ExportTraceServiceResponse::decode(answer.body().clone())
-            && let Some(partly) = said.partial_success
-        {
-            let rejected = u64::try_from(partly.rejected_spans).unwrap_or_default();
+        if answer.status().is_success() {
+            let rejected = refused::rejected_spans(answer.body());
             self.queue.rejected.store(rejected, Ordering::Release);
         }
         Ok(answer)
+    }
+}
+
+impl HttpClient for Bridge {
+    /// In the form that `async_trait` gave the method of the trait.
+    fn send_bytes<'a, 'b>(
+        &'a self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'b>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(self.send(request))
     }
 }
 

@@ -3,12 +3,15 @@
 //!
 //! No attribute ever holds a path, a query, a body, a secret or a word that a client chose: ids in
 //! paths are often e-mail addresses. `url.path`, `url.full` and `client.address`, which the
-//! semantic conventions ask for, are left out for that reason.
+//! semantic conventions ask for, are left out for that reason. Keys that do not begin with `tollgate.`
+//! are theirs, of the version that `SCHEMA_URL` names.
 
 use std::fmt::Write as _;
 
 use opentelemetry::{KeyValue, Value};
-use opentelemetry_semantic_conventions::attribute as semconv;
+
+/// The semantic conventions of OpenTelemetry that spans and their resource are written by.
+pub(super) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
 
 /// One kind of span or event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,25 +96,25 @@ macro_rules! attributes {
 
 attributes! {
     /// The method; `_OTHER` for one that HTTP does not know.
-    METHOD = semconv::HTTP_REQUEST_METHOD, Call Try;
+    METHOD = "http.request.method", Call Try;
     /// The catalogue's template, never the path. Absent when no operation was found.
-    ROUTE = semconv::HTTP_ROUTE, Call;
+    ROUTE = "http.route", Call;
     /// The same at Courier.
     TEMPLATE = "url.template", Try;
     /// `http` or `https`.
-    SCHEME = semconv::URL_SCHEME, Call;
+    SCHEME = "url.scheme", Call;
     /// The version of HTTP: `1.1` or `2`.
-    PROTOCOL = semconv::NETWORK_PROTOCOL_VERSION, Call;
+    PROTOCOL = "network.protocol.version", Call;
     /// The status of the answer.
-    STATUS = semconv::HTTP_RESPONSE_STATUS_CODE, Call Try;
+    STATUS = "http.response.status_code", Call Try;
     /// Why the span is an error: a code of the gateway's, the status, `cut` for an answer that broke off, `abandoned` for a try that was given up.
-    ERROR = semconv::ERROR_TYPE, Call Try;
+    ERROR = "error.type", Call Try;
     /// Courier's host.
-    HOST = semconv::SERVER_ADDRESS, Try;
+    HOST = "server.address", Try;
     /// Its port.
-    PORT = semconv::SERVER_PORT, Try;
+    PORT = "server.port", Try;
     /// How many tries of the call came before; absent on the first one.
-    RESENT = semconv::HTTP_REQUEST_RESEND_COUNT, Try;
+    RESENT = "http.request.resend_count", Try;
     /// The gateway's name for the call, as in `Tollgate-Call-Id` and the access line.
     CALL_ID = "tollgate.call_id", Call;
     /// The tenant of the key.

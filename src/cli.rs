@@ -57,13 +57,13 @@ enum Command {
     Serve(File),
     /// Check a configuration file and report every problem in it, as file:line:column.
     Check(check::CheckArgs),
-    /// Run a simulated Courier, a gateway before it, and a little traffic, on this machine.
+    /// Run a simulated Courier, a gateway in front of it, and a little traffic, on this machine.
     #[cfg(feature = "demo")]
     Demo {
-        /// End by itself after this time, such as 20s; without it the demo runs until Ctrl-C.
+        /// How long to run, such as 20s; without it the demo runs until Ctrl-C.
         #[arg(long, value_name = "TIME", value_parser = span)]
         r#for: Option<Span>,
-        /// Let the simulated Courier lose connections and answers, before and after it has acted.
+        /// Make the simulated Courier lose connections and answers, before and after it has acted.
         #[arg(long)]
         faults: bool,
     },
@@ -76,17 +76,17 @@ enum Command {
     #[cfg(not(feature = "demo"))]
     #[command(hide = true, disable_help_flag = true)]
     Simulate(absent::AbsentArgs),
-    /// Say why a call was slow: what it waited for, and behind whom.
+    /// Explain why a call was slow: what it waited for, and behind whom.
     Explain(explain::ExplainArgs),
     /// Make keys for applications and operators.
     #[command(subcommand)]
     Keys(Keys),
-    /// Print what a configuration file may say.
+    /// Print the schema or the reference of the configuration file.
     #[command(subcommand)]
     Config(Reference),
-    /// Tell how much each application called, from the files in the state folder.
+    /// Print how much each application called, from the files in the state folder.
     Usage(usage::UsageArgs),
-    /// Ask a running gateway whether it is ready; for containers without a shell.
+    /// Ask a running gateway whether it is ready, for containers without a shell.
     Healthcheck {
         /// The address of its operations port.
         #[arg(long, value_name = "ADDR", env = "TOLLGATE_OPS", default_value = "127.0.0.1:9090", value_parser = address::parse)]
@@ -101,7 +101,7 @@ struct File {
     /// config/tollgate.toml].
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The same.
+    /// The same as FILE.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     config: Option<PathBuf>,
 }
@@ -125,12 +125,12 @@ impl File {
 
 #[derive(Subcommand)]
 enum Keys {
-    /// Make a key, and print it once with its entry for the configuration.
+    /// Make a key. It is printed once, with its entry for the configuration.
     New {
         /// The application that will use it.
         #[arg(long, required_unless_present = "admin")]
         app: Option<String>,
-        /// For an operator: a key of the admin port.
+        /// Make a key for an operator, for the admin port.
         #[arg(long, conflicts_with = "app")]
         admin: bool,
         /// The public part of the key, a-z and 0-9 [default: random].

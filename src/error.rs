@@ -51,27 +51,27 @@ macro_rules! codes {
 
 codes! {
     MalformedRequest = "malformed-request", BAD_REQUEST, "http_request_error", "The request is malformed",
-        "Send one Host, one length and a path that means one thing; `detail` says what is wrong.";
+        "Send one Host, one length and an unambiguous path. `detail` says what is wrong.";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "http_request_denied", "A valid gateway key is required",
-        "Send the gateway's key as `x-api-key` or `Authorization: Bearer`; the vendor's token is no key. `detail` tells a Courier token and an expired key.";
-    ScopeMissing = "scope-missing", FORBIDDEN, "http_request_denied", "This app may not do that",
+        "Send the gateway's key as `x-api-key` or `Authorization: Bearer`; a Courier token is no key. `detail` says if it was a Courier token or an expired key.";
+    ScopeMissing = "scope-missing", FORBIDDEN, "http_request_denied", "The app may not do this",
         "Ask the operator for the scope or connection that `detail` names.";
-    OriginRefused = "origin-refused", FORBIDDEN, "http_request_denied", "Not from there",
+    OriginRefused = "origin-refused", FORBIDDEN, "http_request_denied", "This origin or host is not allowed",
         "Ask from an origin and under a host that the operator allows.";
     AppPaused = "app-paused", FORBIDDEN, "http_request_denied", "The app is paused",
         "An operator has paused the app: ask why. Sending again does not help.";
     UnknownOperation = "unknown-operation", NOT_FOUND, "http_request_denied", "No such operation",
-        "Look at the path and the base URL.";
-    UnknownCall = "unknown-call", NOT_FOUND, "http_request_denied", "No such call is kept",
-        "The call is another app's, or too old to be kept.";
+        "Check the path and the base URL.";
+    UnknownCall = "unknown-call", NOT_FOUND, "http_request_denied", "The call is not known",
+        "The call belongs to another app, or it is too old to be kept.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "http_request_denied", "The path does not take this method",
         "Use one of the methods in `Allow`.";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "http_request_error", "The request body did not arrive in time",
         "Send the body without pauses.";
-    KeyInUse = "key-in-use", CONFLICT, "http_request_denied", "The key is another app's",
+    KeyInUse = "key-in-use", CONFLICT, "http_request_denied", "The key belongs to another app",
         "Use an `Idempotency-Key` that no other app of the connection uses.";
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "http_request_error", "The request body is too large",
-        "Send less; `detail` says how much is allowed.";
+        "Send a smaller body; `detail` says how much is allowed.";
     TargetTooLong = "head-too-large", URI_TOO_LONG, "http_request_error", "The request target is too long",
         "Shorten path and query.";
     HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error", "The request head is too large",
@@ -89,25 +89,25 @@ codes! {
     AppLimited = "app-limited", TOO_MANY_REQUESTS, "http_request_denied", "The app's own limit is reached",
         "Come back after `Retry-After`; the operator gave the app a limit of its own.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "proxy_internal_error", "The gateway failed",
-        "Tell the operator the `call_id`; send again only what may be done twice.";
+        "Tell the operator the `call_id`. Send again only what may be done twice.";
     VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "The connection to Courier failed",
-        "Send again when `outcome` is `not-sent`; when it is `unknown`, only what may be done twice.";
+        "Send again if `outcome` is `not-sent`. If it is `unknown`, send again only what may be done twice.";
     VendorMalformed = "vendor-malformed", BAD_GATEWAY, "http_protocol_error", "Courier's answer was unusable",
         "Courier may have acted: send again only what may be done twice.";
     VendorCredentialRejected = "vendor-credential-rejected", BAD_GATEWAY, "http_request_denied", "Courier refused the gateway's token",
         "The operator has to replace the token of the connection.";
     VendorDown = "vendor-down", SERVICE_UNAVAILABLE, "destination_unavailable", "Courier is down",
         "Come back after `Retry-After`.";
-    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway holds as much as it may",
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway is at its limit",
         "Come back after `Retry-After`.";
     Stopping = "stopping", SERVICE_UNAVAILABLE, "http_request_denied", "The gateway is stopping",
-        "Send again when `outcome` is `not-sent`: the next gateway answers. When it is `unknown`, only what may be done twice.";
+        "Send again if `outcome` is `not-sent`: the next gateway answers. If it is `unknown`, send again only what may be done twice.";
     VendorTimeout = "vendor-timeout", GATEWAY_TIMEOUT, "http_response_timeout", "Courier did not answer in time",
-        "Send again when `outcome` is `not-sent`; when it is `unknown`, only what may be done twice.";
+        "Send again if `outcome` is `not-sent`. If it is `unknown`, send again only what may be done twice.";
     NotCached = "not-cached", GATEWAY_TIMEOUT, "http_request_denied", "No copy answers the request",
         "Ask without `Cache-Control: only-if-cached`.";
     Loop = "loop", LOOP_DETECTED, "proxy_loop_detected", "The request came back to the gateway",
-        "The operator has to mend `vendor.base_url`: it leads back to the gateway.";
+        "The operator has to correct `vendor.base_url`: it leads back to the gateway.";
 }
 
 impl Code {

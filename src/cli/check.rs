@@ -15,11 +15,10 @@ use crate::terminal::{complain, point, say};
 pub(super) struct CheckArgs {
     #[command(flatten)]
     file: File,
-    /// Read no token, no certificate and no key, and leave the state folder alone: for CI.
+    /// For CI: read no token, no certificate and no key, and leave the state folder alone.
     #[arg(long)]
     no_secrets: bool,
-    /// Also ask: is each host reached, is each token taken, do the clocks agree, are the ports free?
-    /// One read call a connection.
+    /// Also test hosts, tokens, clocks and ports. Each connection makes one read call.
     #[arg(long, conflicts_with = "no_secrets")]
     online: bool,
 }

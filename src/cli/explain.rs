@@ -31,12 +31,12 @@ const BAR: f64 = 30.0;
 /// What can be said on the command line.
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
-    /// The call, by its Tollgate-Call-Id; without it the slowest of the last calls are listed.
+    /// The Tollgate-Call-Id of the call; without it the slowest of the last calls are listed.
     id: Option<RandomId>,
     /// The address of the gateway's admin port; its key is read from TOLLGATE_ADMIN_KEY.
     #[arg(long, value_name = "ADDR", env = "TOLLGATE_ADMIN", default_value = "127.0.0.1:9091", value_parser = crate::address::parse)]
     admin: SocketAddr,
-    /// Print what the gateway says, as JSON.
+    /// Print the gateway's answer as JSON.
     #[arg(long)]
     json: bool,
 }

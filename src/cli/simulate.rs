@@ -14,11 +14,11 @@ use crate::terminal::{complain, say};
 /// What can be said on the command line; all else is in the script.
 #[derive(clap::Args)]
 pub(super) struct SimulateArgs {
-    /// Address and port; port 0 takes a free one, which is printed.
+    /// Address and port; port 0 takes a free port, which is printed.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010", value_parser = crate::address::parse)]
     listen: SocketAddr,
-    /// The same seed and the same requests give the same answers, dates among them; without a seed or a
-    /// script its clock is this machine's.
+    /// With the same seed, the same requests get the same answers, even the same dates. Without a seed
+    /// or a script it uses the clock of this machine.
     #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
     /// A JSON file with switches, faults and clock; simulator/README.md documents it.

@@ -23,7 +23,7 @@ use crate::usage::folder::Folder;
 #[command(group(ArgGroup::new("period").args(["month", "day"])))]
 #[command(group(ArgGroup::new("form").args(["csv", "json"])))]
 pub(super) struct UsageArgs {
-    /// The month in UTC, such as 2026-11 [default: this month until today].
+    /// The month in UTC, such as 2026-11 [default: this month].
     #[arg(long, value_parser = Period::month)]
     month: Option<Period>,
     /// The day in UTC, such as 2026-11-24.
@@ -35,10 +35,10 @@ pub(super) struct UsageArgs {
     /// Write JSON.
     #[arg(long)]
     json: bool,
-    /// The state folder of the gateway; the configuration is then not read.
+    /// The state folder of the gateway; with it, the configuration is not read.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// The configuration that names the state folder, else $STATE_DIRECTORY [default: as for serve].
+    /// The configuration that names the state folder, else $STATE_DIRECTORY names it [default: as for serve].
     #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
     config: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ use crate::ids::KeyId;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OpsTable {
-    /// Address or host name, and port; port 0 takes a free one, which the log names.
+    /// Address or host name, and port. Port 0 takes a free port, which the log names.
     #[serde(deserialize_with = "crate::address::deserialize")]
     pub listen: SocketAddr,
 }
@@ -30,16 +30,17 @@ impl Default for OpsTable {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// Address or host name, and port; port 0 takes a free one, which the log names. On an address
-    /// that others reach, put TLS before it: its keys travel in clear text.
+    /// Address or host name, and port. Port 0 takes a free port, which the log names. If other
+    /// machines can reach the address, put TLS before it: its keys are sent in clear text.
     #[serde(deserialize_with = "crate::address::deserialize")]
     pub listen: SocketAddr,
-    /// Who may ask, made by `tollgate keys new --admin`. Without any the port is not served. `rights` is
-    /// `"read"`, the default, or `"change"`; `expires` as for an app's keys.
+    /// Who may ask, made by `tollgate keys new --admin`. Without any the port is not served.
+    /// `rights` is `"read"`, the default, or `"change"`. `expires` is as for an app's keys.
     #[serde(skip_serializing)]
     pub keys: Vec<AdminKey>,
-    /// Calls that can be explained: so many that waited, failed, were slow or tried again, and so
-    /// many others, at about 0.5 KiB each; beside them the last 32 refused ones of each app.
+    /// Calls that can be explained, at about 0.5 KiB each. So many are kept that waited, failed,
+    /// were slow or were tried again, and so many others. The last 32 refused calls of each app are
+    /// kept too.
     pub calls: usize,
 }
 

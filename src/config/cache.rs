@@ -13,16 +13,16 @@ use crate::words::did_you_mean;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheTable {
-    /// What all kept answers may take. One of them takes at most a thousandth of it.
+    /// The most memory for all kept answers. One of them takes at most a thousandth of it.
     pub capacity: Size,
-    /// How long a kept answer that is no longer fresh may stand in while Courier is away or the
+    /// How long a kept answer that is no longer fresh may be given while Courier is down or the
     /// quota has no room in time. `"0s"` turns that off.
     pub stale_if_error: Span,
-    /// How long after a write nothing that it changes is kept: Courier finishes some effects after
-    /// its answer.
+    /// For this long after a write, answers that it changes are not kept. Courier finishes some
+    /// effects after its answer.
     pub settle: Span,
-    /// Further operations whose answers are kept, by id, such as `["notifications.list"]`; the table
-    /// at the end of the reference has them all.
+    /// Further operations whose answers are kept, by id, such as `["notifications.list"]`. The
+    /// table at the end of the reference lists all of them.
     pub on: Vec<String>,
     /// Operations whose answers are not kept, by id.
     pub off: Vec<String>,

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorsTable {
-    /// Origins whose pages may call, such as `"https://app.example"`; `"*"` for all. Default: none,
-    /// and a browser refuses every answer to a page. Cookies are never allowed.
+    /// Origins whose pages may call, such as `"https://app.example"`, or `"*"` for all. Default:
+    /// none; a browser then refuses every answer to a page. Cookies are never allowed.
     pub origins: Vec<String>,
 }
 

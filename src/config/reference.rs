@@ -38,8 +38,8 @@ pub fn reference() -> String {
     let mut text = String::from(
         "# Configuration reference\n\n\
          Made by `tollgate config reference` from the code; `tollgate config schema` prints the JSON\n\
-         Schema. Durations are whole numbers with `ms`, `s`, `m` or `h`; sizes with `B`, `KiB`, `MiB`\n\
-         or `GiB`. Unknown keys are refused. `tollgate check FILE` reports every problem at once.\n",
+         Schema. Durations are whole numbers with `ms`, `s`, `m` or `h`. Sizes are whole numbers with\n\
+         `B`, `KiB`, `MiB` or `GiB`. Unknown keys are refused. `tollgate check FILE` reports every problem at once.\n",
     );
     table(&mut text, &schema(), "");
     kept(&mut text, &Catalog::courier());
@@ -51,12 +51,13 @@ pub fn reference() -> String {
 fn kept(text: &mut String, catalog: &Catalog) {
     text.push_str(
         "\n## What is cached, for how long, and why\n\n\
-         A kept answer lives for the row's seconds, less or more by up to ten percent so that copies do\n\
-         not end together; Courier's own `Cache-Control`, `Expires`, `Vary` and `Set-Cookie` can shorten\n\
-         or forbid it. A write ends it at once, through whichever connection of the workspace it is\n\
-         made: the seconds only bound what changes without passing here, in Courier's studio or by its\n\
-         own work. Personal data, polled state, and what is read in order to be replaced are never kept.\n\n\
-         | operation | seconds | kept | ended by |\n| --- | --- | --- | --- |\n",
+         An answer is kept for the seconds of its row, plus or minus up to ten percent, so that copies do\n\
+         not expire together. Courier's own `Cache-Control`, `Expires`, `Vary` and `Set-Cookie` can\n\
+         shorten or forbid it. A write through any connection of the workspace clears it at once. So the\n\
+         seconds only matter for changes that do not pass through the gateway: those in Courier's studio,\n\
+         and Courier's own. Three kinds of answers are never kept: personal data, state that clients poll,\n\
+         and what is read in order to be replaced.\n\n\
+         | operation | seconds | kept | cleared by |\n| --- | --- | --- | --- |\n",
     );
     for row in catalog.operations() {
         let Some(rule) = row.cache else { continue };
@@ -73,8 +74,9 @@ fn kept(text: &mut String, catalog: &Catalog) {
         let _ = writeln!(text, "| `{}` | {} | {kept} | {} |", row.id, rule.ttl, writes.join(", "));
     }
     text.push_str(
-        "\nNot kept, but shared by identical reads that are under way at the same moment, since polling\n\
-         is what eats quotas: ",
+        "\nClients poll some reads, which uses up quotas. Answers of these reads are not kept, but identical reads\n\
+         that run at the same time share one answer:\n\
+         ",
     );
     let shared = catalog.operations().iter().filter(|row| row.share && row.access == Access::Read);
     let names: Vec<_> = shared.map(|row| format!("`{}`", row.id)).collect();
@@ -84,11 +86,11 @@ fn kept(text: &mut String, catalog: &Catalog) {
 /// The columns of `tollgate usage`.
 fn usage(text: &mut String) {
     text.push_str(
-        "\n## What `tollgate usage --csv` tells\n\n\
-         A header row, then a row a day, tenant, app and connection, in that order and sorted by it. Days\n\
-         are in UTC; a call belongs to the day in which it began. `connection` is empty for calls that were\n\
-         refused before theirs was known. Calls without a good key are nobody's and not counted. Further\n\
-         columns may follow in later versions.\n\n\
+        "\n## What `tollgate usage --csv` prints\n\n\
+         It prints a header row, then one row for each day, tenant, app and connection. These four are the\n\
+         first columns, and the rows are sorted by them. Days are in UTC; a call belongs to the day in which\n\
+         it began. `connection` is empty for calls that were refused before their connection was known.\n\
+         Calls without a valid key are not counted. Later versions may add columns.\n\n\
          | column | meaning |\n| --- | --- |\n",
     );
     for (name, meaning) in Counts::TABLE {

@@ -29,26 +29,26 @@ use crate::units::{Size, Span};
 pub struct Settings {
     /// The data port: where applications send their requests.
     pub server: ServerTable,
-    /// The port for health checks and metrics. It changes nothing and needs no key. Browsers read
-    /// `/metrics` under an address or `localhost` only, since any page can make a name of its own point
-    /// here; scrapers ask under any name.
+    /// The port for health checks and metrics. It changes nothing and needs no key. Browsers can
+    /// read `/metrics` only under an address or `localhost`, since any page can point a name of its
+    /// own here. Scrapers may use any name.
     pub ops: OpsTable,
     /// The port for operators' questions: who waits behind whom, and why a call was slow.
     pub admin: Admin,
-    /// The Courier API, or what stands in its place.
+    /// The Courier API, or a replacement for it.
     pub vendor: Vendor,
     /// The quota of each connection, unless it says otherwise.
     pub quota: QuotaTable,
-    /// Which reads are answered from kept answers.
+    /// Which reads are answered from kept copies.
     pub cache: CacheTable,
-    /// Traces of calls, sent as OTLP over HTTP; `docs/traces.md` has every span. All of it can change
-    /// in a running gateway.
+    /// Traces of calls, sent as OTLP over HTTP. `docs/traces.md` describes every span. A reload can
+    /// change all of it.
     pub traces: TracesTable,
-    /// What is remembered over a restart.
+    /// What survives a restart.
     pub state: StateTable,
-    /// What is logged on standard output, and in which form. A reload changes it in place. The
-    /// variable `RUST_LOG`, such as `warn,tollgate::server=debug`, stands in place of `level` and
-    /// `levels` where it is set, libraries included.
+    /// What is logged on standard output, and in which form. A reload can change it. Where the
+    /// variable `RUST_LOG` is set, such as `warn,tollgate::server=debug`, it replaces `level` and
+    /// `levels`, for libraries too.
     pub logs: Logs,
     /// The organisations or teams that use this gateway. At least one.
     pub tenant: Vec<Tenant>,
@@ -58,65 +58,67 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTable {
-    /// Address or host name, and port, such as `"localhost:8080"`; port 0 takes a free one, which the log
-    /// names.
+    /// Address or host name, and port, such as `"localhost:8080"`. Port 0 takes a free port, which
+    /// the log names.
     #[serde(deserialize_with = "crate::address::deserialize")]
     pub listen: SocketAddr,
-    /// Certificate and key; without them the port speaks plain HTTP (HTTP/1.1 and h2c).
+    /// Certificate and key. Without them the port speaks plain HTTP (HTTP/1.1 and h2c).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsFiles>,
-    /// Time in which a caller has the head of an answer, unless it asked for less. Below the
+    /// Time in which a caller gets the head of an answer, unless it asked for less. It is below the
     /// 60 s of Courier's SDKs, so that they never give up first.
     pub deadline: Span,
-    /// Time from SIGTERM until no new request is taken. Health checks say no meanwhile, so that load
+    /// Time from SIGTERM until no new request is taken. Meanwhile health checks fail, so that load
     /// balancers go elsewhere before a connection is refused. Default: `"5s"`, and `"0s"` on a
     /// terminal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_delay: Option<Span>,
-    /// Time that calls in flight have to finish at shutdown, from the end of `drain_delay` on. Whoever
-    /// waits longer is told 503 `stopping`, for which there is one more second.
+    /// Time that calls under way have to finish at shutdown, from the end of `drain_delay` on.
+    /// Calls that take longer get 503 `stopping`, for which there is one more second.
     pub grace: Span,
-    /// Client connections at a time. One in ten of them waits for up to `head_time` while the others are
-    /// served; more are closed. Room is made by those that rest longest between two requests, of the
-    /// address with the most; then, for an address that holds fewer, by requests that do not arrive
-    /// whole. Calls under way are not cut. Where the process may not have that many file
-    /// descriptors there are fewer, which `tollgate check` and the log say.
+    /// Client connections at a time. One in ten of them is not served but waits, for up to
+    /// `head_time`; more are closed. To make room, the connections that are idle longest are closed
+    /// first, of the address that holds the most. Then requests that do not arrive whole are closed,
+    /// for an address that holds fewer. Calls under way are not cut. If the process may not have that
+    /// many file descriptors there are fewer; `tollgate check` and the log say so.
     pub sockets: usize,
-    /// Client connections at a time from one address (an IPv6 network of 64 bits counts as one); more
-    /// are closed as they come. Off by default, since behind a load balancer all clients have its
-    /// address: set it where clients come by themselves.
+    /// Client connections at a time from one address (an IPv6 network of 64 bits counts as one).
+    /// More are closed as they come. It is off by default, since behind a load balancer all clients
+    /// have its address. Set it if clients connect directly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sockets_per_peer: Option<usize>,
     /// Time for the TLS handshake.
     pub handshake: Span,
-    /// Size of a request head.
+    /// The largest request head.
     pub head_size: Size,
-    /// Header fields in a request.
+    /// The most header fields in a request.
     pub head_fields: usize,
     /// Time from connect to the end of the first request head.
     pub head_time: Span,
-    /// Size of a request target (path and query).
+    /// The largest request target (path and query).
     pub target_size: Size,
-    /// Size of a request body. Courier takes 6 MB.
+    /// The largest request body. Courier takes 6 MB.
     pub body_size: Size,
     /// Time for the whole request body.
     pub body_total: Span,
-    /// Time between two pieces of a request body.
+    /// The longest time between two pieces of a request body.
     pub body_idle: Span,
-    /// Bytes of request bodies held at a time, over all calls; beyond it 503. Each connection has a
-    /// part that no other can take: one body of full size, if there are enough for all.
+    /// Bytes of request bodies that all calls together may hold at a time. Beyond that a call gets
+    /// 503. Each connection has a part that no other can take: one body of full size, if there are
+    /// enough for all.
     pub uploads_total: Size,
-    /// Time that a client connection may stay open without a request. Longer than a load balancer
-    /// keeps its own (60 s is common), so that it never sends into a connection that is being closed,
-    /// and longer than the usual `Retry-After`. HTTP/1 answers say it, one second short, as
-    /// `Keep-Alive: timeout=74`: who reads that closes first. Below 2 s nothing is said.
+    /// Time that a client connection may stay open without a request. Load balancers commonly keep
+    /// their own connections for 60 s. This time is longer, so that they never send into a
+    /// connection that is closing. It is also longer than the usual `Retry-After`. HTTP/1 answers
+    /// announce it, one second short, as `Keep-Alive: timeout=74`, so that a client that reads it
+    /// closes first. Below 2 s nothing is announced.
     pub keep_alive: Span,
     /// Time that a client may leave an answer unread.
     pub stalled_reader: Span,
     /// Requests at a time on one HTTP/2 connection.
     pub streams: u32,
-    /// Pages in browsers that may call the gateway. A page has no safe place for a key: better let its
-    /// own server call.
+    /// Pages in browsers that may call the gateway. A page has no safe place for a key, so it is
+    /// better if its own server calls.
     pub cors: CorsTable,
 }
 
@@ -166,35 +168,37 @@ pub struct TlsFiles {
 pub struct Vendor {
     /// Where the API is. Courier's EU host is `https://api.eu.courier.com`.
     pub base_url: BaseUrl,
-    /// A catalogue file that replaces the embedded one or, with `extends = "courier"`, adds to it.
+    /// A catalogue file. It replaces the embedded catalogue, or adds to it with `extends =
+    /// "courier"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub catalog: Option<PathBuf>,
     /// Time for name look-up, TCP and TLS handshake together.
     pub connect: Span,
     /// Time from the end of the request to the head of the answer.
     pub first_byte: Span,
-    /// Time for one attempt, from the take of its slot to the head of the answer, whoever still waits
-    /// for it. The wait for a connection is part of it.
+    /// Time for one attempt, from when it takes its slot until the head of the answer, whether or
+    /// not anybody still waits. Waiting for a socket is part of it.
     pub hard_limit: Span,
-    /// Time that an unused connection is kept; below the vendor's own, so that it never closes first.
+    /// Time that an unused socket is kept. It is below Courier's own, so that Courier never closes
+    /// first.
     pub idle: Span,
-    /// Age from which a connection takes no new request, so that a changed address is followed.
+    /// Age from which a socket takes no new request, so that a changed address is followed.
     pub max_age: Span,
-    /// Time between two pieces of an answer's body.
+    /// The longest time between two pieces of an answer's body.
     pub body_idle: Span,
     /// Time for the whole body of an answer.
     pub body_total: Span,
     /// Sockets at a time to one host. Half of them are divided among the connections of the
-    /// configuration: each has its part, which no other takes. The other half is for those that
-    /// need more.
+    /// configuration. Each connection has its part, which no other takes. The other half is for
+    /// connections that need more.
     pub sockets: usize,
-    /// Allows `http://` to hosts other than this machine. Tokens then travel in clear text.
+    /// Allows `http://` to hosts other than this machine. Tokens are then sent in clear text.
     pub allow_plain_http: bool,
-    /// Further roots to trust, as a PEM file.
+    /// Further root certificates to trust, as a PEM file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// Sends `traceparent` (and a parent's `tracestate`) with each attempt, by which the vendor can
-    /// put its own spans below the gateway's. Needs `traces.endpoint`.
+    /// Sends `traceparent` (and a parent's `tracestate`) with each attempt, so that Courier can put
+    /// its own spans below the gateway's. Needs `traces.endpoint`.
     pub pass_trace_context: bool,
 }
 
@@ -223,8 +227,8 @@ impl Default for Vendor {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaTable {
-    /// `"enforce"` lets calls wait or refuses them; `"shadow"` only reports what it would have done.
-    /// Default `"enforce"`.
+    /// `"enforce"` lets calls wait or refuses them. `"shadow"` only reports what it would have
+    /// done. Default `"enforce"`.
     pub mode: Option<QuotaMode>,
     /// Calls in any one window. Default 100.
     pub calls: Option<u32>,
@@ -233,20 +237,20 @@ pub struct QuotaTable {
     /// The longest that an interactive call waits, unless it asks for more or less itself
     /// (`Prefer: wait=20`). Default `"5s"`.
     pub max_wait: Option<Span>,
-    /// The longest that a bulk call waits, and that any call may ask for. Default: the deadline of
-    /// `[server]`.
+    /// The longest that a bulk call waits, and the longest that any call may ask for. Default: the
+    /// deadline of `[server]`.
     pub max_wait_bulk: Option<Span>,
-    /// Calls that may wait. Default: `calls`, what one window drains.
+    /// Calls that may wait. Default: `calls`, as many as one window can serve.
     pub depth: Option<u32>,
     /// Calls of one app that may wait. Default: half of `depth`.
     pub app_depth: Option<u32>,
-    /// Calls that may start together. Default: `calls`. Lower it (3 is advised) for a vendor that
-    /// counts approximately: calls are then paced.
+    /// Calls that may start together. Default: `calls`. Lower it (3 is advised) for an API that
+    /// counts approximately. Calls are then paced.
     pub burst: Option<u32>,
-    /// Bulk calls in a window that go before waiting interactive ones. Default: `calls` / 20.
+    /// Bulk calls in a window that go before waiting interactive calls. Default: `calls` / 20.
     pub bulk_floor: Option<u32>,
-    /// This process's fixed part of `calls`, where several run without a shared store:
-    /// `{ replicas = 3, index = 0 }`; the index counts from 0.
+    /// This process's fixed share of `calls`, if several processes run without a shared store: `{
+    /// replicas = 3, index = 0 }`. The index counts from 0.
     pub static_share: Option<StaticShare>,
 }
 
@@ -274,11 +278,11 @@ pub struct StaticShare {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateTable {
-    /// A folder that belongs to this process alone: slots, and the usage of each day. Default:
-    /// `$STATE_DIRECTORY`; without either nothing survives a restart, usage is not counted, and the
-    /// log says so.
+    /// A folder that belongs to this process alone. It holds slots, made keys, and the usage of
+    /// each day. Default: `$STATE_DIRECTORY`. Without either, nothing survives a restart and usage
+    /// is not counted; the log says so.
     pub dir: Option<PathBuf>,
-    /// What to take the time before the start for, whatever the folder says: `"fresh"` (nobody
+    /// What to assume about the time before the start, whatever the folder says: `"fresh"` (nobody
     /// called) or `"used"` (every slot was used just now).
     pub assume: Option<Assume>,
 }
@@ -289,7 +293,8 @@ pub struct StateTable {
 pub struct Tenant {
     /// Its name.
     pub id: TenantId,
-    /// Its vendor credentials. Without any, no app of it can call.
+    /// Its connections: Courier tokens, each with its quota. Without any, none of its apps can
+    /// call.
     #[serde(default)]
     pub connection: Vec<Connection>,
     /// Its applications.
@@ -303,13 +308,14 @@ pub struct Tenant {
 pub struct Connection {
     /// Its name, unique in the file.
     pub id: ConnectionId,
-    /// Where its token is: `{ file = "…" }` or `{ env = "…" }`. A new one in the file is used within two
-    /// seconds. No two connections have one token.
+    /// Where its token is: `{ file = "…" }` or `{ env = "…" }`. A new token in the file is used
+    /// within two seconds. Two connections can't have the same token.
     pub token: TokenSource,
     /// Where its API is, if not at `vendor.base_url`.
     #[serde(default)]
     pub base_url: Option<BaseUrl>,
-    /// The vendor's side of it: connections of one workspace see each other's writes. Its own by default.
+    /// Its workspace at Courier. Connections of one workspace see each other's writes. By default
+    /// each has its own.
     #[serde(default)]
     pub workspace: Option<WorkspaceId>,
     /// Its quota, where it differs from `[quota]`.
@@ -323,34 +329,35 @@ pub struct Connection {
 pub struct AppTable {
     /// Its name, unique in its tenant.
     pub id: AppId,
-    /// Its keys, made by `tollgate keys new`; several may live at a time. One with
-    /// `expires = "2027-03-01T00:00:00Z"` is refused from then on.
+    /// Its keys, made by `tollgate keys new`. It may have several at a time. A key with `expires =
+    /// "2027-03-01T00:00:00Z"` is refused from then on.
     pub keys: Vec<AppKey>,
     /// What it may do: `*`, `*.read`, a group, `<group>.read`, an operation id, `unlisted`. The
     /// groups `auth`, `providers`, `inbound` and `client`, and `unlisted`, must be named.
     #[serde(default = "every_scope")]
     pub scopes: Vec<String>,
-    /// The connections that it may use, its default first. Without it: the tenant's only one.
+    /// The connections that it may use, the default first. If left out: the tenant's only one.
     #[serde(default)]
     pub connections: Option<Vec<ConnectionId>>,
-    /// `"interactive"`, or `"bulk"` for work in the background: paced, and behind the others.
+    /// `"interactive"`, or `"bulk"` for background work. Bulk calls are paced, and go behind the
+    /// others.
     #[serde(default)]
     pub lane: Lane,
-    /// Its part among the apps that want more than there is, at least 1.
+    /// Its share among the apps that want more than there is, at least 1.
     #[serde(default = "one")]
     pub weight: u32,
     /// A limit of its own, such as `{ calls = 10, window = "60s" }`.
     #[serde(default)]
     pub limit: Option<AppLimit>,
-    /// Whether a POST that Courier would keep from being done twice, sent without an
-    /// `Idempotency-Key`, gets one. Without it such a POST is never tried again once it was sent.
+    /// Gives an `Idempotency-Key` to a POST that has none, on operations where the catalogue says
+    /// `idempotency = "make"`. With `false`, such a POST is never tried again once it was sent.
     #[serde(default = "yes")]
     pub make_keys: bool,
-    /// `"obey"` follows the app's own `Cache-Control` on cached reads, `"ignore"` does not.
+    /// `"obey"` follows the app's own `Cache-Control` on cached reads. `"ignore"` does not.
     #[serde(default)]
     pub cache_control: CacheControl,
-    /// What its `traceparent` counts for, if not what `traces.context` says: `"parent"` (only for
-    /// apps that are trusted), `"link"` or `"ignore"`.
+    /// How its `traceparent` is used, if not as `traces.context` says: `"parent"` (only for trusted
+    /// apps), `"link"` or `"ignore"`.
     #[serde(default)]
     pub trace_context: Option<Trust>,
 }
@@ -359,8 +366,8 @@ pub struct AppTable {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table: { calls = 10, window = \"60s\" }")]
 pub struct AppLimit {
-    /// Calls at once; they come back evenly over the window, so that one window holds at most twice
-    /// as many.
+    /// Calls at once. They come back evenly over the window, so one window holds at most twice as
+    /// many.
     pub calls: u32,
     /// The window.
     pub window: Span,

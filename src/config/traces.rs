@@ -18,35 +18,35 @@ use crate::words;
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TracesTable {
-    /// The collector: its base URL, such as `"http://127.0.0.1:4318"`, or the whole one that ends in
+    /// The collector: its base URL, such as `"http://127.0.0.1:4318"`, or the full URL that ends in
     /// `/v1/traces`. Without it there are no traces.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "endpoint")]
     pub endpoint: Option<BaseUrl>,
-    /// Header fields that the collector wants, by name; each value is a reference as a token is:
-    /// `{ authorization = { env = "…" } }` or `{ file = "…" }`.
+    /// Header fields that the collector wants, by name. Each value is a reference, like a token: `{
+    /// authorization = { env = "…" } }` or `{ file = "…" }`.
     #[serde(skip_serializing)]
     pub headers: BTreeMap<String, TokenSource>,
-    /// Further roots to trust for the collector, as a PEM file.
+    /// Further root certificates to trust for the collector, as a PEM file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// Allows `http://` to a collector that is not on this machine.
     pub allow_plain_http: bool,
-    /// The part of all calls that is traced, from 0 to 1. Calls that end in an error (5xx)
-    /// and slow ones are traced whatever it says.
+    /// The share of all calls that is traced, from 0 to 1. Calls that end in a 5xx and slow calls
+    /// are always traced.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub ratio: f64,
     /// Calls that take longer are slow.
     pub slow: Span,
-    /// What an app's `traceparent` counts for, unless the app says otherwise: `"parent"` puts its
-    /// calls into the app's trace, `"link"` makes them point at it from a trace of their own,
-    /// `"ignore"` does nothing.
+    /// How an app's `traceparent` is used, unless the app says otherwise. `"parent"` puts its calls
+    /// into the app's trace. `"link"` gives them a trace of their own that points at it. `"ignore"`
+    /// does nothing.
     pub context: Trust,
-    /// In a parent's trace the parent's sampled flag decides, and not `ratio`: it can then fill the
-    /// collector.
+    /// In a parent's trace the parent's sampled flag decides, and not `ratio`. The app can then
+    /// fill the collector.
     pub follow: bool,
     /// Time for one request to the collector.
     pub timeout: Span,
-    /// Spans that may wait for the collector; more are dropped and counted.
+    /// Spans that may wait for the collector. More are dropped and counted.
     pub queue: usize,
     /// Spans in one request.
     pub batch: usize,

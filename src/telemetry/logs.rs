@@ -32,19 +32,21 @@ pub use writer::{Flush, Writer};
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
-    /// `"json"`: one JSON object a line; `"human"`: short lines for people, in UTC; `"auto"`: for
-    /// people on a terminal, JSON elsewhere. Colours are for terminals, and not where `NO_COLOR` is set.
+    /// `"json"`: one JSON object a line. `"human"`: short lines for people, in UTC. `"auto"`: for
+    /// people on a terminal, JSON elsewhere. Only terminals get colours, and none if `NO_COLOR` is
+    /// set.
     pub format: Format,
-    /// The least weighty lines that are written: `"off"`, `"error"`, `"warn"`, `"info"`, `"debug"`,
-    /// `"trace"`. Libraries never say more than warnings.
+    /// The lowest level that is written: `"off"`, `"error"`, `"warn"`, `"info"`, `"debug"`,
+    /// `"trace"`. Libraries never log more than warnings.
     pub level: Level,
-    /// Levels of single targets, such as `{ access = "warn", "tollgate::server" = "debug" }`; the
-    /// longest name that fits counts. `access` is the line of each finished call: a warning when it
-    /// ended in a 5xx, in a cut answer or in Courier's own 429, else of level `info`. `tollgate` is all
-    /// else that the gateway says; of it `tollgate::admission` are the slots kept over a restart,
-    /// `tollgate::app` its ports and what a stop leaves, `tollgate::cli` the line of a start, signals and
-    /// reloads, `tollgate::edge` why calls failed, `tollgate::server` client sockets, `tollgate::stage`
-    /// what concerns Courier and its tokens, `tollgate::telemetry` the usage files.
+    /// Levels of single targets, such as `{ access = "warn", "tollgate::server" = "debug" }`. The
+    /// longest name that matches counts. `access` is the line of each finished call. It is a
+    /// warning if the call ended in a 5xx, a cut answer or Courier's own 429, and else of level
+    /// `info`. `tollgate` is everything else. `tollgate::admission` covers the slots kept over a
+    /// restart. `tollgate::app` covers the ports, and what is left at a stop. `tollgate::cli`
+    /// covers the line of a start, signals and reloads. `tollgate::edge` says why calls failed.
+    /// `tollgate::server` covers client sockets. `tollgate::stage` covers Courier and its tokens.
+    /// `tollgate::telemetry` covers the usage files.
     pub levels: levels::Map,
 }
 

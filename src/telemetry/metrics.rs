@@ -104,24 +104,24 @@ macro_rules! instruments {
 instruments! {
     /// Calls answered or given up, by operation, status class and code.
     requests: Counters<3> = Counters::default(), "counter" "tollgate_requests" ["operation", "status_class", "code"];
-    /// The same by app; unauthenticated calls belong to none.
+    /// The same by app. Calls without a valid key belong to no app and are not counted.
     app_requests: Counters<3> = Counters::default(), "counter" "tollgate_app_requests" ["tenant", "app", "code"];
-    /// Requests without a valid key, by why: none (no key, or several), foreign (no gateway key, such as a Courier token), unknown (nobody has a key of that id), expired, wrong (the id of a key with another secret).
+    /// Requests without a valid key, by reason: none (no key, or several), foreign (not a gateway key, such as a Courier token), unknown (no key has that id), expired, wrong (a known id with another secret).
     keys_refused: Counters<1> = Counters::default(), "counter" "tollgate_keys_refused" ["reason"];
-    /// Time from the head of a request until its answer was handed over whole, or until the head of one that the gateway made itself.
+    /// Time from the head of a request until its answer was handed over whole. For an answer that the gateway made itself, until its head.
     server_duration: Durations<2> = durations(), "histogram" "http_server_request_duration_seconds" ["operation", "status_class"];
-    /// Time from the send of one attempt until the head of its answer, or until it was known that none will come; as a whole, also where the caller was answered before.
+    /// Time from the send of one attempt until the head of its answer, or until it was known that none will come. It is counted whole, even if the caller was answered before.
     client_duration: Durations<2> = durations(), "histogram" "http_client_request_duration_seconds" ["operation", "status_class"];
     /// Calls under way.
     in_flight: Gauge = Gauge::default(), "gauge" "tollgate_requests_in_flight" [];
     /// Calls that were sent and go on without their callers.
     flights: Gauge = Gauge::default(), "gauge" "tollgate_flights" [];
-    /// Octets of the bodies of finished calls, by direction: in (requests), out (answers).
+    /// Bytes of the bodies of finished calls, by direction: in (requests), out (answers).
     body_bytes: Counters<1> = Counters::default(), "counter" "tollgate_body_bytes" ["direction"];
-    /// Octets of request bodies that are held now.
+    /// Bytes of request bodies that are held now.
     upload_bytes: Gauge = Gauge::default(), "gauge" "tollgate_upload_bytes" [];
 
-    /// Time that calls waited for their turn before they had it, over all their attempts.
+    /// Time that calls waited for their turn until they had it, over all their attempts.
     queue_wait: Durations<2> = durations(), "histogram" "tollgate_queue_wait_seconds" ["connection", "lane"];
     /// Calls that wait for their turn.
     queue_length: Gauges<2> = Gauges::default(), "gauge" "tollgate_queue_length" ["connection", "lane"];
@@ -131,79 +131,79 @@ instruments! {
     limit: Gauges<2> = Gauges::default(), "gauge" "tollgate_quota_limit" ["connection", "pool"];
     /// The window of a pool.
     window: Reals<2> = Reals::default(), "gauge" "tollgate_quota_window_seconds" ["connection", "pool"];
-    /// Until a pool that Courier closed (429) opens again; 0 for an open one.
+    /// Time until a pool that is closed after a 429 of Courier's opens again; 0 for an open pool.
     closed: Reals<2> = Reals::default(), "gauge" "tollgate_quota_closed_seconds" ["connection", "pool"];
-    /// Time between two starts that the lane's pace leaves in the long run; 0 where slots alone decide.
+    /// Time between two starts at the lane's pace, in the long run; 0 if slots alone decide.
     pace: Reals<2> = Reals::default(), "gauge" "tollgate_quota_pace_seconds" ["connection", "lane"];
-    /// Calls that the quota refused, by the rule that bound.
+    /// Calls that the quota refused, by rule.
     refusals: Counters<2> = Counters::default(), "counter" "tollgate_quota_refusals" ["connection", "rule"];
     /// In shadow mode: calls that would have waited, or been refused by a rule.
     shadow: Counters<2> = Counters::default(), "counter" "tollgate_quota_shadow" ["connection", "outcome"];
     /// Calls of an app that wait for their turn.
     app_waiting: Gauges<4> = Gauges::default(), "gauge" "tollgate_app_queue_length" ["tenant", "app", "connection", "lane"];
-    /// Slots of the connection's pool that calls of an app use or left resting.
+    /// Slots of the connection's pool that an app's calls use, or that rest after them.
     app_slots: Gauges<4> = Gauges::default(), "gauge" "tollgate_app_slots" ["tenant", "app", "connection", "lane"];
 
-    /// Tries at Courier, further attempts included.
+    /// Attempts at Courier, retries included.
     attempts: Counters<1> = Counters::default(), "counter" "tollgate_vendor_attempts" ["operation"];
-    /// What those tries came to: the class of the answer's status, or none.
+    /// Results of those attempts: the status class of the answer, or none.
     answers: Counters<2> = Counters::default(), "counter" "tollgate_vendor_answers" ["connection", "status_class"];
-    /// Answers by which Courier refused a call for a quota of its own.
+    /// Answers by which Courier refused a call because of its own quota.
     throttled: Counters<1> = Counters::default(), "counter" "tollgate_vendor_throttled" ["connection"];
-    /// Further attempts, by what the one before came to.
+    /// Retries, by the result of the attempt before.
     retries: Counters<2> = Counters::default(), "counter" "tollgate_retries" ["connection", "reason"];
-    /// Further attempts that may still be made now, by calls without a key (plain) and with one (keyed).
+    /// Retries that may still be made now, by calls without a key (plain) and with one (keyed).
     retry_budget: Gauges<2> = Gauges::default(), "gauge" "tollgate_retry_budget" ["connection", "kind"];
     /// Calls under an idempotency key: given, made, recognised (an SDK's retry under a made one), replayed.
     keys: Counters<1> = Counters::default(), "counter" "tollgate_idempotency_keys" ["outcome"];
-    /// Calls that failed since Courier refused the connection's token: somebody has to replace it.
+    /// Calls that failed because Courier refused the connection's token. Somebody has to replace it.
     rejected: Counters<1> = Counters::default(), "counter" "tollgate_vendor_credential_rejected" ["connection"];
-    /// 1 if Courier took the connection's token the last time, or it has not been used since it was loaded; 0 if it was refused.
+    /// 1 if Courier accepted the connection's token the last time, or if the token was not used since it was loaded; 0 if it was refused.
     token_good: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_token_good" ["connection"];
-    /// 1 while the connection's token is the one before the token in its file, which Courier refused: the next start knows the file only.
+    /// 1 while the connection uses its earlier token, because Courier refused the one in its file. The next start reads the file only.
     token_given_up: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_token_given_up" ["connection"];
-    /// Refused tokens for which another one was found at their source.
+    /// Refused tokens for which another token was found at the source.
     token_replaced: Counters<1> = Counters::default(), "counter" "tollgate_vendor_token_replaced" ["connection"];
-    /// 1 for a host of Courier that is taken for dead, for one connection at least: those calls are refused, but for one probe at a time.
+    /// 1 for a host of Courier that counts as down, for at least one connection. Calls to it are refused, except one probe at a time.
     host_down: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_host_down" ["host"];
-    /// Sockets to a host of Courier, used or resting.
+    /// Sockets to a host of Courier, in use or idle.
     vendor_sockets: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_sockets" ["host"];
-    /// Calls that the gateway itself could not send, by what there was too little of: places (vendor.sockets), descriptors, ports, memory, storage (the state folder stalls: a made key could not be written in time).
+    /// Calls that the gateway itself could not send, by what was short: places (vendor.sockets), descriptors, ports, memory, storage (the state folder stalls, so a made key could not be written in time).
     shortages: Counters<2> = Counters::default(), "counter" "tollgate_local_shortages" ["connection", "reason"];
 
     /// Calls on cached or shared rows, by what the cache did for them.
     cache: Counters<2> = Counters::default(), "counter" "tollgate_cache_requests" ["operation", "outcome"];
-    /// Slots of the connections' quotas that calls would have taken but for the cache.
+    /// Slots of the connections' quotas that the cache saved.
     quota_saved: Counters<1> = Counters::default(), "counter" "tollgate_cache_quota_saved" ["operation"];
-    /// Writes that cleared what is kept of the collections that they change.
+    /// Writes that cleared kept answers of the collections that they change.
     cleared: Counters<1> = Counters::default(), "counter" "tollgate_cache_clears" ["operation"];
-    /// Octets that kept answers take.
+    /// Memory that kept answers take.
     cache_bytes: Gauge = Gauge::default(), "gauge" "tollgate_cache_bytes" [];
 
     /// Client connections that are open.
     sockets: Gauge = Gauge::default(), "gauge" "tollgate_client_sockets" [];
     /// Client connections that were accepted.
     accepted: Counter = Counter::default(), "counter" "tollgate_client_sockets_accepted" [];
-    /// Client connections that were closed unserved, since all places are taken (`server.sockets`) or their address has its part (`server.sockets_per_peer`).
+    /// Client connections that were closed unserved, because the port is full (`server.sockets`) or their address holds its most (`server.sockets_per_peer`).
     turned_away: Counter = Counter::default(), "counter" "tollgate_client_sockets_turned_away" [];
     /// TLS handshakes of clients: done, failed, slow (given up after the time limit).
     handshakes: Counters<1> = Counters::default(), "counter" "tollgate_tls_handshakes" ["outcome"];
-    /// Client connections that ended since what came was no readable request; no record is made of it.
+    /// Client connections that ended because no readable request came. They have no log line.
     unreadable: Counters<1> = Counters::default(), "counter" "tollgate_client_unreadable" ["reason"];
-    /// Client connections that were closed for a time limit: no-request (no whole head in time), answer-unread.
+    /// Client connections that were closed after a time limit: no-request (no whole head in time), answer-unread.
     too_slow: Counters<1> = Counters::default(), "counter" "tollgate_client_too_slow" ["limit"];
 
-    /// When the last key of an app expires (Unix time); apps with a key that never does are not listed.
+    /// When the last key of an app expires (Unix time). Apps with a key that never expires are not listed.
     key_expiry: Reals<2> = Reals::default(), "gauge" "tollgate_app_key_expiry_timestamp_seconds" ["tenant", "app"];
-    /// When the first certificate of the chain of a port with TLS expires (Unix time): data (`server.tls`).
+    /// When the first of the certificates in the chain of a port with TLS expires (Unix time): data (`server.tls`).
     certificate_expiry: Reals<1> = Reals::default(), "gauge" "tollgate_tls_certificate_expiry_timestamp_seconds" ["listener"];
     /// Reloads of the configuration, by outcome: done, refused.
     reloads: Counters<1> = Counters::default(), "counter" "tollgate_config_reloads" ["outcome"];
     /// When the configuration that is in use was loaded (Unix time).
     config_loaded: Real = Real::default(), "gauge" "tollgate_config_loaded_timestamp_seconds" [];
-    /// 1 while new calls are welcome, 0 while the gateway drains, or rests after a start, as of no connection it is known what was called before. What Courier says of a token is `tollgate_vendor_token_good`.
+    /// 1 while the gateway takes new calls. 0 while it drains, or while every connection rests after a start because its earlier calls are not known. `tollgate_vendor_token_good` says whether Courier accepts a token.
     ready: Gauge = Gauge::default(), "gauge" "tollgate_ready" [];
-    /// Files of the state folder that can't be written, or are not in it any more, by what they keep: slots, made-keys, usage. Calls go on; after a restart it is missed.
+    /// Files of the state folder that can't be written, or that were removed, by what they keep: slots, made-keys, usage. Calls go on, but a restart loses what is in them.
     unwritten: Gauges<1> = Gauges::default(), "gauge" "tollgate_state_files_unwritten" ["kind"];
     /// Log lines that were dropped because the output did not keep up.
     lines_dropped: Counter = Counter::default(), "counter" "tollgate_log_lines_dropped" [];
@@ -211,7 +211,7 @@ instruments! {
     spans_exported: Counter = Counter::default(), "counter" "tollgate_spans_exported" [];
     /// Spans that were lost: no room in the queue, or the collector did not take them.
     spans_dropped: Counter = Counter::default(), "counter" "tollgate_spans_dropped" [];
-    /// Always 1; its labels are the gateway's version, the compiler's, and the commit if the build was told.
+    /// Always 1. Its labels are the versions of the gateway and of the compiler, and the commit if the build was told.
     build: Gauges<3> = Gauges::default(), "gauge" "tollgate_build_info" ["version", "rustc", "commit"];
 
     /// User and system time that the process used.

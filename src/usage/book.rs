@@ -39,17 +39,17 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Calls that an app's key was good for, whatever became of them.
+    /// Calls with a valid key of an app, whatever became of them.
     calls;
     /// Calls that ended in a 5xx, the gateway's or Courier's, or in an answer that was cut.
     errors;
     /// Calls that the cache answered without Courier.
     saved;
-    /// Tries at Courier, further attempts included.
+    /// Attempts at Courier, retries included.
     attempts;
     /// Calls that waited for their turn, 1 ms or longer.
     waits;
-    /// How long they waited in all, in microseconds.
+    /// How long they waited in total, in microseconds.
     wait_us;
     /// Calls refused with 429 `quota-exhausted`.
     quota_exhausted;
@@ -61,9 +61,9 @@ counts! {
     vendor_throttled;
     /// Calls refused with 429 `app-limited`.
     app_limited;
-    /// Octets of request bodies.
+    /// Bytes of request bodies.
     bytes_in;
-    /// Octets of answer bodies.
+    /// Bytes of answer bodies.
     bytes_out;
 }
 

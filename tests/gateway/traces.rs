@@ -354,7 +354,7 @@ async fn every_attribute_is_in_the_table_and_every_row_of_the_table_occurs() {
     for span in tour("u-1").await {
         let part = match span.span_kind {
             SpanKind::Server => SpanPart::Call,
-            SpanKind::Client => SpanPart::Try,
+            SpanKind::Client => SpanPart::Attempt,
             _ => SpanPart::Wait,
         };
         seen.extend(span.attributes.iter().map(|attribute| (part, attribute.key.to_string())));

@@ -10,20 +10,20 @@ pub fn reference() -> String {
     let mut page = format!(
         "# Metrics\n\n\
         Made from the table in `src/telemetry/metrics.rs` by `UPDATE=1 cargo test --test metrics`; do not edit it.\n\n\
-        The operations port gives them at `/metrics`: as OpenMetrics with an example call in each bucket \
-        (`call_id`, and `trace_id` of a call that belongs to a trace) to whoever accepts \
-        `application/openmetrics-text`, as Prometheus text 0.0.4 to all others.\n\n\
+        The operations port serves them at `/metrics`. Whoever accepts `application/openmetrics-text` gets \
+        OpenMetrics, with an example call in each bucket (`call_id`, and `trace_id` if the call belongs to a \
+        trace). All others get Prometheus text 0.0.4.\n\n\
         The two `http_…` histograms have the names and buckets of OpenTelemetry's semantic conventions. \
-        `operation` stands for their route and method (`none`: refused before it was known), `status_class` for \
-        their status.\n\n\
-        Counters are there from the start and begin at 0, with each label that the configuration has, so that \
-        `increase()` sees their first event; a connection or app that a reload adds brings its own. Only the \
-        series of `tollgate_requests_total` and of the histograms appear with their first call.\n\n\
-        Label values are words of the code, rows of the catalogue and names of the configuration; nothing that \
+        `operation` replaces their route and method, `status_class` replaces their status. `operation` is `none` \
+        if the request was refused before its operation was known.\n\n\
+        Counters are there from the start and begin at 0, with each label that the configuration has. So \
+        `increase()` sees their first event. A connection or app that a reload adds brings its own series. Only \
+        the series of `tollgate_requests_total` and of the histograms appear with their first call.\n\n\
+        Label values are words of the code, rows of the catalogue and names of the configuration. Nothing that \
         a caller sends becomes one. `tenant` and `app` name the first {MOST_APPS} apps of the configuration; all \
-        further ones together are `other`. A pool that several connections share stands under `workspace/<name>` \
-        instead of one connection.\n\n\
-        | name | type | labels | unit | says |\n| --- | --- | --- | --- | --- |\n"
+        further apps share the value `other`. A pool that several connections share has `workspace/<name>` as its \
+        `connection`.\n\n\
+        | name | type | labels | unit | meaning |\n| --- | --- | --- | --- | --- |\n"
     );
     for row in Metrics::TABLE {
         let labels: Vec<String> = row.labels.iter().map(|label| format!("`{label}`")).collect();
@@ -37,7 +37,7 @@ pub fn reference() -> String {
 fn unit(row: &Instrument) -> &'static str {
     match row.name.rsplit('_').next() {
         Some("seconds") => "seconds",
-        Some("bytes") => "octets",
+        Some("bytes") => "bytes",
         _ => "",
     }
 }

@@ -20,23 +20,23 @@ pub enum SpanPart {
     Call,
     /// The span of one wait for a turn.
     Wait,
-    /// The span of one try at the vendor.
-    Try,
+    /// The span of one attempt at Courier.
+    Attempt,
     /// An event in the span of a call: what the cache did.
     Cache,
-    /// An event in the span of a try: it was handed to a socket.
+    /// An event in the span of an attempt: it was handed to a socket.
     Sent,
 }
 
 impl SpanPart {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Call, Self::Wait, Self::Try, Self::Cache, Self::Sent];
+    pub const ALL: [Self; 5] = [Self::Call, Self::Wait, Self::Attempt, Self::Cache, Self::Sent];
 
     /// The name, or how it is made.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Call | Self::Try => "{method} {template}",
+            Self::Call | Self::Attempt => "{method} {template}",
             Self::Wait => "queue",
             Self::Cache => "tollgate.cache",
             Self::Sent => "tollgate.sent",
@@ -48,19 +48,21 @@ impl SpanPart {
     pub const fn help(self) -> &'static str {
         match self {
             Self::Call => {
-                "SERVER span of a call: from its head until its answer was handed over whole, or until its flight ended. \
-                 Without an operation its name is the method alone. Status `Error` on 5xx and on an answer that broke off"
+                "SERVER span of a call: from its head until its answer was handed over whole. If it went on without its caller, \
+                 until it ended. Without an operation its name is the method alone. Status `Error` on 5xx and on an answer that broke off"
             }
             Self::Wait => "INTERNAL span below the call's: one wait for a turn in the quota",
-            Self::Try => {
-                "CLIENT span below the call's: one try at Courier, from asking for a socket until the head of its answer. \
+            Self::Attempt => {
+                "CLIENT span below the call's: one attempt at Courier, from asking for a socket until the head of its answer. \
                  Status `Error` on 4xx, 5xx and when no answer came"
             }
             Self::Cache => {
-                "Event in the call's span: the moment when the cache decided. An event and no span, since a look-up takes no \
-                 time of its own, and what it waits for has spans here or in the call that asked Courier"
+                "Event in the call's span: the moment when the cache decided. It is no span, because a look-up takes no \
+                 time of its own. What it waits for has spans here or in the call that asked Courier"
             }
-            Self::Sent => "Event in a try's span: the moment when it was handed to a socket",
+            Self::Sent => {
+                "Event in an attempt's span: the moment when the attempt was handed to a socket"
+            }
         }
     }
 }
@@ -95,26 +97,26 @@ macro_rules! attributes {
 }
 
 attributes! {
-    /// The method; `_OTHER` for one that HTTP does not know.
-    METHOD = "http.request.method", Call Try;
-    /// The catalogue's template, never the path. Absent when no operation was found.
+    /// The method, or `_OTHER` for an unknown method.
+    METHOD = "http.request.method", Call Attempt;
+    /// The path template of the catalogue, never the path. Absent if no operation was found.
     ROUTE = "http.route", Call;
-    /// The same at Courier.
-    TEMPLATE = "url.template", Try;
+    /// The path template at Courier.
+    TEMPLATE = "url.template", Attempt;
     /// `http` or `https`.
     SCHEME = "url.scheme", Call;
     /// The version of HTTP: `1.1` or `2`.
     PROTOCOL = "network.protocol.version", Call;
     /// The status of the answer.
-    STATUS = "http.response.status_code", Call Try;
-    /// Why the span is an error: a code of the gateway's, the status, `cut` for an answer that broke off, `abandoned` for a try that was given up.
-    ERROR = "error.type", Call Try;
+    STATUS = "http.response.status_code", Call Attempt;
+    /// Why the span is an error: a code of the gateway, the status, `cut` (the answer broke off) or `abandoned` (the attempt was given up).
+    ERROR = "error.type", Call Attempt;
     /// Courier's host.
-    HOST = "server.address", Try;
+    HOST = "server.address", Attempt;
     /// Its port.
-    PORT = "server.port", Try;
-    /// How many tries of the call came before; absent on the first one.
-    RESENT = "http.request.resend_count", Try;
+    PORT = "server.port", Attempt;
+    /// How many attempts of the call came before. Absent on the first attempt.
+    RESENT = "http.request.resend_count", Attempt;
     /// The gateway's name for the call, as in `Tollgate-Call-Id` and the access line.
     CALL_ID = "tollgate.call_id", Call;
     /// The tenant of the key.
@@ -125,13 +127,13 @@ attributes! {
     CONNECTION = "tollgate.connection", Call;
     /// The operation.
     OPERATION = "tollgate.operation", Call;
-    /// Why the call ended as it did, as `code` of the access line.
+    /// How the call ended, as in `code` of the access line.
     CODE = "tollgate.code", Call;
     /// What is known of a call that the gateway answered itself: `not-sent` or `unknown`.
     OUTCOME = "tollgate.outcome", Call;
-    /// Tries that reached a socket.
+    /// Attempts that reached a socket.
     ATTEMPTS = "tollgate.attempts", Call;
-    /// Where the idempotency key is from: `given`, `made` or `recognised`.
+    /// Where the idempotency key comes from: `given`, `made` or `recognised`.
     KEY_USE = "tollgate.key_use", Call;
     /// True when the answer was given before, under the same key.
     REPLAYED = "tollgate.replayed", Call;
@@ -141,15 +143,15 @@ attributes! {
     CACHE = "tollgate.cache", Call Cache;
     /// The age of the copy, in seconds.
     AGE = "tollgate.cache.age", Cache;
-    /// Seconds in the queue, over all tries. This and the four below are what `Server-Timing` said, and add up to the time until the answer's head.
+    /// Seconds in the queue, over all attempts. This and the four below agree with `Server-Timing`. They add up to the time until the answer's head.
     QUEUE_TIME = "tollgate.time.queue", Call;
-    /// Seconds that Courier took, over all tries: from the send of each until the head of its answer, or until it failed.
+    /// Seconds that Courier took, over all attempts: from the send of each until the head of its answer, or until it failed.
     VENDOR_TIME = "tollgate.time.vendor", Call;
-    /// Seconds until the head that are in none of the others; getting a socket is among them.
+    /// Seconds until the head that belong to none of the others, such as getting a socket.
     GATEWAY_TIME = "tollgate.time.gateway", Call;
-    /// Seconds in which the request's body was read. Absent where there was none.
+    /// Seconds in which the request's body was read. Absent if there was no body.
     UPLOAD_TIME = "tollgate.time.upload", Call;
-    /// Seconds between tries. Absent where there were none.
+    /// Seconds between attempts. Absent if there were none.
     BACKOFF_TIME = "tollgate.time.backoff", Call;
     /// The rule by which the wait ended without a turn.
     REFUSED = "tollgate.refused", Wait;
@@ -172,11 +174,11 @@ pub fn page() -> String {
     let mut text = String::from(
         "# Traces\n\n\
          Made from the table in `src/telemetry/traces/table.rs`; a test holds the two together\n\
-         (`UPDATE=1 cargo test --test gateway traces` writes it). How to turn traces on stands under `[traces]` in\n\
-         [the reference](../config/reference.md).\n\n\
-         Spans are made when a call is over and sent as OTLP over HTTP in protobuf. All errors and all slow calls are\n\
-         kept, the others by ratio. A call whose spans find no room in the queue loses all of them, never some;\n\
-         `tollgate_spans_dropped_total` counts them, and those that the collector did not take.\n\n\
+         (`UPDATE=1 cargo test --test gateway traces` writes it). `[traces]` in\n\
+         [the reference](../config/reference.md) says how to turn traces on.\n\n\
+         Spans are made when a call is over. They are sent as OTLP over HTTP in protobuf. All errors and all slow calls\n\
+         are kept, the others by `ratio`. If a call's spans find no room in the queue, all of them are dropped, never\n\
+         some. `tollgate_spans_dropped_total` counts them, and the spans that the collector did not take.\n\n\
          ## Spans and events\n\n| name | what it is |\n| --- | --- |\n",
     );
     for part in SpanPart::ALL {
@@ -184,8 +186,9 @@ pub fn page() -> String {
     }
     text.push_str(
         "\n## Attributes\n\n\
-         No attribute holds a path, a query, a body, a secret or a word that a client chose. `url.path`, `url.full` and\n\
-         `client.address`, which the semantic conventions ask for, are left out: ids in paths are often e-mail addresses.\n\n\
+         No attribute holds a path, a query, a body, a secret or a word that a client chose. The semantic\n\
+         conventions ask for `url.path`, `url.full` and `client.address`. They are left out, because ids in paths are\n\
+         often e-mail addresses.\n\n\
          | attribute | on | what it says |\n| --- | --- | --- |\n",
     );
     for row in TABLE {

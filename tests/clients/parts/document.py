@@ -11,12 +11,12 @@ HEAD = """\
 # Clients over HTTP/2: a refusal in the middle of an upload
 
 The gateway refuses most calls before it has read their body: 401, 404, a 413 by the announced length, a 429. Over HTTP/2 many
-clients hear an answer only if their stream is not reset while they are still sending. So the gateway reads the rest of the
-upload and throws it away, up to 64 MiB and 10 s, while the answer is out, and the connection goes on.
+clients receive an answer only if their stream is not reset while they are still sending. So the gateway sends the answer, reads
+the rest of the upload and throws it away, up to 64 MiB and 10 s. The connection goes on.
 
-`tests/clients` tries it with these clients, over TLS where nothing else is said, and makes this table. Heard are status, code
-and, of a 429, `Retry-After`. Bodies are 64 KiB, 1 MiB and 6 MiB, five times each; the 413 has one octet more than 6 MiB. *Next*
-is the call after a refusal: answered, and on the same connection.
+`tests/clients` tries it with these clients, over TLS unless the table says otherwise, and makes this table. A client has
+received a refusal if it got status, code and, for a 429, `Retry-After`. Bodies are 64 KiB, 1 MiB and 6 MiB, five times each; the
+413 has one byte more than 6 MiB. *Next* counts calls after a refusal that were answered on the same connection.
 
 | client | version | 401 | 404 | 413 | 429 | next |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -24,21 +24,21 @@ is the call after a refusal: answered, and on the same connection.
 
 TAIL = """\
 
-- **got** hears no refusal of an upload that does not fit into the first window of 64 KiB. Its `http2-wrapper` destroys the
-  stream as soon as the answer is whole, and calls that "aborted" if the upload is not over, although the answer was complete.
-  Without `http2: true`, which is off by default, it hears all of them.
+- **got** receives no refusal of an upload that does not fit into the first window of 64 KiB. Its `http2-wrapper` destroys the
+  stream as soon as the answer is whole. If the upload is not over, it calls that "aborted", although the answer was complete.
+  Without `http2: true`, which is off by default, it receives all of them.
 - **curl** without TLS, 7.88: no second request on a connection by prior knowledge was tried. It fails by itself there ("Error in
   the HTTP2 framing layer"), before Node's server as well.
 - **nghttp** sends one body to all its addresses, so no call follows.
 - **undici** and **got** hand an answer over while their upload goes on. Node fails a session that holds more than 10 MB unsent
-  (`maxSessionMemory`), with `ENHANCE_YOUR_CALM` from the client's side: whoever sends large bodies close behind each other takes
-  several sessions or raises it. In this table each refusal has a session of its own.
+  (`maxSessionMemory`), with `ENHANCE_YOUR_CALM` from the client's side. To send large bodies close behind each other, use
+  several sessions or raise that limit. In this table each refusal has a session of its own.
 - **.NET** is not in the table: Debian has no package of it.
-- `Expect: 100-continue` is not answered over HTTP/2: the call is taken as if it were not there, and a client that waits for
-  `100 Continue` sends after its own patience. It should not ask for it; a refusal comes before the body is read in any case.
-- **httpx** (h2 4.3.0) takes a connection for closed when the gateway announces its end (`GOAWAY`): a call that is under way
-  then fails there, though it is answered. `server.drain_delay` lets load balancers go elsewhere before.
-- An upload of more than 64 MiB by its announced length is reset behind its refusal.
+- `Expect: 100-continue` is ignored over HTTP/2. A client that waits for `100 Continue` sends when its own waiting time is over.
+  It should not ask for it; a refusal comes before the body is read in any case.
+- **httpx** (h2 4.3.0) takes a connection for closed when the gateway announces its end (`GOAWAY`). A call that is under way
+  then fails in the client, though it is answered. `server.drain_delay` lets load balancers go elsewhere before.
+- An upload whose announced length is more than 64 MiB is reset after its refusal.
 """
 
 

@@ -13,12 +13,12 @@ GATEWAY = """\
 # Every generation of Courier's SDKs
 
 Companies run all majors of PyPI `trycourier` and npm `@trycourier/courier`. `tests/generations` drives one release of each,
-unmodified, through the gateway before a simulated Courier, and makes these tables from what it saw. Each sends a message and
-reads it. Then
+unmodified, through the gateway to a simulated Courier. It makes these tables from what it saw. Each release sends a message
+and reads it. Then there are three tests:
 
-- *refused*: the quota is used up, and the SDK's own retries are off: what the application is shown of the 429;
-- *answer lost*: Courier takes a send, and the gateway gets no answer eight times. *Tries* are the SDK's own; up to major 6 the
-  application then sends the same again until it is accepted. *Sends* is how many messages Courier took;
+- *refused*: the quota is used up, and the SDK's own retries are off. The column says what the application sees of the 429.
+- *answer lost*: Courier takes a send, and the gateway gets no answer eight times. *Tries* are the SDK's own. Up to major 6 the
+  application then sends the same again until it is accepted. *Sends* is how many messages Courier took.
 - *held 2 s*: a send waits that long for its slot and is answered.
 
 | package | pointed by | `sdk` in the line | refused | tries | sends | held 2 s |
@@ -27,13 +27,15 @@ reads it. Then
 
 ITSELF = """\
 
-What each sends and does of itself, as a recording socket in the gateway's place saw it. What every HTTP client sends is left out.
+The next table says what each sends and does by itself, as a recording socket in the gateway's place saw it. Fields that every
+HTTP client sends are left out.
 
-- *Time-out*: in brackets what was read in the source and not seen;
-- *tries again*: after which of 400, 408, 409, 425, 429, 500, 502, 503 and 504, and whether after a connection that ends without an
-  answer; *waits*: before its first retry and its second; chance changes each by up to a quarter;
-- *counts*: says in a field which retry it is;
-- *`Retry-After`*: one of 4 s, in a 503 and in a 429; *never*: `x-should-retry: false` in a 503.
+- *Time-out*: values in brackets were read in the source and not seen.
+- *Tries again*: after which of 400, 408, 409, 425, 429, 500, 502, 503 and 504. It also says if the SDK tries again after a
+  connection that ends without an answer.
+- *Waits*: before its first retry and its second. Chance changes each by up to a quarter.
+- *Counts*: whether it says in a field which retry it is.
+- *`Retry-After`*: one of 4 s, in a 503 and in a 429. *Never*: `x-should-retry: false` in a 503.
 
 | package | `User-Agent` | fields of its own | time-out | tries again | waits | counts | `Retry-After` | never |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -41,23 +43,25 @@ What each sends and does of itself, as a recording socket in the gateway's place
 
 TAIL = """\
 
-What the gateway knows of a generation that says nothing of it (`src/headers/sdk.rs`):
+What the gateway knows of each generation by itself (`src/headers/sdk.rs`):
 
 - **Who it is.** PyPI 1 to 5 and npm 1 to 5 are known by `User-Agent: courier-python/…`, `courier-node/…`; major 6 by
   `X-Fern-SDK-Name`; from major 7 on by `X-Stainless-Lang`.
-- **Time-out.** PyPI 1 to 5 leave after 5 s over TLS and do not say so: they have their answer, or a 504 or 429, within 4 s. The
-  suite saw all five hear the gateway's 504. PyPI 6, npm 6 and npm 7 do not say theirs either; 60 s are more than the gateway takes
-  by default. A client with more patience says so in `X-Stainless-Timeout` or `X-Stainless-Read-Timeout`, in seconds.
-- **Retries.** PyPI 1 to 5 and npm 1 to 5 never try again. Major 6 tries twice more, PyPI 6 only where `max_retries` is given, and
-  counts nothing. PyPI 6 heeds a `Retry-After` of up to 30 s, 7 and later of up to 60 s, npm 7 any (the limits were read in their
-  sources). An equal request of a major that counts nothing within two minutes of a failure, or of an answer that its client did
-  not wait for, is taken for the retry and has the same `Idempotency-Key`. A second message that is wanted then needs an
-  `Idempotency-Key` of its own, or an app with `make_keys = false`.
-- **From major 7 on** retries are counted, and `x-should-retry: false` is heeded: a send of unknown outcome is not tried again by
-  the SDK. An application that sends again by itself makes a new send.
-- **In a storm.** Of a thousand sends, eight at a time, while Courier takes each and a third of its answers get lost, singly or for
-  half a second of each one and a half: none is made twice, by any major that tries again by itself, and what is not accepted is
-  told as of unknown outcome, or was not made (`test_storm.py`).
+- **Time-out.** PyPI 1 to 5 leave after 5 s over TLS and do not say so. So they get their answer, or a 504 or 429, within 4 s. The
+  suite saw all five receive the gateway's 504. PyPI 6, npm 6 and npm 7 do not announce theirs either; their 60 s are more than
+  the gateway takes by default. A client that waits longer says so in `X-Stainless-Timeout` or `X-Stainless-Read-Timeout`, in
+  seconds.
+- **Retries.** PyPI 1 to 5 and npm 1 to 5 never try again. Major 6 tries twice more and counts nothing; PyPI 6 tries
+  again only if `max_retries` is given. PyPI 6 heeds a `Retry-After` of up to 30 s, PyPI 7 and later of up to 60 s, npm 7 any.
+  The limits were read in their sources. If a major counts nothing, the gateway takes an equal request for the retry. This holds
+  for two minutes after a failure, or after an answer that the client did not wait for. The retry has the same
+  `Idempotency-Key`. To send a second message in that time, give it an `Idempotency-Key` of its own, or use an app with
+  `make_keys = false`.
+- **From major 7 on** SDKs count their retries and heed `x-should-retry: false`. So the SDK does not try a send of unknown outcome
+  again. An application that sends again by itself makes a new send.
+- **In a storm.** The suite makes a thousand sends, eight at a time. Courier takes each, and a third of its answers get lost, singly
+  or for half a second in every one and a half. It does so with every major that tries again by itself. No send is made twice. A
+  send that is not accepted is reported as of unknown outcome, or was not made (`test_storm.py`).
 - **Refusals.** npm 4 and 5 read the message of an error in `application/json` only, and get it in that type.
 - **A base URL** must not end in `/` for majors up to 5.
 """

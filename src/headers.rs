@@ -126,13 +126,11 @@ pub fn strip_answer(headers: &mut HeaderMap) {
     strip(headers, is_for_the_vendors_origin);
 }
 
-/// Appends this gateway to `Via` (RFC 9110 section 7.6.3). `instance` is the pseudonym that
+/// How this gateway stands in `Via` (RFC 9110 section 7.6.3). `instance` is the pseudonym that
 /// [`came_through`] looks for.
-pub fn add_via(headers: &mut HeaderMap, version: http::Version, instance: &str) {
-    let protocol = if version == http::Version::HTTP_2 { "2.0" } else { "1.1" };
-    if let Ok(value) = HeaderValue::from_str(&format!("{protocol} tollgate-{instance}")) {
-        headers.append(header::VIA, value);
-    }
+#[must_use]
+pub fn via(instance: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("1.1 tollgate-{instance}")).expect("hex digits are visible ASCII")
 }
 
 /// True when the request has passed the gateway `instance` before: a base URL points back at it.
@@ -227,7 +225,7 @@ mod tests {
         let mut headers = map(&[("via", "1.0 fred, 1.1 tollgate-0a")]);
         assert!(came_through(&headers, "0a"));
         assert!(!came_through(&headers, "0b"));
-        add_via(&mut headers, http::Version::HTTP_11, "0b");
+        headers.append(header::VIA, via("0b"));
         assert!(came_through(&headers, "0b"));
     }
 

@@ -1,8 +1,10 @@
-//! Secrets: no `Display`, no `Serialize`, a `Debug` that says nothing, wiped when dropped.
+//! Secrets: no `Display`, no `Serialize`, a `Debug` that says nothing, wiped when dropped. The field that carries
+//! a token to Courier is kept beside it, as `http` has it: that memory is not wiped.
 
 mod source;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use http::HeaderValue;
 use secrecy::zeroize::Zeroizing;
@@ -21,7 +23,11 @@ pub fn begins_as_couriers(octets: &[u8]) -> bool {
 
 /// A vendor token as the `Authorization` field that carries it.
 #[derive(Clone)]
-pub struct VendorToken(SecretString);
+pub struct VendorToken {
+    token: SecretString,
+    /// Made when it is first used.
+    authorization: OnceLock<HeaderValue>,
+}
 
 impl VendorToken {
     /// Reads a token as people store it: surrounding white space and the word `Bearer` are dropped.
@@ -42,13 +48,13 @@ impl VendorToken {
                 "holds white space or characters that no token has: it must hold the token alone",
             );
         }
-        Ok(Self(token.into()))
+        Ok(Self { token: token.into(), authorization: OnceLock::new() })
     }
 
     /// True when quotes stand around it, as a shell or an env file may leave them.
     #[must_use]
     pub fn is_quoted(&self) -> bool {
-        let token = self.0.expose_secret();
+        let token = self.token.expose_secret();
         ['"', '\'']
             .iter()
             .any(|quote| token.len() > 1 && token.starts_with(*quote) && token.ends_with(*quote))
@@ -57,21 +63,31 @@ impl VendorToken {
     /// True for a key of this gateway, which Courier does not know.
     #[must_use]
     pub fn is_gateway_key(&self) -> bool {
-        self.0.expose_secret().starts_with("tg_")
+        self.token.expose_secret().starts_with("tg_")
     }
 
     /// `Bearer <token>`, marked sensitive: it is neither printed nor put into HPACK tables.
     #[must_use]
     pub fn authorization(&self) -> HeaderValue {
-        let text = Zeroizing::new(format!("Bearer {}", self.0.expose_secret()));
-        let mut value = HeaderValue::from_str(&text).expect("a parsed token is visible ASCII");
-        value.set_sensitive(true);
-        value
+        let make = || {
+            let text = Zeroizing::new(format!("Bearer {}", self.token.expose_secret()));
+            let mut value = HeaderValue::from_str(&text).expect("a parsed token is visible ASCII");
+            value.set_sensitive(true);
+            value
+        };
+        self.authorization.get_or_init(make).clone()
+    }
+
+    /// True when `octets` hold the token.
+    #[must_use]
+    pub fn is_in(&self, octets: &[u8]) -> bool {
+        let token = self.token.expose_secret().as_bytes();
+        octets.windows(token.len()).any(|window| window == token)
     }
 
     /// Puts stars over the token wherever `octets` holds it; true when it did.
     pub fn blank(&self, octets: &mut [u8]) -> bool {
-        let token = self.0.expose_secret().as_bytes();
+        let token = self.token.expose_secret().as_bytes();
         let (mut at, mut found) = (0, false);
         while let Some(window) = octets.get_mut(at..at + token.len()) {
             if window == token {
@@ -88,7 +104,7 @@ impl VendorToken {
     /// How many of the last `octets` may be the beginning of the token.
     #[must_use]
     pub fn begins_in(&self, octets: &[u8]) -> usize {
-        let token = self.0.expose_secret().as_bytes();
+        let token = self.token.expose_secret().as_bytes();
         let longest = octets.len().min(token.len() - 1);
         let begins = |length: &usize| octets.ends_with(&token[..*length]);
         (1..=longest).rev().find(begins).unwrap_or(0)
@@ -99,7 +115,7 @@ impl VendorToken {
     #[must_use]
     pub fn keyed_hash(&self, key: &[u8; 32]) -> [u8; 32] {
         use sha2::{Digest, Sha256};
-        let inner = Sha256::new().chain_update(key).chain_update(self.0.expose_secret());
+        let inner = Sha256::new().chain_update(key).chain_update(self.token.expose_secret());
         Sha256::new().chain_update(key).chain_update(inner.finalize()).finalize().into()
     }
 
@@ -107,7 +123,7 @@ impl VendorToken {
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         use subtle::ConstantTimeEq;
-        let (a, b) = (self.0.expose_secret(), other.0.expose_secret());
+        let (a, b) = (self.token.expose_secret(), other.token.expose_secret());
         a.as_bytes().ct_eq(b.as_bytes()).into()
     }
 }

@@ -28,6 +28,8 @@ pub struct Lead<K: Eq + Hash + Clone, T> {
     crowd: Crowd<K, T>,
     key: K,
     sender: watch::Sender<Option<T>>,
+    /// Nobody joins any more: whoever asks for the key now leads.
+    closed: bool,
 }
 
 /// Waits for a leader.
@@ -55,7 +57,7 @@ impl<K: Eq + Hash + Clone, T: Clone> Crowd<K, T> {
         }
         let (sender, receiver) = watch::channel(None);
         leaders.insert(key.clone(), receiver);
-        Role::Leads(Lead { crowd: self.clone(), key, sender })
+        Role::Leads(Lead { crowd: self.clone(), key, sender, closed: false })
     }
 }
 
@@ -84,9 +86,22 @@ impl<K: Eq + Hash + Clone, T> Lead<K, T> {
         &self.key
     }
 
+    /// From now on those who join lead again. True if somebody follows this one.
+    #[must_use]
+    pub fn closes_followed(&mut self) -> bool {
+        self.close();
+        self.sender.receiver_count() > 0
+    }
+
+    fn close(&mut self) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.crowd.leaders().remove(&self.key);
+        }
+    }
+
     /// It is over: those who join from now on lead again; those who follow get `outcome`.
-    pub fn finish(self, outcome: T) {
-        self.crowd.leaders().remove(&self.key);
+    pub fn finish(mut self, outcome: T) {
+        self.close();
         self.sender.send_replace(Some(outcome));
     }
 }
@@ -94,9 +109,7 @@ impl<K: Eq + Hash + Clone, T> Lead<K, T> {
 impl<K: Eq + Hash + Clone, T> Drop for Lead<K, T> {
     /// Without an outcome: followers see the channel close.
     fn drop(&mut self) {
-        if self.sender.borrow().is_none() {
-            self.crowd.leaders().remove(&self.key);
-        }
+        self.close();
     }
 }
 
@@ -137,6 +150,22 @@ mod tests {
         }
         assert!(crowd.is_empty());
         lead(&crowd).finish(8);
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_closes_knows_whether_it_has_followers_and_gets_no_further_one() {
+        let crowd = Crowd::default();
+        let mut alone = lead(&crowd);
+        assert!(!alone.closes_followed());
+        let mut second = lead(&crowd);
+        alone.finish(7);
+        let follower = follow(&crowd);
+        assert!(second.closes_followed());
+        let third = lead(&crowd);
+        second.finish(8);
+        assert_eq!(follower.outcome().await, Some(8));
+        drop(third);
+        assert!(crowd.is_empty());
     }
 
     #[tokio::test]

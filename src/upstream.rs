@@ -45,6 +45,9 @@ use socket::Unanswered;
 /// How often one attempt is sent again that the vendor itself refused before it looked at it.
 const REFUSALS: u32 = 3;
 
+/// Fields that are added to a request: credential, `Via`, host, length, trace.
+const OWN_FIELDS: usize = 6;
+
 /// How long an attempt may take.
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptLimits {
@@ -72,7 +75,8 @@ pub struct VendorDestination {
 pub struct Upstream {
     destinations: Arc<Table<ConnectionIx, VendorDestination>>,
     limits: AttemptLimits,
-    instance: Arc<str>,
+    /// The gateway's own name in `Via`.
+    via: HeaderValue,
     traces: Option<Sampling>,
 }
 
@@ -95,6 +99,7 @@ struct Outgoing {
     target: PathAndQuery,
     scheme: Scheme,
     authority: Authority,
+    host: HeaderValue,
     headers: HeaderMap,
     body: Bytes,
     interim: framing::Interim,
@@ -119,10 +124,10 @@ impl Upstream {
     pub fn new(
         destinations: Table<ConnectionIx, VendorDestination>,
         limits: AttemptLimits,
-        instance: Arc<str>,
+        instance: &str,
     ) -> Self {
         let destinations = Arc::new(destinations);
-        Self { destinations, limits, instance, traces: None }
+        Self { destinations, limits, via: headers::via(instance), traces: None }
     }
 
     /// Each attempt carries its own span in `traceparent`, if `traces` says which are recorded.
@@ -167,9 +172,11 @@ impl Upstream {
                 |_| Error::malformed("the path cannot be put behind the vendor's base path"),
             )?
         };
-        let mut headers = call.headers.clone();
+        // One allocation, with room for what the gateway adds.
+        let mut headers = HeaderMap::with_capacity(call.headers.len() + OWN_FIELDS);
+        headers.extend(call.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         headers.insert(header::AUTHORIZATION, call.authorization.clone());
-        headers::add_via(&mut headers, Version::HTTP_11, &self.instance);
+        headers.append(header::VIA, self.via.clone());
         let body = call.body.bytes.clone();
         let with_content = [Method::POST, Method::PUT, Method::PATCH].contains(&call.method);
         if body.is_empty() && with_content {
@@ -181,6 +188,7 @@ impl Upstream {
             target,
             scheme: site.scheme().clone(),
             authority: site.authority().clone(),
+            host: site.host_field().clone(),
             headers,
             body,
             interim: framing::Interim::default(),
@@ -342,10 +350,7 @@ impl Outgoing {
             *request.version_mut() = Version::HTTP_2;
         } else {
             *request.headers_mut() = std::mem::take(&mut self.headers);
-            let host = HeaderValue::from_str(self.authority.as_str());
-            request
-                .headers_mut()
-                .insert(header::HOST, host.expect("an authority is visible ASCII"));
+            request.headers_mut().insert(header::HOST, self.host.clone());
             self.interim.watch(&mut request);
         }
         *request.uri_mut() =

@@ -33,7 +33,8 @@ fn random_copy(url: &CacheKey, random: &mut impl FnMut() -> u64, largest: usize)
         let name: http::HeaderName = name.parse().unwrap();
         answer.headers_mut().append(name, value.parse().unwrap());
     }
-    Copy::new(&answer, &body, life, 0, Variant::of(url, &HeaderMap::new(), Box::default()))
+    let head = (answer.status(), answer.headers());
+    Copy::new(head, &body, life, 0, Variant::of(url, &HeaderMap::new(), Box::default()))
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use http::HeaderValue;
 
 use super::pass::Pass;
 use super::plan::{ConnectionQuotaPlan, Cost};
-use super::quotas::{AppPools, Core, Edition};
+use super::quotas::{AppPools, Core, Edition, Tightest};
 use super::reshape::Change;
 use super::turn::Entered;
 use super::view::AppQuotaView;
@@ -21,7 +21,7 @@ use crate::identity::AppConnection;
 use crate::ids::AppId;
 use crate::numbers::{AppIx, ConnectionIx, OperationIx, Table};
 use crate::quota::{
-    AdmissionRequest, AppNo, ConnectionNo, Headroom, PoolId, PoolSettings, PriceNo, QueuePosition,
+    AdmissionRequest, AppNo, ConnectionNo, PoolId, PoolSettings, PriceNo, QueuePosition,
     QuotaRefusal, QuotaRule, QuotaUsage,
 };
 use crate::record::Stood;
@@ -116,8 +116,8 @@ impl Desk {
     ) -> (std::result::Result<(), QuotaRefusal>, Option<RateLimit>) {
         let place = self.place(&call.caller, &call.operation);
         let ticket = |usual| place.ticket(call, usual);
-        let (answer, rooms) = place.seat.quotas.preview(&place.pools(), ticket, back_since);
-        (answer, place.shows(rooms))
+        let (answer, room) = place.seat.quotas.preview(&place.pools(), ticket, back_since);
+        (answer, place.shows(room))
     }
 
     /// Lets `call` in, now or when its turn comes, or refuses it; says what its app may do after it.
@@ -127,8 +127,8 @@ impl Desk {
     ) -> (std::result::Result<Turn, QuotaRefusal>, Option<RateLimit>) {
         let place = self.place(&call.caller, &call.operation);
         let ticket = |usual| place.ticket(call, usual);
-        let (entry, rooms) = place.seat.quotas.enter(&place.pools(), ticket, call.back_since);
-        (entry.map(Turn), place.shows(rooms))
+        let (entry, room) = place.seat.quotas.enter(&place.pools(), ticket, call.back_since);
+        (entry.map(Turn), place.shows(room))
     }
 
     /// Accounts for the slots of `call` and says what its app may do after it. Without an answer the pass
@@ -167,7 +167,7 @@ impl Desk {
         let known = place.last().map(ArcSwapOption::load);
         match known.as_deref().and_then(Option::as_ref).filter(|s| s.at.elapsed() < LATELY) {
             Some(shown) => Some(shown.rate_limit.clone()),
-            None => place.shows(place.seat.quotas.rooms(&place.pools())),
+            None => place.shows(place.seat.quotas.room(&place.pools())),
         }
     }
 
@@ -248,13 +248,12 @@ impl CallPlace<'_> {
         }
     }
 
-    /// What the app could do with `rooms` under the quota that binds first; it is remembered.
-    fn shows(&self, rooms: Vec<Option<Headroom>>) -> Option<RateLimit> {
-        let policy = self.policy()?;
-        let known = policy.names.iter().zip(rooms).filter_map(|(name, room)| Some((name, room?)));
-        let (name, room) = known.min_by_key(|(_, room)| room.calls)?;
+    /// What the app could do now under the quota that binds first; it is remembered.
+    fn shows(&self, tightest: Option<Tightest>) -> Option<RateLimit> {
+        let (policy, Tightest { at, room }) = (self.policy()?, tightest?);
         let seconds = u64::try_from(room.next.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
-        let rate_limit = RateLimit::new(policy.text.clone(), name.clone(), room.calls, seconds)?;
+        let (text, pool) = (policy.text.clone(), policy.names.get(at)?.clone());
+        let rate_limit = RateLimit { policy: text, pool, left: room.calls, seconds };
         if let Some(last) = self.last() {
             let shown = Shown { at: Instant::now(), rate_limit: rate_limit.clone() };
             last.store(Some(Arc::new(shown)));

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::quotas::{AppPools, Edition};
+use super::quotas::{AppPools, Edition, Tightest};
 use crate::call::Throttled;
 use crate::clock::Instant;
 use crate::proof::SendProof;
-use crate::quota::{Grant, Headroom, Lane, Settlement, Would};
+use crate::quota::{Grant, Lane, Settlement, Would};
 
 /// A grant that settles itself: whatever becomes of the call, its slots are accounted for.
 pub struct Pass {
@@ -57,11 +57,11 @@ impl Pass {
 
     /// The attempt is over, and the first byte of its answer is here if it is `answered`. Says what the
     /// app can do after it.
-    pub(super) fn ends(mut self, answered: bool, of: &AppPools<'_>) -> Vec<Option<Headroom>> {
+    pub(super) fn ends(mut self, answered: bool, of: &AppPools<'_>) -> Option<Tightest> {
         let how = (!answered).then(|| self.without_answer());
         match self.grant.take() {
             Some(grant) => self.edition.settle(of, grant, how),
-            None => Vec::new(),
+            None => None,
         }
     }
 

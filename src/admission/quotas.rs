@@ -41,6 +41,14 @@ pub struct Quotas {
 /// keeps that number: it is held by the desk, by every call that waits and by every call that runs.
 pub struct Edition(Arc<Quotas>);
 
+/// The pool with the least room for an app among those that its call pays: the first one of several.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tightest {
+    /// Which of them.
+    pub(super) at: usize,
+    pub(super) room: Headroom,
+}
+
 /// An app on a connection, and the pools that its call pays.
 pub(super) struct AppPools<'a> {
     pub(super) connection: ConnectionNo,
@@ -110,9 +118,9 @@ impl Quotas {
         of: &AppPools<'_>,
         ticket: impl FnOnce(Duration) -> AdmissionRequest,
         since: Option<Instant>,
-    ) -> (Result<(), QuotaRefusal>, Vec<Option<Headroom>>) {
+    ) -> (Result<(), QuotaRefusal>, Option<Tightest>) {
         let since = since.map(|since| self.moment_of(since));
-        self.with_rooms(of, |core, now| {
+        self.with_room(of, |core, now| {
             let ticket = ticket(core.quota.usual_answer(of.connection));
             core.quota.ask_again(now, &ticket, since.unwrap_or(now)).map(drop)
         })
@@ -124,11 +132,11 @@ impl Quotas {
         of: &AppPools<'_>,
         grant: Grant,
         how: Option<Settlement>,
-    ) -> Vec<Option<Headroom>> {
+    ) -> Option<Tightest> {
         let settle = |core: &mut Core, now| {
             core.settle(grant, how.unwrap_or(Settlement::FirstByteAt(now)), now);
         };
-        self.with_rooms(of, settle).1
+        self.with_room(of, settle).1
     }
 
     /// Accounts for the slots of a call that nobody waits for any more.
@@ -150,9 +158,9 @@ impl Quotas {
         })
     }
 
-    /// What an app could do now with each of its pools.
-    pub(super) fn rooms(&self, of: &AppPools<'_>) -> Vec<Option<Headroom>> {
-        self.with_rooms(of, |_, _| ()).1
+    /// What an app could do now with the pools that a call of it pays.
+    pub(super) fn room(&self, of: &AppPools<'_>) -> Option<Tightest> {
+        self.with_room(of, |_, _| ()).1
     }
 
     /// What a call of an app would meet now.
@@ -209,16 +217,19 @@ impl Quotas {
 
     /// Does something, and all that follows from it; says what an app can do after it, under the same
     /// lock.
-    pub(super) fn with_rooms<T>(
+    pub(super) fn with_room<T>(
         &self,
         of: &AppPools<'_>,
         act: impl FnOnce(&mut Core, Moment) -> T,
-    ) -> (T, Vec<Option<Headroom>>) {
+    ) -> (T, Option<Tightest>) {
         self.with(|core, now| {
             let result = act(core, now);
             core.pump(now);
-            let room = |pool: &PoolId| core.quota.room(of.connection, of.app, *pool, now);
-            (result, of.pools.iter().map(room).collect())
+            let room = |(at, pool): (usize, &PoolId)| {
+                Some(Tightest { at, room: core.quota.room(of.connection, of.app, *pool, now)? })
+            };
+            let rooms = of.pools.iter().enumerate().filter_map(room);
+            (result, rooms.min_by_key(|tightest| tightest.room.calls))
         })
     }
 

@@ -6,11 +6,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::pass::Pass;
-use super::quotas::{AppPools, Edition, Ending};
+use super::quotas::{AppPools, Edition, Ending, Tightest};
 use crate::clock::Instant;
 use crate::quota::{
-    AdmissionRequest, AdmissionVerdict, Headroom, QueuePlace, QueuePosition, QuotaRefusal,
-    Settlement,
+    AdmissionRequest, AdmissionVerdict, QueuePlace, QueuePosition, QuotaRefusal, Settlement,
 };
 
 /// How a call is let in.
@@ -62,9 +61,9 @@ impl Edition {
         of: &AppPools<'_>,
         ticket: impl FnOnce(Duration) -> AdmissionRequest,
         since: Option<Instant>,
-    ) -> (Result<Entered, QuotaRefusal>, Vec<Option<Headroom>>) {
+    ) -> (Result<Entered, QuotaRefusal>, Option<Tightest>) {
         let since = since.map(|since| self.moment_of(since));
-        self.with_rooms(of, |core, now| {
+        self.with_room(of, |core, now| {
             let ticket = ticket(core.quota.usual_answer(of.connection));
             match core.quota.enter_again(now, &ticket, since.unwrap_or(now)) {
                 AdmissionVerdict::Start(grant) => {

@@ -68,14 +68,14 @@ impl Copy {
     /// its own: nothing larger stays alive by it.
     #[must_use]
     pub fn new(
-        answer: &http::Response<()>,
+        (status, fields): (StatusCode, &HeaderMap),
         body: &[u8],
         life: Life,
         generation: u64,
         variant: Variant,
     ) -> Self {
-        let mut headers = HeaderMap::with_capacity(answer.headers().len() + 1);
-        for (name, value) in answer.headers() {
+        let mut headers = HeaderMap::with_capacity(fields.len() + 1);
+        for (name, value) in fields {
             let mut own = HeaderValue::from_bytes(value.as_bytes());
             if let Ok(own) = &mut own {
                 own.set_sensitive(value.is_sensitive());
@@ -83,12 +83,12 @@ impl Copy {
             headers.append(plain(name), own.expect("the octets were a field's value before"));
         }
         // A HEAD is answered from it, too. A 204 has none (RFC 9110, section 8.6).
-        if answer.status() != StatusCode::NO_CONTENT {
+        if status != StatusCode::NO_CONTENT {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         headers.remove(header::AGE);
         Self {
-            status: answer.status(),
+            status,
             headers,
             body: Bytes::copy_from_slice(body),
             stored: Instant::now(),
@@ -328,7 +328,13 @@ mod tests {
     }
 
     fn copy_of(url: &CacheKey, size: usize) -> Arc<Copy> {
-        Arc::new(Copy::new(&http::Response::new(()), &vec![b'x'; size], LIFE, 0, variant(url)))
+        Arc::new(Copy::new(
+            (StatusCode::OK, &HeaderMap::new()),
+            &vec![b'x'; size],
+            LIFE,
+            0,
+            variant(url),
+        ))
     }
 
     fn copy(size: usize) -> Arc<Copy> {
@@ -378,7 +384,9 @@ mod tests {
         let took = allocation_counter::measure(|| {
             let terms = CacheTerms::of(&answer, Duration::ZERO, now).unwrap();
             let variant = Variant::of(&url, &request, fields::vary(answer.headers()).unwrap());
-            let new = Copy::new(&answer, &[b'x'; 100], LIFE, 0, variant).with_terms(terms);
+            let new =
+                Copy::new((answer.status(), answer.headers()), &[b'x'; 100], LIFE, 0, variant)
+                    .with_terms(terms);
             copy = Some(Arc::new(new));
         });
         let (size, took) = (copy.unwrap().size(), usize::try_from(took.bytes_current).unwrap());
@@ -405,7 +413,9 @@ mod tests {
         );
         store.learn(url, &names).await;
         let made = Variant::of(&url, &one, names.clone().into());
-        store.put(Arc::new(Copy::new(&http::Response::new(()), b"", LIFE, 0, made))).await;
+        store
+            .put(Arc::new(Copy::new((StatusCode::OK, &HeaderMap::new()), b"", LIFE, 0, made)))
+            .await;
         assert!(store.find(url, &one).await.1.is_some());
         let (place, none) = store.find(url, &other).await;
         assert!(place == url.variant(&other, &names) && none.is_none());

@@ -43,6 +43,9 @@ pub async fn gather(mut body: StreamBody, limit: usize) -> Result<Gathered, Erro
             // Trailers belong to the hop, and the gateway announces none.
             Ok(frame) => frame.into_data().unwrap_or_default(),
         };
+        if read.is_empty() && piece.len() <= limit && body.is_end_stream() {
+            return Ok(Gathered::Whole(piece));
+        }
         read.extend_from_slice(&piece);
         if read.len() > limit {
             let resumed = Resumed { read: read.freeze(), rest: body };

@@ -1,5 +1,6 @@
 //! What the caller is told beside the answer itself.
 
+use std::fmt::{self, Display};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
@@ -30,33 +31,20 @@ pub struct Noted {
 pub struct RateLimit {
     /// The field `RateLimit-Policy`.
     pub policy: HeaderValue,
-    /// The field `RateLimit`.
-    pub limit: HeaderValue,
+    /// The quota that binds first.
+    pub pool: Arc<str>,
+    /// Calls that are left.
+    pub left: u32,
     /// In how many seconds there will be more.
     pub seconds: u64,
-    /// The quota that binds first.
-    pool: Arc<str>,
-    /// Calls that are left.
-    left: u32,
 }
 
 impl RateLimit {
-    /// Of `pool`: `left` calls now, and more in so many `seconds`.
-    #[must_use]
-    pub fn new(policy: HeaderValue, pool: Arc<str>, left: u32, seconds: u64) -> Option<Self> {
-        let limit = text(&pool, left, seconds)?;
-        Some(Self { policy, limit, seconds, pool, left })
+    /// The field `RateLimit`, with other `seconds` where they are sooner.
+    pub fn within(&self, seconds: Option<u64>) -> impl Display {
+        let seconds = seconds.map_or(self.seconds, |seconds| seconds.min(self.seconds));
+        fmt::from_fn(move |f| write!(f, "\"{}\";r={};t={seconds}", self.pool, self.left))
     }
-
-    /// The field `RateLimit` with other `seconds`.
-    #[must_use]
-    pub fn until(self, seconds: u64) -> HeaderValue {
-        text(&self.pool, self.left, seconds).unwrap_or(self.limit)
-    }
-}
-
-fn text(pool: &str, left: u32, seconds: u64) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("\"{pool}\";r={left};t={seconds}")).ok()
 }
 
 impl Notes {

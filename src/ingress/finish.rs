@@ -115,8 +115,9 @@ impl<F: Future<Output = call::Result>> Future for Finishing<F> {
                 (asked.problem(error), Some(own))
             }
         };
-        let mut reply = frame(reply, &asked.method);
-        asked.finish(&mut reply, own);
+        let mut texts = FieldTexts::empty();
+        let mut reply = frame(reply, &asked.method, &mut texts);
+        asked.finish(&mut reply, own, &mut texts);
         Poll::Ready(Ok(reply))
     }
 }
@@ -163,12 +164,11 @@ impl Asked {
     }
 
     /// Fields that every answer has.
-    fn finish(&self, reply: &mut Reply, own: Option<Own>) {
+    fn finish(&self, reply: &mut Reply, own: Option<Own>, texts: &mut FieldTexts) {
         let (now, record, noted) = (Instant::now(), &self.record, self.notes.all());
         let status = reply.status();
         let throttled = reply.facts_mut().throttled.take();
         let headers = reply.headers_mut();
-        let mut texts = FieldTexts::empty();
         if let Some(throttled) = throttled {
             say_throttled(headers, status, &throttled);
         }
@@ -179,17 +179,15 @@ impl Asked {
             marks.breakdown(record.started)
         });
         put(headers, SERVER_TIMING, texts.value(server_timing(&time)));
-        if let Some(RateLimit { policy, .. }) = &noted.rate_limit {
-            headers.insert(RATE_LIMIT_POLICY, policy.clone());
-        }
         if let Some(rate_limit) = noted.rate_limit {
-            headers.insert(RATE_LIMIT, no_later(rate_limit, when));
+            put(headers, RATE_LIMIT, texts.value(no_later(&rate_limit, when)));
+            headers.insert(RATE_LIMIT_POLICY, rate_limit.policy);
         }
         if status.is_server_error() || own.is_some_and(|own| own.outcome == Outcome::Unknown) {
             self.proof.doubted();
         }
         if let Some(cached) = noted.cached {
-            say_cached(headers, &mut texts, cached);
+            say_cached(headers, texts, cached);
         }
         let call_id = texts.value(record.call_id);
         let request_id = self.request_id.as_ref().or(call_id.as_ref()).cloned();
@@ -266,17 +264,13 @@ fn said_when(headers: &HeaderMap) -> Option<Duration> {
 
 /// `RateLimit` with a `t` that is no later than `Retry-After`: who reads both must not wait longer for
 /// the one than for the other. It is often earlier, since the refused are spread over what comes back.
-fn no_later(rate_limit: RateLimit, when: Option<Duration>) -> HeaderValue {
-    let seconds = when.map(|when| millis(when).div_ceil(1000));
-    match seconds.filter(|seconds| *seconds < rate_limit.seconds) {
-        Some(seconds) => rate_limit.until(seconds),
-        None => rate_limit.limit,
-    }
+fn no_later(rate_limit: &RateLimit, when: Option<Duration>) -> impl Display {
+    rate_limit.within(when.map(|when| millis(when).div_ceil(1000)))
 }
 
 /// One framing, told by what the answer holds: its exact length, or the server's own for a body that
 /// streams. The answer to a HEAD tells the length that a GET would have, and holds nothing.
-fn frame(reply: Reply, method: &Method) -> Reply {
+fn frame(reply: Reply, method: &Method, texts: &mut FieldTexts) -> Reply {
     let (mut head, body) = reply.into_parts();
     let told = head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::TRANSFER_ENCODING);
@@ -287,7 +281,7 @@ fn frame(reply: Reply, method: &Method) -> Reply {
         _ if empty => told,
         Some(held) => told
             .filter(|told| told.to_str().is_ok_and(|told| told.parse() == Ok(held)))
-            .or_else(|| Some(HeaderValue::from(held))),
+            .or_else(|| texts.value(held)),
         None if method == Method::HEAD => told,
         None => None,
     };
@@ -332,11 +326,9 @@ mod tests {
     #[test]
     fn a_reset_is_told_no_later_than_the_time_to_come_back() {
         let policy = HeaderValue::from_static("\"connection\";q=100;w=60");
-        let limit = RateLimit::new(policy, "connection".into(), 0, 44).unwrap();
-        let told = |after: Option<u64>| {
-            let text = no_later(limit.clone(), after.map(Duration::from_millis));
-            text.to_str().unwrap().to_owned()
-        };
+        let limit = RateLimit { policy, pool: "connection".into(), left: 0, seconds: 44 };
+        let told =
+            |after: Option<u64>| no_later(&limit, after.map(Duration::from_millis)).to_string();
         let text = "\"connection\";r=0;t=44";
         assert_eq!(told(None), text);
         assert_eq!(told(Some(44_000)), text);

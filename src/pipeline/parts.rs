@@ -75,5 +75,5 @@ pub(super) fn upstream(config: &Config, state: &State) -> Upstream {
         VendorDestination { pool, prefix: url.prefix().into() }
     });
     let traces = vendor.pass_trace_context.then(|| config.settings.traces.sampling());
-    Upstream::new(destinations.collect(), limits, state.instance().clone()).passing_on(traces)
+    Upstream::new(destinations.collect(), limits, state.instance()).passing_on(traces)
 }

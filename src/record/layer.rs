@@ -185,9 +185,10 @@ impl Body for Recorded {
             frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len));
         let broken = matches!(frame, Some(Err(_)));
         let Some(client) = this.client else { return Poll::Ready(frame) };
-        client.record.mark(|marks| {
+        let broken = client.record.mark(|marks| {
             marks.bytes_out += octets.unwrap_or_default() as u64;
-            marks.broken = broken;
+            marks.broken |= broken;
+            marks.broken
         });
         if ended && !broken && !client.proof.left() {
             client.completed();

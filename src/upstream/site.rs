@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use http::uri::{Authority, Scheme};
 
 use super::dial::{Dial, Line};
@@ -29,6 +30,8 @@ pub struct HostLimits {
 pub struct Site {
     scheme: Scheme,
     authority: Authority,
+    /// The same as the field `Host`.
+    host_field: HeaderValue,
     limits: HostLimits,
     dial: ArcSwap<Arc<dyn Dial>>,
     places: Arc<SocketPlaces>,
@@ -41,9 +44,11 @@ impl Site {
         limits: HostLimits,
         dial: Arc<dyn Dial>,
     ) -> Self {
+        let host_field = HeaderValue::from_str(authority.as_str());
         Self {
             scheme,
             authority,
+            host_field: host_field.expect("an authority is visible ASCII"),
             limits,
             dial: ArcSwap::from_pointee(dial),
             places: SocketPlaces::new(limits.sockets),
@@ -65,6 +70,10 @@ impl Site {
     #[must_use]
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    pub(super) fn host_field(&self) -> &HeaderValue {
+        &self.host_field
     }
 
     pub(super) fn sockets(&self) -> usize {

@@ -48,8 +48,8 @@ impl One {
 
     /// The answer to the call of `pass` is here.
     fn answers(&self, pass: Pass) {
-        let rooms = pass.ends(true, &self.pools());
-        assert!(rooms.is_empty(), "no pool was asked about");
+        let room = pass.ends(true, &self.pools());
+        assert!(room.is_none(), "no pool was asked about");
     }
 
     /// A call that starts at once.

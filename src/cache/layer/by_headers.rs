@@ -207,7 +207,8 @@ impl<S: Next<BufferedCall>> Ask<S> {
     }
 
     fn new_copy(&self, answer: &http::Response<()>, body: &[u8], variant: Variant) -> Copy {
-        Copy::new(answer, body, NO_LIFE, self.moment.generation, variant)
+        let head = (answer.status(), answer.headers());
+        Copy::new(head, body, NO_LIFE, self.moment.generation, variant)
     }
 
     /// Keeps a copy and hands it to those who wait.

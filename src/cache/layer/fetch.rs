@@ -79,7 +79,6 @@ impl<S: Next<BufferedCall>> Fetch<S> {
                 return Ok(reply);
             }
         };
-        let head = head(&reply);
         let (parts, body) = reply.into_parts();
         let body = match gather(body, limit).await? {
             Gathered::Long(body) => {
@@ -88,7 +87,11 @@ impl<S: Next<BufferedCall>> Fetch<S> {
             }
             Gathered::Whole(body) => body,
         };
-        let copy = Arc::new(Copy::new(&head, &body, life, self.moment.generation, variant));
+        if self.is_for_its_caller_alone() {
+            return Ok(Reply::from_parts(parts, call::full(body)));
+        }
+        let head = (parts.status, &parts.headers);
+        let copy = Arc::new(Copy::new(head, &body, life, self.moment.generation, variant));
         if let Keep::For(_) = self.keep {
             let now = self.shelf.moment(connection, &self.row);
             says.kept(self.shelf.keep(self.url, copy.clone(), self.moment, now).await);
@@ -107,6 +110,13 @@ impl<S: Next<BufferedCall>> Fetch<S> {
             stale: self.shelf.stale_if_error(),
             request: call.headers.clone(),
         }
+    }
+
+    /// True when the answer is not kept, nobody waits for it, and nobody can join any more.
+    fn is_for_its_caller_alone(&mut self) -> bool {
+        matches!(self.keep, Keep::Share)
+            && self.conditions.is_empty()
+            && !self.lead.as_mut().is_some_and(Lead::closes_followed)
     }
 
     fn land(&mut self, landed: Landed) {

@@ -55,3 +55,6 @@ impl<S: Next<Call>> Stage<S> for CallerDeadline {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -359,3 +359,6 @@ impl Outgoing {
         self.headers.remove(header::HOST);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,3 +128,6 @@ impl<S: Next<Authenticated>> Stage<S> for Me {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -364,3 +364,6 @@ impl Outgoing {
         self.headers.remove(header::HOST);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use tower::Service;
 
 use super::{
-    BoxFuture, Buffered, BufferedCall, Call, Caller, Notes, Reply, Result, StreamBody, Unread,
+    BoxFuture, Buffered, BufferedCall, Call, Caller, Notes, Reply, Request, Result, StreamBody,
+    Unread,
 };
 use crate::catalog::{Catalog, Match};
 use crate::clock::Instant;
@@ -19,6 +20,7 @@ use crate::error::{Cause, Error};
 use crate::headers::Habits;
 use crate::numbers::{AppIx, ConnectionIx};
 use crate::proof::SendProof;
+use crate::record::layer::Opened;
 use crate::record::{Marks, Observer, Record};
 
 /// Hears nothing.
@@ -67,6 +69,18 @@ pub(crate) fn call(method: Method, target: &'static str) -> Call {
 /// The same once its body, which is empty, is here.
 pub(crate) fn buffered(method: Method, target: &'static str) -> BufferedCall {
     call(method, target).with_body(Buffered::default()).1
+}
+
+/// A request as it is before its route is known.
+pub(crate) fn opened(request: Request) -> Opened {
+    Opened {
+        request,
+        request_id: Some(HeaderValue::from_static("r1")),
+        habits: Habits::default(),
+        record: Record::open(Arc::new(Nobody)),
+        proof: Arc::default(),
+        notes: Arc::default(),
+    }
 }
 
 /// What lies below a layer: answers as it was told, and counts. Clones share the count.

@@ -91,3 +91,6 @@ impl<F: CallFuture> Future for InTime<F> {
         Poll::Ready(Err(refused.with_outcome(this.proof.outcome())))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,3 +94,6 @@ impl<S: Next<Authenticated>> Stage<S> for Authenticate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

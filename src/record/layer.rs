@@ -204,3 +204,6 @@ impl Body for Recorded {
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

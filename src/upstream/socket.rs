@@ -78,7 +78,9 @@ impl VendorSocket {
     /// Speaks HTTP/1.1 over `io`; `place` is held as long as the socket is open.
     pub(super) async fn h1(io: Box<dyn Io>, place: SocketPlace) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(HEAD);
+        // Answers with many fields are honest; hyper's own bound is 100. It makes room for as many as are
+        // allowed with every answer, twice 32 octets each.
+        builder.max_headers(160).max_buf_size(HEAD);
         let (sender, connection) = builder.handshake(Sips(io)).await?;
         tokio::spawn(drive(connection, place));
         Ok(Self { sender: Sender::H1(sender), born: Instant::now(), reused: false })

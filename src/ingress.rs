@@ -4,3 +4,6 @@ pub mod cors;
 pub mod finish;
 pub mod route;
 pub mod validate;
+
+#[cfg(test)]
+mod tests;

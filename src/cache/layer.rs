@@ -4,6 +4,8 @@
 mod by_headers;
 mod fetch;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -10,11 +10,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use tower::{Layer, Service};
 
-use crate::call::testing::{Leaf, Nobody, now, reply, text};
+use crate::call::testing::{Leaf, now, opened, reply, text};
 use crate::call::{self, Reply, Request, Result, StageLayer, Staged};
 use crate::error::{Code, Error, Outcome};
-use crate::headers::Habits;
-use crate::record::Record;
 use crate::record::layer::Opened;
 
 /// A request with these fields, and a host.
@@ -33,18 +31,6 @@ fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     headers
-}
-
-/// `request` with its record.
-fn opened(request: Request) -> Opened {
-    Opened {
-        request,
-        request_id: HeaderValue::from_static("r1"),
-        habits: Habits::default(),
-        record: Record::open(Arc::new(Nobody)),
-        proof: Arc::default(),
-        notes: Arc::default(),
-    }
 }
 
 /// `reply` with these fields.

@@ -145,7 +145,7 @@ impl Got {
 
     /// `Cache-Status`, behind the gateway's name.
     fn says(&self) -> String {
-        let status = self.cached.expect("the cache has a part in it").status();
+        let status = self.cached.expect("the cache has a part in it").status().to_string();
         status.strip_prefix("tollgate; ").unwrap().to_owned()
     }
 }

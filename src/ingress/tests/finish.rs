@@ -154,7 +154,8 @@ async fn what_the_layers_noted_is_told() {
     let asked = asks(Method::GET);
     asked.notes.cached(Cached::Hit { age: 7 * SECOND, left: 60 * SECOND });
     let policy = HeaderValue::from_static("\"connection\";q=100;w=60");
-    asked.notes.rate_limit(RateLimit::new(policy, "connection".into(), 3, 44));
+    let limit = RateLimit { policy, pool: "connection".into(), left: 3, seconds: 44 };
+    asked.notes.rate_limit(Some(limit));
     let nearer = || Ok(with(reply(200, "it"), &[("cache-status", "edge; hit")]));
     let reply = finish(asked, nearer).await;
     let caches: Vec<_> = reply.headers().get_all("cache-status").iter().collect();

@@ -32,6 +32,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod ids;
 mod ingress;
+mod local_reply;
 mod me;
 pub mod numbers;
 pub mod paths;

@@ -7,8 +7,6 @@
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use http::Method;
-use http::header::{self, HeaderValue};
 use serde::Serialize;
 use tokio_util::either::Either;
 
@@ -20,6 +18,7 @@ use crate::history::{Calls, Entry, Refused};
 use crate::identity::authenticate::Authenticated;
 use crate::identity::{AppConnection, Keys};
 use crate::ids::RandomId;
+use crate::local_reply::{get_or_head, json};
 
 /// The path that never reaches the catalogue.
 const PATH: &str = "/.tollgate/me";
@@ -59,14 +58,11 @@ impl Me {
 
     fn answer(&self, authenticated: &Authenticated) -> Result<Reply, Error> {
         let request = &authenticated.opened.request;
-        if ![Method::GET, Method::HEAD].contains(request.method()) {
-            return Err(Error::refused(Code::MethodNotAllowed, "this path takes GET and HEAD")
-                .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
-        }
+        get_or_head(request.method(), "this path takes GET and HEAD")?;
         let query = request.uri().query().unwrap_or_default();
         match query.strip_prefix("call=") {
             Some(id) => self.explain(authenticated, id),
-            None if query.is_empty() => Ok(json(&self.about(authenticated), request.method())),
+            None if query.is_empty() => Ok(json(&self.about(authenticated))),
             None => Err(Error::malformed("the query takes call=<id of a call>")),
         }
     }
@@ -97,21 +93,8 @@ impl Me {
             let detail = "no call of that id is kept of this app: newer ones have its place, or it is under way";
             Error::refused(Code::UnknownCall, detail)
         })?;
-        Ok(json(&entry.document(), authenticated.opened.request.method()))
+        Ok(json(&entry.document()))
     }
-}
-
-fn json(value: &impl Serialize, method: &Method) -> Reply {
-    let body = serde_json::to_vec(value).expect("strings, numbers and lists of them are JSON");
-    let length = body.len();
-    // hyper leaves the body of an answer to HEAD out in HTTP/1.1 only.
-    let body = if method == Method::HEAD { call::empty() } else { call::full(body) };
-    let mut reply = Reply::new(body);
-    let headers = reply.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    reply
 }
 
 impl<S: Next<Authenticated>> Stage<S> for Me {

@@ -24,7 +24,6 @@ use crate::identity::authenticate::Authenticate;
 use crate::ingress::cors::Cors;
 use crate::ingress::finish::Finish;
 use crate::ingress::route::Route;
-use crate::ingress::validate;
 use crate::me::Me;
 use crate::proof::SendProof;
 use crate::record::Observer;
@@ -127,11 +126,7 @@ impl Pipeline {
     /// Answers `request`; what the server knows of its client is in `proof`.
     pub async fn answer_to(&self, request: Request, proof: Arc<SendProof>) -> Response {
         if request.uri().path() == health::PATH {
-            let reply = match validate::message(&request) {
-                Ok(()) => health::answer(request.method(), self.state.unready()),
-                Err(detail) => health::unclear(request.version(), detail),
-            };
-            return reply.into_response().map(Recorded::unseen);
+            return health::answer(&request, self.state.unready()).map(Recorded::unseen);
         }
         let Ok(response) = (self.stack)(Arrival { request, proof }).await;
         response

@@ -3,16 +3,16 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderValue, Request, Response, header};
 use serde::Serialize;
 
 use super::Door;
+use crate::call::{Reply, StreamBody};
 use crate::error::{Code, Error};
 use crate::history::{CallDocument, CallQuery, Entry};
 use crate::ids::RandomId;
 use crate::ingress::validate;
+use crate::local_reply::{self, PROBLEM, get_or_head, json};
 use crate::proof::SendProof;
 use crate::runtime::State;
 use crate::server::{Answer, RequestBody};
@@ -44,7 +44,7 @@ struct Listed {
     calls: Vec<CallDocument>,
 }
 
-type Page = Result<Vec<u8>, Error>;
+type Page = Result<Reply, Error>;
 
 impl Api {
     /// Questions about `state`; `door` says who may ask.
@@ -56,11 +56,7 @@ impl Api {
     fn page(&self, request: &Request<RequestBody>) -> Page {
         // Every right that there is lets its holder ask.
         self.door.pass(request)?;
-        if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let detail = "questions are asked with GET or HEAD";
-            return Err(Error::refused(Code::MethodNotAllowed, detail)
-                .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
-        }
+        get_or_head(request.method(), "questions are asked with GET or HEAD")?;
         let query = request.uri().query().unwrap_or_default();
         match request.uri().path() {
             "/api/version" => Ok(json(&Version { version: env!("CARGO_PKG_VERSION") })),
@@ -124,52 +120,18 @@ fn named<T: std::str::FromStr<Err: Display>>(value: &str) -> Result<T, Error> {
     value.parse().map_err(|_| Error::malformed("tenant and app are names of the configuration"))
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("strings, numbers and lists of them are always JSON")
-}
-
-fn problem(error: Error) -> Response<Full<Bytes>> {
-    let (status, document) = (error.code.status(), error.document(None));
-    let mut response = answer(status, "application/problem+json", document);
-    for (name, value) in error.headers {
-        response.headers_mut().insert(name, value);
-    }
-    response
-}
-
-fn answer(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let length = HeaderValue::from(body.len());
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CONTENT_LENGTH, length);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
 impl Answer for Api {
-    type Body = Full<Bytes>;
+    type Body = StreamBody;
 
     async fn answer(
         &self,
         request: Request<RequestBody>,
         _: Arc<SendProof>,
-    ) -> Response<Full<Bytes>> {
-        let clear = validate::message(&request);
-        let page = clear.map_err(Error::malformed).and_then(|()| self.page(&request));
-        let mut response = match page {
-            Ok(body) => answer(StatusCode::OK, "application/json", body),
-            Err(error) => problem(error),
-        };
-        if clear.is_err() && request.version() < http::Version::HTTP_2 {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        // hyper leaves the body of an answer to HEAD out in HTTP/1.1 only.
-        if request.method() == Method::HEAD {
-            *response.body_mut() = Full::default();
-        }
-        response
+    ) -> Response<StreamBody> {
+        let page = validate::message(&request).and_then(|()| self.page(&request));
+        let mut reply = page.unwrap_or_else(|error| local_reply::problem(error, None, PROBLEM));
+        let nosniff = HeaderValue::from_static("nosniff");
+        reply.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+        local_reply::answer(reply, request.method())
     }
 }

@@ -7,13 +7,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::uri::Authority;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 
 use super::door::{address, is_localhost};
+use crate::call::StreamBody;
 use crate::ingress::validate;
+use crate::local_reply::{self, get_or_head};
 use crate::proof::SendProof;
 use crate::runtime::State;
 use crate::server::{Answer, RequestBody};
@@ -72,32 +72,27 @@ fn accept(headers: &HeaderMap) -> String {
 }
 
 impl Answer for Ops {
-    type Body = Full<Bytes>;
+    type Body = StreamBody;
 
     async fn answer(
         &self,
         request: Request<RequestBody>,
         _: Arc<SendProof>,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<StreamBody> {
         let request = request.map(|_| ());
-        let unclear = validate::message(&request).err();
-        let allowed = [Method::GET, Method::HEAD].contains(request.method());
-        let (status, kind, text) = match unclear {
-            Some(detail) => (StatusCode::BAD_REQUEST, "text/plain", format!("{detail}\n")),
-            None if allowed => self.page(&request).await,
-            None => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET or HEAD\n".into()),
+        let method = request.method();
+        let asks = validate::message(&request).and_then(|()| get_or_head(method, "GET or HEAD"));
+        let mut reply = match asks {
+            Ok(()) => {
+                let (status, kind, text) = self.page(&request).await;
+                local_reply::text(status, kind, text)
+            }
+            Err(mut error) => {
+                error.detail += "\n";
+                local_reply::plain(error)
+            }
         };
-        let mut response = Response::new(Full::from(text));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
-        headers.insert(header::VARY, header::HeaderValue::from_static("accept"));
-        if unclear.is_some() && request.version() < Version::HTTP_2 {
-            headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
-        }
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
-        }
-        response
+        reply.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+        local_reply::answer(reply, method)
     }
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Body;
 
 use crate::error::Cause;
+use crate::headers::FieldTexts;
 
 /// A body that is here already, or arrives as it is read.
 pub type StreamBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Cause>>;
@@ -158,6 +159,31 @@ impl Reply {
     #[must_use]
     pub fn into_body(self) -> StreamBody {
         self.body
+    }
+
+    /// The same answer to `method` with one framing, told by what it holds: its exact length, or the
+    /// server's own for a body that streams. The answer to a HEAD tells the length that a GET would
+    /// have, and holds nothing.
+    #[must_use]
+    pub fn framed(self, method: &Method, texts: &mut FieldTexts) -> Self {
+        let (mut head, body) = self.into_parts();
+        let told = head.headers.remove(header::CONTENT_LENGTH);
+        head.headers.remove(header::TRANSFER_ENCODING);
+        let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let unread = method == Method::HEAD && body.is_end_stream();
+        let length = match body.size_hint().exact() {
+            _ if bodiless => None,
+            _ if unread => told,
+            Some(held) => told
+                .filter(|told| told.to_str().is_ok_and(|told| told.parse() == Ok(held)))
+                .or_else(|| texts.value(held)),
+            None if method == Method::HEAD => told,
+            None => None,
+        };
+        head.headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
+        // hyper leaves the body of an answer to HEAD out in HTTP/1.1 only.
+        let body = if method == Method::HEAD { empty() } else { body };
+        Self::from_parts(head, body)
     }
 
     /// The answer as a client reads it.

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use hyper::body::Body as _;
 use pin_project_lite::pin_project;
 
 use crate::call::{self, Next, Notes, RateLimit, Reply, Stage, StageLayer, Staged, Throttled};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome, chain, millis};
 use crate::headers::{FieldTexts, Habits, REQUEST_ID};
+use crate::local_reply;
 use crate::proof::SendProof;
 use crate::record::layer::Opened;
 use crate::record::{Breakdown, Cached, KeyUse, Record};
@@ -116,7 +116,7 @@ impl<F: Future<Output = call::Result>> Future for Finishing<F> {
             }
         };
         let mut texts = FieldTexts::empty();
-        let mut reply = frame(reply, &asked.method, &mut texts);
+        let mut reply = reply.framed(&asked.method, &mut texts);
         asked.finish(&mut reply, own, &mut texts);
         Poll::Ready(Ok(reply))
     }
@@ -139,18 +139,13 @@ impl Asked {
         if let Some(after) = error.retry_after {
             record.mark(|marks| marks.timeline.told(Duration::from_millis(millis(after))));
         }
-        let body = error.document(Some(&record.call_id.to_string()));
-        let mut reply = Reply::new(call::full(body));
-        *reply.status_mut() = code.status();
+        let (outcome, after) = (error.outcome, error.retry_after);
+        let call_id = record.call_id.to_string();
+        let mut reply = local_reply::problem(error, Some(&call_id), self.media_type());
         let headers = reply.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type()));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        own_fields(headers, code, error.outcome);
-        if let Some(after) = error.retry_after {
+        own_fields(headers, code, outcome);
+        if let Some(after) = after {
             say_when(headers, after);
-        }
-        for (name, value) in error.headers {
-            headers.insert(name, value);
         }
         reply
     }
@@ -158,8 +153,8 @@ impl Asked {
     /// A problem document, or plain JSON for the SDKs that look for no message in anything else.
     fn media_type(&self) -> &'static str {
         match self.habits.reads_plain_json_only {
-            true => "application/json",
-            false => "application/problem+json",
+            true => local_reply::JSON,
+            false => local_reply::PROBLEM,
         }
     }
 
@@ -266,29 +261,6 @@ fn said_when(headers: &HeaderMap) -> Option<Duration> {
 /// the one than for the other. It is often earlier, since the refused are spread over what comes back.
 fn no_later(rate_limit: &RateLimit, when: Option<Duration>) -> impl Display {
     rate_limit.within(when.map(|when| millis(when).div_ceil(1000)))
-}
-
-/// One framing, told by what the answer holds: its exact length, or the server's own for a body that
-/// streams. The answer to a HEAD tells the length that a GET would have, and holds nothing.
-fn frame(reply: Reply, method: &Method, texts: &mut FieldTexts) -> Reply {
-    let (mut head, body) = reply.into_parts();
-    let told = head.headers.remove(header::CONTENT_LENGTH);
-    head.headers.remove(header::TRANSFER_ENCODING);
-    let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let empty = method == Method::HEAD && body.is_end_stream();
-    let length = match body.size_hint().exact() {
-        _ if bodiless => None,
-        _ if empty => told,
-        Some(held) => told
-            .filter(|told| told.to_str().is_ok_and(|told| told.parse() == Ok(held)))
-            .or_else(|| texts.value(held)),
-        None if method == Method::HEAD => told,
-        None => None,
-    };
-    head.headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
-    // hyper leaves the body of an answer to HEAD out in HTTP/1.1 only.
-    let body = if method == Method::HEAD { call::empty() } else { body };
-    Reply::from_parts(head, body)
 }
 
 /// `Cache-Status` (RFC 9211), behind those of caches nearer to the vendor; `Age` on reuse.

@@ -38,7 +38,7 @@ impl Validate {
             let detail = "the vendor's base URL leads back to this gateway";
             return Err(Error::refused(Code::Loop, detail));
         }
-        message(request).map_err(|detail| last(request, Error::malformed(detail)))?;
+        message(request)?;
         if octets(request) > self.head_size {
             let detail = format!("a request head must not exceed {} octets", self.head_size);
             return Err(last(request, Error::refused(Code::HeadTooLarge, detail)));
@@ -77,18 +77,18 @@ fn fields(request: &Request) -> usize {
 /// Whether it is clear whom a request is for and where it ends.
 ///
 /// # Errors
-/// What is unclear, for the caller. Its answer must be the last one on an HTTP/1 connection.
-pub fn message<B>(request: &http::Request<B>) -> Result<(), &'static str> {
-    if *request.method() == Method::CONNECT {
-        return Err("the gateway is no tunnel");
-    }
-    hosts::check(request)?;
-    framing(request)
+/// What is unclear, for the caller; told by the last answer on an HTTP/1 connection.
+pub fn message<B>(request: &http::Request<B>) -> Result<(), Error> {
+    let clear = match *request.method() {
+        Method::CONNECT => Err("the gateway is no tunnel"),
+        _ => hosts::check(request).and_then(|()| framing(request)),
+    };
+    clear.map_err(|detail| last(request, Error::malformed(detail)))
 }
 
 /// The last answer on its connection: what stands behind an unclear request must not be read as the
 /// next one (RFC 9112 sections 6.3 and 11.2, RFC 9931 for CONNECT). In HTTP/2 a stream ends by itself.
-fn last(request: &Request, error: Error) -> Error {
+fn last<B>(request: &http::Request<B>, error: Error) -> Error {
     match request.version() {
         Version::HTTP_2 => error,
         _ => error.with_header(header::CONNECTION, HeaderValue::from_static("close")),

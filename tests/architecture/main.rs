@@ -34,7 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["catalog"],
     &["quota"],
     &["record", "call"],
-    &["detached", "single_flight", "identity", "telemetry"],
+    &["detached", "single_flight", "identity", "telemetry", "local_reply"],
     &["admission", "history", "usage"],
     &["cache", "upstream"],
     &["breaker", "credentials", "idempotency", "retry"],

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
+use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tollgate::app::Gateway;
@@ -70,7 +71,7 @@ impl Asked {
         let mut client = Client::h1(socket).await;
         let answer = client.send("GET", target, &self.setup.acme, Vec::new()).await;
         let id = answer.headers()["tollgate-call-id"].to_str().unwrap().to_owned();
-        http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+        answer.into_body().collect().await.unwrap();
         // Its record ends when the answer is dropped, a moment after its last octet.
         while self.gateway.state().calls().find(id.parse().unwrap()).is_none() {
             tokio::task::yield_now().await;
@@ -163,10 +164,39 @@ async fn a_call_the_last_calls_and_the_connections_are_told() {
     let mut h2 = Client::h2(socket).await;
     let head = h2.send("HEAD", "/api/version", &asked.key, Vec::new()).await;
     assert_eq!(head.status().as_u16(), 403, "its host is another one");
-    let body = http_body_util::BodyExt::collect(head.into_body()).await.unwrap();
+    let body = head.into_body().collect().await.unwrap();
     assert!(body.to_bytes().is_empty());
     let (_, version) = asked.asked("/api/version").await;
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+}
+
+/// What the gateway answers itself, on the ports for its clients, for probes and for operators.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_head_has_the_length_of_a_get_and_no_body_on_every_port() {
+    let asked = Asked::start().await;
+    let (data, ops) = (asked.gateway.data, asked.gateway.ops);
+    for (port, path) in [
+        (data, "/.tollgate/health"),
+        (data, "/.tollgate/me"),
+        (data, "/nowhere"),
+        (ops, "/livez"),
+        (ops, "/nowhere"),
+        (asked.admin, "/api/version"),
+    ] {
+        for h2 in [false, true] {
+            let mut client = Client::connect(port, h2, None).await;
+            let get = client.send("GET", path, &asked.setup.acme, Vec::new()).await;
+            let (get, held) = get.into_parts();
+            let held = held.collect().await.unwrap().to_bytes().len();
+            let head = client.send("HEAD", path, &asked.setup.acme, Vec::new()).await;
+            let (head, nothing) = head.into_parts();
+            assert_eq!(get.headers["content-length"], held.to_string(), "{path} {h2}");
+            assert_eq!(head.headers["content-length"], held.to_string(), "{path} {h2}");
+            assert_eq!(head.status, get.status, "{path} {h2}");
+            let nothing = nothing.collect().await.map(|body| body.to_bytes().len());
+            assert_eq!(nothing.ok(), Some(0), "{path} {h2}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,9 @@ pub const PROBLEM: &str = "application/problem+json";
 /// The media type of words for people.
 pub const PLAIN: &str = "text/plain";
 
+/// Room for the fields of an answer, so that it is made once.
+const FIELDS: usize = 16;
+
 /// Refuses a method that wants more than to read.
 ///
 /// # Errors
@@ -35,6 +38,7 @@ pub fn get_or_head(method: &Method, detail: &'static str) -> Result<(), Error> {
 pub fn text(status: StatusCode, media_type: &'static str, text: impl Into<Bytes>) -> Reply {
     let mut reply = Reply::new(call::full(text));
     *reply.status_mut() = status;
+    reply.headers_mut().reserve(FIELDS);
     reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     reply
 }

@@ -108,14 +108,14 @@ impl<F: Future<Output = call::Result>> Future for Finishing<F> {
                 Error::refused(Code::Internal, "an unexpected condition was met; it is logged");
             Poll::Ready(Err(error.with_outcome(asked.proof.outcome())))
         }));
+        let mut texts = FieldTexts::empty();
         let (reply, own) = match result {
             Ok(reply) => (reply, None),
             Err(error) => {
                 let own = Own { code: error.code, outcome: error.outcome };
-                (asked.problem(error), Some(own))
+                (asked.problem(error, &mut texts), Some(own))
             }
         };
-        let mut texts = FieldTexts::empty();
         let mut reply = reply.framed(&asked.method, &mut texts);
         asked.finish(&mut reply, own, &mut texts);
         Poll::Ready(Ok(reply))
@@ -124,7 +124,7 @@ impl<F: Future<Output = call::Result>> Future for Finishing<F> {
 
 impl Asked {
     /// The document for `error`, which is logged here, once.
-    fn problem(&self, mut error: Error) -> Reply {
+    fn problem(&self, mut error: Error, texts: &mut FieldTexts) -> Reply {
         let (code, record) = (error.code, &self.record);
         if let Some(cause) = &error.cause {
             let cause = chain(cause.as_ref());
@@ -143,9 +143,12 @@ impl Asked {
         let call_id = record.call_id.to_string();
         let mut reply = local_reply::problem(error, Some(&call_id), self.media_type());
         let headers = reply.headers_mut();
-        own_fields(headers, code, outcome);
+        headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));
+        let (error, details) = (code.proxy_error(), code.as_str());
+        let status = format_args!("tollgate; error={error}; details=\"{details}\"");
+        put(headers, PROXY_STATUS, texts.value(status));
         if let Some(after) = after {
-            say_when(headers, after);
+            say_when(headers, texts, after);
         }
         reply
     }
@@ -167,7 +170,7 @@ impl Asked {
         if let Some(throttled) = throttled {
             say_throttled(headers, status, &throttled);
         }
-        let when = self.come_back(headers);
+        let when = self.come_back(headers, texts);
         let time = record.mark(|marks| {
             marks.timeline.answered(now);
             marks.status = Some(status);
@@ -195,11 +198,11 @@ impl Asked {
     }
 
     /// When an answer, the vendor's own among them, tells its client to come back: a time that it heeds.
-    fn come_back(&self, headers: &mut HeaderMap) -> Option<Duration> {
+    fn come_back(&self, headers: &mut HeaderMap, texts: &mut FieldTexts) -> Option<Duration> {
         let said = said_when(headers)?;
         let heeded = self.heeded(said);
         if heeded != said {
-            say_when(headers, heeded);
+            say_when(headers, texts, heeded);
         }
         Some(heeded)
     }
@@ -227,12 +230,6 @@ impl Asked {
     }
 }
 
-fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {
-    headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));
-    let status = format!("tollgate; error={}; details=\"{}\"", code.proxy_error(), code.as_str());
-    put(headers, PROXY_STATUS, HeaderValue::try_from(status).ok());
-}
-
 /// Says of the vendor's own refusal when its pool opens again, within the bounds of the gateway, and
 /// that the status is the vendor's (RFC 9209 section 2.1.5).
 fn say_throttled(headers: &mut HeaderMap, status: StatusCode, throttled: &Throttled) {
@@ -244,10 +241,10 @@ fn say_throttled(headers: &mut HeaderMap, status: StatusCode, throttled: &Thrott
 }
 
 /// Says when to come back: `Retry-After` in whole seconds and `retry-after-ms`, both rounded up.
-fn say_when(headers: &mut HeaderMap, after: Duration) {
+fn say_when(headers: &mut HeaderMap, texts: &mut FieldTexts, after: Duration) {
     let millis = millis(after).max(1);
-    headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
-    headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
+    put(headers, header::RETRY_AFTER, texts.value(millis.div_ceil(1000)));
+    put(headers, RETRY_AFTER_MS, texts.value(millis));
 }
 
 /// What an answer says of when to come back, in its most precise words.

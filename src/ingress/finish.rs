@@ -199,7 +199,8 @@ impl Asked {
         }
     }
 
-    /// When an answer, the vendor's own among them, tells its client to come back: a time that it heeds.
+    /// When an answer, the vendor's own among them, tells its client to come back: a time that it
+    /// heeds.
     fn come_back(&self, headers: &mut HeaderMap) -> Option<Duration> {
         let said = said_when(headers)?;
         let heeded = self.heeded(said);
@@ -209,8 +210,9 @@ impl Asked {
         Some(heeded)
     }
 
-    /// A time to come back that the client's SDK heeds. One that heeds no more than a minute would come
-    /// back at once: it is told 45 to 60 s, by chance, so that those who are told so don't come together.
+    /// A time to come back that the client's SDK heeds. One that heeds no more than a minute would
+    /// come back at once: it is told 45 to 60 s, by chance, so that those who are told so don't
+    /// come together.
     fn heeded(&self, after: Duration) -> Duration {
         if after <= A_MINUTE || !self.habits.heeds_a_minute {
             return after;
@@ -219,8 +221,8 @@ impl Asked {
         A_MINUTE - Duration::from_millis(u64::try_from(spread).unwrap_or_default())
     }
 
-    /// True for a failed POST or PATCH without a key of the client's that may have been acted on: its
-    /// SDK must not send it again by itself. A 429 is Courier's word that it did nothing.
+    /// True for a failed POST or PATCH without a key of the client's that may have been acted on:
+    /// its SDK must not send it again by itself. A 429 is Courier's word that it did nothing.
     fn may_do_it_twice(&self, status: StatusCode, own: Option<Own>, key: Option<KeyUse>) -> bool {
         let changes = self.method == Method::POST || self.method == Method::PATCH;
         let failed = status.is_client_error() || status.is_server_error();
@@ -238,8 +240,8 @@ fn own_fields(headers: &mut HeaderMap, code: Code, outcome: Outcome) {
     put(headers, PROXY_STATUS, HeaderValue::try_from(status).ok());
 }
 
-/// Says of the vendor's own refusal when its pool opens again, within the bounds of the gateway, and
-/// that the status is the vendor's (RFC 9209 section 2.1.5).
+/// Says of the vendor's own refusal when its pool opens again, within the bounds of the gateway,
+/// and that the status is the vendor's (RFC 9209 section 2.1.5).
 fn say_throttled(headers: &mut HeaderMap, status: StatusCode, throttled: &Throttled) {
     headers.insert(header::RETRY_AFTER, HeaderValue::from(throttled.seconds()));
     let text = format!("tollgate; received-status={}", status.as_u16());
@@ -262,14 +264,15 @@ fn said_when(headers: &HeaderMap) -> Option<Duration> {
     number(&RETRY_AFTER_MS).map(Duration::from_millis).or_else(seconds)
 }
 
-/// `RateLimit` with a `t` that is no later than `Retry-After`: who reads both must not wait longer for
-/// the one than for the other. It is often earlier, since the refused are spread over what comes back.
+/// `RateLimit` with a `t` that is no later than `Retry-After`: who reads both must not wait longer
+/// for the one than for the other. It is often earlier, since the refused are spread over what
+/// comes back.
 fn no_later(rate_limit: &RateLimit, when: Option<Duration>) -> impl Display {
     rate_limit.within(when.map(|when| millis(when).div_ceil(1000)))
 }
 
-/// One framing, told by what the answer holds: its exact length, or the server's own for a body that
-/// streams. The answer to a HEAD tells the length that a GET would have, and holds nothing.
+/// One framing, told by what the answer holds: its exact length, or the server's own for a body
+/// that streams. The answer to a HEAD tells the length that a GET would have, and holds nothing.
 fn frame(reply: Reply, method: &Method, texts: &mut FieldTexts) -> Reply {
     let (mut head, body) = reply.into_parts();
     let told = head.headers.remove(header::CONTENT_LENGTH);

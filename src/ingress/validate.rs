@@ -21,8 +21,8 @@ pub struct Validate {
 }
 
 impl Validate {
-    /// `instance` is this gateway's name in `Via`; a target has at most `target_size` octets, a head at
-    /// most `head_size` octets and `head_fields` fields.
+    /// `instance` is this gateway's name in `Via`; a target has at most `target_size` octets, a
+    /// head at most `head_size` octets and `head_fields` fields.
     #[must_use]
     pub fn layer(
         instance: Arc<str>,
@@ -87,7 +87,8 @@ pub fn message<B>(request: &http::Request<B>) -> Result<(), &'static str> {
 }
 
 /// The last answer on its connection: what stands behind an unclear request must not be read as the
-/// next one (RFC 9112 sections 6.3 and 11.2, RFC 9931 for CONNECT). In HTTP/2 a stream ends by itself.
+/// next one (RFC 9112 sections 6.3 and 11.2, RFC 9931 for CONNECT). In HTTP/2 a stream ends by
+/// itself.
 fn last(request: &Request, error: Error) -> Error {
     match request.version() {
         Version::HTTP_2 => error,

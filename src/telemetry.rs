@@ -76,7 +76,7 @@ pub(crate) fn method(method: &http::Method) -> &str {
 pub(crate) const ENDS: [&str; 3] = ["ok", "cut", "client-gone"];
 
 /// Why a call ended as it did, in one word. It is an error code of the gateway's, or one of
-/// [`ENDS`]: `ok` for a vendor's answer that was handed over whole, `cut` for one that broke off,
+/// `ENDS`: `ok` for a vendor's answer that was handed over whole, `cut` for one that broke off,
 /// and `client-gone` if the client did not wait for it or shut its side before it was there.
 #[must_use]
 pub fn code(marks: &Marks) -> &'static str {

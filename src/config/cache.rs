@@ -44,8 +44,7 @@ impl Default for CacheTable {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CacheControl {
-    /// `no-cache`, `no-store`, `max-age`, `min-fresh` and `only-if-cached` are followed; a copy
-    /// that is too old never counts (`max-stale`).
+    /// `no-cache`, `no-store`, `max-age`, `min-fresh` and `only-if-cached` are followed; a copy that is too old never counts (`max-stale`).
     #[default]
     Obey,
     /// They are ignored: the app cannot spend quota by them.

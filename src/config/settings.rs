@@ -78,9 +78,9 @@ pub struct ServerTable {
     pub grace: Span,
     /// Client connections at a time. One in ten of them is not served but waits, for up to
     /// `head_time`; more are closed. To make room, the connections that are idle longest are closed
-    /// first, of the address that holds the most. Then requests that do not arrive whole are
-    /// closed, for an address that holds fewer. Calls under way are not cut. If the process may not
-    /// have that many file descriptors there are fewer; `tollgate check` and the log say so.
+    /// first, of the address that holds the most. Then requests that do not arrive whole are closed,
+    /// for an address that holds fewer. Calls under way are not cut. If the process may not have that
+    /// many file descriptors there are fewer; `tollgate check` and the log say so.
     pub sockets: usize,
     /// Client connections at a time from one address (an IPv6 network of 64 bits counts as one).
     /// More are closed as they come. It is off by default, since behind a load balancer all clients

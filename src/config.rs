@@ -60,7 +60,7 @@ pub struct Config {
     pub collector: Option<Collector>,
     /// The sockets for which this process has descriptors.
     pub sockets: Budget,
-    /// What is legal and most likely not meant, or can't be had here.
+    /// What is legal but most likely not meant, or can't be had on this machine.
     pub warnings: Vec<Problem>,
 }
 
@@ -125,7 +125,7 @@ pub struct Checked {
     pub keys: usize,
     /// Rows of the catalogue.
     pub operations: usize,
-    /// What is legal and most likely not meant, or can't be had here.
+    /// What is legal but most likely not meant, or can't be had on this machine.
     pub warnings: Vec<Problem>,
     /// The configuration to run; `None` if the secrets were not read.
     pub config: Option<Config>,

@@ -67,7 +67,7 @@ struct VendorSide {
     breakers: HashMap<(Scheme, Authority), Arc<Breaker>>,
 }
 
-/// Where connections to the vendor come from.
+/// Where sockets to the vendor come from.
 enum Dialing {
     /// The network, with the TLS of the configuration.
     Configured,
@@ -95,7 +95,7 @@ impl State {
         Self::make(config, telemetry, Dialing::Configured)
     }
 
-    /// The same, but with another way to open connections to the vendor, which no reload changes.
+    /// The same, but with another way to open sockets to the vendor, which no reload changes.
     ///
     /// # Errors
     /// When the state folder can't be used.

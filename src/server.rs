@@ -36,8 +36,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The most bytes that TLS has ready for a client: a piece of an answer fits with its framing, and
-/// little is held for a client that does not read.
+/// The most bytes that TLS has ready for a client. A piece of an answer fits with its framing.
+/// Little is held for a client that does not read.
 const CODED: usize = 12 << 10;
 
 /// What a client connection may take.

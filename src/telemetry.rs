@@ -75,9 +75,9 @@ pub(crate) fn method(method: &http::Method) -> &str {
 /// The ends of a call that have no error code of the gateway's.
 pub(crate) const ENDS: [&str; 3] = ["ok", "cut", "client-gone"];
 
-/// Why a call ended as it did, in one word. It is an error code of the gateway's, or one of
-/// `ENDS`: `ok` for a vendor's answer that was handed over whole, `cut` for one that broke off,
-/// and `client-gone` if the client did not wait for it or shut its side before it was there.
+/// Why a call ended as it did, in one word. It is an error code of the gateway's, or one of `ENDS`.
+/// `ok` is a vendor's answer that was handed over whole, `cut` one that broke off. With
+/// `client-gone` the client did not wait for the answer, or shut its side before it was there.
 #[must_use]
 pub fn code(marks: &Marks) -> &'static str {
     match (marks.code, marks.complete) {

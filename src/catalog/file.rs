@@ -128,7 +128,7 @@ impl Catalog {
         self.operations.iter().map(|row| row.group.as_str()).collect()
     }
 
-    /// For a path that no row has: true if a lenient server could read it as a row's path, or as
+    /// For a path that no row has. True if a lenient server could read it as a row's path, or as
     /// one under a group that scopes must name. Such a server decodes a path, cuts off its
     /// parameters or folds its case.
     #[must_use]

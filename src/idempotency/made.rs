@@ -6,8 +6,8 @@
 //! take room and a row of the journal.
 //!
 //! Most SDKs count their retries. For those that don't, an equal request is a retry while its
-//! predecessor is in doubt: its client got no answer, or a failure after which the vendor may have
-//! acted. Once an answer was accepted, an equal request is a new one.
+//! predecessor is in doubt. It is in doubt if its client got no answer, or a failure after which
+//! the vendor may have acted. Once an answer was accepted, an equal request is a new one.
 
 mod rows;
 

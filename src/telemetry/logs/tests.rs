@@ -1,4 +1,4 @@
-//! What is written of events and calls, in both forms.
+//! The lines of events and calls, in both forms.
 
 use std::io;
 use std::io::Write as _;

@@ -1,10 +1,10 @@
 //! The quota on the clock: what makes [`quota`](crate::quota) wait, wake and remember.
 //!
 //! One [`Quotas`] holds the pure quota of a tenant, behind one mutex; waiters are woken at computed
-//! times by one task, not by timers of their own. Connections are who their tokens are, whatever names
-//! they go by: a reload changes the quotas in place, with their waiters. A [`Desk`] knows, for one
-//! configuration, where each call stands. A [`Pass`] is a call's right to be sent, which settles itself
-//! whatever becomes of the call. The [`SlotStore`] keeps slots over a restart.
+//! times by one task, not by timers of their own. Connections are who their tokens are, whatever
+//! names they go by: a reload changes the quotas in place, with their waiters. A [`Desk`] knows,
+//! for one configuration, where each call stands. A [`Pass`] is a call's right to be sent, which
+//! settles itself whatever becomes of the call. The [`SlotStore`] keeps slots over a restart.
 
 pub mod buffer_body;
 mod desk;
@@ -84,8 +84,8 @@ impl Admission {
         Self(Arc::new(Inner { store, key, base: Instant::now(), books: Mutex::default() }))
     }
 
-    /// Makes the quotas what `plan` says, and a desk for it. Slots, queues and calls stay where they
-    /// are; desks from before go on to be good.
+    /// Makes the quotas what `plan` says, and a desk for it. Slots, queues and calls stay where
+    /// they are; desks from before go on to be good.
     ///
     /// Must be called inside the runtime.
     ///
@@ -176,8 +176,8 @@ impl Admission {
         self.write_index(&books);
     }
 
-    /// Pauses an app on a connection or lets it go on; calls that were sent are not touched. False when
-    /// there is no such app.
+    /// Pauses an app on a connection or lets it go on; calls that were sent are not touched. False
+    /// when there is no such app.
     pub fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {
         self.books().tenants.iter().any(|(_, quotas)| quotas.pause(connection, app, paused))
     }

@@ -176,8 +176,8 @@ impl Gateway {
     /// Swaps in a new configuration. Requests under way keep the one they began with.
     ///
     /// # Errors
-    /// When it changes what can't change in a running gateway, or when the program has a fault; then the
-    /// old one stays.
+    /// When it changes what can't change in a running gateway, or when the program has a fault;
+    /// then the old one stays.
     pub fn reload(&mut self, config: &Config) -> Result<(), String> {
         if Fixed::of(config) != self.fixed {
             return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen, admin.listen, whether there is server.tls, and [state] can't change in a running gateway: restart it".into());
@@ -211,8 +211,8 @@ impl Gateway {
         self.state.metrics().reloaded(outcome);
     }
 
-    /// From now on health checks fail; requests are still taken. Returns how long they shall be, if the
-    /// configuration says it.
+    /// From now on health checks fail; requests are still taken. Returns how long they shall be, if
+    /// the configuration says it.
     #[must_use]
     pub fn announce_drain(&self) -> Option<Duration> {
         self.state.drain();

@@ -1,6 +1,6 @@
-//! A vendor that is dead is not queued for: its calls are refused at once, until one probe finds it
-//! back. A host to which no connection can be opened is dead for all connections; one that takes the
-//! calls of a connection and does not answer them is dead for that connection only, since its calls
+//! Calls do not queue for a vendor that is dead. They are refused at once, until a probe finds it
+//! back. A host to which no socket can be opened is dead for all connections. A host that takes a
+//! connection's calls and does not answer them is dead for that connection only, because its calls
 //! may be the reason.
 
 mod circuit;
@@ -34,9 +34,9 @@ pub struct Breaker {
 
 #[derive(Debug, Default)]
 struct Circuits {
-    /// Whether connections to it can be opened.
+    /// Whether sockets to it can be opened.
     host: Circuit,
-    /// Whether it answers, by connection: as many as the configuration ever had.
+    /// Whether it answers, by connection. There are as many as the configuration ever had.
     connections: Vec<(ConnectionId, Circuit)>,
 }
 
@@ -62,7 +62,8 @@ pin_project! {
     }
 }
 
-/// A call that was let through; it says how its host did, at the latest when it is dropped.
+/// A call that was let through. It reports what it learned of the host, at the latest when it is
+/// dropped.
 pub struct Visit {
     guarded: Guarded,
     host_entry: CircuitEntry,
@@ -73,7 +74,7 @@ pub struct Visit {
 // === impl Breaker ===
 
 impl Breaker {
-    /// True while its host is taken for dead, for one connection at least.
+    /// True while its host counts as dead for at least one connection.
     #[must_use]
     pub fn is_open(&self) -> bool {
         let circuits = self.circuits();
@@ -117,13 +118,13 @@ impl Circuits {
     ) -> std::result::Result<(CircuitEntry, CircuitEntry), Duration> {
         let host = self.host.enter(now)?;
         self.connections[connection].1.enter(now).map(|entry| (host, entry)).inspect_err(|_| {
-            // It asks nothing of the host after all.
+            // The call does not reach the host after all.
             self.host.leave(host, CircuitVerdict::Unclear, now);
         })
     }
 
-    /// Takes in what a call came to; gives whether the connection's calls were refused before, and
-    /// whether they are after.
+    /// Takes in how a call ended. Returns whether the connection's calls were refused before, and
+    /// whether they are now.
     fn leave(&mut self, visit: &Visit, now: Instant) -> (bool, bool) {
         let circuit = &mut self.connections[visit.guarded.at].1;
         let before = self.host.is_open() || circuit.is_open();
@@ -173,7 +174,7 @@ impl Drop for Visit {
 // === impl Guard ===
 
 impl Guard {
-    /// `hosts` has the breaker of every connection's host.
+    /// `hosts` holds the breaker of each connection's host.
     #[must_use]
     pub fn layer(hosts: Table<ConnectionIx, Guarded>) -> StageLayer<Self> {
         StageLayer::new(Self { hosts })

@@ -1,10 +1,11 @@
 //! Reads that cost nothing and are never stale after a write.
 //!
-//! What clients [`accept`] is written in one way; the [`key`] says what makes two reads the same, the
-//! [`variant`] for whom among them an answer was made, the [`policy`] how long it lives, the
-//! [`generations`] what a write makes worthless; the [`store`] holds the copies. Where a row goes by
-//! the vendor's header [`fields`], an answer's [`terms`] say what they allow, and [`validate`] how a
-//! copy is confirmed. All but the store are pure. A [`Shelf`] knows, for one configuration, what is kept; the layer is `cache/layer`.
+//! What clients [`accept`] is written in one way; the [`key`] says what makes two reads the same,
+//! the [`variant`] for whom among them an answer was made, the [`policy`] how long it lives, the
+//! [`generations`] what a write makes worthless; the [`store`] holds the copies. Where a row goes
+//! by the vendor's header [`fields`], an answer's [`terms`] say what they allow, and [`validate`]
+//! how a copy is confirmed. All but the store are pure. A [`Shelf`] knows, for one configuration,
+//! what is kept; the layer is `cache/layer`.
 
 pub mod accept;
 pub mod fields;

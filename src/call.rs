@@ -1,7 +1,7 @@
 //! What moves through the stack: a [`Call`] on its way down, a [`Reply`] on its way back.
 //!
-//! Layers take HTTP requests until the route is known, then a [`Call`], and each step of it has a type
-//! of its own that only one layer makes: a layer in the wrong place does not compile.
+//! Layers take HTTP requests until the route is known, then a [`Call`], and each step of it has a
+//! type of its own that only one layer makes: a layer in the wrong place does not compile.
 
 mod gather;
 mod notes;
@@ -92,8 +92,8 @@ impl fmt::Debug for Collects {
     }
 }
 
-/// Is told that a call is about to be handed to the vendor: it was let in, and from here on it may be
-/// acted on. Must not block.
+/// Is told that a call is about to be handed to the vendor: it was let in, and from here on it may
+/// be acted on. Must not block.
 pub trait BeforeSend: Send + Sync + fmt::Debug {
     /// Called before each attempt. What it gives is awaited before anything is sent, and nothing is
     /// sent if that fails.

@@ -1,7 +1,7 @@
 //! The catalogue: what the gateway knows about the operations of the vendor's API, as data.
 //!
-//! `config/courier.toml` is embedded; `[vendor] catalog` replaces or extends it by a file of the
-//! same form. Columns are closed enums and plain values, never expressions.
+//! `config/courier.toml` is embedded; `[vendor] catalog` names a file of the same form that
+//! replaces or extends it. Columns are closed enums and plain values, never expressions.
 
 mod file;
 mod matcher;

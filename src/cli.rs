@@ -173,7 +173,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Tells what is wrong with the command line, or what was asked for: the help, the version.
+/// Prints what is wrong with the command line, or what was asked for: the help or the version.
 fn unread(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     let no_value = error.get(clap::error::ContextKind::InvalidValue).map(ToString::to_string);
@@ -212,7 +212,7 @@ fn refused(error: &config::ConfigError) -> ExitCode {
     ExitCode::from(WRONG_CONFIGURATION)
 }
 
-/// A runtime for the whole process.
+/// The runtime of the whole process.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }

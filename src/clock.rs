@@ -13,8 +13,8 @@ pub fn wall() -> SystemTime {
     SystemTime::now() + ahead - behind
 }
 
-/// `CLOCK_BOOTTIME`: time since the boot, suspension included. It moves with [`Instant`] where a test
-/// has paused that.
+/// `CLOCK_BOOTTIME`: time since the boot, suspension included. It moves with [`Instant`] where a
+/// test has paused that.
 #[must_use]
 pub fn boottime() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -24,8 +24,8 @@ pub fn boottime() -> Duration {
     (boottime + ahead).saturating_sub(behind)
 }
 
-/// The kernel's boot id: two moments of [`boottime`] can be compared under one. Zeros where there is
-/// none, so that every start is another boot.
+/// The kernel's boot id: two moments of [`boottime`] can be compared under one. Zeros where there
+/// is none, so that every start is another boot.
 #[must_use]
 pub fn boot_id() -> [u8; 16] {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

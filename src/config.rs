@@ -1,8 +1,9 @@
 //! The configuration: one TOML file, read, checked and resolved before anything starts.
 //!
-//! [`Settings`] is the file as written; [`Config`] is what it means: the catalogue, the keys and
-//! the tokens that it refers to. Every problem is reported at once, with line and column. Only
-//! `app`, `state`, `pipeline` and `cli` read it: below them a layer gets the values it needs.
+//! [`Settings`] is the file as written. [`Config`] is what it means, with the catalogue, the keys
+//! and the tokens that it refers to. Every problem is reported at once, with line and column. Only
+//! `app`, `runtime`, `pipeline`, `wiring`, `demo` and `cli` read it. Below them a layer gets the
+//! values that it needs.
 
 mod admin;
 mod base_url;
@@ -55,11 +56,11 @@ pub struct Config {
     pub tls: Option<tls::Server>,
     /// TLS to the vendor.
     pub vendor_tls: tls::Client,
-    /// How the collector of traces is spoken to, if there is one.
+    /// How to reach the collector of traces, if there is one.
     pub collector: Option<Collector>,
-    /// The sockets that this machine has descriptors for.
+    /// The sockets for which this process has descriptors.
     pub sockets: Budget,
-    /// What is legal and most likely not meant, or can't be had here.
+    /// What is legal but most likely not meant, or can't be had on this machine.
     pub warnings: Vec<Problem>,
 }
 
@@ -75,7 +76,7 @@ impl Config {
     /// Checks `text`.
     ///
     /// # Errors
-    /// Every problem in it, and what else is to be said of it.
+    /// Every problem in it, and its warnings.
     pub fn parse(text: &str) -> Result<Self, Findings> {
         validate::resolve(document::read(text), Look::TO_SERVE)
     }
@@ -94,7 +95,7 @@ impl Config {
     }
 }
 
-/// What a check looks at beside the file.
+/// What a check looks at besides the file.
 #[derive(Clone, Copy)]
 pub struct Look {
     /// Tokens, fields of the collector, certificates and keys.
@@ -106,13 +107,13 @@ pub struct Look {
 impl Look {
     /// For a gateway that starts.
     const TO_SERVE: Self = Self { secrets: true, state: false };
-    /// All that a gateway needs on this machine.
+    /// For all that a gateway needs on this machine.
     pub const HERE: Self = Self { secrets: true, state: true };
-    /// The file, and the catalogue that it names: for machines without secrets.
+    /// For machines without secrets: only the file, and the catalogue that it names.
     pub const FILE: Self = Self { secrets: false, state: false };
 }
 
-/// What a good file has.
+/// What a valid file holds.
 pub struct Checked {
     /// Tenants.
     pub tenants: usize,
@@ -124,16 +125,16 @@ pub struct Checked {
     pub keys: usize,
     /// Rows of the catalogue.
     pub operations: usize,
-    /// What is legal and most likely not meant, or can't be had here.
+    /// What is legal but most likely not meant, or can't be had on this machine.
     pub warnings: Vec<Problem>,
-    /// What can be run; nothing where the secrets were not read.
+    /// The configuration to run; `None` if the secrets were not read.
     pub config: Option<Config>,
 }
 
-/// Checks the file at `path`, and what `look` says beside it.
+/// Checks the file at `path`, and what `look` names besides.
 ///
 /// # Errors
-/// Every problem found, and the warnings beside them.
+/// Every problem found, and the warnings.
 pub fn check(path: &Path, look: Look) -> Result<Checked, ConfigError> {
     let mut config = read(path, |text| validate::resolve(document::read(text), look))?;
     let tenants = &config.settings.tenant;
@@ -157,10 +158,10 @@ impl Settings {
         self.state.dir.clone().or_else(given)
     }
 
-    /// Reads the file at `path` and nothing that it refers to: for what needs no token.
+    /// Reads the file at `path` and nothing that it refers to, for commands that need no token.
     ///
     /// # Errors
-    /// What makes it unreadable.
+    /// The problems that make it unreadable.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         read(path, |text| Ok(document::parse::<Self>(text).map(|document| document.value)?))
     }
@@ -175,10 +176,10 @@ fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T, Findings>) -> Resu
     parse(&text).map_err(|findings| ConfigError { source, findings })
 }
 
-/// What to do who has no configuration.
+/// Advice for those who have no configuration.
 const BEGIN: &str = "name the file, or begin with a copy of config/tollgate.toml";
 
-/// Why a file can't be read, and what would help; `else_do` if it is not there.
+/// Why a file can't be read, and what would help. `else_do` is the advice if there is no such file.
 fn unreadable(path: &Path, error: &std::io::Error, else_do: &str) -> String {
     use std::io::ErrorKind;
     let relative = || std::env::current_dir().map(|dir| dir.display().to_string());

@@ -82,7 +82,8 @@ async fn look(
         let news = match fate {
             Fate::Stands => Some(TokenNews::Refused),
             Fate::Found => Some(TokenNews::Replaced),
-            // One replacement is one, whoever else was refused with the old token; a way back is none.
+            // One replacement is one, whoever else was refused with the old token; a way back is
+            // none.
             Fate::Replaced | Fate::GivenUp => None,
         };
         record.mark(|marks| marks.token = news.or(marks.token));

@@ -1,10 +1,11 @@
 //! `tollgate demo`: a simulated Courier, a gateway before it, and two applications that use all of
 //! it through real sockets. Needs no configuration, account or network.
 //!
-//! The simulated Courier allows 100 calls in any 5 s and counts by itself. One application goes through
-//! every operation at a gentle pace; the other begins a little later, sends as fast as it is let, and the
-//! first must not notice. With faults the simulated Courier also loses connections and answers, before
-//! and after it has acted: every send must be accepted all the same, and none be made twice.
+//! The simulated Courier allows 100 calls in any 5 s and counts by itself. One application goes
+//! through every operation at a gentle pace; the other begins a little later, sends as fast as it
+//! is let, and the first must not notice. With faults the simulated Courier also loses connections
+//! and answers, before and after it has acted: every send must be accepted all the same, and none
+//! be made twice.
 
 mod board;
 mod client;

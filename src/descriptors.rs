@@ -1,8 +1,8 @@
 //! File descriptors: how many the process may have, and who gets them.
 //!
-//! A process without a free descriptor can't accept, can't reach the vendor, can't look up a name and
-//! can't write its state. So the sockets of clients and of the vendor are bounded by what is left when
-//! operators and files have theirs.
+//! A process without a free descriptor can't accept, can't reach the vendor, can't look up a name
+//! and can't write its state. So the sockets of clients and of the vendor are bounded by what is
+//! left when operators and files have theirs.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -41,8 +41,9 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Shares `limit` descriptors. When not all of `wanted` fits, the vendor has at most half of what
-    /// operators and files leave: a call needs one socket on either side. Nobody gets less than one.
+    /// Shares `limit` descriptors. When not all of `wanted` fits, the vendor has at most half of
+    /// what operators and files leave: a call needs one socket on either side. Nobody gets less
+    /// than one.
     #[must_use]
     pub fn of(limit: Option<u64>, wanted: WantedSockets) -> Self {
         let hosts = wanted.hosts.max(1);
@@ -71,8 +72,8 @@ pub fn hard_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
 }
 
-/// Raises the soft limit to the hard one. Many systems start programs with a soft limit of 1024, for
-/// the sake of old ones that can count no further.
+/// Raises the soft limit to the hard one. Many systems start programs with a soft limit of 1024,
+/// for the sake of old ones that can count no further.
 ///
 /// # Errors
 /// What the kernel says; then the limit is as it was.

@@ -1,8 +1,8 @@
 //! A call that was sent is never cut.
 //!
-//! A [`Flight`] is a call's future that, when its waiter leaves after the call was sent and before
-//! it is over, moves itself to a task and goes on: its outcome still settles all that it touched.
-//! Before the send the waiter's leaving ends it.
+//! A [`Flight`] is the future of a call. If its waiter leaves after the send and before the end,
+//! the future moves itself to a task and goes on. So its outcome still settles all that the call
+//! touched. If the waiter leaves before the send, the call ends.
 
 pub mod caller_deadline;
 
@@ -20,7 +20,7 @@ use crate::catalog::Operation;
 use crate::ids::RandomId;
 use crate::proof::SendProof;
 
-/// The flights that go on without their waiters; shutdown waits for them.
+/// The flights that go on without their waiters. Shutdown waits for them.
 #[derive(Clone, Debug)]
 pub struct Flights {
     tasks: TaskTracker,
@@ -48,7 +48,7 @@ pub struct Flight<F: CallFuture = BoxFuture> {
 // === impl Flights ===
 
 impl Flights {
-    /// None yet. Must be called inside the runtime that they shall go on in.
+    /// No flights yet. Must be called inside the runtime in which they will go on.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -59,19 +59,19 @@ impl Flights {
         }
     }
 
-    /// How many go on without a waiter.
+    /// How many flights go on without a waiter.
     #[must_use]
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// True when none does.
+    /// True if no flight goes on without a waiter.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    /// Which go on: call id and operation of each.
+    /// Call id and operation of each flight that goes on.
     #[must_use]
     pub fn list(&self) -> Vec<(RandomId, String)> {
         let under_way = self.under_way();
@@ -93,7 +93,7 @@ impl Flights {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on nobody waits for a call: the gateway stops.
+    /// The gateway stops: from now on nobody waits for a call.
     pub fn end_waits(&self) {
         self.last_call.cancel();
     }
@@ -103,14 +103,14 @@ impl Flights {
         self.last_call.clone().cancelled_owned()
     }
 
-    /// Waits until none is left. Only to be called when no new call can start.
+    /// Waits until no flight is left. Call it only when no new call can start.
     pub async fn landed(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
 }
 
-/// Strikes a flight off the list, also when its call panics.
+/// Removes a flight from the list, also if its call panics.
 struct Landing(Flights, RandomId);
 
 impl Drop for Landing {
@@ -128,7 +128,7 @@ impl Default for Flights {
 // === impl Flight ===
 
 impl<F: CallFuture> Flight<F> {
-    /// `call` as a flight; `make` makes it.
+    /// `call` as a flight; `make` makes its future.
     #[must_use]
     pub fn of<B>(call: Call<B>, flights: Flights, make: impl FnOnce(Call<B>) -> F) -> Self {
         let (id, operation, proof) =
@@ -164,7 +164,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use tokio::sync::oneshot;
 
-    /// A call that ends when the sender is used, and says so in what comes last.
+    /// A call that ends when the sender is used, and then sets the flag.
     fn flight(flights: &Flights) -> (Flight, Arc<SendProof>, oneshot::Sender<()>, Arc<AtomicBool>) {
         let (open, gate) = oneshot::channel();
         let done = Arc::new(AtomicBool::new(false));

@@ -1,8 +1,9 @@
 //! Reads a TOML document into a type and reports every problem at once, each with its place.
 //!
-//! serde stops at the first problem. Here the entry that a problem points at is taken out of the
-//! parsed document, which is then read again, until it reads. What has to be there gets a stand-in, so
-//! that the rest can be checked as well; of entries that were taken out nothing more is said.
+//! serde stops at the first problem. Here the entry with the problem is taken out of the parsed
+//! document. The document is then read again, until it reads without a problem. A missing entry
+//! that is required gets a stand-in, so that the rest can be checked as well. Nothing more is said
+//! about entries that were taken out.
 
 mod entries;
 mod read;
@@ -19,12 +20,12 @@ use veil::veiled;
 
 pub use read::{Reading, parse, read};
 
-/// One thing that is wrong, and where.
+/// One problem, and its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// The file, if it is another one than the one that was read.
+    /// The file, if it is not the one that was read.
     pub file: Option<String>,
-    /// Line, from 1; 0 when the problem has no place of its own.
+    /// Line, from 1; 0 if the problem has no place of its own.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
@@ -34,7 +35,7 @@ pub struct Problem {
 
 /// A document that was read, with the places of its entries.
 pub struct Document<'i, T> {
-    /// What it says.
+    /// The value that was read.
     pub value: T,
     text: &'i str,
     root: DeTable<'i>,
@@ -51,20 +52,21 @@ pub enum PathStep {
 
 /// What a path leads to.
 struct Found {
-    /// Where it stands in the text.
+    /// Where it is in the text, in bytes.
     at: usize,
-    /// It is a part of something that was taken out.
+    /// True if it, or a part of it, was taken out.
     hollow: bool,
 }
 
 impl<T> Document<'_, T> {
-    /// A problem at the entry that `path` leads to, or at the deepest one on the way that exists.
+    /// A problem at the entry that `path` leads to, or at the deepest entry on the way that exists.
     pub fn problem(&self, path: &[PathStep], message: impl Into<String>) -> Problem {
         let (line, column) = position(self.text, self.find(path).at);
         Problem::new(line, column, message)
     }
 
-    /// True when `path` leads to something that was taken out: about that there is a problem already.
+    /// True if `path` leads to something that was taken out, whole or in part. For that there is a
+    /// problem already.
     pub fn is_hollow(&self, path: &[PathStep]) -> bool {
         self.find(path).hollow
     }
@@ -92,7 +94,7 @@ impl<T> Document<'_, T> {
             last = value.span().start;
             let value = Spanned::get_ref(value);
             (table, array) = (value.as_table(), value.as_array());
-            // The list may be one of which only a part was taken out.
+            // Of a list, only a part may have been taken out.
             if entries::is_hollow(last) && array.is_none() {
                 break;
             }
@@ -103,7 +105,7 @@ impl<T> Document<'_, T> {
 }
 
 impl Problem {
-    /// A problem at a place; what may be a secret in `message` is not shown.
+    /// A problem at a place. Words in `message` that may be secrets are not shown.
     fn new(line: usize, column: usize, message: impl Into<String>) -> Self {
         Self { file: None, line, column, message: veiled(message.into()) }
     }
@@ -113,7 +115,8 @@ impl Problem {
         Self::new(0, 0, message)
     }
 
-    /// The problem as editors open it: `file:line:column: message`. `source` is the file that was read.
+    /// The problem in the form that editors open: `file:line:column: message`. `source` is the file
+    /// that was read.
     #[must_use]
     pub fn at(&self, source: &str) -> String {
         let file = self.file.as_deref().unwrap_or(source);
@@ -123,7 +126,7 @@ impl Problem {
         }
     }
 
-    /// The same for what is legal and most likely not meant.
+    /// The same for a warning: what is legal but most likely not meant.
     #[must_use]
     pub fn warning(&self, source: &str) -> String {
         Self { message: format!("warning: {}", self.message), ..self.clone() }.at(source)

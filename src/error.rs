@@ -111,8 +111,8 @@ codes! {
 }
 
 impl Code {
-    /// Whether the same request fails again whenever it is sent, though its status says that a client
-    /// may try again.
+    /// Whether the same request fails again whenever it is sent, though its status says that a
+    /// client may try again.
     #[must_use]
     pub const fn is_for_good(self) -> bool {
         matches!(self, Self::KeyInUse | Self::NotCached | Self::Loop)
@@ -227,9 +227,9 @@ impl Error {
         self
     }
 
-    /// Its problem document (RFC 9457). `code` and `retry_after_ms` spare programs a look at `type` and
-    /// at header fields; `message` is what Courier's SDKs print. What is no call has no `call_id`, and
-    /// nothing of it could have been sent.
+    /// Its problem document (RFC 9457). `code` and `retry_after_ms` spare programs a look at `type`
+    /// and at header fields; `message` is what Courier's SDKs print. What is no call has no
+    /// `call_id`, and nothing of it could have been sent.
     #[must_use]
     pub fn document(&self, call_id: Option<&str>) -> Vec<u8> {
         let code = self.code;

@@ -38,8 +38,8 @@ fn is_credential(name: &str) -> bool {
     matches!(name, "authorization" | "x-api-key" | "cookie" | "cookie2")
 }
 
-/// Fields by which a client could claim to be a proxy, another host or another method, what SDKs say of
-/// themselves, and trace context, which is the gateway's own to pass on.
+/// Fields by which a client could claim to be a proxy, another host or another method, what SDKs
+/// say of themselves, and trace context, which is the gateway's own to pass on.
 fn is_override(name: &str) -> bool {
     let family = |start: &str| name.starts_with(start);
     matches!(
@@ -66,8 +66,8 @@ fn is_override(name: &str) -> bool {
         || family("x-fern-")
 }
 
-/// Answer fields that speak of the vendor's hop, or that a client would keep for the origin that it asked:
-/// here the gateway's, about which the vendor has nothing to say.
+/// Answer fields that speak of the vendor's hop, or that a client would keep for the origin that it
+/// asked: here the gateway's, about which the vendor has nothing to say.
 fn is_for_the_vendors_origin(name: &str) -> bool {
     matches!(
         name,
@@ -88,8 +88,8 @@ fn is_for_the_vendors_origin(name: &str) -> bool {
     )
 }
 
-/// Removes the fields whose name says that they go. A head has few fields and fewer of these, so one
-/// look at each costs less than a search for each that could be there.
+/// Removes the fields whose name says that they go. A head has few fields and fewer of these, so
+/// one look at each costs less than a search for each that could be there.
 fn strip(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
     while let Some(name) = headers.keys().find(|name| goes(name.as_str())).cloned() {
         headers.remove(name);

@@ -1,15 +1,16 @@
-//! Why was my call slow? The last calls, by their ids, until others take their places.
+//! Answers "why was my call slow?". Keeps the last calls by their ids, until others take their
+//! places.
 //!
-//! What is kept of a call is what its record knows: names, times, codes and counts; never a path, a
-//! query, a body, a field or a secret. Nothing is formatted until somebody asks. Three kinds of calls
+//! Of each call it keeps what the record knows: names, times, codes and counts. It keeps no path,
+//! query, body, field or secret. Nothing is formatted until somebody asks. Three kinds of calls
 //! have places of their own, so that many of one kind don't push out those of another:
 //!
 //! - *eventful* ones: that waited, took a second or more, failed, or were tried again;
 //! - *quiet* ones: all others that reached an answer;
-//! - *refused* ones, of which nothing was sent: [`REFUSED`] an app, so that an app that is refused a
-//!   thousand times a second pushes out its own only.
+//! - *refused* ones, of which nothing was sent. Each app has [`REFUSED`] places for them, so an app
+//!   that is refused a thousand times a second pushes out only its own.
 //!
-//! Requests without a valid key are not kept: a stranger pushes out nothing.
+//! Requests without a valid key are not kept, so a stranger pushes out nothing.
 
 mod document;
 mod entry;
@@ -33,14 +34,14 @@ use ring::Ring;
 
 /// Places of each kind, unless the operator says otherwise.
 pub const PLACES: usize = 2000;
-/// Refused calls that are kept of one app.
+/// Refused calls that are kept for each app.
 pub const REFUSED: usize = 32;
 /// Apps whose refused calls have places of their own.
 const APPS: usize = 1000;
 
 /// The calls that are kept.
 pub struct Calls(
-    /// std, not tokio: each section moves or looks at entries and never awaits.
+    /// std, not tokio: each section moves or reads entries and never awaits.
     Mutex<Kept>,
 );
 
@@ -48,29 +49,29 @@ struct Kept {
     eventful: Ring,
     quiet: Ring,
     refused: Vec<Ring>,
-    /// Which of those is whose.
+    /// The index of each app's refused calls.
     whose: HashMap<(TenantId, AppId), usize>,
 }
 
-/// Which calls are wanted; `None` is any.
+/// Which calls are wanted. `None` means any.
 #[derive(Clone, Debug, Default)]
 pub struct CallQuery {
-    /// Of this tenant.
+    /// Calls of this tenant.
     pub tenant: Option<TenantId>,
-    /// Of this app.
+    /// Calls of this app.
     pub app: Option<AppId>,
-    /// The slowest ones first, not the last ones.
+    /// True for the slowest ones first; else the last ones come first.
     pub slowest: bool,
-    /// At most so many.
+    /// At most this many.
     pub limit: usize,
 }
 
 /// How far back the places reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// Calls that are kept, and when the oldest began, of the eventful and of the quiet kind.
+    /// How many eventful calls are kept, and when the oldest one began.
     pub eventful: (usize, Option<SystemTime>),
-    /// See above.
+    /// The same for quiet calls.
     pub quiet: (usize, Option<SystemTime>),
 }
 
@@ -110,7 +111,8 @@ impl Calls {
             EntryKind::Refused => kept.refuse(entry),
         };
         drop(kept);
-        // The names that an old entry shared are let go of when nobody waits for the lock.
+        // The old entry is dropped here, outside the lock, since that may free the names that it
+        // shared.
         drop(gone);
     }
 
@@ -125,7 +127,7 @@ impl Calls {
         found
     }
 
-    /// Gives each kind so many places; the last calls stay.
+    /// Gives each kind this many places. The last calls stay.
     pub fn resize(&self, places: usize) {
         let mut kept = self.kept();
         kept.eventful.resize(places);

@@ -1,7 +1,8 @@
-//! The host that a request is meant for, by its grammar (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
+//! The host that a request is meant for, by its grammar (RFC 9112 section 3.2, RFC 9113 section
+//! 8.3.1).
 //!
-//! The gateway chooses nothing by it. But a hop in front may, and a host that can be read in two ways
-//! is a request that can be read in two ways.
+//! The gateway chooses nothing by it. But a hop in front may, and a host that can be read in two
+//! ways is a request that can be read in two ways.
 
 use std::net::Ipv6Addr;
 
@@ -11,8 +12,8 @@ use http::{Request, Version};
 
 /// Whether the host of `request` is there, once, and well formed.
 ///
-/// A target with a host of its own (absolute form, as clients with a proxy setting send it) counts in
-/// place of the field, which must be well formed all the same (RFC 9112 section 3.2.2).
+/// A target with a host of its own (absolute form, as clients with a proxy setting send it) counts
+/// in place of the field, which must be well formed all the same (RFC 9112 section 3.2.2).
 ///
 /// # Errors
 /// What is wrong, for the caller.
@@ -39,8 +40,8 @@ pub fn check<B>(request: &Request<B>) -> Result<(), &'static str> {
     }
 }
 
-/// `uri-host [ ":" port ]` (RFC 3986 section 3.2). An empty one is well formed. A comma is not taken,
-/// though the grammar has it in names: it is how two fields are put into one.
+/// `uri-host [ ":" port ]` (RFC 3986 section 3.2). An empty one is well formed. A comma is not
+/// taken, though the grammar has it in names: it is how two fields are put into one.
 fn is_host(text: &[u8]) -> bool {
     let (host, port) = match text {
         [b'[', rest @ ..] => match rest.iter().position(|b| *b == b']') {

@@ -1,13 +1,14 @@
-//! Keys: given ones are kept, missing ones are made. A send under a key is one send.
+//! Keys: given ones are kept, missing ones are made. All sends under one key count as one send.
 //!
-//! A key belongs to one app and one request of an operation on a connection. Who uses it while that
-//! request is under way waits for it; who uses it later gets the first good answer again. A POST on
-//! a row where the vendor's SDKs expose a key, sent without one, gets one; an SDK's own retry is
-//! recognised and gets the same: by its count, or, where an SDK counts nothing, as an equal request
-//! whose predecessor is in doubt.
+//! A key belongs to one app and one request of an operation on a connection. A call that uses it
+//! while that request is under way waits for that request. A call that uses it later gets the first
+//! good answer again. A POST without a key, on a row where the vendor's SDKs expose one, gets a key
+//! from the gateway. An SDK's own retry is recognised and gets the same key. It is recognised by
+//! its count. If the SDK counts nothing, it is recognised as an equal request whose predecessor is
+//! in doubt.
 //!
-//! What takes room is what was sent: a call that is refused leaves nothing, and one connection's
-//! sends push out no other's.
+//! Only calls that were sent take room: a call that is refused leaves nothing. One connection's
+//! sends never push out another's.
 
 mod commit;
 mod journal;
@@ -44,7 +45,7 @@ use crate::record::KeyUse;
 /// The field that carries a key.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Marks an answer that was given before.
+/// The field that marks an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Makes and keeps keys.
@@ -54,7 +55,7 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
-    /// `keys` is what is remembered, shared by `connections`.
+    /// `keys` is the memory of keys, which `connections` share.
     pub fn layer<'a>(
         keys: Arc<SendKeys>,
         connections: impl Iterator<Item = &'a ConnectionId>,
@@ -62,7 +63,7 @@ impl Idempotency {
         StageLayer::new(Self { keys, owners: connections.map(owner).collect() })
     }
 
-    /// Gives `call` its key. What comes back is remembered; other calls need no memory.
+    /// Gives `call` its key. `None` if nothing has to be remembered of the call.
     fn key(&self, call: &mut BufferedCall) -> Result<Option<Keyed>> {
         if call.operation.shim == Some(Shim::ConnectorIdempotency)
             && let Some((target, key)) = shim::take(&call.target)
@@ -84,7 +85,7 @@ impl Idempotency {
     /// Makes a key, or finds the one of the request that this one repeats.
     fn make(&self, call: &mut BufferedCall) -> Option<Keyed> {
         let Some(count) = count(call.habits) else {
-            // Nobody could recognise a repetition of it: its key need not be remembered.
+            // Nobody could recognise a repetition of this call, so its key need not be remembered.
             sign(call, RandomId::new());
             call.before_send = Some(Arc::new(Single(Signed::of(call))));
             return None;
@@ -130,18 +131,18 @@ impl Idempotency {
     }
 }
 
-/// How often the client has sent the request before, if it is one that sends by itself again.
+/// How often the client has sent the request before; `None` if it never sends again by itself.
 fn count(habits: Habits) -> Option<u32> {
     habits.retries.or_else(|| habits.retries_uncounted.then_some(UNCOUNTED))
 }
 
-/// Stands for `connection` where room is shared.
+/// The owner that stands for `connection` where room is shared.
 fn owner(connection: &ConnectionId) -> Owner {
     let hash = id(&[connection.as_str().as_bytes()]);
     hash.first_chunk().copied().expect("a hash has 32 octets")
 }
 
-/// Puts a made key in.
+/// Puts a made key into `call`.
 fn sign(call: &mut BufferedCall, key: RandomId) -> HeaderValue {
     let key = HeaderValue::from_str(&format!("tollgate-{key}"));
     let key = key.expect("hex digits are visible ASCII");
@@ -149,7 +150,7 @@ fn sign(call: &mut BufferedCall, key: RandomId) -> HeaderValue {
     key
 }
 
-/// The client's key. An empty one is none; two are neither.
+/// The client's key. An empty one counts as none; two are refused.
 fn given(headers: &mut HeaderMap) -> Result<Option<HeaderValue>> {
     let mut values = headers.get_all(KEY).iter();
     let first = values.next().cloned();

@@ -22,15 +22,15 @@ pub struct App {
     pub id: AppId,
     /// The organisation that it belongs to.
     pub tenant: TenantId,
-    /// What it may do.
+    /// The operations that it may call.
     pub scopes: Scopes,
     /// The connections that it may use; the first is its default. Never empty.
     pub connections: Vec<AppConnection>,
-    /// Sends without a key get one.
+    /// True if its sends without a key get one.
     pub makes_keys: bool,
-    /// What it asks of the cache counts.
+    /// True if its `Cache-Control` is followed.
     pub asks_cache: bool,
-    /// What its trace context counts for.
+    /// How far its trace context is trusted.
     pub trust: Trust,
 }
 

@@ -1,4 +1,5 @@
-//! From an HTTP request to a [`Call`](crate::call::Call), and from a reply to what its client reads.
+//! From an HTTP request to a [`Call`](crate::call::Call), and from a reply to what its client
+//! reads.
 
 pub mod cors;
 pub mod finish;

@@ -3,8 +3,8 @@
 //! `ARCHITECTURE.md` tells the life of a request and names the module for every "where is X?".
 //! Start reading at [`pipeline`].
 //!
-//! What is public here is what the program, tests, benches and fuzz targets use. The rest is private,
-//! so that the compiler tells what nobody uses.
+//! What is public here is what the program, tests, benches and fuzz targets use. The rest is
+//! private, so that the compiler tells what nobody uses.
 #![forbid(unsafe_code)]
 
 mod address;

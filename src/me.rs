@@ -1,5 +1,5 @@
-//! `/.tollgate/me` on the data port: what an app may do now, what was refused to it of late, and, with
-//! `?call=<id>`, why a call of its own was slow. It costs no quota and asks nobody.
+//! `/.tollgate/me` on the data port: what an app may do now, what was refused to it of late, and,
+//! with `?call=<id>`, why a call of its own was slow. It costs no quota and asks nobody.
 //!
 //! Its place is below `authenticate`, so that the key, the record and the 401 are those of every
 //! request, and above `route`, since it is no operation.

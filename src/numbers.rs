@@ -1,5 +1,5 @@
-//! Numbers in place of names. A configuration counts what it has once; a call carries the numbers, and
-//! layers look nothing up by name.
+//! Numbers in place of names. A configuration counts what it has once; a call carries the numbers,
+//! and layers look nothing up by name.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,7 +18,8 @@ macro_rules! number {
         pub struct $name(u32);
 
         impl From<usize> for $name {
-            /// More than 2^32 - 1 of a kind would share the last number; no configuration has that many.
+            /// More than 2^32 - 1 of a kind would share the last number; no configuration has that
+            /// many.
             fn from(place: usize) -> Self {
                 Self(u32::try_from(place).unwrap_or(u32::MAX))
             }

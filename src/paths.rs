@@ -1,16 +1,17 @@
 //! Request paths: which mean two things, and which spell the same one.
 //!
 //! The gateway compares a path as it came and sends it on as it came: `%2F`, `;`, `@` and `+` are
-//! legal in ids, and SDKs send them. A server behind may decode it first, cut parameters off, or fold
-//! its case. So a path that would then lead elsewhere is refused, and [`foldings`] tells what lenient
-//! servers would read.
+//! legal in ids, and SDKs send them. A server behind may decode it first, cut parameters off, or
+//! fold its case. So a path that would then lead elsewhere is refused, and [`foldings`] tells what
+//! lenient servers would read.
 
 use percent_encoding::percent_decode;
 
 /// How often a path is decoded: once more than the two servers in a row that were seen to decode.
 const DECODINGS: usize = 3;
 
-/// Refuses a path that a server behind could read as another one (RFC 3986 sections 5.2.4 and 6.2.2).
+/// Refuses a path that a server behind could read as another one (RFC 3986 sections 5.2.4 and
+/// 6.2.2).
 ///
 /// # Errors
 /// What is wrong with it, for the caller.
@@ -181,7 +182,8 @@ mod tests {
         assert_eq!(read, ["/%6dessages/x%252fy", "/messages/x%2fy", "/messages/x/y"]);
     }
 
-    /// A server that decodes a path some times and then resolves dot segments, and how deep it gets.
+    /// A server that decodes a path some times and then resolves dot segments, and how deep it
+    /// gets.
     fn leaves(path: &str, times: usize) -> bool {
         let mut text = path.as_bytes().to_vec();
         for _ in 0..times {
@@ -199,8 +201,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is made of dots, slashes and their encodings: what passes leads no server, which
-        /// decodes up to twice, out of the first segment.
+        /// Whatever is made of dots, slashes and their encodings: what passes leads no server,
+        /// which decodes up to twice, out of the first segment.
         #[test]
         fn what_passes_never_climbs(parts in proptest::collection::vec(
             prop_oneof![

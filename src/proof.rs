@@ -1,10 +1,10 @@
 //! What decides whether a call may be done again: how often the vendor may have acted on it, and
 //! whether its client has the answer.
 //!
-//! The server makes one proof a request and says in it when the client leaves; the layers say what was
-//! sent. A client that shut its side of the connection may have left, or may only have nothing more to
-//! say: nobody can tell before the answer is written. So a call that was not sent ends there, and one
-//! that was is answered.
+//! The server makes one proof a request and says in it when the client leaves; the layers say what
+//! was sent. A client that shut its side of the connection may have left, or may only have nothing
+//! more to say: nobody can tell before the answer is written. So a call that was not sent ends
+//! there, and one that was is answered.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,8 +58,8 @@ impl SendProof {
         self.sent.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The vendor did nothing for the last attempt. What earlier attempts did stays as unknown as it
-    /// was.
+    /// The vendor did nothing for the last attempt. What earlier attempts did stays as unknown as
+    /// it was.
     pub fn not_done(&self) {
         let less = |sent: u32| Some(sent.saturating_sub(1));
         // Cannot fail: the closure always gives a number.
@@ -100,8 +100,8 @@ impl SendProof {
         }
     }
 
-    /// The client shut its side before its answer was there. Not said at the call's end: a retry may
-    /// come while the call goes on.
+    /// The client shut its side before its answer was there. Not said at the call's end: a retry
+    /// may come while the call goes on.
     pub fn leaves(&self) {
         // Said at every look; heard once.
         if !self.left.swap(true, Ordering::AcqRel) {
@@ -109,7 +109,8 @@ impl SendProof {
         }
     }
 
-    /// Whether it did. Whether it is there to read its answer nobody can tell: that is not handed over.
+    /// Whether it did. Whether it is there to read its answer nobody can tell: that is not handed
+    /// over.
     #[must_use]
     pub fn left(&self) -> bool {
         self.left.load(Ordering::Acquire)

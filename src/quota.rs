@@ -24,8 +24,8 @@
 //! 3. settles every [`Grant`], whatever became of the call, and gives back the [`QueuePlace`] of a
 //!    caller that left.
 //!
-//! **Left out.** The state file's writing and locking (its format is [`state_file`]), the bytes held
-//! by waiting bodies, waking the tasks, metrics, slots shared by several replicas.
+//! **Left out.** The state file's writing and locking (its format is [`state_file`]), the bytes
+//! held by waiting bodies, waking the tasks, metrics, slots shared by several replicas.
 
 mod app;
 mod arrival;

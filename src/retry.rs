@@ -41,8 +41,8 @@ pub struct Retry {
 // === impl Retry ===
 
 impl Retry {
-    /// `budgets` are those of `pauses`, which throws the dice; `desk` is asked whether a call that the vendor refused has time to wait
-    /// in its line again.
+    /// `budgets` are those of `pauses`, which throws the dice; `desk` is asked whether a call that
+    /// the vendor refused has time to wait in its line again.
     #[must_use]
     pub fn layer(
         budgets: Table<ConnectionIx, Arc<ConnectionBudgets>>,
@@ -61,8 +61,8 @@ impl Retry {
         fits.then_some(pause)
     }
 
-    /// Whether the call of `attempt` goes back to its line. Where only our token was at fault it does,
-    /// and hears there if its time does not suffice.
+    /// Whether the call of `attempt` goes back to its line. Where only our token was at fault it
+    /// does, and hears there if its time does not suffice.
     fn goes_back(&self, attempt: &Attempt, known: Known) -> bool {
         known != Known::Throttled || self.desk.preview(attempt, attempt.back_since).0.is_ok()
     }
@@ -152,9 +152,9 @@ fn honest(result: Result, call: &BufferedCall) -> Result {
     })
 }
 
-/// What an attempt taught. The answer to a call with a key is read whole before it counts, and so is
-/// one that the call collects: nothing of it has reached the caller, so one that is cut can still be
-/// asked for again.
+/// What an attempt taught. The answer to a call with a key is read whole before it counts, and so
+/// is one that the call collects: nothing of it has reached the caller, so one that is cut can
+/// still be asked for again.
 async fn look(result: Result, collects: Option<&Collects>, keyed: bool) -> (Known, Result) {
     let limit = |reply: &Reply| {
         let collects = collects.filter(|collects| collects.wants(reply));

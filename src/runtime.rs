@@ -1,4 +1,4 @@
-//! What outlives a reload: vendor sockets, flights, the bytes that uploads may take, telemetry.
+//! What outlives a reload, such as vendor sockets, flights, the room for uploads, and telemetry.
 //!
 //! A [`Pipeline`](crate::pipeline::Pipeline) holds handles to it; [`State::reconfigure`] changes it
 //! in place.
@@ -42,7 +42,7 @@ struct Inner {
     observer: Arc<dyn Observer>,
     calls: Arc<Calls>,
     ready: AtomicBool,
-    /// The state folder is not the one of the start any more, and that was said.
+    /// True once it was logged that the state folder is not the one of the start any more.
     folder_gone: AtomicBool,
     uploads: Uploads,
     admission: Admission,
@@ -54,7 +54,7 @@ struct Inner {
     owners: ArcSwap<gauges::Owners>,
     /// std, not tokio: held while a page of metrics is written.
     scrape: Mutex<()>,
-    /// std, not tokio: changed by a reload only, read when a pipeline is built.
+    /// std, not tokio: only a reload changes it, and it is read when a pipeline is built.
     vendor: Mutex<VendorSide>,
 }
 
@@ -67,11 +67,11 @@ struct VendorSide {
     breakers: HashMap<(Scheme, Authority), Arc<Breaker>>,
 }
 
-/// Where lines to the vendor come from.
+/// Where sockets to the vendor come from.
 enum Dialing {
     /// The network, with the TLS of the configuration.
     Configured,
-    /// Somewhere else: pipes of a test.
+    /// Somewhere else, such as pipes of a test.
     #[cfg(feature = "testing")]
     Given(Arc<dyn Dial>),
 }
@@ -95,7 +95,7 @@ impl State {
         Self::make(config, telemetry, Dialing::Configured)
     }
 
-    /// The same with another way to open lines to the vendor, whatever a reload says.
+    /// The same, but with another way to open sockets to the vendor, which no reload changes.
     ///
     /// # Errors
     /// When the state folder can't be used.
@@ -112,7 +112,7 @@ impl State {
         let open = |dir: std::path::PathBuf| SlotStore::open(&dir, config.settings.state.assume);
         let store = config.state_dir().map(open).transpose()?;
         let admission = Admission::new(store);
-        // After the store: its lock keeps others out of the folder.
+        // This comes after the store, whose lock keeps other processes out of the folder.
         let keys =
             config.state_dir().map(|dir| SendKeys::open(&dir)).transpose()?.unwrap_or_default();
         let (telemetry, instance) = (Arc::new(telemetry), RandomId::new().to_string().into());
@@ -165,10 +165,10 @@ impl State {
         Ok(state)
     }
 
-    /// Takes over what a reload may change. Call it before the new pipeline is built.
+    /// Applies what a reload may change. Call it before the new pipeline is built.
     ///
     /// # Errors
-    /// When the quotas can't become what `config` says while they are in use; then nothing is changed.
+    /// The quotas can't become what `config` says while they are in use. Then nothing is changed.
     pub fn reconfigure(&self, config: &Config) -> Result<(), String> {
         self.0.desk.store(Arc::new(self.0.admission.desk(wiring::admission::plan(config))?));
         self.0.calls.resize(config.settings.admin.calls);
@@ -179,7 +179,7 @@ impl State {
         );
         self.0.uploads.reconfigure(room(config));
         let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
-        // While the same is trusted, sessions of before are resumed.
+        // While the same roots are trusted, earlier TLS sessions can be resumed.
         if !vendor.tls.trusts_as(&config.vendor_tls) {
             vendor.tls = config.vendor_tls.clone();
             vendor.dial = vendor.dialing.by(&config.vendor_tls);
@@ -213,7 +213,7 @@ impl State {
         vendor.breakers.entry(host).or_default().clone()
     }
 
-    /// Vendor hosts that are taken for dead.
+    /// Vendor hosts that count as dead.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn hosts_down(&self) -> usize {
@@ -239,7 +239,7 @@ impl State {
         &self.0.uploads
     }
 
-    /// Who gets finished records.
+    /// The observer that gets finished records.
     #[must_use]
     pub fn telemetry(&self) -> &Arc<dyn Observer> {
         &self.0.observer
@@ -251,7 +251,7 @@ impl State {
         &self.0.telemetry.metrics
     }
 
-    /// The last calls, to be explained.
+    /// The last calls, which can be explained.
     #[must_use]
     pub fn calls(&self) -> &Arc<Calls> {
         &self.0.calls
@@ -263,7 +263,7 @@ impl State {
         &self.0.telemetry.traces
     }
 
-    /// Where calls stand in the quotas.
+    /// The desk where calls meet the quotas.
     #[must_use]
     pub fn desk(&self) -> Arc<Desk> {
         self.0.desk.load_full()
@@ -281,43 +281,43 @@ impl State {
         &self.0.given_up
     }
 
-    /// What is remembered of idempotency keys.
+    /// The memory of idempotency keys.
     #[must_use]
     pub fn keys(&self) -> &Arc<SendKeys> {
         &self.0.keys
     }
 
-    /// What further attempts may still be made.
+    /// The budgets of further attempts.
     #[must_use]
     pub fn retries(&self) -> &Arc<Budgets> {
         &self.0.retries
     }
 
-    /// What is kept under `config`.
+    /// The shelf of what is kept under `config`.
     #[must_use]
     pub fn shelf(&self, config: &Config) -> Shelf {
         self.0.cache.shelf(wiring::cache::plan(config))
     }
 
-    /// The copies: purges and bypasses are asked of it.
+    /// The cache, for purges and bypasses.
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.0.cache
     }
 
-    /// Writes the usage that was counted and is not in its file yet.
+    /// Writes the usage that is not in its file yet.
     pub async fn write_usage(&self) {
         if let Some(usage) = &self.0.usage {
             Usage::write_aside(usage.clone()).await;
         }
     }
 
-    /// Marks what is remembered as whole: nothing is sent after this.
+    /// Marks the memory of slots as whole. Nothing is sent after this.
     pub fn close(&self) {
         self.0.admission.close();
     }
 
-    /// Why new requests are not welcome, in a line.
+    /// Why the gateway takes no new requests, in one line; `None` if it is ready.
     #[must_use]
     pub fn unready(&self) -> Option<&'static str> {
         if !self.0.ready.load(Ordering::Acquire) {

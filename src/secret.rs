@@ -1,5 +1,6 @@
-//! Secrets: no `Display`, no `Serialize`, a `Debug` that says nothing, wiped when dropped. The field that carries
-//! a token to Courier is kept beside it, as `http` has it: that memory is not wiped.
+//! Secrets: no `Display`, no `Serialize`, a `Debug` that says nothing, wiped when dropped. The
+//! field that carries a token to Courier is kept beside it, as `http` has it: that memory is not
+//! wiped.
 
 mod source;
 

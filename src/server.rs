@@ -1,5 +1,5 @@
-//! Accepts client connections: a place among the sockets, a TLS handshake under a deadline,
-//! HTTP/1.1 or HTTP/2, and a drain that lets calls finish.
+//! Accepts client connections. Each gets a place among the sockets, a TLS handshake under a
+//! deadline, and HTTP/1.1 or HTTP/2. A drain lets calls finish.
 //!
 //! It knows no domain type: a request goes in, an answer comes out.
 
@@ -36,24 +36,24 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Octets that TLS has ready for a client at most: room for a piece of an answer and its framing, and
-/// little to be held where nobody reads.
+/// The most bytes that TLS has ready for a client. A piece of an answer fits with its framing.
+/// Little is held for a client that does not read.
 const CODED: usize = 12 << 10;
 
 /// What a client connection may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// For the TLS handshake.
+    /// Time for the TLS handshake.
     pub handshake: Duration,
-    /// Octets of a request head.
+    /// Most bytes of a request head.
     pub head_size: usize,
-    /// Fields of a request head.
+    /// Most fields of a request head.
     pub head_fields: usize,
-    /// From connect to the end of the first request head.
+    /// Time from connect to the end of the first request head.
     pub head_time: Duration,
-    /// Open without a request.
+    /// Time that a connection may be open without a request.
     pub keep_alive: Duration,
-    /// An answer that the client does not read.
+    /// Time that the client may leave an answer unread.
     pub stalled_reader: Duration,
     /// Requests at a time on one HTTP/2 connection.
     pub streams: u32,
@@ -61,7 +61,7 @@ pub struct Limits {
 
 /// What new connections get; a reload replaces it whole.
 pub struct Terms {
-    /// Limits.
+    /// The limits.
     pub limits: Limits,
     /// TLS, or plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
@@ -72,7 +72,7 @@ pub trait Answer: Clone + Send + Sync + 'static {
     /// The answer's body.
     type Body: Body<Data = Bytes, Error: Into<crate::error::Cause>> + Send + 'static;
 
-    /// Answers one request; `proof` hears when its client leaves.
+    /// Answers one request; `proof` is told when its client leaves.
     fn answer(
         &self,
         request: http::Request<RequestBody>,

@@ -1,5 +1,5 @@
-//! What lines carry as their target where it is not the name of their module. Operators set levels by
-//! these names (`logs.levels`): they stay, wherever the code goes.
+//! What lines carry as their target where it is not the name of their module. Operators set levels
+//! by these names (`logs.levels`): they stay, wherever the code goes.
 
 /// Why calls failed.
 pub const EDGE: &str = "tollgate::edge";

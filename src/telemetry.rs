@@ -1,4 +1,5 @@
-//! What the gateway tells about itself, made from finished records: the stages know none of it.
+//! What the gateway tells about itself. It is made from finished records; the stages know nothing
+//! of it.
 
 pub mod exposition;
 pub mod logs;
@@ -49,7 +50,7 @@ impl Observer for Telemetry {
     }
 }
 
-/// Two that each get every record.
+/// Two observers, each of which gets every record.
 pub struct Both<A, B>(pub Arc<A>, pub Arc<B>);
 
 impl<A: Observer, B: Observer> Observer for Both<A, B> {
@@ -64,18 +65,19 @@ impl<A: Observer, B: Observer> Observer for Both<A, B> {
     }
 }
 
-/// A client may send any word as its method: only the known ones are repeated.
+/// The method as telemetry names it. A client may send any word as its method, so only known ones
+/// are repeated.
 pub(crate) fn method(method: &http::Method) -> &str {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     if known.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
 }
 
-/// How a call can end that has no code of the gateway's own.
+/// The ends of a call that have no error code of the gateway's.
 pub(crate) const ENDS: [&str; 3] = ["ok", "cut", "client-gone"];
 
-/// Why a call ended as it did, in one word: a code of the gateway's own, `ok` for an answer of the
-/// vendor's that was handed over whole, `client-gone` for a client that did not wait for it,
-/// or shut its side before it was there.
+/// Why a call ended as it did, in one word. It is an error code of the gateway's, or one of `ENDS`.
+/// `ok` is a vendor's answer that was handed over whole, `cut` one that broke off. With
+/// `client-gone` the client did not wait for the answer, or shut its side before it was there.
 #[must_use]
 pub fn code(marks: &Marks) -> &'static str {
     match (marks.code, marks.complete) {

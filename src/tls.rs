@@ -18,10 +18,10 @@ use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
 
 use files::{Valid, certificates, private_key, valid};
 
-/// Names of hosts whose sessions are kept for the next handshake with them; each has eight.
+/// The most hosts whose sessions are kept for the next handshake; each has at most eight.
 const HOSTS: usize = 256;
 
-/// Hash of the certificates that something was built of.
+/// Hash of the certificates that something was built from.
 type Print = [u8; 32];
 
 /// TLS of a port.
@@ -33,32 +33,34 @@ pub struct Server {
     expires: SystemTime,
 }
 
-/// TLS to others. Clones share the sessions that are kept for the next handshakes.
+/// TLS to other hosts. Clones share the sessions that are kept for the next handshakes.
 #[derive(Clone)]
 pub struct Client {
     config: ClientConfig,
     roots: Print,
 }
 
-/// By what clients of a port resume their sessions: tickets, which hold a session sealed under a key
-/// of this process, so that any number of clients resumes and none takes room. The keys change every
-/// six hours; a ticket is good for twelve at most.
+/// The tickets by which clients of a port resume their sessions. A ticket holds a session sealed
+/// under a key of this process. So any number of clients can resume, and none takes room here. The
+/// keys change every six hours; a ticket is valid for twelve hours at most.
 #[derive(Default)]
 pub struct Tickets(
-    /// std, not tokio: changed by a reload only.
+    /// std, not tokio: only a reload changes it.
     Mutex<Option<(Print, Arc<dyn ProducesTickets>)>>,
 );
 
-/// The key exchanges of both sides, the best first. The first withstands a recording that is opened
-/// with a quantum computer later. It makes a ClientHello two packets long, which fit the first flight;
-/// who does not know it takes the second, for which a share is in the same message.
+/// The key exchanges of both sides, the best first. What the first protects can't be opened later
+/// with a quantum computer, even from a recording. It makes a ClientHello two packets long, which
+/// fit the first flight. A peer that does not know it takes the second, whose share is in the same
+/// message.
 fn provider() -> Arc<CryptoProvider> {
     let kx_groups =
         vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
     Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })
 }
 
-/// TLS 1.2 and 1.3 with the certificate in `cert` and its key in `key`; h2 and http/1.1 by ALPN.
+/// TLS 1.2 and 1.3 with the certificate in `cert` and its key in `key`. ALPN offers h2 and
+/// http/1.1.
 ///
 /// # Errors
 /// What is wrong with the files, without their contents.
@@ -118,25 +120,26 @@ pub fn client(ca_file: Option<&Path>) -> Result<Client, String> {
 }
 
 impl Server {
-    /// From when on all certificates of its chain are valid.
+    /// When the last certificate of its chain becomes valid.
     #[must_use]
     pub fn begins(&self) -> SystemTime {
         self.begins
     }
 
-    /// When the first certificate of its chain ends.
+    /// When the first certificate of its chain expires.
     #[must_use]
     pub fn expires(&self) -> SystemTime {
         self.expires
     }
 
-    /// The configuration, under which clients resume by `tickets`: also those of an earlier
-    /// configuration, if its certificate was the same. A resumed client is not shown the certificate.
+    /// The configuration under which clients resume by `tickets`. So do clients of an earlier
+    /// configuration, if its certificate was the same, because a client that resumes is not shown
+    /// the certificate.
     pub fn resuming(&self, tickets: &Tickets) -> Arc<ServerConfig> {
         let mut known = tickets.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = known.take().filter(|(chain, _)| *chain == self.chain);
         let mut config = self.config.clone();
-        // Where the system gives no random octets for its keys no handshake succeeds either.
+        // If the system gives no random bytes for the keys, no handshake succeeds either.
         if let Ok(ticketer) = kept.map_or_else(Ticketer::new, |(_, ticketer)| Ok(ticketer)) {
             config.ticketer = ticketer.clone();
             *known = Some((self.chain, ticketer));
@@ -146,14 +149,14 @@ impl Server {
 }
 
 impl Client {
-    /// True if the same is trusted: then sessions may be resumed under either.
+    /// True if both trust the same roots. Then sessions may be resumed under either.
     #[must_use]
     pub fn trusts_as(&self, other: &Self) -> bool {
         self.roots == other.roots
     }
 }
 
-/// Opens TCP lines, with TLS by `tls` where the scheme is `https`; ALPN offers h2 and http/1.1.
+/// Opens TCP connections, with TLS by `tls` if the scheme is `https`. ALPN offers h2 and http/1.1.
 #[must_use]
 pub fn connector(tls: Client) -> HttpsConnector<HttpConnector> {
     let mut tcp = HttpConnector::new();

@@ -204,7 +204,8 @@ impl Attempt<'_> {
         loop {
             let lease = self.pool.socket(self.socket_until).await;
             let mut lease = lease.map_err(|reason| self.no_socket(reason))?;
-            // A time-out looks at what it bounds first: a call that comes here too late would be sent.
+            // A time-out looks at what it bounds first: a call that comes here too late would be
+            // sent.
             if Instant::now() >= self.end {
                 return Err(self.no_answer());
             }

@@ -1,9 +1,9 @@
 //! Usage: how much each application called through which connection, a day at a time.
 //!
-//! [`Usage`] adds up finished records in memory. A task of its own adds what is new to a small file
-//! a day in the state folder, every ten seconds and at shutdown: never on the path of a call. A
-//! process that is killed loses at most what it counted since the last time. What can't be written
-//! stays in memory and is tried again.
+//! [`Usage`] adds up finished records in memory. A task of its own adds the new counts to a small
+//! file in the state folder, one file for each day. It does so every ten seconds and at shutdown,
+//! never on the path of a call. A process that is killed loses at most what it counted since the
+//! last write. Counts that can't be written stay in memory and are written later.
 
 pub mod book;
 pub mod day;
@@ -29,9 +29,10 @@ pub const EVERY: Duration = Duration::from_secs(10);
 pub struct Usage {
     /// std, not tokio: each section is some additions and never awaits.
     book: Mutex<Book>,
-    /// Held while files are written: one writer at a time. Calls never wait for it.
+    /// Held while files are written, so that there is one writer at a time. Calls never wait for
+    /// it.
     folder: Mutex<Folder>,
-    /// The last write failed.
+    /// True if the last write failed.
     unwritten: AtomicBool,
 }
 
@@ -39,14 +40,14 @@ impl Usage {
     /// Keeps usage in the state folder at `path`, which must be this process's own.
     ///
     /// # Errors
-    /// When the folder for usage can't be made.
+    /// The folder for usage can't be made.
     pub fn open(path: &Path) -> Result<Arc<Self>, String> {
         let folder = Folder::create(path)?;
         let folder = Mutex::new(folder);
         Ok(Arc::new(Self { book: Mutex::default(), folder, unwritten: AtomicBool::default() }))
     }
 
-    /// Writes every [`EVERY`] until nobody else holds this. Must be called inside a tokio runtime.
+    /// Writes every [`EVERY`], until nobody else holds this. Must be called inside a tokio runtime.
     pub fn keep(self: &Arc<Self>) {
         let usage = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -58,14 +59,14 @@ impl Usage {
         });
     }
 
-    /// [`write`](Self::write) on a thread that may block.
+    /// Runs [`write`](Self::write) on a thread that may block.
     pub async fn write_aside(usage: Arc<Self>) {
         if let Err(error) = tokio::task::spawn_blocking(move || usage.write()).await {
             tracing::error!(target: targets::USAGE, cause = %error, "usage was not written");
         }
     }
 
-    /// Adds what was counted since the last time to the files of its days. Blocks.
+    /// Adds the counts since the last write to the files of their days. Blocks.
     pub fn write(&self) {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         let news = self.book().take(Day::of(clock::wall()));
@@ -80,7 +81,7 @@ impl Usage {
         self.unwritten.store(failed, Ordering::Relaxed);
     }
 
-    /// True if the last write failed: what was counted since waits in memory.
+    /// True if the last write failed. The counts since then wait in memory.
     #[must_use]
     pub fn is_unwritten(&self) -> bool {
         self.unwritten.load(Ordering::Relaxed)

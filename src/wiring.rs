@@ -1,4 +1,4 @@
-//! From the configuration to what each part wants of it. Nothing is started here.
+//! Turns the configuration into what each part needs of it. Nothing is started here.
 
 pub mod admission;
 pub mod cache;

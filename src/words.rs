@@ -21,7 +21,8 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     nearest(word, known).map_or_else(String::new, |near| format!(": did you mean '{near}'?"))
 }
 
-/// Reads a text. A value of another type is refused with `expected`, which says what would be right.
+/// Reads a text. A value of another type is refused with `expected`, which says what would be
+/// right.
 ///
 /// # Errors
 /// When it is no text.

@@ -22,7 +22,7 @@ const ENTRIES: usize = 1000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClockChange {
-    /// Moves the clock by so many ms, back if negative.
+    /// Moves the clock by this many ms; back if negative.
     #[serde(default)]
     step_ms: i64,
     /// The drift from now on.

@@ -102,8 +102,7 @@ impl Catalogue {
                 .push(IndexedRow { row, literals });
         }
         for bucket in buckets.values_mut() {
-            // Literals come before parameters, so the first match is the right one (operations.md
-            // 2).
+            // Literals come before parameters, so the first match is the right one.
             bucket.sort_by_key(|e| e.literals.iter().map(Option::is_none).collect::<Vec<_>>());
         }
         Self { buckets }

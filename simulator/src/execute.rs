@@ -57,7 +57,8 @@ impl Simulator {
             switches: &options.switches,
         };
         let outcome = match ops::run(&mut call) {
-            // A test can call a row beyond the connector alone: an unknown id gives a placeholder.
+            // A test can call a row beyond the connector alone, so an unknown id gives a
+            // placeholder.
             Err(f)
                 if f.status == 404
                     && asked.row.connector.is_none()
@@ -101,7 +102,7 @@ fn respond(options: &Options, row: &Row, outcome: Outcome) -> Reply {
     let status =
         options.switches.statuses.get(&row.id).or(row.statuses.first()).copied().unwrap_or(200);
     match outcome {
-        // This row alone leaves the type out (OA).
+        // Only this row leaves the type out (OA).
         Err(failure) if failure.status == 400 && row.id == "automations.list" => {
             Reply::json(400, &serde_json::json!({ "message": failure.message }))
         }

@@ -115,7 +115,7 @@ pub enum Answer {
         /// `Location`.
         location: String,
     },
-    /// The real status (200 for a 204) with a JSON content type and no body (courier.md 3.4).
+    /// The real status (200 for a 204) with a JSON content type and no body.
     EmptyJson,
     /// 200 with a JSON document of the given size.
     Large {
@@ -188,7 +188,7 @@ pub enum Malformed {
     Garbage,
     /// `HTTP/9.9`.
     Version,
-    /// A status that is no number.
+    /// A status that is not a number.
     Status,
     /// A field without a colon.
     NoColon,
@@ -210,9 +210,9 @@ pub enum Conflict {
     TwoLengths,
     /// A length and chunks.
     LengthAndChunks,
-    /// A length that is no number.
+    /// A length that is not a number.
     BadLength,
-    /// A chunk size that is no number.
+    /// A chunk size that is not a number.
     BadChunk,
     /// Chunks without the last one.
     Unfinished,

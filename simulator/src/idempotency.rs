@@ -1,4 +1,4 @@
-//! Courier's memory of `Idempotency-Key` (courier.md 2.4): per endpoint, key and environment.
+//! Courier's memory of `Idempotency-Key`, per endpoint, key and environment.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -72,7 +72,8 @@ impl Memory {
     }
 }
 
-/// When a key is forgotten: after the default time, or when `x-idempotency-expiration` says.
+/// When a key is forgotten: after the default time, or at the time that `x-idempotency-expiration`
+/// names.
 ///
 /// The header's time is limited to between 24 h and a year.
 pub(crate) fn expires(header: Option<&str>, wall: Wall, switches: &Switches) -> Wall {

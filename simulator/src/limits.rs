@@ -1,4 +1,4 @@
-//! Limits that answer 429: those of Courier per operation (courier.md 2.3), or any others.
+//! Limits that answer 429: those of Courier per operation, or any others.
 
 use std::collections::BTreeMap;
 
@@ -81,7 +81,7 @@ pub fn documented() -> Vec<LimitRule> {
 /// A call that a limit refuses.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
-    /// In how many µs it would fit, if no other call comes before.
+    /// After how many µs it would fit, if no other call comes before.
     pub(crate) wait: u64,
     /// Calls per window of the limit that refuses it.
     pub(crate) calls: u64,

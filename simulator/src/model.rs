@@ -1,4 +1,4 @@
-//! What an environment holds: plain data, and how it shows at a given time.
+//! What an environment holds: plain data, and how the API shows it at a given time.
 
 mod audience;
 mod fate;

@@ -11,8 +11,7 @@ use crate::time::Wall;
 
 /// The answer to a missing or bad credential.
 ///
-/// PH saw the text of the 403 live. Users of the mobile SDK report that of the 401 (courier.md
-/// 2.1).
+/// PH saw the text of the 403 live. Users of the mobile SDK report that of the 401.
 pub(crate) fn credential(status: u16) -> Reply {
     let message = if status == 401 {
         "Unauthorized"

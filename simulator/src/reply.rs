@@ -106,7 +106,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer without body.
+    /// An answer without a body.
     pub fn empty(status: u16) -> Self {
         Self {
             status,
@@ -131,7 +131,7 @@ impl Reply {
         }
     }
 
-    /// An error in Courier's shape, `{"message","type"}` (courier.md 2.2).
+    /// An error in Courier's shape, `{"message","type"}`.
     pub fn error(status: u16, kind: &str, message: &str) -> Self {
         Self::json(status, &json!({ "message": message, "type": kind }))
     }
@@ -147,7 +147,7 @@ impl Reply {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    /// The body as JSON, or `Null` if it is none.
+    /// The body as JSON, or `Null` if it is not JSON.
     pub fn value(&self) -> Value {
         match &self.body {
             Body::Bytes(b) => serde_json::from_slice(b).unwrap_or(Value::Null),

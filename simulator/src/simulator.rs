@@ -90,7 +90,7 @@ impl Simulator {
 
     /// The time that the counters use.
     ///
-    /// It is the vendor's time. In step mode that stands still, so it is the caller's there.
+    /// It is the vendor's time. In step mode that stands still, so there it is the caller's time.
     pub(crate) fn counting(&self, now: Micros) -> Micros {
         match self.clock.mode() {
             clock::Mode::Running => self.clock.at(now),

@@ -1,4 +1,4 @@
-//! Behaviours on which the sources disagree or say nothing (courier.md 8).
+//! Behaviours on which the sources disagree or say nothing.
 //!
 //! Each is a switch. Its comment says what its default is based on.
 
@@ -118,7 +118,7 @@ pub struct Switches {
     pub unknown_query: UnknownQuery,
     /// The body of a 413. Undocumented.
     pub too_large: RefusalBody,
-    /// Rows a page without `limit`: about 10 (courier.md 1.1).
+    /// Rows of a page without `limit`: about 10.
     #[serde(deserialize_with = "at_least_one")]
     pub page_size: usize,
     /// The largest `limit` that is honoured: a production client uses 100 (PH settings.py).
@@ -141,8 +141,8 @@ pub struct Switches {
     pub idempotency_empty_replay: bool,
     /// The unit of a numeric expiration. D2 and the SDK docs disagree.
     pub idempotency_epoch: EpochUnit,
-    /// How long after a profile or audience write members are computed, in ms. The documents only
-    /// say "a moment".
+    /// Time from a write of a profile or an audience until members are computed, in ms. The
+    /// documents only say "a moment".
     pub audience_lag_ms: u64,
     /// Whether reads have `x-simulator-versions`: the version of each collection read, such as
     /// `brands=3,…`. Courier has no such header. It proves that an answer is fresh.

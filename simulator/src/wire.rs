@@ -72,7 +72,7 @@ fn status_answer(status: u16, body: Option<&str>, content_type: Option<&str>) ->
     }
 }
 
-/// The token in a header and, where the body is an error, in its message.
+/// Puts the token into a header and, if the body is an error, into its message.
 fn echo(reply: &mut Reply, token: &str) {
     reply.set("x-echo-token", token);
     if reply.status >= 400 {

@@ -1,8 +1,8 @@
 //! Who may come in at the admin port: the right host, the right origin, a live key.
 //!
-//! The key alone would do for programs. Host and origin are for browsers: a page from elsewhere whose
-//! name was made to point here (DNS rebinding) names another host, and a page that sends requests
-//! here names its own origin.
+//! The key alone would do for programs. Host and origin are for browsers: a page from elsewhere
+//! whose name was made to point here (DNS rebinding) names another host, and a page that sends
+//! requests here names its own origin.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! The operations port: health, readiness, metrics, version. It changes nothing and needs no key.
 //!
-//! Programs ask under any name that leads here. A browser may read the metrics only under an address
-//! or `localhost`: a page from elsewhere can make its own name point here (DNS rebinding) and would
-//! learn the names of tenants and apps. Over plain HTTP a browser tells nothing of the page; that it is
-//! one shows in fields that it always sends, and scrapers never.
+//! Programs ask under any name that leads here. A browser may read the metrics only under an
+//! address or `localhost`: a page from elsewhere can make its own name point here (DNS rebinding)
+//! and would learn the names of tenants and apps. Over plain HTTP a browser tells nothing of the
+//! page; that it is one shows in fields that it always sends, and scrapers never.
 
 use std::sync::Arc;
 

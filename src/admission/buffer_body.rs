@@ -1,6 +1,7 @@
 //! Reads the request body before anything is spent on the call: bounded in octets, in time, and
-//! over all calls together. A slow client holds its own socket and the octets that it has sent, out of
-//! its connection's part; a call that the quota would refuse is refused before its body is asked for.
+//! over all calls together. A slow client holds its own socket and the octets that it has sent, out
+//! of its connection's part; a call that the quota would refuse is refused before its body is asked
+//! for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,8 @@ impl BufferBody {
         Ok(call)
     }
 
-    /// A body that announces too much is refused before the quota is asked: waiting does not help it.
+    /// A body that announces too much is refused before the quota is asked: waiting does not help
+    /// it.
     fn may_be_read(&self, body: &StreamBody) -> Result<()> {
         let fits = body.size_hint().lower() <= self.limits.size as u64;
         fits.then_some(()).ok_or_else(|| self.too_large())

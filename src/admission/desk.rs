@@ -120,7 +120,8 @@ impl Desk {
         (answer, place.shows(room))
     }
 
-    /// Lets `call` in, now or when its turn comes, or refuses it; says what its app may do after it.
+    /// Lets `call` in, now or when its turn comes, or refuses it; says what its app may do after
+    /// it.
     pub fn enter(
         &self,
         call: &Attempt,
@@ -131,8 +132,8 @@ impl Desk {
         (entry.map(Turn), place.shows(room))
     }
 
-    /// Accounts for the slots of `call` and says what its app may do after it. Without an answer the pass
-    /// knows whether its attempt was sent.
+    /// Accounts for the slots of `call` and says what its app may do after it. Without an answer
+    /// the pass knows whether its attempt was sent.
     pub fn settle(&self, call: &BufferedCall, pass: Pass, answered: bool) -> Option<RateLimit> {
         let place = self.place(&call.caller, &call.operation);
         place.shows(pass.ends(answered, &place.pools()))
@@ -159,8 +160,8 @@ impl Desk {
         Some(AppQuotaView::of(&connection.id, app, &preview))
     }
 
-    /// What the app may do now, for a call that may cost nothing: what was told within the last 100 ms is
-    /// told again, so that copies are handed out without a look at the quota.
+    /// What the app may do now, for a call that may cost nothing: what was told within the last 100
+    /// ms is told again, so that copies are handed out without a look at the quota.
     #[must_use]
     pub fn lately(&self, caller: &Caller, operation: &Operation) -> Option<RateLimit> {
         let place = self.place(caller, operation);
@@ -171,7 +172,8 @@ impl Desk {
         }
     }
 
-    /// The refusal of `call` as its answer: 429 (403 for a paused app) with a true time to come back.
+    /// The refusal of `call` as its answer: 429 (403 for a paused app) with a true time to come
+    /// back.
     #[must_use]
     pub fn refused(&self, call: &BufferedCall, refusal: &QuotaRefusal) -> Error {
         let pool = self.stood(call, refusal.standing).and_then(|stood| stood.pool);

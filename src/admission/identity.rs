@@ -1,5 +1,5 @@
-//! Whose slots these are: a keyed hash of the connection's token, or of the place where it stands, which
-//! says nothing of either.
+//! Whose slots these are: a keyed hash of the connection's token, or of the place where it stands,
+//! which says nothing of either.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};

@@ -1,7 +1,7 @@
 //! The index of the state folder: whose slots are in which file.
 //!
-//! A line for each pool that a connection pays, and for each token by which it goes. Tokens, and the
-//! places where they stand, are keyed hashes, so that the file tells neither.
+//! A line for each pool that a connection pays, and for each token by which it goes. Tokens, and
+//! the places where they stand, are keyed hashes, so that the file tells neither.
 
 use std::fmt;
 

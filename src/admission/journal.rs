@@ -29,8 +29,8 @@ impl SlotJournal {
         Self { store, base, files: HashMap::new(), given_up: HashSet::new() }
     }
 
-    /// How many files can't be written, or are not in the folder any more. One that was removed from a
-    /// folder that stands is written anew.
+    /// How many files can't be written, or are not in the folder any more. One that was removed
+    /// from a folder that stands is written anew.
     pub(super) fn unwritten(&mut self, quota: &Quota) -> usize {
         if !self.store.stands() {
             return self.files.len() + self.given_up.len();
@@ -53,8 +53,8 @@ impl SlotJournal {
     }
 
     /// Begins the file `name` of a pool, in place of what is there. If it can't be written that is
-    /// said, and it is removed: the index knows of it, so that the next process takes the pool's past
-    /// for unknown.
+    /// said, and it is removed: the index knows of it, so that the next process takes the pool's
+    /// past for unknown.
     pub(super) fn open(&mut self, pool: PoolId, name: &str, quota: &Quota) {
         self.forget(pool);
         match self.create(pool, name, quota) {
@@ -84,8 +84,8 @@ impl SlotJournal {
         for (slot, state) in (0..).zip(states) {
             bytes.extend_from_slice(&state_file::record(slot, state, &clocks));
         }
-        // In place and in one write: a process that is killed has done it or not. Not synced: after a
-        // power loss only a file that was closed counts.
+        // In place and in one write: a process that is killed has done it or not. Not synced: after
+        // a power loss only a file that was closed counts.
         let path = self.store.file(name);
         let file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;

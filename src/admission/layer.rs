@@ -1,5 +1,5 @@
-//! Lets a call wait for its turn and for a slot of each pool that it pays; settles the slots when the
-//! answer's head is here; tells the quota when the vendor says 429.
+//! Lets a call wait for its turn and for a slot of each pool that it pays; settles the slots when
+//! the answer's head is here; tells the quota when the vendor says 429.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,8 +30,8 @@ impl Admit {
     }
 }
 
-/// Accounts for the slots of a call that ended as `result`. Without an answer the pass knows whether
-/// its attempt was sent.
+/// Accounts for the slots of a call that ended as `result`. Without an answer the pass knows
+/// whether its attempt was sent.
 fn settle(desk: &Desk, mut pass: Pass, mut result: Result, call: &BufferedCall) -> Result {
     if let Ok(reply) = &mut result {
         throttle(&mut pass, reply, call);

@@ -1,7 +1,7 @@
 //! Who is who in one tenant's quotas: connections, named pools and apps behind their numbers.
 //!
-//! What a configuration leaves out keeps its number and its slots as long as an earlier configuration
-//! is in use and as long as a rest isn't over: it may come back.
+//! What a configuration leaves out keeps its number and its slots as long as an earlier
+//! configuration is in use and as long as a rest isn't over: it may come back.
 
 use std::collections::{BTreeMap, HashMap};
 

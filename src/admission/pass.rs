@@ -55,8 +55,8 @@ impl Pass {
         self.grant().would()
     }
 
-    /// The attempt is over, and the first byte of its answer is here if it is `answered`. Says what the
-    /// app can do after it.
+    /// The attempt is over, and the first byte of its answer is here if it is `answered`. Says what
+    /// the app can do after it.
     pub(super) fn ends(mut self, answered: bool, of: &AppPools<'_>) -> Option<Tightest> {
         let how = (!answered).then(|| self.without_answer());
         match self.grant.take() {
@@ -76,8 +76,8 @@ impl Pass {
         self.grant.as_ref().expect("a pass has its grant until it is settled")
     }
 
-    /// What was handed to a socket the vendor may count at any time up to the hard limit; what was not,
-    /// it cannot count.
+    /// What was handed to a socket the vendor may count at any time up to the hard limit; what was
+    /// not, it cannot count.
     fn without_answer(&self) -> Settlement {
         let sent = |attempt: &Attempt| attempt.proof.sent() > attempt.earlier;
         match self.attempt.as_ref().is_some_and(sent) {

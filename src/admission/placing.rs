@@ -1,6 +1,6 @@
 //! Which connection of a configuration is which that is known: by its token, by one that it had, by
-//! its name, by where its token stands. The last is for a token that was replaced at its source unseen,
-//! before its connection was renamed.
+//! its name, by where its token stands. The last is for a token that was replaced at its source
+//! unseen, before its connection was renamed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

@@ -40,8 +40,8 @@ impl Prices {
             .map(|(number, (cost, _))| (number, cost))
     }
 
-    /// The price of one slot of the connection's own pool and none of any other, or the next thing to
-    /// it, of those that `edition` uses.
+    /// The price of one slot of the connection's own pool and none of any other, or the next thing
+    /// to it, of those that `edition` uses.
     pub(super) fn plain(&self, edition: u64) -> PriceNo {
         let usual = |(_, cost): &(PriceNo, &Cost)| (cost.named.len(), cost.own == 0, cost.own);
         self.known(edition).min_by_key(usual).map_or(PriceNo(0), |(number, _)| number)

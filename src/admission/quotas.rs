@@ -30,18 +30,21 @@ pub(super) type Ending = Result<Grant, QuotaRefusal>;
 /// The quotas of one tenant: all its connections, whatever their workspaces, so that a connection
 /// that changes workspace, and a call that pays pools of it, stay where they are.
 pub struct Quotas {
-    /// std, not tokio: each section is a few map and heap operations, and a write to the page cache.
+    /// std, not tokio: each section is a few map and heap operations, and a write to the page
+    /// cache.
     core: Mutex<Core>,
     base: Instant,
     news: Arc<Notify>,
     clock: Mutex<Option<AbortHandle>>,
 }
 
-/// A tenant's quotas as one configuration knows them. As long as it lives, what it knows by a number
-/// keeps that number: it is held by the desk, by every call that waits and by every call that runs.
+/// A tenant's quotas as one configuration knows them. As long as it lives, what it knows by a
+/// number keeps that number: it is held by the desk, by every call that waits and by every call
+/// that runs.
 pub struct Edition(Arc<Quotas>);
 
-/// The pool with the least room for an app among those that its call pays: the first one of several.
+/// The pool with the least room for an app among those that its call pays: the first one of
+/// several.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tightest {
     /// Which of them.
@@ -215,8 +218,8 @@ impl Quotas {
         result
     }
 
-    /// Does something, and all that follows from it; says what an app can do after it, under the same
-    /// lock.
+    /// Does something, and all that follows from it; says what an app can do after it, under the
+    /// same lock.
     pub(super) fn with_room<T>(
         &self,
         of: &AppPools<'_>,

@@ -1,8 +1,8 @@
 //! What a configuration changes in one tenant's quotas, while its calls wait and run.
 //!
-//! A connection keeps its line and its slots. A named pool of a workspace goes on as the pool that its
-//! connections paid under that name or in its place; rests of other pools that they paid before are
-//! carried over: at most the limit, never fewer than the vendor may count.
+//! A connection keeps its line and its slots. A named pool of a workspace goes on as the pool that
+//! its connections paid under that name or in its place; rests of other pools that they paid before
+//! are carried over: at most the limit, never fewer than the vendor may count.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -260,7 +260,8 @@ impl Core {
     }
 
     /// Which pool goes on as which: the one of the same workspace and name, then the one that its
-    /// connections pay under the name, then one that is paid no more, then one that was there before.
+    /// connections pay under the name, then one that is paid no more, then one that was there
+    /// before.
     fn find_bases(&self, change: &Change<'_>, wanted: &mut [Wanted<'_>]) {
         let declared = |name: &str| change.plan.named.iter().any(|pool| pool.name == name);
         let of = |pool: PoolId| self.members.named.iter().find(|named| named.pool == pool);
@@ -291,7 +292,8 @@ impl Core {
         }
     }
 
-    /// What an earlier process, or another tenant's quotas, left of a pool for connections that are new.
+    /// What an earlier process, or another tenant's quotas, left of a pool for connections that are
+    /// new.
     fn left_of(
         &self,
         change: &Change<'_>,
@@ -385,8 +387,8 @@ impl Core {
         }
     }
 
-    /// The apps of every connection. Those that are left out keep their numbers while calls of them may
-    /// come from an earlier configuration.
+    /// The apps of every connection. Those that are left out keep their numbers while calls of them
+    /// may come from an earlier configuration.
     fn staff(
         &mut self,
         change: &Change<'_>,

@@ -130,8 +130,8 @@ impl SlotStore {
         self.0.index_fails.load(Ordering::Relaxed)
     }
 
-    /// Whether the folder is still the one that was made ours: neither removed nor replaced. Another
-    /// process may have a new one.
+    /// Whether the folder is still the one that was made ours: neither removed nor replaced.
+    /// Another process may have a new one.
     pub(super) fn stands(&self) -> bool {
         let here = fs::metadata(self.0.path.join(LOCK));
         let ours = self.0.lock.metadata();
@@ -230,8 +230,8 @@ impl SlotStore {
         moment(base, self.0.opened)
     }
 
-    /// The files that tell a pool's past, each with the name in its header; none when the connection is
-    /// new, `None` when that can't be known.
+    /// The files that tell a pool's past, each with the name in its header; none when the
+    /// connection is new, `None` when that can't be known.
     fn sources(
         &self,
         seeker: &Seeker<'_>,
@@ -257,8 +257,8 @@ impl SlotStore {
         Some(told.map(|entry| (entry.file.clone(), entry.file.clone())).collect())
     }
 
-    /// Writes the index: `live` is what this process keeps. What earlier ones left stays until it is
-    /// claimed or its rests are over; then its files go, and all others that nobody knows.
+    /// Writes the index: `live` is what this process keeps. What earlier ones left stays until it
+    /// is claimed or its rests are over; then its files go, and all others that nobody knows.
     pub(super) fn keep(&self, mut live: Vec<IndexEntry>, base: Instant) {
         live.sort_unstable();
         let mut index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
@@ -266,8 +266,8 @@ impl SlotStore {
         let clocks = self.clocks(base);
         let names: HashSet<String> = live.iter().map(|entry| entry.file.clone()).collect();
         index.left.retain(|entry| !known.contains(&entry.identity));
-        // All of a token's pools stay as long as one of them rests: one that is left out would count as
-        // never paid.
+        // All of a token's pools stay as long as one of them rests: one that is left out would
+        // count as never paid.
         let rest = index
             .left
             .iter()
@@ -330,8 +330,9 @@ const SLOTS: &str = ".slots";
 /// Files of versions before: by the names of workspace and pool.
 const OLD_INDEX: &str = "index";
 
-/// What is left of the seeker: under its token, else what is nobody's now under its name, else where its
-/// token stands, else what others have of these. In `placing` a reload goes by the same order.
+/// What is left of the seeker: under its token, else what is nobody's now under its name, else
+/// where its token stands, else what others have of these. In `placing` a reload goes by the same
+/// order.
 fn claimed<'a>(
     left: &'a [IndexEntry],
     seeker: &'a Seeker<'_>,

@@ -54,8 +54,9 @@ impl Drop for QueueWaiter {
 }
 
 impl Edition {
-    /// Lets a call in, or into the queue. `ticket` is made of the time to the vendor's usual answer; a
-    /// call that goes back to its line came there first at `since`. Says what the app can do after it.
+    /// Lets a call in, or into the queue. `ticket` is made of the time to the vendor's usual
+    /// answer; a call that goes back to its line came there first at `since`. Says what the app can
+    /// do after it.
     pub(super) fn enter(
         self: &Arc<Self>,
         of: &AppPools<'_>,

@@ -1,5 +1,5 @@
-//! What can be seen of the quotas: for operators who is waiting behind whom, for an app what it could
-//! do now. Looking changes nothing and costs no call.
+//! What can be seen of the quotas: for operators who is waiting behind whom, for an app what it
+//! could do now. Looking changes nothing and costs no call.
 
 use serde::Serialize;
 use std::time::Duration;

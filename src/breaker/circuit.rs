@@ -1,17 +1,17 @@
-//! When a host is taken for dead, and who asks whether it is back. Pure: time is an argument.
+//! When a host counts as dead, and which call asks whether it is back. Pure: time is an argument.
 
 use std::time::Duration;
 
 use crate::clock::Instant;
 
-/// Failures in a row after which the host is taken for dead.
+/// Failures in a row after which the host counts as dead.
 const FAILURES: u32 = 5;
 
-/// How long nobody asks.
+/// Time before the next probe.
 const REST: Duration = Duration::from_secs(2);
 
-/// How long one probe keeps others from asking. It may hang for much longer than a host that is
-/// back would take to answer another.
+/// How long one probe keeps others away. A probe may hang for much longer than a host that is back
+/// takes to answer another.
 const PROBE: Duration = Duration::from_secs(5);
 
 /// What an attempt says about its host.
@@ -21,7 +21,7 @@ pub(super) enum CircuitVerdict {
     Alive,
     /// No connection, or no answer in time.
     Dead,
-    /// Neither: the attempt was refused below, given up, or its connection broke.
+    /// Neither: the attempt was refused below or given up, or its socket broke.
     Unclear,
 }
 
@@ -29,7 +29,7 @@ pub(super) enum CircuitVerdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CircuitEntry {
     since: Instant,
-    /// Which probe it is, if it is one.
+    /// The number of the probe, if the call is one.
     probe: Option<u64>,
 }
 
@@ -39,13 +39,13 @@ pub(super) struct Circuit {
     failures: u32,
     /// When it last answered.
     answered: Option<Instant>,
-    /// Set while the host is taken for dead: when the next probe may go.
+    /// When the next probe may go; `None` while the host does not count as dead.
     open: Option<Instant>,
     probes: u64,
 }
 
 impl Circuit {
-    /// Lets a call go on, or says in how long it may try again.
+    /// Lets a call go on, or says how long to wait before the next try.
     pub(super) fn enter(&mut self, now: Instant) -> Result<CircuitEntry, Duration> {
         match self.open {
             None => Ok(CircuitEntry { since: now, probe: None }),
@@ -58,30 +58,30 @@ impl Circuit {
         }
     }
 
-    /// Takes in what a call that entered came to.
+    /// Takes in how a call that entered ended.
     pub(super) fn leave(&mut self, entry: CircuitEntry, verdict: CircuitVerdict, now: Instant) {
         let latest_probe = entry.probe == Some(self.probes) && entry.probe.is_some();
         match verdict {
             CircuitVerdict::Alive => {
                 *self = Self { answered: Some(now), probes: self.probes, ..Self::default() }
             }
-            // It answered others meanwhile: it is slow with this one.
+            // The host answered others meanwhile, so it is only slow with this call.
             CircuitVerdict::Dead
                 if self.answered.is_some_and(|answered| answered > entry.since) => {}
             CircuitVerdict::Dead => {
                 self.failures = self.failures.saturating_add(1);
-                // A straggler from before does not put the next probe off.
+                // A late call from before does not delay the next probe.
                 if (self.open.is_none() && self.failures >= FAILURES) || latest_probe {
                     self.open = Some(now + REST);
                 }
             }
-            // Nobody learned anything: the next call may ask.
+            // The probe learned nothing, so the next call may ask.
             CircuitVerdict::Unclear if latest_probe && self.open.is_some() => self.open = Some(now),
             CircuitVerdict::Unclear => {}
         }
     }
 
-    /// True while the host is taken for dead.
+    /// True while the host counts as dead.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
     }
@@ -160,8 +160,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: nobody is told to wait longer than a probe may hang, and a host that
-        /// answers its probe is open to all at once.
+        /// Nobody is told to wait longer than a probe may hang, and a host that answers its probe
+        /// is open to all at once. This holds whatever happens.
         #[test]
         fn a_host_that_is_back_is_found_within_a_probe(
             steps in proptest::collection::vec((0_u64..3_000, 0_u8..4), 1..200),

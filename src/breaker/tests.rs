@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 use super::*;
 use crate::call::{self, testing};
 
-/// What lies below: answers with what is set, and counts.
+/// The service below. It answers as it is set, and counts.
 #[derive(Clone, Default)]
 struct Vendor(Arc<State>);
 

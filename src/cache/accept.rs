@@ -37,8 +37,8 @@ pub fn normalise(headers: &mut HeaderMap) {
     }
 }
 
-/// True when a client that sent `request` reads the codings of an `answer`. One that says nothing of
-/// codings may be given any (RFC 9110, section 12.5.3), but most such clients read none.
+/// True when a client that sent `request` reads the codings of an `answer`. One that says nothing
+/// of codings may be given any (RFC 9110, section 12.5.3), but most such clients read none.
 #[must_use]
 pub fn reads(request: &HeaderMap, answer: &HeaderMap) -> bool {
     let field = &header::ACCEPT_ENCODING;

@@ -1,10 +1,10 @@
 //! How a write makes older copies worthless: counters in a fixed table, one place for each tag of a
 //! workspace. Pure: the time is an argument.
 //!
-//! A read takes the [`VersionSnapshot`] of its tags before it asks the vendor. What it brings back is stored
-//! and served only while the moment still is the same: a write moves the counters before it is sent
-//! and again before its caller is answered. Two tags that fall on one place clear each other, which
-//! costs a call and is never wrong.
+//! A read takes the [`VersionSnapshot`] of its tags before it asks the vendor. What it brings back
+//! is stored and served only while the moment still is the same: a write moves the counters before
+//! it is sent and again before its caller is answered. Two tags that fall on one place clear each
+//! other, which costs a call and is never wrong.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -132,8 +132,8 @@ impl Generations {
         let mut moment = VersionSnapshot { generation: 0, settled: true };
         for place in places {
             let counter = self.counter(place);
-            // In this order: a write counts itself in before it moves the generation, and says until
-            // when it settles before it counts itself out.
+            // In this order: a write counts itself in before it moves the generation, and says
+            // until when it settles before it counts itself out.
             moment.generation = moment.generation.wrapping_add(counter.generation.load(SeqCst));
             let quiet = counter.writing.load(SeqCst) == 0;
             moment.settled &= quiet && counter.unsettled_until.load(SeqCst) <= now;

@@ -1,9 +1,9 @@
 //! What makes two reads the same. Pure.
 //!
-//! A key can't be built without a connection. It covers the header fields that may change an answer:
-//! all that are sent, or those by which the answers of its URL are known to be told apart. Its parts
-//! are length-delimited and hashed (SHA-256), so that a key costs no allocation and can't be confused
-//! with another.
+//! A key can't be built without a connection. It covers the header fields that may change an
+//! answer: all that are sent, or those by which the answers of its URL are known to be told apart.
+//! Its parts are length-delimited and hashed (SHA-256), so that a key costs no allocation and can't
+//! be confused with another.
 
 use http::header::{HeaderMap, HeaderName};
 use http::uri::PathAndQuery;

@@ -85,8 +85,8 @@ impl Write {
         }
     }
 
-    /// What `result` says of the copies. It is the whole truth unless an earlier attempt may still be
-    /// done.
+    /// What `result` says of the copies. It is the whole truth unless an earlier attempt may still
+    /// be done.
     fn end(&self, result: &Result) -> End {
         match result {
             _ if !self.proof.was_sent() => End::Refused,

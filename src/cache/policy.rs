@@ -112,7 +112,8 @@ pub fn spread(seconds: Duration, dice: u8) -> Duration {
     seconds.mul_f64(0.9 + 0.2 * f64::from(dice) / 255.0)
 }
 
-/// Why the vendor does not let an answer be kept on a row with seconds, which asks for no validation.
+/// Why the vendor does not let an answer be kept on a row with seconds, which asks for no
+/// validation.
 fn forbidden(headers: &HeaderMap) -> Option<Unkept> {
     let pragma = words(headers, &header::PRAGMA).any(|(name, _)| {
         name.eq_ignore_ascii_case("no-cache") && !headers.contains_key(header::CACHE_CONTROL)

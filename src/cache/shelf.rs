@@ -202,7 +202,8 @@ impl Shelf {
         wall + start.elapsed()
     }
 
-    /// The key of a read, told apart from others by the fields `names` only, or by all of its fields.
+    /// The key of a read, told apart from others by the fields `names` only, or by all of its
+    /// fields.
     #[must_use]
     pub fn key(
         &self,
@@ -231,9 +232,9 @@ impl Shelf {
         self.cache.0.generations.moment(tags.chain([seat.place]), Instant::now())
     }
 
-    /// Where the answer to a request for `url` with the fields `request` is kept, by what is known of
-    /// that URL, and the copy that is there, if the client reads its codings and nothing has been
-    /// written since it was fetched.
+    /// Where the answer to a request for `url` with the fields `request` is kept, by what is known
+    /// of that URL, and the copy that is there, if the client reads its codings and nothing has
+    /// been written since it was fetched.
     pub async fn find(
         &self,
         url: CacheKey,

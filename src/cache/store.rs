@@ -64,8 +64,8 @@ enum Entry {
 // === impl Copy ===
 
 impl Copy {
-    /// A copy of an answer that came `now`, made for the requests that `variant` says. Its octets are
-    /// its own: nothing larger stays alive by it.
+    /// A copy of an answer that came `now`, made for the requests that `variant` says. Its octets
+    /// are its own: nothing larger stays alive by it.
     #[must_use]
     pub fn new(
         (status, fields): (StatusCode, &HeaderMap),
@@ -240,8 +240,9 @@ impl Store {
         self.entries.weighted_size()
     }
 
-    /// Where the answer to a request for `url` with the fields `request` is kept, by what is known of
-    /// that URL, and the copy that is there, whatever has become of it. Its codings may be others.
+    /// Where the answer to a request for `url` with the fields `request` is kept, by what is known
+    /// of that URL, and the copy that is there, whatever has become of it. Its codings may be
+    /// others.
     pub async fn find(&self, url: CacheKey, request: &HeaderMap) -> (CacheKey, Option<Arc<Copy>>) {
         match self.entries.get(&url).await {
             Some(Entry::Copy(copy)) => (url, Some(copy)),

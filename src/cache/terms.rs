@@ -91,9 +91,9 @@ impl CacheTerms {
     }
 }
 
-/// Whether a shared cache may store an answer (RFC 9111, section 3); a `timed` one says for how long
-/// it lives. What the request asks for is known already, and the key of a copy holds the connection,
-/// so that `Authorization` forbids nothing.
+/// Whether a shared cache may store an answer (RFC 9111, section 3); a `timed` one says for how
+/// long it lives. What the request asks for is known already, and the key of a copy holds the
+/// connection, so that `Authorization` forbids nothing.
 fn storable(answer: &http::Response<()>, timed: bool) -> Result<(), Unkept> {
     let (headers, status) = (answer.headers(), answer.status().as_u16());
     let names = |word| fields::names(headers, word);

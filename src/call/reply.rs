@@ -57,8 +57,8 @@ pub struct Throttled {
     pub pool: String,
     /// For how long.
     pub pause: Duration,
-    /// Calls are held back until then: the refused one may go back to its line. False where the quota
-    /// only watches.
+    /// Calls are held back until then: the refused one may go back to its line. False where the
+    /// quota only watches.
     pub held: bool,
 }
 

@@ -1,8 +1,8 @@
-//! The frame of a layer, written once: a [`Stage`] says what it does with a call, and [`StageLayer`]
-//! makes a [`tower::Layer`] of it.
+//! The frame of a layer, written once: a [`Stage`] says what it does with a call, and
+//! [`StageLayer`] makes a [`tower::Layer`] of it.
 //!
-//! A stage is always ready: it waits in its future, where it knows who is waiting. All that lies below
-//! a layer is shared: calling it costs a reference count.
+//! A stage is always ready: it waits in its future, where it knows who is waiting. All that lies
+//! below a layer is shared: calling it costs a reference count.
 //!
 //! Layers in their order compile:
 //!

@@ -1,9 +1,10 @@
-//! The octets of request bodies that the gateway holds, and how connections share the room for them.
+//! The octets of request bodies that the gateway holds, and how connections share the room for
+//! them.
 //!
 //! A connection has a part that nobody else can take: one body of full size where the total has as
 //! many as there are connections, less where it has not. What remains is common: a connection takes
-//! as much of it as it leaves to others, and in any case enough for one body of full size. So whoever
-//! fills the room, others still find some.
+//! as much of it as it leaves to others, and in any case enough for one body of full size. So
+//! whoever fills the room, others still find some.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

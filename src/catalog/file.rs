@@ -1,4 +1,4 @@
-//! The catalogue as a file: the embedded one, one that replaces it, one that extends it.
+//! The catalogue as a file: the embedded one, or one that replaces or extends it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -12,7 +12,7 @@ use crate::document::{self, Document, PathStep, Problem, Reading};
 use crate::numbers::OperationIx;
 use crate::paths;
 
-/// Courier's, as shipped.
+/// Courier's catalogue, as shipped.
 const COURIER: &str = include_str!("../../config/courier.toml");
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ pub struct Catalog {
 pub type CatalogError = Vec<Problem>;
 
 impl Catalog {
-    /// The embedded catalogue of Courier's API, which is read once a process.
+    /// The embedded catalogue of Courier's API. It is read once per process.
     #[must_use]
     pub fn courier() -> Arc<Self> {
         static READ: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
@@ -76,7 +76,7 @@ impl Catalog {
         let numbered = |(ix, row)| Arc::new(Operation { ix: OperationIx::from(ix), ..row });
         let operations: Vec<_> = file.operation.into_iter().enumerate().map(numbered).collect();
         if whole {
-            // Of a row or pool that could not be read no price is known.
+            // The prices of a row or pool that could not be read are not known.
             problems.extend(prices::problems(&operations, &file.pool, &places));
         }
         if !problems.is_empty() {
@@ -110,7 +110,7 @@ impl Catalog {
         self.operations.iter().chain([&self.unlisted])
     }
 
-    /// The row that stands for paths of which the catalogue knows nothing.
+    /// The row that stands for paths outside the catalogue.
     #[must_use]
     pub fn unlisted(&self) -> &Arc<Operation> {
         &self.unlisted
@@ -128,14 +128,15 @@ impl Catalog {
         self.operations.iter().map(|row| row.group.as_str()).collect()
     }
 
-    /// True when a path that no row has would be one of a row's, or lie under a group that scopes must
-    /// name, if a server behind decoded it, cut off its parameters or folded its case.
+    /// For a path that no row has. True if a lenient server could read it as a row's path, or as
+    /// one under a group that scopes must name. Such a server decodes a path, cuts off its
+    /// parameters or folds its case.
     #[must_use]
     pub fn is_reserved(&self, raw_path: &str) -> bool {
         paths::foldings(raw_path).any(|path| self.is_known(&path))
     }
 
-    /// The same of a folded path.
+    /// The same for a folded path.
     fn is_known(&self, path: &str) -> bool {
         let first = path.split('/').nth(1).unwrap_or_default();
         let mut named = self.operations.iter().filter(|row| row.named);
@@ -144,7 +145,8 @@ impl Catalog {
     }
 }
 
-/// `more` on top of `base`: same key replaces in place, new keys follow.
+/// `more` on top of `base`. An item with the same key replaces the old one in place; new keys
+/// follow.
 fn overlay<T>(base: Vec<T>, more: Vec<T>, key: impl Fn(&T) -> Arc<str>) -> Vec<T> {
     let mut by_key: BTreeMap<Arc<str>, T> =
         more.into_iter().map(|item| (key(&item), item)).collect();
@@ -154,7 +156,7 @@ fn overlay<T>(base: Vec<T>, more: Vec<T>, key: impl Fn(&T) -> Arc<str>) -> Vec<T
     all
 }
 
-/// What one file can get wrong by itself.
+/// The problems of one file that need no other file to be seen.
 fn check(document: &Document<'_, File>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
@@ -202,7 +204,7 @@ fn check(document: &Document<'_, File>) -> Vec<Problem> {
     problems
 }
 
-/// Pool names stand in header fields and in the names of files.
+/// True if `name` can be a pool's. Pool names stand in header fields and in file names.
 fn is_pool_name(name: &str) -> bool {
     let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
     (1..=40).contains(&name.len()) && name.bytes().all(plain)

@@ -1,8 +1,8 @@
 //! Finds the row of a request: on the raw path, before anything is decoded.
 //!
-//! The path is split at `/`; a literal is compared byte for byte; a parameter takes one non-empty
-//! segment, whatever it holds (`%2F`, `;`, `@`). Of several rows the one wins that has a literal
-//! where the others have a parameter, compared from the left.
+//! The path is split at `/`. A literal is compared byte for byte. A parameter takes one non-empty
+//! segment, whatever it holds (`%2F`, `;`, `@`). If several rows fit, they are compared from the
+//! left. The row that has a literal where the others have a parameter wins.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{MethodPattern, Operation};
 pub enum Match<'a> {
     /// This row.
     Operation(&'a Arc<Operation>),
-    /// The path is known, the method is not: what `Allow` must say.
+    /// The path is known, the method is not. The value is what `Allow` must say.
     WrongMethod(HeaderValue),
     /// No row has this path.
     Unknown,
@@ -27,7 +27,7 @@ pub enum Match<'a> {
 struct Routes {
     /// Templates of a fixed number of segments; a value is the index of a row.
     fixed: Router<usize>,
-    /// Templates that end in `{*rest}`: they take what no fixed one does.
+    /// Templates that end in `{*rest}`. They take the paths that no fixed one takes.
     open: Router<usize>,
 }
 
@@ -52,16 +52,17 @@ impl Routes {
 
 impl Matcher {
     /// # Errors
-    /// A message when two rows have the same shape or a template cannot be read.
+    /// A message if two rows have the same shape, or if a template can't be read.
     pub(super) fn new(operations: &[Arc<Operation>]) -> Result<Self, String> {
         let mut routes = std::array::from_fn(|_| Routes::default());
         let mut folded = Routes::default();
-        // Rows with a method of their own first: "*" fills what they leave.
+        // Rows with one method come first; "*" then fills what they leave.
         for only in [true, false] {
             for (index, row) in operations.iter().enumerate() {
                 if matches!(row.method, MethodPattern::Only(_)) == only {
                     insert(&mut routes, index, row)?;
-                    // Two methods of one path are one path: the second is there already.
+                    // Rows of one path with different methods have the same template, so it may be
+                    // there already.
                     let _ = folded.insert(&row.path.to_lowercase(), index);
                 }
             }
@@ -69,7 +70,7 @@ impl Matcher {
         Ok(Self { routes, folded })
     }
 
-    /// Whether a path in lower case is a row's, were its template in lower case.
+    /// Whether a path in lower case fits the template of a row in lower case.
     pub(super) fn knows_folded(&self, path: &str) -> bool {
         self.folded.at(path).is_some()
     }

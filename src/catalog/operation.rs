@@ -9,18 +9,18 @@ use serde::Deserialize;
 
 use crate::numbers::OperationIx;
 
-/// The quota that every connection has; rows pay it by this name.
+/// The quota that every connection has. Rows pay into it by this name.
 pub const CONNECTION_POOL: &str = "connection";
 
-/// The most calls in a window that a quota can count: 24 MB of books, and a vendor that allows more
-/// needs none of this.
+/// The most calls in a window that a quota can count. The books of that many take 24 MB, and a
+/// vendor that allows more needs no gateway.
 pub const MOST_CALLS: u32 = 1_000_000;
-/// Pools that one call can pay at most: the connection's and three named ones.
+/// The most pools that one call can pay: the connection's and three named ones.
 pub const MOST_PAID: usize = 4;
-/// Different prices that one catalogue can have: the queue of each app has a line for each.
+/// The most different prices in one catalogue. The queue of each app has a line for each price.
 pub const MOST_PRICES: usize = 100;
 
-/// One operation: what it is called, how it is recognised, what it costs, reads and changes.
+/// One operation: its name, the requests that it matches, and what it costs, reads and changes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operation {
@@ -37,8 +37,8 @@ pub struct Operation {
     /// What an `Idempotency-Key` does.
     #[serde(default)]
     pub idempotency: KeySupport,
-    /// What a call pays: pool name to cost. `connection` is the connection's own quota, of which a row
-    /// that says nothing pays one slot; an empty table is a call that costs nothing.
+    /// What a call pays: pool name to cost. `connection` is the connection's own quota. A row
+    /// without this table pays one slot of it; with an empty table a call costs nothing.
     #[serde(default = "one_slot")]
     pub pools: BTreeMap<String, u32>,
     /// How long an answer may be reused.
@@ -65,8 +65,8 @@ pub struct Operation {
     /// A fix for one known client.
     #[serde(default)]
     pub shim: Option<Shim>,
-    /// Request fields that reach the vendor on a cacheable read, beyond the default ones. Each of their
-    /// values has copies of its own.
+    /// Request fields that reach the vendor on a cacheable read, beyond the default ones. Each of
+    /// their values has copies of its own.
     #[serde(default)]
     pub headers: Vec<String>,
     /// Its number in the catalogue.
@@ -179,7 +179,7 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// Both, the first served first.
+    /// Both. The first is served first.
     pub const ALL: [Self; 2] = [Self::Interactive, Self::Bulk];
 
     /// 0 or 1, in the order of [`Self::ALL`].
@@ -221,14 +221,14 @@ pub struct Pool {
     pub window: crate::units::Span,
 }
 
-/// What a vendor counts unless it says otherwise.
+/// What a row pays if it does not say.
 fn one_slot() -> BTreeMap<String, u32> {
     BTreeMap::from([(CONNECTION_POOL.into(), 1)])
 }
 
 impl Operation {
-    /// The row that stands for paths which the catalogue does not know: never cached, paid from
-    /// the connection's quota.
+    /// The row that stands for paths outside the catalogue. It is never cached, and it pays the
+    /// connection's quota.
     #[must_use]
     pub fn unlisted() -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What rows pay: every price must be one that the quota can take.
+//! Checks what rows pay: the quota must be able to take every price.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::operation::{MOST_CALLS, MOST_PAID, MOST_PRICES};
 use super::{Operation, Pool};
 use crate::document::{Document, PathStep, Problem};
 
-/// Where the rows and pools of a file stand; those of the embedded one have no place.
+/// The places of a file's rows and pools. Those of the embedded catalogue have no place.
 pub(super) struct Places {
     rows: HashMap<Arc<str>, Problem>,
     pools: HashMap<String, Problem>,
@@ -39,7 +39,7 @@ impl Places {
         at(self.rows.get(&row.id), message)
     }
 
-    /// At the row, or at the pool that another file's row pays.
+    /// A problem at the row, or at the pool if the row stands in another file.
     fn row_or_pool(&self, row: &Operation, pool: &str, message: String) -> Problem {
         at(self.rows.get(&row.id).or_else(|| self.pools.get(pool)), message)
     }
@@ -53,7 +53,7 @@ fn at(place: Option<&Problem>, message: String) -> Problem {
     Problem { message, ..place.cloned().unwrap_or_default() }
 }
 
-/// What no quota could take of these rows and pools.
+/// The prices of these rows and pools that no quota can take.
 pub(super) fn problems(rows: &[Arc<Operation>], pools: &[Pool], places: &Places) -> Vec<Problem> {
     let mut problems: Vec<Problem> = pools.iter().flat_map(|pool| of_pool(pool, places)).collect();
     problems.extend(rows.iter().flat_map(|row| of_row(row, pools, places)));

@@ -1,5 +1,5 @@
-//! What the shipped program has not: a simulated Courier, and the demo before it. Whoever asks for them is
-//! told how to get them.
+//! Commands that the shipped program does not have: the simulated Courier, and the demo. It tells
+//! how to get them.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

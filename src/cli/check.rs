@@ -1,4 +1,4 @@
-//! `tollgate check`: what is wrong with a configuration, here or anywhere.
+//! `tollgate check`: what is wrong with a configuration, on this machine or on any.
 
 mod online;
 
@@ -23,7 +23,7 @@ pub(super) struct CheckArgs {
     online: bool,
 }
 
-/// Tells every problem and warning; with `--online`, a line for each question.
+/// Prints every problem and warning; with `--online`, also a line for each question.
 pub(super) fn run(args: CheckArgs) -> ExitCode {
     let file = match args.file.path() {
         Ok(file) => file,
@@ -41,7 +41,7 @@ pub(super) fn run(args: CheckArgs) -> ExitCode {
     }
 }
 
-/// Problems first: they are why nothing would start. The last line counts both.
+/// Problems come first, because they are why nothing would start. The last line counts both.
 fn wrong(error: &ConfigError) -> ExitCode {
     point(&error.to_string());
     warned(&error.source, &error.findings.warnings);

@@ -20,15 +20,15 @@ use crate::history::{CallDocument, CallEvent};
 use crate::ids::RandomId;
 use crate::terminal::{complain, say};
 
-/// A key on the command line would stand in the list of processes.
+/// The variable with the key. On the command line, the key would show in the list of processes.
 const KEY: &str = "TOLLGATE_ADMIN_KEY";
 const PATIENCE: Duration = Duration::from_secs(5);
-/// More is no answer of the admin port.
+/// The most bytes of an answer that are read. The admin port never sends as many.
 const LONGEST: usize = 8 << 20;
-/// Columns of the bar of a part.
+/// Columns of the longest bar.
 const BAR: f64 = 30.0;
 
-/// What can be said on the command line.
+/// The arguments of the command.
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
     /// The Tollgate-Call-Id of the call; without it the slowest of the last calls are listed.
@@ -182,7 +182,7 @@ fn step(event: &CallEvent) -> String {
     words.join(", ")
 }
 
-/// The slowest calls, a line each.
+/// The slowest calls, one line for each.
 fn list(listed: &Listed) -> String {
     let mut text = String::new();
     for call in &listed.calls {

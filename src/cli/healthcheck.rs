@@ -9,7 +9,7 @@ use crate::terminal::{complain, say};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// 0 when the gateway behind `ops` is ready.
+/// Exit code 0 if the gateway behind `ops` is ready.
 pub(super) fn run(ops: SocketAddr) -> ExitCode {
     match ask(ops) {
         Ok(status) if status.starts_with("HTTP/1.1 200") => {

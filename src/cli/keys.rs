@@ -6,7 +6,7 @@ use crate::identity::NewKey;
 use crate::ids::{AppId, KeyId, RandomId};
 use crate::terminal::{complain, say};
 
-/// Prints a new key and its entry for the configuration: of `app`, or of an operator.
+/// Prints a new key of `app`, or of an operator, and its entry for the configuration.
 pub(super) fn new(app: Option<&str>, id: Option<String>) -> ExitCode {
     let app = match app.map(str::parse::<AppId>).transpose() {
         Ok(app) => app,

@@ -1,7 +1,7 @@
 //! `tollgate serve`: starts a gateway and obeys its signals.
 //!
-//! SIGTERM and SIGINT make health checks fail, then drain and stop; with a second one nothing is waited
-//! for. SIGHUP reads the configuration again; a bad one changes nothing and says why.
+//! SIGTERM and SIGINT make health checks fail, then drain and stop; after a second one nothing is
+//! waited for. SIGHUP reads the configuration again; a bad one changes nothing and says why.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -84,7 +84,7 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
     }
 }
 
-/// Who sits before a terminal has no load balancer to tell.
+/// On a terminal there is no load balancer that has to be told.
 fn usual_delay() -> Duration {
     let delay = if std::io::stdout().is_terminal() { 0 } else { 5 };
     Duration::from_secs(delay)
@@ -115,7 +115,7 @@ fn reload(gateway: &mut Gateway, path: &Path, logs: &Logs) {
     }
 }
 
-/// A panic is a line of the log: where, not what, since a message could hold anything.
+/// Logs a panic as one line. It says where, but not what, since a message could hold anything.
 fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string);

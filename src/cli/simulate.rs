@@ -11,14 +11,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{WRONG_CONFIGURATION, failed, runtime};
 use crate::terminal::{complain, say};
 
-/// What can be said on the command line; all else is in the script.
+/// The arguments of the command. All else is in the script.
 #[derive(clap::Args)]
 pub(super) struct SimulateArgs {
     /// Address and port; port 0 takes a free port, which is printed.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010", value_parser = crate::address::parse)]
     listen: SocketAddr,
-    /// With the same seed, the same requests get the same answers, even the same dates. Without a seed
-    /// or a script it uses the clock of this machine.
+    /// With the same seed, the same requests get the same answers, even the same dates. Without a
+    /// seed or a script it uses the clock of this machine.
     #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
     /// A JSON file with switches, faults and clock; simulator/README.md documents it.
@@ -50,7 +50,8 @@ pub(super) fn run(args: SimulateArgs) -> ExitCode {
     }
 }
 
-/// Somebody who tries things out compares clocks; who gives a seed compares answers.
+/// Without a seed the clock is the real one, since people who try things out compare clocks. With a
+/// seed they compare answers.
 fn to_try(repeatable: bool) -> Options {
     let mut options = Options::default();
     if !repeatable {

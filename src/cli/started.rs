@@ -1,4 +1,4 @@
-//! The line of a start: what runs, of which file, for whom.
+//! The log line of a start: what runs, by which file, for whom.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::app::Gateway;
 use crate::config::Config;
 use crate::quota::Mode;
 
-/// What a configuration says of it, kept while the gateway takes the configuration over.
+/// What the line needs of a configuration, kept because the gateway takes the configuration.
 pub(super) struct Started {
     tenants: usize,
     apps: usize,
@@ -36,7 +36,7 @@ impl Started {
         }
     }
 
-    /// Says it of `gateway`, whose configuration is at `file`.
+    /// Logs the line of `gateway`, whose configuration is at `file`.
     pub(super) fn say(&self, file: &Path, gateway: &Gateway) {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),

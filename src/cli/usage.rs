@@ -1,6 +1,7 @@
-//! `tollgate usage`: how much each application called, a line a day, app and connection.
+//! `tollgate usage`: how much each application called, with one line for each day, app and
+//! connection.
 //!
-//! It reads the state folder of a gateway, which may be running: what that counted within the last
+//! It reads the state folder of a gateway, which may be running. What it counted in the last
 //! seconds may not be there yet.
 
 use std::io::Write as _;
@@ -18,7 +19,7 @@ use crate::usage::book::{Counts, UsageRow};
 use crate::usage::day::{Day, Period};
 use crate::usage::folder::Folder;
 
-/// What to tell, and how.
+/// The arguments of the command.
 #[derive(clap::Args)]
 #[command(group(ArgGroup::new("period").args(["month", "day"])))]
 #[command(group(ArgGroup::new("form").args(["csv", "json"])))]
@@ -38,19 +39,20 @@ pub(super) struct UsageArgs {
     /// The state folder of the gateway; with it, the configuration is not read.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// The configuration that names the state folder, else $STATE_DIRECTORY names it [default: as for serve].
+    /// The configuration that names the state folder, else $STATE_DIRECTORY names it [default: as
+    /// for serve].
     #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
     config: Option<PathBuf>,
 }
 
-/// The lines of a period, in their order, and what is missing of it.
+/// The lines of a period, in order, and what is missing.
 #[derive(Default)]
 struct Report {
     lines: Vec<(Day, UsageRow)>,
     missing: Vec<String>,
 }
 
-/// Tells it; 1 when there is no folder, or something in it can't be told.
+/// Prints the report. Exit code 1 if there is no folder, or if something in it can't be read.
 pub(super) fn run(args: UsageArgs) -> ExitCode {
     let path = match &args.state {
         Some(path) => path.clone(),
@@ -85,7 +87,7 @@ pub(super) fn run(args: UsageArgs) -> ExitCode {
     if report.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The state folder that the variable names, where no configuration could name another.
+/// The state folder that the variable names, if no configuration could name another.
 fn of_the_service(config: Option<&Path>) -> Option<PathBuf> {
     let none = config.is_none() && !default_config().exists();
     std::env::var_os("STATE_DIRECTORY").filter(|_| none).map(PathBuf::from)
@@ -133,8 +135,8 @@ impl Report {
         Ok(())
     }
 
-    /// A header row, then a line a day, tenant, app and connection. Names hold nothing that CSV or a
-    /// spreadsheet could misread.
+    /// A header row, then one line for each day, tenant, app and connection. Names hold nothing
+    /// that CSV or a spreadsheet could misread.
     fn csv(&self) -> String {
         let counts = Counts::TABLE.iter().map(|(name, _)| *name);
         let header: Vec<&str> =

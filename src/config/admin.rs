@@ -55,7 +55,7 @@ impl Default for Admin {
 }
 
 impl Admin {
-    /// What to say of a port that other machines reach.
+    /// The warning for a port that other machines can reach.
     pub(super) fn is_open(&self) -> Option<String> {
         (!self.keys.is_empty() && !self.listen.ip().is_loopback()).then(|| {
             format!(

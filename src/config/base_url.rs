@@ -46,13 +46,13 @@ impl BaseUrl {
         &self.authority
     }
 
-    /// What stands before every path: empty, or `/…` without a slash at its end.
+    /// The prefix of every path: empty, or `/…` without a slash at its end.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// True when `listen` is certainly what stands there: this machine, and that port.
+    /// True if the URL certainly leads to `listen`: to this machine, and to that port.
     #[must_use]
     pub fn is_at(&self, listen: SocketAddr) -> bool {
         let usual = if self.scheme == Scheme::HTTP { 80 } else { 443 };
@@ -66,7 +66,7 @@ impl BaseUrl {
         same && listen.port() != 0 && self.authority.port_u16().unwrap_or(usual) == listen.port()
     }
 
-    /// What to say of a path, which most likely belongs to the calls.
+    /// The advice for a URL with a path, which most likely belongs to the calls.
     pub(super) fn advice(&self) -> Option<String> {
         (!self.prefix.is_empty()).then(|| {
             format!(
@@ -76,7 +76,7 @@ impl BaseUrl {
         })
     }
 
-    /// True when tokens would travel in clear text over a network.
+    /// True if tokens would be sent in clear text over a network.
     #[must_use]
     pub fn is_plain_and_remote(&self) -> bool {
         let host = self.authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -86,7 +86,7 @@ impl BaseUrl {
     }
 }
 
-/// What stands in the place of a port in `text` and is none.
+/// The part of `text` in the place of the port, if that is not a port.
 pub(super) fn wrong_port(text: &str) -> Option<&str> {
     let authority = text.split_once("://")?.1.split('/').next()?;
     let (_, port) = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'))?;
@@ -97,7 +97,7 @@ impl TryFrom<String> for BaseUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // A user part would be a secret: it is refused, not repeated.
+        // A user part would be a secret, so it is refused and not repeated.
         if text.contains('@') {
             return Err(format!("a base URL holds no user or password: {RULE}"));
         }

@@ -1,4 +1,4 @@
-//! The table `[cache]`, and which rows it turns on or off.
+//! The table `[cache]`, and the rows that it turns on or off.
 
 use std::collections::HashSet;
 
@@ -52,7 +52,7 @@ pub enum CacheControl {
 }
 
 impl CacheTable {
-    /// True when the answers of `row` are kept.
+    /// True if the answers of `row` are kept.
     #[must_use]
     pub fn keeps(&self, row: &Operation) -> bool {
         let names = |list: &[String]| list.iter().any(|id| **id == *row.id);
@@ -63,7 +63,7 @@ impl CacheTable {
         can_be_kept(row) && !names(&self.off) && (by_itself || names(&self.on))
     }
 
-    /// What is wrong, with the list that it stands in and its place there.
+    /// What is wrong, with the list and the place in it.
     pub(super) fn problems(&self, catalog: &Catalog) -> Vec<(&'static str, usize, String)> {
         let mut problems = Vec::new();
         let off: HashSet<&String> = self.off.iter().collect();

@@ -14,13 +14,13 @@ pub struct CorsTable {
 }
 
 impl CorsTable {
-    /// The origins as fields carry them.
+    /// The origins as values of a header field.
     #[must_use]
     pub fn values(&self) -> Vec<HeaderValue> {
         self.origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect()
     }
 
-    /// What is wrong: the place in the list, and why.
+    /// What is wrong: the place in the list, and the reason.
     #[must_use]
     pub fn problems(&self) -> Vec<(usize, String)> {
         let wrong = self.origins.iter().enumerate().filter(|(_, text)| !is_origin(text));
@@ -33,8 +33,8 @@ impl CorsTable {
     }
 }
 
-/// The serialisation of an origin (RFC 6454 section 6.2), or `*`. A browser writes lower case, no path
-/// and no default port; anything else would never match.
+/// The serialisation of an origin (RFC 6454 section 6.2), or `*`. Browsers write it in lower case,
+/// without a path and without a default port. Anything else would never match.
 fn is_origin(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else { return text == "*" };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {

@@ -1,4 +1,4 @@
-//! When a key ends.
+//! When a key expires.
 
 use schemars::JsonSchema;
 

@@ -1,4 +1,4 @@
-//! What is said of a configuration that was refused.
+//! The problems of a configuration that was refused.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::document::Problem;
 pub struct Findings {
     /// Everything that is wrong, in the order of the text. Never empty.
     pub problems: Vec<Problem>,
-    /// What is legal and most likely not meant, or could not be looked at.
+    /// What is legal but most likely not meant, or could not be checked.
     pub warnings: Vec<Problem>,
 }
 
@@ -31,7 +31,8 @@ impl From<Vec<Problem>> for Findings {
 // === impl ConfigError ===
 
 impl ConfigError {
-    /// How much was found, such as `2 problems, 1 warning`; `with_warnings` where those were told too.
+    /// How much was found, such as `2 problems, 1 warning`. `with_warnings` counts the warnings,
+    /// too.
     #[must_use]
     pub fn count(&self, with_warnings: bool) -> String {
         let Findings { problems, warnings } = &self.findings;
@@ -45,7 +46,7 @@ impl ConfigError {
     }
 }
 
-/// The problems alone: they are why it was refused.
+/// Shows only the problems, because they are why it was refused.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problems = self.findings.problems.iter();

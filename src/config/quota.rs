@@ -1,4 +1,4 @@
-//! The quota of each connection as the pure quota wants it, and what can be wrong with it.
+//! The quota of each connection in the form that `quota` needs, and what can be wrong with it.
 
 use super::Settings;
 use super::settings::{AppTable, Connection, QuotaMode, QuotaTable};
@@ -6,7 +6,7 @@ use crate::quota::{AppSettings, ConnectionSettings, Mode, static_share};
 use crate::units::Span;
 
 impl Settings {
-    /// The quota of `connection`, its own keys before those of `[quota]`.
+    /// The quota of `connection`. Its own keys come before those of `[quota]`.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -14,7 +14,7 @@ impl Settings {
         let (own, all) = (&connection.quota, &self.quota);
         let calls = own.calls.or(all.calls).unwrap_or(100);
         let window = own.window.or(all.window).unwrap_or(Span::secs(60)).get();
-        // No name of a pool in the catalogue holds a slash: it can't be taken for one.
+        // The name holds a slash. No pool of the catalogue has one, so they can't be confused.
         let name = format!("connection/{}", connection.id);
         let (calls, mut problems) = match share(own, all, calls) {
             Ok(part) => (part, Vec::new()),
@@ -40,8 +40,8 @@ impl Settings {
 }
 
 impl Settings {
-    /// What is legal and most likely not meant in the quota of `connection`: the key, whether it is the
-    /// connection's own, and what to say.
+    /// What is legal but most likely not meant in the quota of `connection`. Returns the key,
+    /// whether it is the connection's own, and the text.
     pub(super) fn advice_of(&self, connection: &Connection) -> Vec<(&'static str, bool, String)> {
         let (own, all) = (&connection.quota, &self.quota);
         let deadline = self.server.deadline;
@@ -70,7 +70,7 @@ impl Settings {
 }
 
 impl QuotaTable {
-    /// True when no key is set.
+    /// True if no key is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let Self {
@@ -102,7 +102,7 @@ fn share(own: &QuotaTable, all: &QuotaTable, calls: u32) -> Result<u32, String> 
 }
 
 impl AppTable {
-    /// Lane, weight and limit as the quota wants them.
+    /// Lane, weight and limit in the form that the quota needs.
     #[must_use]
     pub fn quota(&self) -> AppSettings {
         AppSettings {

@@ -47,7 +47,7 @@ pub fn reference() -> String {
     text
 }
 
-/// What is cached, for how long, and what ends it: the catalogue's own words.
+/// Writes what is cached, for how long, and what ends it, by the catalogue.
 fn kept(text: &mut String, catalog: &Catalog) {
     text.push_str(
         "\n## What is cached, for how long, and why\n\n\
@@ -83,7 +83,7 @@ fn kept(text: &mut String, catalog: &Catalog) {
     let _ = writeln!(text, "{}.", names.join(", "));
 }
 
-/// The columns of `tollgate usage`.
+/// Writes the columns of `tollgate usage`.
 fn usage(text: &mut String) {
     text.push_str(
         "\n## What `tollgate usage --csv` prints\n\n\
@@ -126,7 +126,7 @@ fn table(text: &mut String, schema: &Value, path: &str) {
     }
 }
 
-/// A table of its own: one with keys, or a list of such, that is not written inline.
+/// True for a table with keys, or a list of such tables, that is not written inline.
 fn is_table(key: &Value) -> bool {
     let rows = if key["type"] == "array" { &key["items"] } else { key };
     rows["properties"].is_object() && !required(rows, "sha256")
@@ -140,7 +140,7 @@ fn describe(key: &Value) -> &str {
     key["description"].as_str().unwrap_or_default()
 }
 
-/// The type in a reader's words.
+/// The type, in words for a reader.
 fn kind(key: &Value) -> String {
     if let Some(choices) = key["anyOf"].as_array().or(key["oneOf"].as_array()) {
         let mut kinds: Vec<String> =

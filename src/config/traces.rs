@@ -76,7 +76,7 @@ impl Default for TracesTable {
     }
 }
 
-/// How the collector is spoken to: what the table only refers to.
+/// How to reach the collector: the values that the table only refers to.
 pub struct Collector {
     /// The fields of each request.
     pub headers: HeaderMap,
@@ -96,13 +96,13 @@ impl TracesTable {
         Some(if endpoint.ends_with(PATH) { endpoint } else { endpoint + PATH })
     }
 
-    /// Which traces are recorded whatever becomes of the call.
+    /// The traces that are recorded, however the call ends.
     #[must_use]
     pub fn sampling(&self) -> Sampling {
         Sampling::new(self.ratio, self.follow)
     }
 
-    /// What is wrong with the table by itself.
+    /// What is wrong with the table alone.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if !(0.0..=1.0).contains(&self.ratio) {
@@ -113,7 +113,7 @@ impl TracesTable {
                 problems.push((key, format!("traces.{key} must be more than 0")));
             }
         }
-        // A call has a handful of spans, and all of them find room or none.
+        // A call has a few spans, and the queue takes all of them or none.
         if !(64..=1 << 20).contains(&self.queue) {
             problems.push(("queue", "traces.queue must be 64 to 1048576".into()));
         }
@@ -143,7 +143,7 @@ impl TracesTable {
         problems
     }
 
-    /// What is wrong with the names of fields, and of what holds their values.
+    /// What is wrong with the names of fields, and of the sources of their values.
     fn field_problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut known = BTreeSet::new();
@@ -185,7 +185,7 @@ impl TracesTable {
     }
 }
 
-/// The collector's URL, with an example of its own where it is wrong.
+/// Reads the collector's URL. If it is wrong, the message has an example of such a URL.
 fn endpoint<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<BaseUrl>, D::Error> {
     const RULE: &str = "write scheme, host and port, such as \"http://127.0.0.1:4318\"";
     let parse = |text: String| {
@@ -198,7 +198,7 @@ fn endpoint<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<BaseUrl>
     words::parsed(from, "a URL in quotes, such as \"http://127.0.0.1:4318\"", parse).map(Some)
 }
 
-/// A field that may be added to a request whose form is the exporter's.
+/// The name of a field that may be added to the exporter's requests.
 fn field(name: &str) -> Result<HeaderName, String> {
     let taken = [header::HOST, header::CONTENT_TYPE, header::CONTENT_LENGTH];
     let own = [header::TRANSFER_ENCODING, header::CONNECTION, header::CONTENT_ENCODING];

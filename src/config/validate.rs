@@ -1,4 +1,4 @@
-//! What a file means, and every rule that no single key can break.
+//! What a file means, and the rules that concern more than one key.
 
 mod advice;
 mod apps;
@@ -48,7 +48,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
     let client = check.accept(&key(&["vendor", "ca_file"]), client);
     let Check { mut problems, mut warnings, .. } = check;
     problems.sort();
-    // What is said once of all connections is no problem of each.
+    // A problem of all connections is reported once.
     problems.dedup();
     warnings.sort();
     match (client, catalog) {
@@ -68,10 +68,11 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
     }
 }
 
-/// What is left out where there is no catalogue: that of Courier may have other rows.
+/// What is not checked without the catalogue file. The embedded catalogue may have other rows.
 const UNCHECKED: &str = "scopes, [cache] and what calls cost are not checked while the catalogue file can't be used, all else is: put it right first";
 
-/// A certificate out of its time can still be served, and no client takes it.
+/// The warning for a certificate that is not valid now. It can still be served, but no client takes
+/// it.
 fn out_of_time(cert: &Path, tls: &tls::Server, now: SystemTime) -> Option<String> {
     let (cert, begin, end) = (cert.display(), tls.begins(), tls.expires());
     if end <= now {
@@ -113,7 +114,7 @@ impl<'a> Check<'a> {
         &self.document.value
     }
 
-    /// A problem at `path`, unless there is one already about what stood there.
+    /// Adds a problem at `path`, unless there is one already about what stood there.
     fn refuse(&mut self, path: &[PathStep], message: impl Into<String>) {
         if self.document.is_hollow(path) {
             return;
@@ -157,7 +158,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The sockets that `limit` descriptors leave room for.
+    /// The sockets for which `limit` descriptors leave room.
     fn sockets(&mut self, limit: Option<u64>) -> Budget {
         let Settings { server, vendor, admin, tenant, .. } = self.settings();
         let named = tenant.iter().flat_map(|tenant| &tenant.connection);
@@ -186,7 +187,7 @@ impl<'a> Check<'a> {
         budget
     }
 
-    /// Rules of every URL of the vendor's.
+    /// The rules for each URL of the vendor.
     fn vendor_url(&mut self, path: &[PathStep], url: &BaseUrl) {
         self.no_loop(path, url);
         if url.is_plain_and_remote() && !self.settings().vendor.allow_plain_http {
@@ -197,7 +198,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// A port of this gateway is no place to send anything to.
+    /// Refuses a URL that leads to a port of this gateway.
     fn no_loop(&mut self, path: &[PathStep], url: &BaseUrl) {
         let Settings { server, ops, admin, .. } = self.settings();
         let served = (!admin.keys.is_empty()).then_some(("admin", admin.listen));
@@ -210,7 +211,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The operations; nothing when the file that names them is wrong.
+    /// The operations; `None` if the catalogue file is wrong.
     fn catalog(&mut self) -> Option<Arc<Catalog>> {
         let Some(path) = &self.settings().vendor.catalog else {
             let given = !self.document.is_hollow(&key(&["vendor", "catalog"]));

@@ -1,9 +1,9 @@
-//! Undoes the content codings of an error, so that it can be read: it may be about our token, or hold
-//! it (RFC 9110 section 8.4).
+//! Undoes the content codings of an error, so that it can be read: it may be about our token, or
+//! hold it (RFC 9110 section 8.4).
 //!
-//! No more than 64 KiB come in and 1 MiB goes out, and nothing waits in between: a thread holds what one
-//! decoder remembers, 16 MiB at the most. What stands behind the coded octets is not handed on, as it is
-//! not by clients.
+//! No more than 64 KiB come in and 1 MiB goes out, and nothing waits in between: a thread holds
+//! what one decoder remembers, 16 MiB at the most. What stands behind the coded octets is not
+//! handed on, as it is not by clients.
 
 use std::io::Read;
 
@@ -34,8 +34,8 @@ const OF_THE_CODED: [HeaderName; 6] = [
     HeaderName::from_static("repr-digest"),
 ];
 
-/// The octets of `body` as they were before the codings that `headers` name; `None` if they can't be
-/// had.
+/// The octets of `body` as they were before the codings that `headers` name; `None` if they can't
+/// be had.
 pub(super) fn decode(headers: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
     let fields = headers.get_all(header::CONTENT_ENCODING).iter();
     let names: Option<Vec<&str>> = fields.map(|value| value.to_str().ok()).collect();

@@ -1,5 +1,5 @@
-//! What the applications of the demo do: one goes through the scenario at a gentle pace, one sends as
-//! fast as it is let.
+//! What the applications of the demo do: one goes through the scenario at a gentle pace, one sends
+//! as fast as it is let.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! Where an answer is handed over: the caller's deadline ends here, the call itself does not.
+//! Hands the answer over. The caller's deadline ends here; the call itself may go on.
 //!
-//! The call is a flight: when its caller's time is over, its caller has gone or the gateway stops, a
-//! call that was sent goes on without them, until its outcome is settled.
+//! The call is a flight. If its caller's time is over, its caller has gone or the gateway stops, a
+//! call that was sent goes on alone until its outcome is settled.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::detached::{CallFuture, Flight, Flights};
 use crate::error::{Code, Error};
 use crate::proof::SendProof;
 
-/// When to ask the gateway that comes after this one.
+/// When a client should come back, to the gateway that follows this one.
 const NEXT: Duration = Duration::from_secs(1);
 
-/// Hands each answer over in time, if there is one by then.
+/// Hands each answer over, if there is one in time.
 #[derive(Debug)]
 pub struct CallerDeadline {
     flights: Flights,
 }
 
 pin_project! {
-    /// An answer, or word that there is none in time.
+    /// Becomes the answer, or the error that there is none in time.
     pub struct InTime<F>
     where
         F: CallFuture,
@@ -42,7 +42,7 @@ pin_project! {
 }
 
 impl CallerDeadline {
-    /// `flights` keeps those that go on without a caller.
+    /// `flights` keeps the calls that go on without a caller.
     #[must_use]
     pub fn layer(flights: Flights) -> StageLayer<Self> {
         StageLayer::new(Self { flights })
@@ -86,7 +86,7 @@ impl<F: CallFuture> Future for InTime<F> {
         } else {
             return Poll::Pending;
         };
-        // What was not sent ends here, and is in no doubt any more.
+        // A call that was not sent ends here, and is not in doubt any more.
         *this.flight = None;
         Poll::Ready(Err(refused.with_outcome(this.proof.outcome())))
     }

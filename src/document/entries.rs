@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// Places from here on are of entries that were taken out: no file is as long.
+/// Places from here on mark entries that were taken out. No file is as long.
 const HOLLOW: usize = usize::MAX / 2;
 
 /// The way from the root to an entry.
@@ -28,8 +28,8 @@ pub(super) const fn hollow(n: usize) -> Range<usize> {
     HOLLOW + n..HOLLOW + n
 }
 
-/// The way to the entry whose key or value stands exactly at `span`. A list of tables stands where its
-/// first one does: that one is meant, unless `lists`.
+/// The way to the entry whose key or value stands exactly at `span`. A list of tables has the place
+/// of its first table. Then the table is meant, or the list if `lists`.
 pub(super) fn find(table: &DeTable<'_>, span: &Range<usize>, lists: bool) -> Option<Path> {
     table.iter().find_map(|(key, value)| {
         let first = value.get_ref().as_array().and_then(|array| array.first());
@@ -52,7 +52,7 @@ fn find_in(value: &Spanned<DeValue<'_>>, span: &Range<usize>, lists: bool) -> Op
     }
 }
 
-/// What `path` leads to; `None` for the root and where nothing is.
+/// What `path` leads to; `None` for the root, and if there is nothing.
 pub(super) fn get<'a, 'i>(
     root: &'a DeTable<'i>,
     path: &[EntryPart],
@@ -110,13 +110,12 @@ pub(super) fn remove(root: &mut DeTable<'_>, path: &[EntryPart]) -> bool {
     }
 }
 
-/// Puts `value` in the place of what is at `path`.
+/// Replaces what is at `path` with `value`.
 pub(super) fn replace<'i>(root: &mut DeTable<'i>, path: &[EntryPart], value: DeValue<'i>) -> bool {
     get_mut(root, path).map(|there| *there.get_mut() = value).is_some()
 }
 
-/// Keeps the entry at `path` as one that was taken out; an element of a list is removed, and its list
-/// marked.
+/// Marks the entry at `path` as taken out. An element of a list is removed, and its list is marked.
 pub(super) fn mark(root: &mut DeTable<'_>, path: &[EntryPart]) {
     let marked = match path.split_last() {
         Some((EntryPart::Index(_), list)) => {
@@ -146,7 +145,8 @@ pub(super) fn put<'i>(
     true
 }
 
-/// The stand-in number `n`, tried as the `attempt`-th kind of value; `None` when there is no other kind.
+/// The stand-in number `n`, tried as the `attempt`-th kind of value; `None` if there is no other
+/// kind.
 pub(super) fn stand_in<'i>(n: usize, attempt: usize) -> Option<Spanned<DeValue<'i>>> {
     let text = |text: String| DeValue::String(text.into());
     let span = hollow(n);
@@ -170,7 +170,7 @@ pub(super) fn stand_in<'i>(n: usize, attempt: usize) -> Option<Spanned<DeValue<'
     Some(Spanned::new(span, value))
 }
 
-/// True when something below `path` itself was taken out.
+/// True if something below `path` was taken out.
 pub(super) fn has_hollow(root: &DeTable<'_>, path: &[EntryPart]) -> bool {
     if path.is_empty() {
         return has_hollow_part(root);
@@ -178,7 +178,7 @@ pub(super) fn has_hollow(root: &DeTable<'_>, path: &[EntryPart]) -> bool {
     get(root, path).and_then(|value| value.get_ref().as_table()).is_some_and(has_hollow_part)
 }
 
-/// The same of a table, those below it included; lists are not looked into.
+/// True if something in a table, or in the tables below it, was taken out. Lists are not searched.
 pub(super) fn has_hollow_part(table: &DeTable<'_>) -> bool {
     table.values().any(|value| {
         is_hollow(value.span().start) || value.get_ref().as_table().is_some_and(has_hollow_part)

@@ -1,4 +1,4 @@
-//! Reads a document again and again, each time without what was wrong.
+//! Reads a document again and again, each time without what was wrong before.
 
 use std::ops::Range;
 
@@ -9,16 +9,17 @@ use toml::de::{DeTable, DeValue, Error};
 use super::entries::{self, EntryPart};
 use super::{Document, Problem, position, syntax, words};
 
-/// More problems than anybody reads at once.
+/// The most problems that are reported; nobody reads as many at once.
 const MOST_PROBLEMS: usize = 200;
-/// What is said of a value that is no word; of a wrong word the right ones are said.
+/// serde's message for a value that is not a word. For a wrong word it names the right ones.
 const ANY_WORD: &str = "wanted string or table";
-/// More kinds of stand-ins and follow-ups than that many problems have.
+/// The most times that a text is read: more than so many problems, their stand-ins and their
+/// follow-ups need.
 const MOST_STEPS: usize = 4000;
 
 /// What could be read of a text.
 pub struct Reading<'i, T> {
-    /// All but what is wrong; nothing where nothing can be told of it.
+    /// All but what is wrong; `None` if nothing could be read.
     pub document: Option<Document<'i, T>>,
     /// What is wrong, in the order of the text.
     pub problems: Vec<Problem>,
@@ -33,7 +34,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<Document<'_, T>, Vec<Pro
     document.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
-/// Reads of `text` what can be read.
+/// Reads as much of `text` as can be read.
 #[must_use]
 pub fn read<T: DeserializeOwned>(text: &str) -> Reading<'_, T> {
     if let Some(problem) = syntax::other_language(text) {
@@ -55,7 +56,7 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Reading<'_, T> {
         stand_ins: Vec::new(),
     };
     let (document, mut problems) = draft.finish();
-    // What follows from a line that can't be read is no problem of its own.
+    // A problem that follows from a line that can't be read is not reported.
     problems.retain(|problem| wrong.problems.iter().all(|other| other.line != problem.line));
     problems.extend(wrong.problems);
     problems.sort();
@@ -63,16 +64,16 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Reading<'_, T> {
     Reading { document, problems }
 }
 
-/// A document on its way to one that reads.
+/// A document while what is wrong is taken out of it.
 struct Draft<'i> {
     text: &'i str,
     span: Range<usize>,
-    /// What is left.
+    /// What is left to read.
     readable: DeTable<'i>,
-    /// The same, with marks on what was taken out.
+    /// The same, but entries that were taken out are kept and marked.
     places: DeTable<'i>,
     problems: Vec<Problem>,
-    /// For each stand-in the kind that it is.
+    /// The kind of each stand-in.
     stand_ins: Vec<usize>,
 }
 
@@ -96,7 +97,7 @@ impl<'i> Draft<'i> {
         (None, self.problems)
     }
 
-    /// Takes out what `error` is about; false when it can't be found.
+    /// Takes out what `error` is about; false if that can't be found.
     fn mend(&mut self, error: &Error) -> bool {
         let Some(span) = error.span() else {
             self.report(error, &[], 0);
@@ -126,7 +127,7 @@ impl<'i> Draft<'i> {
             self.tell(words::once(&path), span.start);
             return self.take_out(&path);
         }
-        // What is left of a table is no problem of its own.
+        // No problem is reported for what is left of a table.
         let recovered = span.is_empty();
         if !entries::has_hollow(&self.places, &path) && !recovered {
             self.report(error, &path, span.start);
@@ -156,7 +157,8 @@ impl<'i> Draft<'i> {
         entries::put(&mut self.readable, table, name, value)
     }
 
-    /// The stand-in at `span` is of the wrong kind: tries the next, and takes out its table in the end.
+    /// The stand-in at `span` is of the wrong kind. Tries the next kind; if there is none, takes
+    /// out the table.
     fn another_kind(&mut self, span: &Range<usize>) -> bool {
         let Some(path) = entries::find(&self.readable, span, true) else { return false };
         let number = span.start - entries::hollow(0).start;
@@ -165,7 +167,7 @@ impl<'i> Draft<'i> {
         };
         *kind += 1;
         let kind = *kind;
-        // An entry within the stand-in may be what is wrong with it.
+        // The problem may be an entry within the stand-in.
         let depth = (0..path.len()).find(|depth| {
             let value = entries::get(&self.readable, &path[..=*depth]);
             value.is_some_and(|value| value.span() == *span)

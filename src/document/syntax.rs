@@ -1,13 +1,13 @@
-//! The gateway's own words for a text that is no TOML.
+//! The gateway's own words for a text that is not TOML.
 
 use toml::de::Error;
 
 use super::{Problem, position};
 
-/// What can't be read.
+/// The lines that can't be read.
 pub(super) struct Wrong {
     pub(super) problems: Vec<Problem>,
-    /// It may reach beyond its own line: what the rest says is not known.
+    /// True if a mistake may reach beyond its own line. Then nobody knows what the rest says.
     pub(super) spreads: bool,
 }
 
@@ -19,7 +19,7 @@ impl Wrong {
             let (line, column) = position(text, start);
             let source = text.lines().nth(line - 1).unwrap_or_default();
             if wrong.spreads {
-                // What comes behind may follow from it.
+                // Later problems may follow from this one.
                 break;
             }
             wrong.spreads = !(error.message() == "duplicate key" || stays(source));
@@ -28,7 +28,7 @@ impl Wrong {
                 wrong.problems.push(Problem::new(line, column, message));
                 break;
             }
-            // One mistake is often several to the parser.
+            // The parser often reports one mistake several times.
             if wrong.problems.iter().all(|problem| problem.line != line) {
                 let message = words(error.message(), source, start_of(text, &error.span()));
                 wrong.problems.push(Problem::new(line, column, message));
@@ -38,12 +38,13 @@ impl Wrong {
     }
 }
 
-/// The name at the place of an error; a value may be a secret and is left alone.
+/// The text at the place of an error. It is shown only if it is a name, since a value may be a
+/// secret.
 fn start_of<'a>(text: &'a str, span: &Option<std::ops::Range<usize>>) -> &'a str {
     span.clone().and_then(|span| text.get(span)).unwrap_or_default()
 }
 
-/// A line that is wrong by itself: a key, its value, and all brackets and quotes closed.
+/// True for a line that affects no other: a key, its value, and all brackets and quotes closed.
 fn stays(line: &str) -> bool {
     let count = |c: char| line.matches(c).count();
     line.contains('=')
@@ -67,7 +68,7 @@ fn unclosed(text: &str, line: usize) -> Option<(usize, usize)> {
     open.then(|| (at + 1, lines[at][..column].chars().count() + 1))
 }
 
-/// A file in another language.
+/// The problem of a file in another language.
 pub(super) fn other_language(text: &str) -> Option<Problem> {
     let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     let used = |(_, line): &(usize, &str)| !line.trim().is_empty() && !line.trim().starts_with('#');

@@ -74,7 +74,7 @@ fn a_later_check_can_point_at_an_entry() {
     assert_eq!(document.problem(&missing, "absent").line, 1);
 }
 
-/// A text in which much can go wrong.
+/// A text that can be broken in many ways.
 const SAMPLE: &str =
     "wait = \"5s\"\n[[item]]\nid = \"a\"\nsize = 1\n[[item]]\nid = 'b'\nx.y = { z = [1, 2] }\n";
 

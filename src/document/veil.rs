@@ -1,17 +1,17 @@
-//! Stars over what may be a secret in a message that repeats what somebody wrote.
+//! Puts stars in place of what may be a secret, in a message that repeats what somebody wrote.
 
 use crate::secret;
 
-/// Names that people write are shorter.
+/// A word of this length is not a name, since names that people write are shorter.
 const LONG_NAME: usize = 40;
-/// From here on a word of capitals, small letters and digits is no name.
+/// From this length on, a word of capitals, small letters and digits is not a name.
 const LONG_MIX: usize = 24;
-/// The shortest that is taken for a token.
+/// The shortest word that is taken for a token.
 const SHORT: usize = 12;
-/// Said once of a message with stars.
+/// Added once to a message with stars.
 const NOTE: &str = " (*** may be a secret and is not shown)";
 
-/// `message`, with stars for each word, or its end, that may be a secret.
+/// `message`, with stars in place of each word, or end of a word, that may be a secret.
 pub(super) fn veiled(message: String) -> String {
     let mut shown = String::with_capacity(message.len());
     let mut starred = false;
@@ -35,15 +35,15 @@ fn ends_word(c: char) -> bool {
     c.is_whitespace() || "'\"`,;()[]{}".contains(c)
 }
 
-/// How many of the first octets of `word` can be shown.
+/// How many of the first bytes of `word` can be shown.
 fn harmless(word: &str) -> usize {
-    // Before the @ of an address stand a user and a password.
+    // The @ of an address comes after a user and a password.
     if let Some((before, _)) = word.split_once('@')
         && before.contains(':')
     {
         return 0;
     }
-    // Behind the ? of an address stand its parameters.
+    // The ? of an address comes before its parameters.
     let query = word
         .find('?')
         .map(|at| at + 1)
@@ -61,7 +61,8 @@ fn harmless(word: &str) -> usize {
     query.unwrap_or(word.len())
 }
 
-/// As Courier's tokens and the gateway's keys begin; short words without digits are names.
+/// True if `name` begins like Courier's tokens or the gateway's keys. Short words without digits
+/// are names.
 fn begins_as_secret(name: &str) -> bool {
     let begins = secret::begins_as_couriers(name.as_bytes()) || name.starts_with("tg_");
     let digit = name.bytes().any(|b| b.is_ascii_digit());

@@ -10,8 +10,8 @@ pub(super) fn missing(message: &str) -> Option<&str> {
     message.strip_prefix("missing field `")?.strip_suffix('`')
 }
 
-/// What is wrong with `value` at `path`, and what would be right. It repeats no value that could be a
-/// secret in the wrong place.
+/// Says what is wrong with `value` at `path`, and what would be right. It repeats no value that
+/// could be a secret in the wrong place.
 pub(super) fn of(message: &str, path: &[EntryPart], value: Option<&DeValue<'_>>) -> String {
     let message = message.trim_end();
     let name = name(path);
@@ -49,7 +49,7 @@ pub(super) fn of(message: &str, path: &[EntryPart], value: Option<&DeValue<'_>>)
     }
 }
 
-/// What is wrong with a list of tables where there is one table.
+/// Says what is wrong with a list of tables where only one table may be.
 pub(super) fn once(path: &[EntryPart]) -> String {
     let name = name(path);
     format!("{name} is there once: write [{name}] with one bracket")
@@ -79,7 +79,7 @@ fn unknown_key(rest: &str, name: &str) -> String {
 }
 
 fn unknown_word(rest: &str, name: &str, value: Option<&DeValue<'_>>) -> String {
-    // The word itself may hold anything: what is expected stands behind the last "expected".
+    // The word itself may hold anything. So what is expected follows the last "expected".
     let expected = rest.rsplit_once("`, expected ").map_or("", |(_, expected)| expected);
     let known = quoted(expected);
     let (word, what) = match value {
@@ -112,7 +112,7 @@ fn found(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// More than any number here; in decimal, as people write it.
+/// True for a decimal number that is larger than any here may be.
 fn is_too_large(number: &str) -> bool {
     let digits = number.trim_start_matches(['+', '0']);
     digits.len() > 10 || digits.parse::<u64>().is_ok_and(|value| value > u32::MAX.into())

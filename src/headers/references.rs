@@ -1,9 +1,10 @@
 //! Where `Location`, `Content-Location` and `Link` of an answer lead.
 //!
-//! A client follows them against the address that it asked, which is the gateway's. So what leads to
-//! the vendor's base becomes a path, on the way in; the way out puts the caller's `/c/<connection>`
-//! before it. What leads elsewhere is a whole URI, so that the two can't be mixed up. In between, in
-//! copies and remembered answers, a reference is neither the vendor's nor a caller's.
+//! A client follows them against the address that it asked, which is the gateway's. So what leads
+//! to the vendor's base becomes a path, on the way in; the way out puts the caller's
+//! `/c/<connection>` before it. What leads elsewhere is a whole URI, so that the two can't be mixed
+//! up. In between, in copies and remembered answers, a reference is neither the vendor's nor a
+//! caller's.
 //!
 //! RFC 3986 sections 4 and 5 (references), RFC 9110 sections 8.7 and 10.2.2, RFC 8288 section 3.
 
@@ -81,8 +82,8 @@ fn change(headers: &mut HeaderMap, name: &HeaderName, to: impl Fn(&str) -> Optio
 // === impl Base ===
 
 impl Base<'_> {
-    /// A reference as a path below the prefix, or as a whole URI; `None` if clients could read it in
-    /// two ways.
+    /// A reference as a path below the prefix, or as a whole URI; `None` if clients could read it
+    /// in two ways.
     fn resolve(&self, reference: &str) -> Option<String> {
         if !reference.bytes().all(|b| b.is_ascii_graphic() && !b"\\\"<>".contains(&b)) {
             return None;
@@ -140,8 +141,8 @@ impl Base<'_> {
         port == here || (here == ours && port == theirs)
     }
 
-    /// A path of the vendor's host: below the prefix it is a path of the gateway's. `None` if clients
-    /// could read it as another one, such as `%2e%2e`, which browsers climb by.
+    /// A path of the vendor's host: below the prefix it is a path of the gateway's. `None` if
+    /// clients could read it as another one, such as `%2e%2e`, which browsers climb by.
     fn of_path(&self, whole: &str) -> Option<String> {
         let (path, rest) = whole.split_at(whole.find(['?', '#']).unwrap_or(whole.len()));
         let path = without_dots(path);
@@ -196,7 +197,8 @@ fn without_dots(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-/// A list of links with each target and anchor changed; `None` if it is no such list or one can't be.
+/// A list of links with each target and anchor changed; `None` if it is no such list or one can't
+/// be.
 fn links(list: &str, to: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut changed = String::new();
     let mut rest = list.trim_start_matches([' ', '\t', ',']);

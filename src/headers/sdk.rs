@@ -116,7 +116,8 @@ impl Sdk {
         Some(Duration::from_secs(seconds))
     }
 
-    /// It reads an error's message in an answer of exactly `application/json` only, and in no other.
+    /// It reads an error's message in an answer of exactly `application/json` only, and in no
+    /// other.
     #[must_use]
     pub fn reads_plain_json_only(&self) -> bool {
         // npm 4.1.0 to 5.7.0: those before use axios, those after read any text as JSON.

@@ -1,4 +1,4 @@
-//! A kept call as it is told: the form of `/api/calls/<id>`, `/.tollgate/me?call=<id>` and
+//! A kept call as it is shown: the form of `/api/calls/<id>`, `/.tollgate/me?call=<id>` and
 //! `tollgate explain --json`.
 
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::telemetry::method;
 pub struct CallDocument {
     /// Its id, 32 hex digits.
     pub call_id: String,
-    /// When its head was there (RFC 3339).
+    /// When its head had arrived (RFC 3339).
     pub at: String,
     /// Why it took as long as it did.
     pub why: String,
-    /// Milliseconds for its caller, to the end of the answer.
+    /// Milliseconds that it took for its caller, to the end of the answer.
     pub total_ms: f64,
     /// The organisation.
     pub tenant: String,
@@ -31,7 +31,7 @@ pub struct CallDocument {
     pub key_id: Option<String>,
     /// The connection.
     pub connection: Option<String>,
-    /// The operation, unless it was refused before that was known.
+    /// The operation; none if the call was refused before that was known.
     pub operation: Option<String>,
     /// The method.
     pub method: String,
@@ -41,19 +41,19 @@ pub struct CallDocument {
     pub status: Option<u16>,
     /// How it ended: `ok`, `client-gone`, `cut`, or a code of the gateway's own.
     pub code: String,
-    /// What is known of a call that the gateway answered by itself: `not-sent`, `unknown`.
+    /// What is known of a call that the gateway answered itself: `not-sent` or `unknown`.
     pub outcome: Option<String>,
     /// What the cache did for it.
     pub cache: Option<String>,
-    /// Where its idempotency key is from.
+    /// Where its idempotency key comes from.
     pub key: Option<String>,
-    /// The answer was given before, under the same key.
+    /// True if the answer was given before, under the same key.
     pub replayed: bool,
-    /// Octets of the request body.
+    /// Bytes of the request body.
     pub bytes_in: u64,
-    /// Octets of the answer body.
+    /// Bytes of the answer body.
     pub bytes_out: u64,
-    /// What happened, in its order.
+    /// What happened, in order.
     pub timeline: Vec<CallEvent>,
     /// Where the time went: the sum is the total.
     pub parts: Vec<Share>,
@@ -68,13 +68,13 @@ pub struct CallEvent {
     /// `received`, `read`, `asked`, `started`, `refused`, `left`, `connecting`, `sent`,
     /// `first-byte`, `failed`, `head`, `end`.
     pub event: String,
-    /// Which try, from 1.
+    /// Which attempt, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<usize>,
-    /// Calls before it.
+    /// Calls before it in the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ahead: Option<u32>,
-    /// Those that are its own app's.
+    /// Those of them that belong to its own app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ahead_own: Option<u32>,
     /// Apps that have calls before it.
@@ -86,7 +86,7 @@ pub struct CallEvent {
     /// The pool of that rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
-    /// How long it should have to wait.
+    /// The wait that was expected, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_ms: Option<f64>,
     /// The vendor's status.
@@ -95,7 +95,7 @@ pub struct CallEvent {
     /// A code of the gateway's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// When it was told to come back.
+    /// After how many milliseconds it was told to come back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<f64>,
 }
@@ -105,19 +105,19 @@ pub struct CallEvent {
 pub struct Share {
     /// `request`, `queue`, `pause`, `connect`, `vendor`, `another-call`, `gateway`, `answer`.
     pub part: String,
-    /// Its length.
+    /// Its length in milliseconds.
     pub ms: f64,
-    /// Of the total, 0 to 1.
+    /// Its share of the total, 0 to 1.
     pub share: f64,
 }
 
-/// To the microsecond.
+/// `time` in milliseconds, to the microsecond.
 fn ms(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 impl Entry {
-    /// The call as it is told.
+    /// The call as it is shown.
     #[must_use]
     pub fn document(&self) -> CallDocument {
         let total = self.total();
@@ -181,7 +181,7 @@ impl Entry {
         }
         events.extend(self.timeline.head_at().map(|at| self.event(at, "head")));
         events.push(self.event(self.ended, "end"));
-        // Stable: what happened in one moment stays in the order of its steps.
+        // The sort is stable, so events of one moment stay in the order of their steps.
         events.sort_by(|one, other| one.at_ms.total_cmp(&other.at_ms));
         events
     }
@@ -231,14 +231,14 @@ impl Entry {
 /// One refusal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Refused {
-    /// When (RFC 3339).
+    /// When it was refused (RFC 3339).
     pub at: String,
     /// The call.
     pub call_id: String,
-    /// Why.
+    /// Why it was refused: a code.
     pub code: String,
     /// The operation, if that was known.
     pub operation: Option<String>,
-    /// When it was told to come back.
+    /// After how many milliseconds it was told to come back.
     pub retry_after_ms: Option<f64>,
 }

@@ -11,11 +11,11 @@ use crate::error::{Code, Outcome};
 use crate::ids::{AppId, ConnectionId, KeyId, RandomId, TenantId};
 use crate::record::{Breakdown, Cached, KeyUse, Marks, Record, Timeline, Wait, micros};
 
-/// A call that took so long is eventful.
+/// A call that took this long is eventful.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// One call: names that others hold, too, times and counts. Some 500 octets, and nothing beside them
-/// unless it waited or was tried more than once.
+/// One call: names that it shares with others, times and counts. It takes some 500 bytes, and more
+/// only if the call waited or had several attempts.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub(super) call_id: RandomId,
@@ -51,8 +51,8 @@ pub(super) enum EntryKind {
 }
 
 impl Entry {
-    /// What is kept of a call that ended at `ended`, and where; `None` for a request without a valid
-    /// key, and for questions about calls.
+    /// What is kept of a call that ended at `ended`, and its kind. `None` for a request without a
+    /// valid key, and for a question about calls.
     pub(super) fn of(record: &Record, marks: &Marks, ended: Instant) -> Option<(Self, EntryKind)> {
         let (tenant, app) = (marks.caller.tenant.clone()?, marks.caller.app.clone()?);
         if marks.operation.is_none() && marks.code.is_none_or(|code| code == Code::UnknownCall) {
@@ -98,13 +98,13 @@ impl Entry {
         }
     }
 
-    /// Whose call it is.
+    /// True if the call is of `app` of `tenant`.
     #[must_use]
     pub fn is_of(&self, tenant: &TenantId, app: &AppId) -> bool {
         self.tenant == *tenant && self.app == *app
     }
 
-    /// When it was over for its caller.
+    /// When the call was over for its caller.
     fn over(&self) -> Instant {
         self.timeline.over(self.code.is_some(), self.ended)
     }
@@ -123,7 +123,7 @@ impl Entry {
     /// The wait that took longest.
     pub(super) fn longest_wait(&self) -> Option<&Wait> {
         let time = |wait: &&Wait| wait.left.saturating_duration_since(wait.entered);
-        // Of equal ones the first: its position is that of the arrival.
+        // The first of equal ones, because its position is that of the arrival.
         self.timeline.waits().iter().fold(None, |best, wait| match best {
             Some(best) if time(&best) >= time(&wait) => Some(best),
             _ => Some(wait),

@@ -12,13 +12,13 @@ pub(super) enum TimePart {
     Request,
     /// Waiting for its turn.
     Queue,
-    /// Waiting between two tries.
+    /// Waiting between two attempts.
     Pause,
     /// Getting a socket to the vendor.
     Connect,
     /// Waiting for the head of the vendor's answer.
     Vendor,
-    /// Waiting for another call that was the same.
+    /// Waiting for another, equal call.
     Another,
     /// Everything else before the head.
     Gateway,
@@ -44,7 +44,8 @@ impl TimePart {
 /// The parts of a call that took any time, in the order of [`TimePart`]; their sum is its total.
 pub(super) fn parts(entry: &Entry) -> Vec<(TimePart, Duration)> {
     let time = entry.time();
-    // A call that shares another one's answer has no steps of its own while it waits for it.
+    // A call that shares the answer of another one has no steps of its own while it waits for that
+    // one.
     let shared = entry.replayed || entry.cached == Some(Cached::Shared);
     let parts = [
         (TimePart::Request, time.upload),

@@ -1,4 +1,4 @@
-//! The last calls of one kind: a fixed number of places, the oldest gives way.
+//! The last calls of one kind, in a fixed number of places. The oldest call gives way.
 
 use std::ops::Range;
 
@@ -8,15 +8,15 @@ use crate::ids::RandomId;
 /// See the module text.
 pub(super) struct Ring {
     places: usize,
-    /// The ids beside each other: a search reads 16 octets a place.
+    /// The ids are stored side by side, so that a search reads 16 bytes per place.
     ids: Vec<RandomId>,
     entries: Vec<Entry>,
-    /// The place that is taken next, once all are.
+    /// The place that is taken next, once all places are taken.
     next: usize,
 }
 
 impl Ring {
-    /// `places`, of which memory for `ready` is set aside.
+    /// A ring of `places`. Memory for `ready` of them is allocated now.
     pub(super) fn new(places: usize, ready: usize) -> Self {
         let (ids, entries) = (Vec::with_capacity(ready), Vec::with_capacity(ready));
         Self { places, ids, entries, next: 0 }
@@ -30,7 +30,7 @@ impl Ring {
         self.entries.len()
     }
 
-    /// Takes `entry` in; gives back the one whose place it has.
+    /// Takes `entry` in, and returns the entry that it replaces.
     pub(super) fn push(&mut self, entry: Entry) -> Option<Entry> {
         if self.places == 0 {
             return Some(entry);
@@ -46,7 +46,7 @@ impl Ring {
         Some(std::mem::replace(&mut self.entries[at], entry))
     }
 
-    /// The call of that id, if it is in one of `places`.
+    /// The call with that id, if it is in one of `places`.
     pub(super) fn find(&self, id: RandomId, places: Range<usize>) -> Option<&Entry> {
         let Range { start, end } = places;
         let ids = self.ids.get(start..end.min(self.ids.len()))?;
@@ -54,18 +54,18 @@ impl Ring {
         self.entries.get(start + at)
     }
 
-    /// Those in `places`, as far as there are any.
+    /// The entries in `places`, as far as there are any.
     pub(super) fn at(&self, places: Range<usize>) -> &[Entry] {
         let end = places.end.min(self.entries.len());
         self.entries.get(places.start..end).unwrap_or_default()
     }
 
-    /// All of them, in no order.
+    /// All entries, in no order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
     }
 
-    /// Makes it a ring of `places`; the last calls stay.
+    /// Changes the number of places to `places`. The last calls stay.
     pub(super) fn resize(&mut self, places: usize) {
         if places == self.places {
             return;

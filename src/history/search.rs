@@ -1,5 +1,6 @@
-//! Looking through all that is kept, in pieces: the lock that every ending call needs is let go between
-//! them. What ends meanwhile may be missed, and so may what gives way to it.
+//! Searches all that is kept, in pieces. Between two pieces it releases the lock, because every
+//! call needs it at its end. A call that ends meanwhile may be missed, and so may the one that it
+//! replaces.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -11,16 +12,17 @@ use super::ring::Ring;
 use super::{CallQuery, Calls, Entry, Kept, REFUSED, Reach};
 use crate::ids::RandomId;
 
-/// Ids that are compared under one lock: some microseconds.
+/// The most ids that are compared under one lock. That takes some microseconds.
 pub(super) const IDS: usize = 4096;
 
-/// Calls that are looked at, and may be copied, under one lock: some ten microseconds.
+/// The most calls that are read, and may be copied, under one lock. That takes some ten
+/// microseconds.
 pub(super) const ENTRIES: usize = 128;
 
 const ALL: [EntryKind; 3] = [EntryKind::Eventful, EntryKind::Quiet, EntryKind::Refused];
 
 impl Calls {
-    /// The call of that id, if it is kept.
+    /// The call with that id, if it is kept.
     #[must_use]
     pub fn find(&self, id: RandomId) -> Option<Entry> {
         let mut found = None;
@@ -47,7 +49,7 @@ impl Calls {
         best
     }
 
-    /// How far back it reaches.
+    /// How far back the kept calls reach.
     #[must_use]
     pub fn reach(&self) -> Reach {
         let of = |kind| {
@@ -63,7 +65,8 @@ impl Calls {
         Reach { eventful: of(EntryKind::Eventful), quiet: of(EntryKind::Quiet) }
     }
 
-    /// Looks at `size` places of `kinds` under each lock; `go_on` is asked after each, without one.
+    /// Looks at `size` places of `kinds` under each lock. After each piece `go_on` is asked,
+    /// without the lock.
     pub(super) fn walk<T>(
         &self,
         kinds: &[EntryKind],
@@ -89,7 +92,7 @@ impl Calls {
 }
 
 impl Kept {
-    /// Looks at one piece of the places of a kind; false when it lies behind the last.
+    /// Looks at one piece of the places of a kind; false if the piece is past the last place.
     fn piece(
         &self,
         kind: EntryKind,
@@ -121,7 +124,8 @@ impl CallQuery {
             && self.app.as_ref().is_none_or(|app| *app == entry.app)
     }
 
-    /// Leaves those that come first. A change of the number of places may show one twice.
+    /// Sorts `entries` and keeps the first ones. A change of the number of places may have shown
+    /// one twice.
     fn choose(&self, entries: &mut Vec<Entry>) {
         if self.slowest {
             entries.sort_by_key(|entry| Reverse(entry.total()));

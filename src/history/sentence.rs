@@ -1,4 +1,4 @@
-//! The one sentence that answers "why was it slow?": the largest part of its time first.
+//! The one sentence that answers "why was it slow?". It begins with the largest part of the time.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::parts::{TimePart, parts};
 use crate::quota::{LimitedBy, QuotaRule};
 use crate::record::{Cached, Stood, Try, Wait};
 
-/// A call below this was not slow, whatever it did.
+/// A call that took less was not slow.
 const QUICK: Duration = Duration::from_millis(50);
 
 /// The sentence.
@@ -76,7 +76,7 @@ fn spent_on(part: TimePart, entry: &Entry) -> String {
     }
 }
 
-/// How it ended, unless all was well.
+/// How the call ended; empty if all was well.
 fn ending(entry: &Entry) -> String {
     let refusal = entry.refusal().and_then(|wait| wait.refused);
     match (refusal, entry.code, entry.end) {
@@ -126,7 +126,7 @@ fn position(stood: &Stood) -> String {
     }
 }
 
-/// How the tries ended: "503, 200".
+/// How the attempts ended: "503, 200".
 fn ends(entry: &Entry) -> String {
     let end = |tried: &Try| match (tried.status, tried.code) {
         (Some(status), _) => status.as_str().to_owned(),

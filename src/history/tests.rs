@@ -1,4 +1,4 @@
-//! What is kept of calls, and how it is told.
+//! What is kept of calls, and how it is shown.
 
 use crate::clock::Instant;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Observer for Nobody {
     fn finished(&self, _: &Record, _: &Marks) {}
 }
 
-/// A call of `app` at its beginning; it was read at once.
+/// A call of `app` at its start; its body was read at once.
 fn call(app: &str) -> (Arc<Record>, Marks) {
     let record = Record::open(Arc::new(Nobody));
     let marks = Marks {
@@ -53,7 +53,7 @@ fn wait(record: &Record, from: u64, to: u64, stood: Option<Stood>) -> Wait {
     Wait { left: after(record, to), queued: to > from, ..begins }
 }
 
-/// A try that got its socket at once.
+/// An attempt that got its socket at once.
 fn tried(record: &Record, marks: &mut Marks, (from, sent, to): (u64, u64, u64), status: u16) {
     marks.timeline.try_begins(after(record, from));
     marks.timeline.try_sent_at(after(record, sent));
@@ -257,7 +257,7 @@ fn calls_of_one_kind_push_out_those_of_their_own_kind_only() {
     let (turned_away, marks) = refused("modest", QuotaRule::QueueFull, Code::QueueFull, 0);
     calls.keep(&turned_away, &marks);
     for _ in 0..100 {
-        // Let in as it came, which takes its time, too.
+        // It was let in as it came, which takes a little time, too.
         let (record, mut marks) = call("billing");
         marks.timeline.waited(Wait { queued: false, ..wait(&record, 1, 2, None) });
         calls.keep(&record, &marks);
@@ -276,7 +276,7 @@ fn calls_of_one_kind_push_out_those_of_their_own_kind_only() {
     assert!(calls.find(waited.call_id).is_none(), "ten came after it");
 }
 
-/// A search holds the lock that each ending call needs for no more than a piece of what is kept.
+/// Each call needs the lock at its end, so a search holds it only for a piece of what is kept.
 #[test]
 fn a_search_looks_at_a_piece_of_what_is_kept_at_a_time_and_at_all_of_it() {
     let calls = Calls::default();

@@ -1,13 +1,14 @@
-//! The last stop before a call is sent: who must know of it first is told.
+//! The last stage before a call is sent. It tells those who must know of the send before it
+//! happens.
 //!
-//! It stands below admission: a call that is refused was never here.
+//! It is below admission, so a call that is refused never gets here.
 
 use tokio_util::either::Either;
 
 use crate::call::{AdmittedCall, BoxFuture, Next, Reply, Stage, StageLayer, Staged};
 use crate::error::Error;
 
-/// Tells.
+/// The stage.
 #[derive(Debug)]
 pub struct Commit;
 

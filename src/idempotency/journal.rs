@@ -1,11 +1,11 @@
 //! The bytes of the journal of made keys: what a new process needs to recognise an SDK's retry.
 //!
 //! A header and rows of one size, each with a check of its own. A row is written in place when its
-//! key is used, before the call is sent, and taken again when its key is forgotten: so the file is
-//! as long as the memory is large, and nothing is ever copied. It holds hashes of what was asked and
-//! the made keys themselves, which go out again; nothing that a client gave is in it. A row that can't
-//! be read is no row. Moments are of `CLOCK_BOOTTIME`: under another boot nothing of it counts, since
-//! the last writes may be lost with the power.
+//! key is used, before the call is sent. When the key is forgotten, another key takes the row. So
+//! the file is as long as the memory is large, and nothing is ever copied. It holds hashes of
+//! requests, and the made keys themselves, which are sent again. It holds nothing that a client
+//! gave. A row that can't be read is ignored. Times are of `CLOCK_BOOTTIME`. After another boot
+//! nothing in the file counts, because a loss of power may have lost the last writes.
 //!
 //! Layout, little endian:
 //!
@@ -20,8 +20,8 @@
 //! | | | 77..120 | zero |
 //! | | | 120..128 | check with the row's number |
 //!
-//! Reading and writing files is not done here but in `file`, by the thread of `writer`, which takes
-//! rows from `lines`.
+//! This module does no I/O. The thread of `writer` takes rows from `lines` and writes them through
+//! `file`.
 
 mod file;
 mod lines;
@@ -39,7 +39,7 @@ use super::retention::Owner;
 use crate::clock::Instant;
 use crate::ids::RandomId;
 
-/// Bytes of the header, and of a row: none lies on two pages.
+/// Bytes of the header, and of a row. No row lies on two pages.
 pub(super) const ROW: usize = 128;
 const MAGIC: &[u8; 8] = b"TGKEYS01";
 const LAST: usize = ROW - 8;
@@ -47,7 +47,7 @@ const LAST: usize = ROW - 8;
 /// The clocks of this process at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clocks {
-    /// The kernel's boot id; zeros where it has none.
+    /// The kernel's boot id; zeros if it has none.
     pub(super) boot: [u8; 16],
     pub(super) now: Instant,
     /// `CLOCK_BOOTTIME`.
@@ -62,7 +62,7 @@ pub(super) struct JournalContents {
     pub(super) damaged: usize,
 }
 
-/// The header of a file that is written under `boot`.
+/// The header of a file that is written under the boot id `boot`.
 pub(super) fn header(boot: [u8; 16]) -> [u8; ROW] {
     let mut bytes = [0; ROW];
     bytes[..8].copy_from_slice(MAGIC);
@@ -70,12 +70,12 @@ pub(super) fn header(boot: [u8; 16]) -> [u8; ROW] {
     seal(bytes, u32::MAX)
 }
 
-/// Where a row stands.
+/// The offset of a row in the file, in bytes.
 pub(super) const fn offset(number: u32) -> u64 {
     ROW as u64 * (number as u64 + 1)
 }
 
-/// A row.
+/// The bytes of a row.
 pub(super) fn row(number: u32, known: &Remembered, clocks: &Clocks) -> [u8; ROW] {
     let age = clocks.now.saturating_duration_since(known.since);
     let mut bytes = [0; ROW];
@@ -88,7 +88,8 @@ pub(super) fn row(number: u32, known: &Remembered, clocks: &Clocks) -> [u8; ROW]
     seal(bytes, number)
 }
 
-/// Reads a file: what it holds that is younger than `time`. `None` when it is not of this boot.
+/// Reads a file and returns the rows that are younger than `time`. `None` if the file is not of
+/// this boot.
 pub(super) fn decode(bytes: &[u8], time: Duration, clocks: &Clocks) -> Option<JournalContents> {
     let (rows, torn) = bytes.as_chunks::<ROW>();
     let (head, rows) = rows.split_first()?;
@@ -102,7 +103,7 @@ pub(super) fn decode(bytes: &[u8], time: Duration, clocks: &Clocks) -> Option<Jo
                 found.rows.push((number, known));
             }
             Some(_) => {}
-            // A hole is a row that was never written.
+            // Zeros are a row that was never written.
             None => found.damaged += usize::from(*bytes != [0; ROW]),
         }
     }
@@ -129,7 +130,8 @@ fn part<const N: usize>(bytes: &[u8; ROW], at: usize) -> [u8; N] {
     bytes[at..].first_chunk().copied().expect("each part lies within a row")
 }
 
-/// `bytes` with their check, begun with a number so that a row can't stand for another.
+/// `bytes` with their check. The check covers the row's number, so that a row can't pass for
+/// another.
 fn seal(mut bytes: [u8; ROW], number: u32) -> [u8; ROW] {
     let mut hash = Sha256::new();
     hash.update(number.to_le_bytes());
@@ -198,7 +200,7 @@ mod tests {
         for boot in [[8; 16], [0; 16]] {
             assert_eq!(decode(&bytes, TIME, &Clocks { boot, ..written }), None);
         }
-        // A clock that is behind: the moment is not to be believed.
+        // The clock is behind the row's time, so that time can't be right.
         let behind = Clocks { boottime: Duration::from_secs(1), ..written };
         assert_eq!(
             decode(&bytes, TIME, &behind),

@@ -1,5 +1,5 @@
-//! A call under a key that is remembered: what is known of the key, who makes the call, and what
-//! stays of it.
+//! A call under a key that is remembered: what is known of the key, which call is sent, and what is
+//! kept of it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::single_flight::Role;
 /// A call under a key that is remembered.
 pub(super) struct Keyed {
     pub(super) usage: Arc<KeyUsage>,
-    /// Of a made key.
+    /// For a made key.
     pub(super) _hold: Option<Hold>,
 }
 
@@ -32,42 +32,43 @@ pub(super) struct KeyUsage {
     pub(super) keys: Arc<SendKeys>,
     pub(super) id: Id,
     pub(super) purpose: Purpose,
-    /// Of a made key; the others were given.
+    /// The ticket of a made key; `None` for a key that the client gave.
     pub(super) made: Option<KeyTicket>,
     pub(super) signed: Signed,
     pub(super) proof: Arc<SendProof>,
 }
 
-/// Where it is said under which key a call goes.
+/// Where the key is noted under which a call is sent.
 #[derive(Debug)]
 pub(super) struct Signed {
     notes: Arc<Notes>,
     record: Arc<Record>,
 }
 
-/// A call under a made key is under way; the key is forgotten with the last one if none was sent.
+/// Held while a call under a made key is under way. The key is forgotten with the last such call,
+/// if none was sent.
 pub(super) struct Hold {
     keys: Arc<SendKeys>,
     ticket: KeyTicket,
     proof: Arc<SendProof>,
 }
 
-/// Notes whether the answer under a made key was accepted. It is held by the record of its call.
+/// Notes whether the client accepted the answer under a made key. The proof of the call holds it.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) keys: Arc<SendKeys>,
     pub(super) ticket: KeyTicket,
 }
 
-/// A key that nobody will use again is sent.
+/// Notes that a made key is sent which nobody will use again.
 #[derive(Debug)]
 pub(super) struct Single(pub(super) Signed);
 
-/// A key while its call is under way. Whatever becomes of the call, the key is free again if
-/// nothing can have been done under it.
+/// A key while its call is under way. However the call ends, the key is free again if nothing can
+/// have been done under it.
 struct Claim {
     usage: Arc<KeyUsage>,
-    /// No earlier call may have been acted on.
+    /// True if the vendor can't have acted on an earlier call.
     fresh: bool,
 }
 
@@ -89,7 +90,7 @@ impl Keyed {
         }
     }
 
-    /// Makes the call unless its answer is known or a twin is making it.
+    /// Makes the call, unless its answer is known or a twin is making the call.
     pub(super) async fn run(
         self,
         mut inner: impl Next<BufferedCall>,
@@ -100,7 +101,7 @@ impl Keyed {
                 Role::Leads(lead) => lead,
                 Role::Follows(twin) => {
                     self.find()?;
-                    // Until it is over, its fate is this call's.
+                    // Until the twin is over, what becomes of it becomes of this call.
                     self.usage.proof.share(true);
                     twin.outcome().await;
                     self.usage.proof.share(false);
@@ -173,7 +174,7 @@ impl Signed {
         Self { notes: call.notes.clone(), record: call.record.clone() }
     }
 
-    /// A key was made for the call, unless it is that of an earlier one.
+    /// Notes that a key was made for the call, unless it is the key of an earlier one.
     fn was_made(&self) {
         self.notes.was_made();
         self.record.mark(|marks| marks.key_use = marks.key_use.or(Some(KeyUse::Made)));
@@ -214,7 +215,8 @@ impl Acceptance for Accepted {
 
 impl Claim {
     fn new(usage: Arc<KeyUsage>, fresh: bool) -> Self {
-        // An earlier call under this key may have been acted on: so may this one, as they are one.
+        // If the vendor may have acted on an earlier call under this key, that holds for this call
+        // too, because both count as one.
         usage.proof.share(!fresh);
         if fresh {
             usage.keys.memory(usage.given()).claim(usage.id, &usage.purpose);
@@ -222,13 +224,14 @@ impl Claim {
         Self { usage, fresh }
     }
 
-    /// What is remembered of a call that ended as `result`: its good answer, or that the vendor may
-    /// have acted, or nothing.
+    /// Remembers what matters of a call that ended as `result`: its good answer, or that the vendor
+    /// may have acted, or nothing.
     async fn settle(mut self, result: Result) -> Result {
         let reply = result?;
         let status = reply.status();
         if status.is_client_error() && status != StatusCode::CONFLICT {
-            // Courier keeps no 4xx either: the request may be mended and sent under the same key.
+            // Courier keeps no 4xx either. The client may mend the request and send it under the
+            // same key.
             self.free();
         }
         if !status.is_success() {
@@ -248,7 +251,7 @@ impl Claim {
         }
     }
 
-    /// Nothing was done under the key, now or before.
+    /// Frees the key, if nothing was done under it before; nothing was done now.
     fn free(&mut self) {
         if std::mem::take(&mut self.fresh) {
             self.usage.keys.memory(self.usage.given()).free(&self.usage.id);

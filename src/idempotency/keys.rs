@@ -1,5 +1,5 @@
-//! All that is remembered of keys, behind its locks. It outlives a reload; with a state folder, what
-//! recognises an SDK's retry outlives a restart, too.
+//! All that is remembered of keys, behind its locks. It outlives a reload. With a state folder,
+//! what is needed to recognise an SDK's retry outlives a restart, too.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,10 +15,11 @@ use super::waiting::EqualSends;
 use crate::clock::Instant;
 use crate::single_flight::Crowd;
 
-/// Octets and time of the memory of keys that clients gave.
+/// Size (bytes) and time of the memory of keys that clients gave.
 const GIVEN: (usize, Duration) = (32 << 20, Duration::from_secs(24 * 3600));
 
-/// The same for answers under keys that the gateway made: as long as an SDK may come back.
+/// The same for answers under keys that the gateway made. The time is that in which an SDK may come
+/// back.
 const MADE: (usize, Duration) = (8 << 20, Duration::from_secs(300));
 
 /// What is remembered of keys.
@@ -29,28 +30,28 @@ pub struct SendKeys {
     made: Mutex<Made>,
     /// Where made keys are written.
     journal: Option<JournalWriter>,
-    /// The last write of a made key failed.
+    /// True if the last write of a made key failed.
     unwritten: Arc<AtomicBool>,
-    /// That file, to be looked at.
+    /// The journal's file, to look at it.
     file: Option<File>,
     /// Calls under way, by key.
     pub(super) running: Crowd<Id, ()>,
-    /// Those that are recognised by being equal.
+    /// Calls under way whose retries are recognised because they are equal.
     pub(super) waiting: EqualSends,
 }
 
 impl SendKeys {
-    /// Nothing is known yet, and nothing will be known after a restart.
+    /// An empty memory that does not outlive the process.
     #[must_use]
     pub fn new() -> Self {
         Self::with(None, Vec::new())
     }
 
-    /// Knows the made keys of the last two minutes from the state folder, and writes them there.
-    /// The caller holds the folder's lock. Must be called inside the runtime.
+    /// A memory that reads the made keys of the last two minutes from the state folder, and writes
+    /// them there. The caller holds the folder's lock. Must be called inside the runtime.
     ///
     /// # Errors
-    /// What is wrong with the file.
+    /// The text says what is wrong with the file.
     pub fn open(folder: &Path) -> Result<Self, String> {
         let (journal, rows) = KeyJournal::open(folder)?;
         let unwritten = journal.fails();
@@ -79,13 +80,13 @@ impl SendKeys {
         self.unwritten.load(Ordering::Relaxed) || self.file.as_ref().is_some_and(removed)
     }
 
-    /// Octets of all that is remembered, over all connections.
+    /// Bytes that the memory takes, over all connections.
     #[must_use]
     pub fn octets(&self) -> usize {
         self.memory(true).octets() + self.memory(false).octets() + self.made().octets()
     }
 
-    /// What is remembered of keys that were `given`, or made.
+    /// The memory of keys that clients gave, if `given`; else of those that the gateway made.
     pub(super) fn memory(&self, given: bool) -> MutexGuard<'_, Memory> {
         let memory = if given { &self.given } else { &self.answers };
         memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -96,7 +97,7 @@ impl SendKeys {
         self.made().key(print, count, Instant::now())
     }
 
-    /// See [`Made::accepted`]. Nobody waits until it is written.
+    /// See [`Made::accepted`]. Nobody waits for the write.
     pub(super) fn accepted(&self, ticket: &KeyTicket) {
         if let Some(None) = self.write(|made| made.accepted(ticket)) {
             self.unwritten(ticket);
@@ -113,7 +114,7 @@ impl SendKeys {
         self.made().unwritten(ticket);
     }
 
-    /// Has the row written that `change` gives; `None` if there is none, or no journal.
+    /// Queues the row that `change` gives; `None` if it gives none, or if there is no journal.
     pub(super) fn write(
         &self,
         change: impl FnOnce(&mut Made) -> Option<(u32, Remembered)>,
@@ -121,7 +122,8 @@ impl SendKeys {
         let mut made = self.made();
         let row = change(&mut made);
         let (journal, (number, known)) = self.journal.as_ref().zip(row)?;
-        // Under the lock: of two that have one row after each other, the later is written later.
+        // Under the lock, so that two keys that have one row after each other are written in that
+        // order.
         let outcome = journal.push(number, known);
         drop(made);
         journal.run();

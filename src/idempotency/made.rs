@@ -1,13 +1,13 @@
-//! Keys that the gateway made, by what they were made for: an SDK's own retry gets the same one.
-//! Pure: time is an argument.
+//! Keys that the gateway made, by the request that they were made for. An SDK's own retry gets the
+//! same key. Pure: time is an argument.
 //!
-//! A key is known while a call under it is under way, so that a retry finds the call that it repeats
-//! also while that one waits. It stays known when one of them was sent, and only then does it take
-//! room and a row of the journal.
+//! A key is known while a call under it is under way. So a retry finds the call that it repeats
+//! even while that call waits. The key stays known if one of its calls was sent. Only then does it
+//! take room and a row of the journal.
 //!
 //! Most SDKs count their retries. For those that don't, an equal request is a retry while its
-//! predecessor is in doubt: its client heard of no answer, or of a failure after which the vendor may
-//! have acted. What was accepted is over: the same again is wanted.
+//! predecessor is in doubt. It is in doubt if its client got no answer, or a failure after which
+//! the vendor may have acted. Once an answer was accepted, an equal request is a new one.
 
 mod rows;
 
@@ -26,18 +26,18 @@ pub(super) const TIME: Duration = Duration::from_secs(120);
 /// Stands for the count of an SDK that counts no retries.
 pub(super) const UNCOUNTED: u32 = u32::MAX;
 
-/// Octets of all that is known of keys: some 80,000, which is 700 sends a second.
+/// Bytes for all that is known of keys. That is some 80,000 keys, or 700 sends a second.
 const CAPACITY: usize = 32 << 20;
 
-/// Octets that a key takes.
+/// Bytes that a key takes.
 const ENTRY: usize = 400;
 
-/// Rows that are in use at a time, at most: one is taken before another makes room.
+/// The most rows in use at a time. A row is taken before another key makes room, hence the 1.
 pub(super) const ROWS: usize = CAPACITY / ENTRY + 1;
 
 /// The keys of the last two minutes.
 pub(super) struct Made {
-    /// By request, those of one request in the order in which they were last used.
+    /// The keys by request; those of one request are in the order in which they were last used.
     known: BTreeMap<(Id, u64), Entry>,
     next: u64,
     retention: Retention<(Id, u64)>,
@@ -49,23 +49,23 @@ struct Entry {
     /// `X-Stainless-Retry-Count` of its last request.
     count: u32,
     since: Instant,
-    /// The good answer to its last request was handed over.
+    /// True if the good answer to its last request was handed over.
     accepted: bool,
-    /// Its client knows of no good answer, and nobody has asked again since.
+    /// True if its client knows of no good answer, and nobody has asked again since.
     doubt: bool,
-    /// Calls under way under it.
+    /// Its calls that are under way.
     calls: u32,
-    /// A call that is over was sent under it.
+    /// True if a call that is over was sent under it.
     used: bool,
     kept: Option<Kept>,
 }
 
-/// What a key has that was sent, or is being.
+/// What a key has once a call under it was sent.
 #[derive(Clone, Copy)]
 struct Kept {
     place: Place,
     row: u32,
-    /// Its row is behind.
+    /// True if its row is out of date.
     stale: bool,
 }
 
@@ -73,7 +73,7 @@ struct Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MadeKey {
     pub(super) key: RandomId,
-    /// It was made for an earlier request, of which this is a retry.
+    /// True if it was made for an earlier request, of which this is a retry.
     pub(super) recognised: bool,
 }
 
@@ -99,7 +99,7 @@ pub(super) struct Remembered {
 }
 
 impl Made {
-    /// Nothing but what the rows of a journal hold. The later of two that have one key counts.
+    /// Knows only what the rows of a journal hold. Of two rows with one key the later counts.
     pub(super) fn new(mut rows: Vec<(u32, Remembered)>, now: Instant) -> Self {
         let retention = Retention::new(CAPACITY, TIME);
         let (known, mut taken) = (BTreeMap::new(), HashSet::new());
@@ -113,7 +113,7 @@ impl Made {
             let at = (print, made.number());
             let place = made.retention.enter(owner, at, ENTRY, since);
             let kept = Some(Kept { place, row, stale: false });
-            // Whoever waited for it has lost its answer with the process.
+            // If a client waited for the answer, it lost the answer with the process.
             let doubt = !accepted;
             let entry = Entry { key, count, since, accepted, doubt, calls: 0, used: true, kept };
             made.known.insert(at, entry);
@@ -123,14 +123,15 @@ impl Made {
         made
     }
 
-    /// The key for the request `print`, which its SDK sends for the `count`th time again. Of several
-    /// that fit, the oldest whose good answer never reached its client. It is to be released.
+    /// The key for the request `print`, which its SDK repeats for the `count`th time. If several
+    /// fit, those whose good answer never reached the client come first, then those whose count is
+    /// one lower, then the oldest. The caller must release it.
     pub(super) fn key(&mut self, print: Id, count: u32, now: Instant) -> MadeKey {
         self.forget(now);
         if count == UNCOUNTED {
             return self.again(print).unwrap_or_else(|| self.fresh(print, count, now));
         }
-        // One higher is the rule; more when a retry was lost on its way to the gateway.
+        // The count is usually one higher; more if a retry was lost on its way to the gateway.
         let next = |entry: &Entry| entry.count.checked_add(1) == Some(count);
         let later = |entry: &Entry| entry.count < count;
         let waits = |entry: &Entry| !entry.accepted;
@@ -157,8 +158,8 @@ impl Made {
         MadeKey { key, recognised: true }
     }
 
-    /// The key of the oldest equal request that is in doubt. Its two minutes go on: a failure that the
-    /// vendor remembers under it must not be all that its client ever hears.
+    /// The key of the oldest equal request that is in doubt. Its two minutes do not begin anew.
+    /// Otherwise the client could get the failure that the vendor remembers under it for ever.
     fn again(&mut self, print: Id) -> Option<MadeKey> {
         let mut all = self.known.range_mut((print, 0)..=(print, u64::MAX));
         let (_, entry) = all.find(|(_, entry)| entry.count == UNCOUNTED && entry.doubt)?;
@@ -173,11 +174,12 @@ impl Made {
         MadeKey { key, recognised: false }
     }
 
-    /// From now on the call counts as sent. What is to be written first, unless it stands there.
+    /// From now on the call counts as sent. Returns the row to write before the send; `None` if it
+    /// is written.
     pub(super) fn sent(&mut self, ticket: &KeyTicket, now: Instant) -> Option<(u32, Remembered)> {
         let found = self.find(ticket);
         let at = found.unwrap_or_else(|| (ticket.print, self.number()));
-        // It may have made room for others while the call waited.
+        // The key may have made room for others while the call waited.
         let entry = self.known.entry(at).or_insert_with(|| {
             let used = true;
             Entry { used, ..Entry::new(ticket.key, ticket.count, now) }
@@ -193,7 +195,8 @@ impl Made {
         row
     }
 
-    /// What [`sent`](Self::sent) gave was not written: whoever comes next writes it.
+    /// The row that [`sent`](Self::sent) gave was not written. The next call under the key writes
+    /// it.
     pub(super) fn unwritten(&mut self, ticket: &KeyTicket) {
         let entry = self.find(ticket).and_then(|at| self.known.get_mut(&at));
         if let Some(kept) = entry.and_then(|entry| entry.kept.as_mut()) {
@@ -201,10 +204,10 @@ impl Made {
         }
     }
 
-    /// A good answer to the call was handed over whole. What is to be written of it.
+    /// A good answer to the call was handed over whole. Returns the row to write.
     pub(super) fn accepted(&mut self, ticket: &KeyTicket) -> Option<(u32, Remembered)> {
         let entry = self.known.get_mut(&self.find(ticket)?)?;
-        // To an earlier one: its client had given up before.
+        // It answers an earlier request, which the client had given up.
         if entry.count != ticket.count || entry.accepted {
             return None;
         }
@@ -212,8 +215,8 @@ impl Made {
         entry.kept.map(|kept| (kept.row, entry.remembered(ticket)))
     }
 
-    /// The client of the call was told of a failure, or has left, though the call may go on: the same
-    /// again is a retry.
+    /// The client of the call was told of a failure, or has left, though the call may go on. An
+    /// equal request is now a retry.
     pub(super) fn doubted(&mut self, ticket: &KeyTicket) {
         let entry = self.find(ticket).and_then(|at| self.known.get_mut(&at));
         if let Some(entry) = entry.filter(|entry| !entry.accepted) {
@@ -235,7 +238,7 @@ impl Made {
         }
     }
 
-    /// Octets of all that was sent.
+    /// Bytes that the keys of sent calls take.
     pub(super) fn octets(&self) -> usize {
         self.retention.octets()
     }
@@ -256,7 +259,7 @@ impl Made {
         }
     }
 
-    /// Forgets an entry that has left its place.
+    /// Removes an entry that has left its place in the retention.
     fn drop(&mut self, at: (Id, u64)) {
         if let Some(kept) = self.known.remove(&at).and_then(|entry| entry.kept) {
             self.rows.free.push(kept.row);
@@ -265,7 +268,7 @@ impl Made {
 }
 
 impl Entry {
-    /// Of a call that begins.
+    /// The entry of a call that begins.
     fn new(key: RandomId, count: u32, since: Instant) -> Self {
         Self { key, count, since, accepted: false, doubt: false, calls: 1, used: false, kept: None }
     }

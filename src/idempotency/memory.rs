@@ -1,6 +1,6 @@
 //! What is remembered of keys: whose they are, what they were used for, and the first good answer.
-//! Pure: time is an argument. Bounded in octets and time, shared by connections; of a call that was
-//! not sent nothing stays.
+//! Pure: time is an argument. The memory is bounded in bytes and time, and connections share it.
+//! Nothing stays of a call that was not sent.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use super::retention::{Owner, Place, Retention};
 use crate::clock::Instant;
 use crate::ids::AppId;
 
-/// Octets that an entry takes beside its answer.
+/// Bytes that an entry takes beside its answer.
 const ENTRY: usize = 400;
 
 /// A hash that stands for a key, or for what a request asks.
 pub(super) type Id = [u8; 32];
 
-/// The id of `parts`, none of which can run into the next.
+/// The id of `parts`. Each is hashed with its length, so that none can run into the next.
 pub(super) fn id(parts: &[&[u8]]) -> Id {
     let mut hash = Sha256::new();
     for part in parts {
@@ -30,7 +30,7 @@ pub(super) fn id(parts: &[&[u8]]) -> Id {
     hash.finalize().into()
 }
 
-/// An answer that is given again.
+/// An answer that is kept to be given again.
 #[derive(Debug)]
 pub(super) struct KeptAnswer {
     pub(super) status: StatusCode,
@@ -41,15 +41,15 @@ pub(super) struct KeptAnswer {
 /// What is known of a key.
 #[derive(Clone, Debug)]
 pub(super) enum KeyState {
-    /// Nothing.
+    /// Nothing is known.
     Nothing,
-    /// A call used it for the same, and its outcome is not settled.
+    /// A call used it for the same request, and the outcome is not settled.
     Claimed,
     /// The first good answer.
     Answered(Arc<KeptAnswer>),
-    /// It stands for another request.
+    /// It was used for another request.
     OtherRequest,
-    /// It is another app's.
+    /// It belongs to another app.
     OtherApp,
 }
 
@@ -71,12 +71,12 @@ struct Entry {
     app: AppId,
     print: Id,
     answer: Option<Arc<KeptAnswer>>,
-    /// None while its call waits to be sent: it takes no room of what was sent.
+    /// `None` while its call waits to be sent; until then it takes no room.
     place: Option<Place>,
 }
 
 impl Memory {
-    /// Remembers for `time`, in about `capacity` octets.
+    /// A memory that keeps entries for `time`, in about `capacity` bytes.
     pub(super) fn new(capacity: usize, time: Duration) -> Self {
         Self { known: HashMap::new(), retention: Retention::new(capacity, time) }
     }
@@ -93,7 +93,8 @@ impl Memory {
         }
     }
 
-    /// A call begins under `key`, of which nothing is known. It is to be freed or sent.
+    /// A call begins under `key`, of which nothing is known. The caller frees the key or says that
+    /// it was sent.
     pub(super) fn claim(&mut self, key: Id, purpose: &Purpose) {
         let (app, print) = (purpose.app.clone(), purpose.print);
         self.known.entry(key).or_insert(Entry { app, print, answer: None, place: None });
@@ -109,7 +110,7 @@ impl Memory {
         }
     }
 
-    /// The first good answer under `key`, if its call is remembered.
+    /// Keeps the first good answer under `key`, if its call is remembered.
     pub(super) fn keep(&mut self, key: Id, answer: KeptAnswer, now: Instant) {
         let Some(entry) = self.known.get_mut(&key) else { return };
         let Some(place) = entry.place else { return };
@@ -119,19 +120,19 @@ impl Memory {
         self.forget(now);
     }
 
-    /// The call under `key` did nothing: it is free again.
+    /// The call under `key` did nothing, so the key is free again.
     pub(super) fn free(&mut self, key: &Id) {
         if let Some(place) = self.known.remove(key).and_then(|entry| entry.place) {
             self.retention.leave(place);
         }
     }
 
-    /// Octets of all that was sent.
+    /// Bytes that the entries of sent calls take.
     pub(super) fn octets(&self) -> usize {
         self.retention.octets()
     }
 
-    /// Forgets what is too old or too much.
+    /// Forgets entries that are too old, or for which there is no room.
     fn forget(&mut self, now: Instant) {
         while let Some(key) = self.retention.evict(now) {
             self.known.remove(&key);

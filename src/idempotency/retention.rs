@@ -1,7 +1,6 @@
-//! Which of the things that connections have remembered give way: the old ones, and when room is
-//! needed the oldest of the connection that has most. So a connection that has no more than its equal
-//! share of the whole loses nothing to others, and each may use what others leave. Pure: time is an
-//! argument.
+//! Decides which remembered entries are forgotten: the old ones, and if room is needed, the oldest
+//! of the connection that has the most. So a connection with no more than its equal share of the
+//! whole loses nothing to others. Each may use what others leave. Pure: time is an argument.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -11,24 +10,24 @@ use crate::clock::Instant;
 /// Stands for a connection: a hash of its name.
 pub(super) type Owner = [u8; 16];
 
-/// Order and room of what is remembered elsewhere, under keys `K`.
+/// Order and size of entries that are stored elsewhere, under keys `K`.
 pub(super) struct Retention<K> {
     capacity: usize,
     time: Duration,
     octets: usize,
     next: u64,
-    /// Of all, oldest first.
+    /// The ages of all entries, oldest first.
     ages: BTreeMap<u64, (Instant, Owner)>,
     owners: HashMap<Owner, Owned<K>>,
 }
 
 struct Owned<K> {
     octets: usize,
-    /// Oldest first, each with its octets.
+    /// The entries, oldest first, each with its bytes.
     order: BTreeMap<u64, (K, usize)>,
 }
 
-/// Where a key stands.
+/// The place of a key in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     owner: Owner,
@@ -36,21 +35,21 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Whose it is.
+    /// The connection that it belongs to.
     pub(super) fn owner(self) -> Owner {
         self.owner
     }
 }
 
 impl<K: Copy> Retention<K> {
-    /// Keeps for `time`, and `capacity` octets over all connections.
+    /// Keeps entries for `time`, and at most `capacity` bytes over all connections.
     pub(super) fn new(capacity: usize, time: Duration) -> Self {
         let (ages, owners) = (BTreeMap::new(), HashMap::new());
         Self { capacity, time, octets: 0, next: 0, ages, owners }
     }
 
-    /// `key` is remembered from `since` on and takes `octets`. What gives way is for
-    /// [`evict`](Self::evict) to say.
+    /// `key` is remembered from `since` on and takes `octets` bytes. [`evict`](Self::evict) then
+    /// says which entries must go.
     pub(super) fn enter(&mut self, owner: Owner, key: K, octets: usize, since: Instant) -> Place {
         let number = self.next;
         self.next += 1;
@@ -63,12 +62,12 @@ impl<K: Copy> Retention<K> {
         Place { owner, number }
     }
 
-    /// What stood at `place` is forgotten.
+    /// The entry at `place` is forgotten.
     pub(super) fn leave(&mut self, place: Place) {
         self.remove(place);
     }
 
-    /// The next that is to be forgotten, if there is one; it has left already.
+    /// The next entry to forget, if there is one. It has left the order already.
     pub(super) fn evict(&mut self, now: Instant) -> Option<K> {
         let (number, (since, owner)) = self.ages.first_key_value()?;
         if now.saturating_duration_since(*since) >= self.time {
@@ -83,7 +82,7 @@ impl<K: Copy> Retention<K> {
         self.remove(Place { owner: *owner, number: *number })
     }
 
-    /// Octets of all that is remembered.
+    /// Bytes of all entries.
     pub(super) fn octets(&self) -> usize {
         self.octets
     }
@@ -140,7 +139,7 @@ mod tests {
                 prop_assert!(retention.evict(now).is_none());
             }
             for (owner, octets) in others {
-                // With owner 0 they are no more than `owners`.
+                // Together with owner 0 they are no more than `owners`.
                 let other = owner % owners;
                 if other > 0 {
                     retention.enter([other; 16], 1_000, octets, now);

@@ -1,4 +1,4 @@
-//! The published connector sends `?idempotency=` where Courier reads a header. Pure.
+//! The published connector sends `?idempotency=`, but Courier reads a header. Pure.
 
 use http::HeaderValue;
 use http::uri::PathAndQuery;
@@ -6,7 +6,8 @@ use http::uri::PathAndQuery;
 /// The parameter that Courier does not know.
 const NAME: &str = "idempotency";
 
-/// The target without the parameter, and its first value as a key; `None` when it has none.
+/// The target without the parameter, and the parameter's first value as a key; `None` if the target
+/// has no such parameter.
 pub(super) fn take(target: &PathAndQuery) -> Option<(PathAndQuery, Option<HeaderValue>)> {
     let query = target.query()?;
     let value_of = |pair: &'_ str| -> Option<String> {
@@ -23,7 +24,7 @@ pub(super) fn take(target: &PathAndQuery) -> Option<(PathAndQuery, Option<Header
     Some((shorter, key(&value)))
 }
 
-/// What the parameter says, decoded where that can stand in a field.
+/// The value of the parameter, decoded if a header field can hold the result.
 fn key(value: &str) -> Option<HeaderValue> {
     let plain = decode(value).filter(|text| text.iter().all(|b| (b' '..=b'~').contains(b)));
     let text = plain.unwrap_or_else(|| value.as_bytes().to_vec());

@@ -1,4 +1,4 @@
-//! The layer and the stop before the vendor, on a clock that stands still.
+//! The layer and the last stage before the vendor, on a clock that stands still.
 
 mod commits;
 mod given;
@@ -15,7 +15,7 @@ use crate::call::{AdmittedCall, Attempt, Buffered, Room, Uploads};
 use crate::clock::Instant;
 use crate::error::{Code, Error, Outcome};
 
-/// The layer on a vendor that notes the keys it hears, with the last stop in between.
+/// The layer above a vendor that notes the keys it gets, with the last stage in between.
 struct World {
     layer: Staged<Idempotency, Leaf<BufferedCall>>,
     vendor: Leaf<AdmittedCall>,
@@ -23,7 +23,7 @@ struct World {
     keys: Arc<SendKeys>,
 }
 
-/// A world whose vendor answers its n-th call, which was sent, in this way.
+/// A world whose vendor gives `answer` to its n-th call, which was sent.
 fn world(answer: impl Fn(AdmittedCall, u32) -> BoxFuture + Send + Sync + 'static) -> World {
     let (heard, keys): (Arc<Mutex<Vec<_>>>, _) = (Arc::default(), Arc::new(SendKeys::new()));
     let hears = heard.clone();
@@ -55,7 +55,7 @@ fn answering(status: u16) -> World {
     world(move |_, _| now(Ok(reply(status, "it"))))
 }
 
-/// A vendor that takes the call and says nothing.
+/// The result of a call that the vendor takes and never answers.
 fn silence() -> Result {
     Err(Error::refused(Code::VendorTimeout, "silent").with_outcome(Outcome::Unknown))
 }
@@ -70,7 +70,7 @@ impl World {
     }
 }
 
-/// A send of `body` under no key.
+/// A send of `body` without a key.
 fn send(body: &'static str) -> BufferedCall {
     let uploads = Uploads::new(Room { total: 100, body: 100, connections: 1 });
     let held = uploads.of(&"acme-prod".parse().unwrap()).begin();

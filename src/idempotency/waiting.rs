@@ -1,5 +1,6 @@
-//! Whose sends are under way that are recognised by being equal. An equal one looks first whether a
-//! client of theirs has left: the server may not have been told yet, and it is a retry if one has.
+//! The sends under way whose retries are recognised because they are equal. An equal send first
+//! asks whether a client of theirs has left, since the server may not have been told yet. If one
+//! has, the equal send is a retry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::memory::Id;
 use crate::proof::SendProof;
 
-/// Proofs of calls under way, by what is sent. Bounded by the calls.
+/// Proofs of calls under way, by request. Bounded by the number of calls.
 #[derive(Default)]
 pub(super) struct EqualSends(
     /// std, not tokio: each section is one map operation and never awaits.
@@ -29,9 +30,9 @@ impl EqualSends {
         }
     }
 
-    /// Sees to it that of those who left by now it is known.
+    /// Makes sure that every client that has left by now is known to have left.
     pub(super) fn look(&self, print: &Id) {
-        // Not under the lock: their keys hear of it.
+        // Not under the lock, because this tells their keys.
         let equal = self.all().get(print).cloned().unwrap_or_default();
         equal.iter().for_each(|proof| proof.look());
     }

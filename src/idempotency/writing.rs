@@ -1,9 +1,9 @@
 //! A made key on its way to the disk, and the send that waits for it.
 //!
-//! Three things can happen. It is written: the send goes out. The folder says that it can't be
-//! written, as a full disk does: that is said in the log, and the send goes out, since it may be so for
-//! days. Or the folder says nothing, and nobody can tell what of it will be found after a crash: then
-//! the send is refused, which its client can repeat without harm.
+//! Three things can happen. If the row is written, the send goes out. If the write fails, as on a
+//! full disk, that is logged and the send goes out, since it may stay so for days. If the write
+//! does not return in time, nobody can say what a crash would leave of it. Then the send is
+//! refused, and its client can repeat it without harm.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,21 +18,21 @@ use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::record::{Record, Shortage};
 
-/// When to come back to a folder that stalls.
+/// When a client should come back if the folder stalls.
 const AFTER: Duration = Duration::from_secs(2);
 
 /// See the module text. If it is dropped before its row was written, the next call writes it.
 pub(super) struct Writing {
     keys: Arc<SendKeys>,
     ticket: KeyTicket,
-    /// None: it was not even begun.
+    /// `None` if the row was not even queued.
     outcome: Option<RowOutcome>,
     written: bool,
 }
 
 impl SendKeys {
-    /// See [`Made::sent`](super::made::Made::sent): nothing is to be sent before what this gives is over,
-    /// if it gives something.
+    /// See [`Made::sent`](super::made::Made::sent). If this returns a write, nothing may be sent
+    /// before that is over.
     pub(super) fn sent(self: &Arc<Self>, ticket: &KeyTicket) -> Option<Writing> {
         let outcome = self.write(|made| made.sent(ticket, Instant::now()))?;
         Some(Writing::new(self.clone(), *ticket, outcome))
@@ -47,7 +47,7 @@ impl Writing {
     /// Waits until the send of the call of `record` may go out, for [`STALL`] at most.
     ///
     /// # Errors
-    /// That it must not.
+    /// The send must not go out.
     pub(super) async fn over(mut self, record: &Record) -> Result<()> {
         let told = match &mut self.outcome {
             Some(outcome) => timeout(STALL, outcome).await.ok().and_then(std::result::Result::ok),

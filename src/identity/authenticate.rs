@@ -26,12 +26,12 @@ use crate::record::layer::Opened;
 pub struct Authenticated {
     /// The request, without credentials and fields of one hop.
     pub opened: Opened,
-    /// Who calls.
+    /// The app that calls.
     pub app: Arc<App>,
     /// The key that proved it.
     pub key: KeyId,
-    /// It came in `x-api-key`, which clients take along when they follow a redirect to another host;
-    /// `Authorization` they leave behind.
+    /// True if the key came in `x-api-key`. Clients send that field on when they follow a redirect
+    /// to another host; `Authorization` they do not.
     pub key_travels: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct Authenticate {
 }
 
 impl Authenticate {
-    /// `keys` are those that are accepted.
+    /// `keys` are the keys that are accepted.
     #[must_use]
     pub fn layer(keys: Arc<Keys>) -> StageLayer<Self> {
         StageLayer::new(Self { keys })
@@ -67,7 +67,8 @@ impl Authenticate {
             marks.trace.trust = Some(app.trust);
         });
         let key_travels = request.headers().contains_key("x-api-key");
-        // Hop by hop first: a client can't name away what is added later.
+        // Hop-by-hop fields go first, so that a client can't name a field in `Connection` that is
+        // added later.
         headers::strip_hop_by_hop(request.headers_mut());
         headers::strip_credentials(request.headers_mut());
         Ok(Authenticated { opened, app, key, key_travels })

@@ -1,7 +1,9 @@
-//! The gateway's own keys: `tg_<id>_<secret>`, 256 random bits, of which only the SHA-256 is kept.
+//! The gateway's own keys: `tg_<id>_<secret>`. The secret has 256 random bits; only the SHA-256 of
+//! the key is kept.
 //!
-//! A fast hash is right here: it protects a random key, not a password, and a slow one would be a
-//! lever for attackers. A key is found by its public id and compared in constant time.
+//! A fast hash is right here, since it protects a random key and not a password. A slow one would
+//! help attackers to load the gateway. A key is found by its public id and compared in constant
+//! time.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +19,7 @@ use super::{App, Refusal};
 use crate::ids::KeyId;
 use crate::words::read_as_text;
 
-/// The characters of a secret: 32 octets in base64url without padding.
+/// The characters of a secret: 32 bytes in base64url without padding.
 const SECRET_LEN: usize = 43;
 
 /// SHA-256 over a whole key string.
@@ -30,27 +32,27 @@ pub struct Digest([u8; 32]);
 pub struct Key {
     /// Its public part.
     pub id: KeyId,
-    /// What is known of its secret part.
+    /// The SHA-256 of the whole key.
     pub sha256: Digest,
-    /// From then on it is not accepted.
+    /// When it expires; from then on it is not accepted.
     pub expires: Option<SystemTime>,
 }
 
-/// A key that was just made; the only time that its text exists in the gateway.
+/// A key that was just made. Only here does its text exist in the gateway.
 pub struct NewKey {
-    /// `tg_<id>_<secret>`, for the app.
+    /// `tg_<id>_<secret>`, to be given to the app.
     pub text: String,
-    /// For the configuration.
+    /// Its hash, for the configuration.
     pub sha256: Digest,
 }
 
-/// Every live key, by id, with whose it is or what it may.
+/// Every key by id, with its holder: an app, or what an operator's key may do.
 #[derive(Debug)]
 pub struct Keys<T = Arc<App>> {
     by_id: HashMap<KeyId, (Key, T)>,
 }
 
-/// What the key of an operator may.
+/// What an operator's key may do.
 #[derive(
     Clone,
     Copy,
@@ -80,7 +82,7 @@ impl Digest {
         Self(sha2::Sha256::digest(key).into())
     }
 
-    /// True for what stands in examples, and for the hash of nothing: no key has either.
+    /// True for the hash in the examples and for the hash of nothing. No key has either.
     #[must_use]
     pub fn is_placeholder(&self) -> bool {
         self.0.iter().all(|octet| *octet == self.0[0]) || *self == Self::of(b"")
@@ -124,7 +126,7 @@ impl fmt::Debug for Digest {
 // === impl NewKey ===
 
 impl NewKey {
-    /// Makes a key from 256 random bits of the system.
+    /// Makes a key from 256 random bits that the system gives.
     #[must_use]
     pub fn generate(id: &KeyId) -> Self {
         let mut secret = [0; 32];
@@ -144,7 +146,7 @@ impl<T> Default for Keys<T> {
 }
 
 impl<T> Keys<T> {
-    /// Adds a key of `holder`. False when the id is taken.
+    /// Adds a key of `holder`; false if the id is taken.
     pub fn add(&mut self, key: Key, holder: T) -> bool {
         let free = !self.knows(&key.id);
         if free {
@@ -153,28 +155,28 @@ impl<T> Keys<T> {
         free
     }
 
-    /// True when there is a key of that id.
+    /// True if there is a key with that id.
     #[must_use]
     pub fn knows(&self, id: &KeyId) -> bool {
         self.by_id.contains_key(id)
     }
 
-    /// True when there is no key.
+    /// True if there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    /// When the key of that id ends, if it does.
+    /// When the key with that id expires; `None` if it never does.
     #[must_use]
     pub fn expiry(&self, id: &KeyId) -> Option<SystemTime> {
         self.by_id.get(id)?.0.expires
     }
 
-    /// The holder whose live key `presented` is.
+    /// The holder and the id of the live key `presented`.
     ///
     /// # Errors
-    /// Why it is nobody's.
+    /// Why it is not a live key.
     pub fn find(&self, presented: &[u8], now: SystemTime) -> Result<(&T, &KeyId), Refusal> {
         let Some(id) = public_id(presented) else {
             return Err(self.malformed(presented));
@@ -191,8 +193,8 @@ impl<T> Keys<T> {
         }
     }
 
-    /// Why a text that has not the form of a key is none. What stands after `tg_` may be a part of a
-    /// secret, so it is looked up, and named only if it is the id of a key.
+    /// Why a text without the form of a key is refused. The text after `tg_` may be a part of a
+    /// secret. So it is looked up, and repeated only if it is the id of a key.
     fn malformed(&self, presented: &[u8]) -> Refusal {
         let text = std::str::from_utf8(presented).ok();
         let Some(rest) = text.and_then(|text| text.strip_prefix("tg_")) else {
@@ -203,7 +205,7 @@ impl<T> Keys<T> {
     }
 }
 
-/// The id in `tg_<id>_<secret>`; `None` when the text has another form.
+/// The id in `tg_<id>_<secret>`; `None` if the text has another form.
 fn public_id(presented: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(presented).ok()?;
     let (id, secret) = text.strip_prefix("tg_")?.split_once('_')?;
@@ -272,7 +274,7 @@ mod tests {
             ("pk_prod_ABC", Denied::Foreign, None),
             (secret, Denied::Foreign, None),
             (&text.replace("tg_k1_", "tg_k2_"), Denied::Unknown, Some("k2")),
-            // Not a whole key: what stands there may be anything.
+            // Not a whole key, so the text in the place of the id may be anything.
             (&text.replace("tg_k1_", "tg_K2_"), Denied::Unknown, None),
             ("tg_k2_short", Denied::Unknown, None),
             (&format!("tg_{}", secret.to_lowercase()), Denied::Unknown, None),

@@ -27,14 +27,14 @@ pub fn presented(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// What stands behind the word `scheme`.
+/// The credentials after the word `scheme`.
 fn behind<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     let (word, rest) = value.split_at_checked(scheme.len())?;
     word.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii_start())
 }
 
-/// The password of Basic authentication (RFC 7617), in which Courier's older SDKs send their key. The
-/// user is an account's e-mail there, and says nothing here.
+/// The password of Basic authentication (RFC 7617), in which Courier's older SDKs send their key.
+/// There the user is an account's e-mail; here it is ignored.
 fn password(pair: &[u8]) -> Option<Vec<u8>> {
     let pair = STANDARD.decode(pair).ok()?;
     let colon = pair.iter().position(|&octet| octet == b':')?;

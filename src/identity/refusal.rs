@@ -1,5 +1,5 @@
-//! Why a key was not taken: for operators always, for the caller only what its secret entitles it to
-//! know.
+//! Why a key was not taken. Operators always learn it. The caller learns only what its secret
+//! entitles it to know.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use crate::secret;
 pub struct Refusal {
     /// Why, for operators.
     pub why: Denied,
-    /// The public id in what was presented.
+    /// The public id in the key that was presented.
     pub key: Option<KeyId>,
     hint: Hint,
 }
@@ -22,11 +22,11 @@ pub struct Refusal {
 /// What the caller may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hint {
-    /// That a key is needed, and no more: who guesses must not learn how close it came.
+    /// Only that a key is needed. A caller that guesses must not learn how close it came.
     Nothing,
-    /// That it sent a token of Courier's.
+    /// That it sent one of Courier's tokens.
     Courier,
-    /// Since when the key is over. Its secret was right.
+    /// When the key expired. Its secret was right.
     Ended(SystemTime),
 }
 
@@ -37,7 +37,7 @@ impl Refusal {
         Self { why: Denied::None, key: None, hint: Hint::Nothing }
     }
 
-    /// `presented` is of another form than a gateway key.
+    /// `presented` does not have the form of a gateway key.
     pub(super) fn foreign(presented: &[u8]) -> Self {
         if presented.is_empty() {
             return Self::nothing();
@@ -47,23 +47,23 @@ impl Refusal {
         Self { why: Denied::Foreign, key: None, hint }
     }
 
-    /// Nobody has a key of that id; it is repeated only if it can be one.
+    /// There is no key with that id. The id is repeated only if it has the form of one.
     pub(super) fn unknown(id: &str) -> Self {
         let key = KeyId::try_from(id.to_owned()).ok();
         Self { why: Denied::Unknown, key, hint: Hint::Nothing }
     }
 
-    /// Another secret than that of the key `id`.
+    /// The secret is not that of the key `id`.
     pub(super) fn wrong(id: &KeyId) -> Self {
         Self { why: Denied::Wrong, key: Some(id.clone()), hint: Hint::Nothing }
     }
 
-    /// The right secret of the key `id`, which was good until `end`.
+    /// The secret of the key `id` is right, but the key expired at `end`.
     pub(super) fn expired(id: &KeyId, end: SystemTime) -> Self {
         Self { why: Denied::Expired, key: Some(id.clone()), hint: Hint::Ended(end) }
     }
 
-    /// What the caller is told; `kind` is the kind of key that it needs here, such as `a gateway key`.
+    /// What the caller is told. `kind` is the kind of key that it needs, such as `a gateway key`.
     #[must_use]
     pub fn detail(&self, kind: &str) -> Cow<'static, str> {
         let send = format!("send {kind} as 'x-api-key: tg_…' or 'Authorization: Bearer tg_…'");

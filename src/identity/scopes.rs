@@ -28,7 +28,8 @@ impl Scopes {
     /// Reads the words of one app.
     ///
     /// # Errors
-    /// The index of each word that the catalogue does not know, with what would be right.
+    /// The index of each word that the catalogue does not know, with a text that says what would be
+    /// right.
     pub fn parse(words: &[String], catalog: &Catalog) -> Result<Self, Vec<(usize, String)>> {
         let mut scopes = Vec::with_capacity(words.len());
         let mut wrong = Vec::new();
@@ -41,7 +42,7 @@ impl Scopes {
         if wrong.is_empty() { Ok(Self(scopes)) } else { Err(wrong) }
     }
 
-    /// True when one of the scopes covers `operation`.
+    /// True if one of the scopes covers `operation`.
     #[must_use]
     pub fn allow(&self, operation: &Operation) -> bool {
         let read = operation.access == Access::Read;
@@ -53,13 +54,13 @@ impl Scopes {
         })
     }
 
-    /// The words that the configuration has.
+    /// The words as the configuration has them.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()
     }
 
-    /// True when paths outside the catalogue may be called.
+    /// True if paths outside the catalogue may be called.
     #[must_use]
     pub fn allow_unlisted(&self) -> bool {
         self.0.contains(&Scope::Unlisted)
@@ -100,7 +101,7 @@ impl Scope {
 fn unknown(word: &str, catalog: &Catalog) -> String {
     let groups: Vec<&str> = catalog.groups().into_iter().collect();
     let known = catalog.operations().iter().map(|row| &*row.id).chain(groups.iter().copied());
-    // An area that is right is followed by a word that has to be one of its own: another verb is
+    // After a group that exists, only a word of that group is suggested, because another verb is
     // another right.
     if let Some((group, verb)) = word.split_once('.')
         && groups.contains(&group)

@@ -2,7 +2,8 @@
 //!
 //! Off unless origins are named: a page has no safe place for a key. A preflight carries no key, so
 //! it is answered above `authenticate`; answers get their fields here too, the gateway's own errors
-//! among them, or a page could not read its 429. Cookies are never allowed: `Cookie` is not sent on.
+//! among them, or a page could not read its 429. Cookies are never allowed: `Cookie` is not sent
+//! on.
 
 use std::future::{Ready, ready};
 
@@ -28,13 +29,15 @@ pub struct Cors {
 type Fields = Vec<(HeaderName, HeaderValue)>;
 
 impl Cors {
-    /// `origins` as browsers write them (`https://app.example`), or `*` for all; none lets no page in.
+    /// `origins` as browsers write them (`https://app.example`), or `*` for all; none lets no page
+    /// in.
     #[must_use]
     pub fn layer(origins: Vec<HeaderValue>) -> StageLayer<Self> {
         StageLayer::new(Self { origins })
     }
 
-    /// The fields by which the browser lets the page at `request` read its answer; none if it may not.
+    /// The fields by which the browser lets the page at `request` read its answer; none if it may
+    /// not.
     fn fields(&self, request: &Request) -> Fields {
         let Some(origin) = request.headers().get(header::ORIGIN) else { return Vec::new() };
         let all = HeaderValue::from_static("*");

@@ -207,8 +207,9 @@ impl Asked {
         Some(heeded)
     }
 
-    /// A time to come back that the client's SDK heeds. One that heeds no more than a minute would come
-    /// back at once: it is told 45 to 60 s, by chance, so that those who are told so don't come together.
+    /// A time to come back that the client's SDK heeds. One that heeds no more than a minute would
+    /// come back at once: it is told 45 to 60 s, by chance, so that those who are told so don't
+    /// come together.
     fn heeded(&self, after: Duration) -> Duration {
         if after <= A_MINUTE || !self.habits.heeds_a_minute {
             return after;
@@ -217,8 +218,8 @@ impl Asked {
         A_MINUTE - Duration::from_millis(u64::try_from(spread).unwrap_or_default())
     }
 
-    /// True for a failed POST or PATCH without a key of the client's that may have been acted on: its
-    /// SDK must not send it again by itself. A 429 is Courier's word that it did nothing.
+    /// True for a failed POST or PATCH without a key of the client's that may have been acted on:
+    /// its SDK must not send it again by itself. A 429 is Courier's word that it did nothing.
     fn may_do_it_twice(&self, status: StatusCode, own: Option<Own>, key: Option<KeyUse>) -> bool {
         let changes = self.method == Method::POST || self.method == Method::PATCH;
         let failed = status.is_client_error() || status.is_server_error();
@@ -254,8 +255,9 @@ fn said_when(headers: &HeaderMap) -> Option<Duration> {
     number(&RETRY_AFTER_MS).map(Duration::from_millis).or_else(seconds)
 }
 
-/// `RateLimit` with a `t` that is no later than `Retry-After`: who reads both must not wait longer for
-/// the one than for the other. It is often earlier, since the refused are spread over what comes back.
+/// `RateLimit` with a `t` that is no later than `Retry-After`: who reads both must not wait longer
+/// for the one than for the other. It is often earlier, since the refused are spread over what
+/// comes back.
 fn no_later(rate_limit: &RateLimit, when: Option<Duration>) -> impl Display {
     rate_limit.within(when.map(|when| millis(when).div_ceil(1000)))
 }

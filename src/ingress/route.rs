@@ -1,6 +1,6 @@
 //! Raw path and method become an operation; connection, scope and deadline are settled; from here
-//! on the request is a [`Call`]. On the way back, what an answer refers to is written as its caller can
-//! follow it.
+//! on the request is a [`Call`]. On the way back, what an answer refers to is written as its caller
+//! can follow it.
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
@@ -101,8 +101,8 @@ impl Route {
         Ok((call, way))
     }
 
-    /// The row of a path, if `app` may call it; else `record` says which one it was. Empty segments match
-    /// no row, also not `unlisted`.
+    /// The row of a path, if `app` may call it; else `record` says which one it was. Empty segments
+    /// match no row, also not `unlisted`.
     fn operation(
         &self,
         app: &App,
@@ -236,8 +236,8 @@ impl<F: Future<Output = Result<Reply, Error>>> Future for Back<F> {
 }
 
 impl Way {
-    /// The answer with references that lead back through the gateway. A redirect that would take a send
-    /// or the gateway's key to another host is not handed on.
+    /// The answer with references that lead back through the gateway. A redirect that would take a
+    /// send or the gateway's key to another host is not handed on.
     fn back(&self, mut reply: Reply) -> Result<Reply, Error> {
         let elsewhere =
             reply.status().is_redirection() && references::leads_elsewhere(reply.headers());

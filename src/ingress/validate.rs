@@ -21,8 +21,8 @@ pub struct Validate {
 }
 
 impl Validate {
-    /// `instance` is this gateway's name in `Via`; a target has at most `target_size` octets, a head at
-    /// most `head_size` octets and `head_fields` fields.
+    /// `instance` is this gateway's name in `Via`; a target has at most `target_size` octets, a
+    /// head at most `head_size` octets and `head_fields` fields.
     #[must_use]
     pub fn layer(
         instance: Arc<str>,

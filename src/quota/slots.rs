@@ -12,8 +12,8 @@
 //! others are down to the new limit less one, and a limit that is raised again finds every rest
 //! that is not over.
 //!
-//! The structure knows no queue and no clock. It serves the owner of all slots of a pool; an owner of
-//! some adds slots with their rest ([`Slots::add`]).
+//! The structure knows no queue and no clock. It serves the owner of all slots of a pool; an owner
+//! of some adds slots with their rest ([`Slots::add`]).
 //!
 //! Cost: `take` and `release_expired` O(1), `settle` O(log N) comparisons. `settle` moves only the
 //! slots that rest longer than the settled one: those whose answer never came.

@@ -7,8 +7,8 @@ use super::micros;
 use super::timeline::{Step, Timeline};
 use crate::clock::Instant;
 
-/// The time of a call in parts, each in whole microseconds. Every moment belongs to one part, so they
-/// add up to the whole.
+/// The time of a call in parts, each in whole microseconds. Every moment belongs to one part, so
+/// they add up to the whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breakdown {
     /// Reading the request's body.
@@ -19,7 +19,8 @@ pub struct Breakdown {
     pub backoff: Duration,
     /// Getting a socket to the vendor, over all tries.
     pub connect: Duration,
-    /// From handing a try to a socket until the head of its answer, or until it failed, over all tries.
+    /// From handing a try to a socket until the head of its answer, or until it failed, over all
+    /// tries.
     pub vendor: Duration,
     /// Everything else before the head.
     pub gateway: Duration,
@@ -40,8 +41,8 @@ impl Breakdown {
         self.head() + self.delivery
     }
 
-    /// The time until the head as clients and traces are told: getting a socket is the gateway's, and
-    /// what hardly a call has is left out where there was none.
+    /// The time until the head as clients and traces are told: getting a socket is the gateway's,
+    /// and what hardly a call has is left out where there was none.
     pub fn told(&self) -> impl Iterator<Item = (&'static str, Duration)> {
         let always = [
             ("queue", self.queue),

@@ -30,7 +30,8 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// `traceparent` of version 00; a later version may be longer.
 const PARENT_LEN: usize = 55;
 
-/// The length of `tracestate` that everybody must pass on (section 3.3.1.5); longer ones are left out.
+/// The length of `tracestate` that everybody must pass on (section 3.3.1.5); longer ones are left
+/// out.
 const STATE_MAX: usize = 512;
 
 /// What an app's `traceparent` counts for.

@@ -138,8 +138,8 @@ impl Marks {
         self.ended_at.unwrap_or_else(Instant::now)
     }
 
-    /// When the call was over for its caller. One that the gateway answered by itself may go on at the
-    /// vendor after that.
+    /// When the call was over for its caller. One that the gateway answered by itself may go on at
+    /// the vendor after that.
     #[must_use]
     pub fn over(&self) -> Instant {
         self.timeline.over(self.code.is_some(), self.ended())

@@ -159,8 +159,8 @@ impl Timeline {
         self.head
     }
 
-    /// When the call that `ended` then was over for its caller: at the head, if the gateway answered
-    /// it by itself.
+    /// When the call that `ended` then was over for its caller: at the head, if the gateway
+    /// answered it by itself.
     #[must_use]
     pub fn over(&self, by_itself: bool, ended: Instant) -> Instant {
         self.head.filter(|_| by_itself).unwrap_or(ended)

@@ -87,8 +87,9 @@ impl RetryBudget {
     }
 }
 
-/// The pause before a further attempt, the `nth` from 1: somewhere up to a bound that doubles ("full
-/// jitter"), so that calls which failed together do not come back together. `dice` is any number.
+/// The pause before a further attempt, the `nth` from 1: somewhere up to a bound that doubles
+/// ("full jitter"), so that calls which failed together do not come back together. `dice` is any
+/// number.
 #[must_use]
 pub(super) fn pause(nth: u32, dice: u64) -> Duration {
     const FIRST: u64 = 100;

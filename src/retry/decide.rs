@@ -13,12 +13,12 @@
 //!
 //! An answer with `x-should-retry: false` ends a call, whatever its status.
 //!
-//! A call that goes back to its line was not done, and not for a fault of its own: it takes the place
-//! that it would have there by now, and no budget of attempts is charged. Its longest wait counts from
-//! when it first came, and the vendor's pause of at least 1 s lies before it each time: so it goes back
-//! at most once a second of that wait, and [`RETURNS`] times in any case. Where nothing holds calls back
-//! (the quota only watches, or the row pays nothing) a 429 is tried again after its time, out of the
-//! budget.
+//! A call that goes back to its line was not done, and not for a fault of its own: it takes the
+//! place that it would have there by now, and no budget of attempts is charged. Its longest wait
+//! counts from when it first came, and the vendor's pause of at least 1 s lies before it each time:
+//! so it goes back at most once a second of that wait, and [`RETURNS`] times in any case. Where
+//! nothing holds calls back (the quota only watches, or the row pays nothing) a 429 is tried again
+//! after its time, out of the budget.
 
 use std::time::Duration;
 
@@ -96,7 +96,8 @@ pub(super) enum Decision {
 }
 
 impl Repeatable {
-    /// How a call of `method` may be repeated; `keyed` when it carries a key that the vendor honours.
+    /// How a call of `method` may be repeated; `keyed` when it carries a key that the vendor
+    /// honours.
     #[must_use]
     pub(super) fn of(method: &Method, keyed: bool) -> Self {
         match *method {
@@ -163,7 +164,8 @@ pub(super) fn decide(kind: Repeatable, known: Known, course: Course) -> Decision
     if again { Decision::Again(Duration::ZERO) } else { Decision::Done }
 }
 
-/// True when the answer says nothing of what an earlier attempt did: then that one's outcome counts.
+/// True when the answer says nothing of what an earlier attempt did: then that one's outcome
+/// counts.
 #[must_use]
 pub(super) fn is_inconclusive(known: Known, course: Course) -> bool {
     match known {

@@ -1,4 +1,4 @@
-//! The page of metrics: what is not counted call by call is read when somebody asks.
+//! The page of metrics. Figures that are not counted call by call are read when somebody asks.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -13,10 +13,10 @@ use crate::telemetry::exposition::ExpositionFormat;
 use crate::telemetry::metrics::{AppRow, Labels, Metrics, Value, of, unix};
 use crate::tls;
 
-/// What labels need of the configuration: whose each connection is.
+/// The tenant of each connection, which labels need.
 pub(super) type Owners = HashMap<ConnectionId, TenantId>;
 
-/// Tells `metrics` of a configuration that is in use from now on.
+/// Tells `metrics` about a configuration that is in use from now on.
 pub(super) fn take_over(config: &Config, metrics: &Metrics) -> Owners {
     let tenants = &config.settings.tenant;
     metrics.name_apps(&tenants.iter().flat_map(apps).collect::<Vec<_>>());
@@ -42,7 +42,7 @@ fn apps(tenant: &Tenant) -> impl Iterator<Item = AppRow> + '_ {
     tenant.app.iter().map(|app| AppRow {
         tenant: tenant.id.clone(),
         app: app.id.clone(),
-        // One key without an end, and the app has none.
+        // If one key never expires, the app has no expiry.
         keys_end: app
             .keys
             .iter()
@@ -53,10 +53,10 @@ fn apps(tenant: &Tenant) -> impl Iterator<Item = AppRow> + '_ {
 }
 
 impl State {
-    /// The page of metrics as of now.
+    /// The page of metrics, as it is now.
     pub async fn metrics_page(&self, format: ExpositionFormat) -> String {
         let kept = self.cache().bytes().await;
-        // Gauges are emptied and filled again: a second reader must not see them half filled.
+        // Gauges are emptied and filled again. A second reader must not see them half filled.
         let _alone = self.0.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.metrics().cache_bytes.set(whole(kept));
         self.read_gauges();
@@ -137,12 +137,12 @@ impl State {
     }
 }
 
-/// Whether a lane is of another connection than the first of `lanes`.
+/// Whether a lane belongs to another connection than the first of `lanes`.
 fn differs(lanes: &[LaneFigures]) -> impl Fn(&LaneFigures) -> bool + '_ {
     move |lane| lanes.first().is_some_and(|first| first.connection != lane.connection)
 }
 
-/// A connection's own pool, or a named one under the name of those that `shared` it.
+/// Shows a connection's own pool, or a named pool under the label `shared`.
 fn show_pool(metrics: &Metrics, pool: &PoolFigures, shared: &(&'static str, Value)) {
     let (connection, name) = match &pool.owner {
         Some(owner) => (of(owner), Value::Word(CONNECTION_POOL)),
@@ -173,7 +173,7 @@ fn show_app(metrics: &Metrics, tenant: &TenantId, app: &AppFigures) {
     let Labels([tenant, name]) = metrics.app_labels(tenant, &app.app);
     let lane = ("lane", Value::Word(app.lane.as_str()));
     let labels = Labels([tenant, name, of(&app.connection), lane]);
-    // Added, since several apps may stand under one name.
+    // Added up, since several apps may share one name.
     metrics.app_waiting.get_or_create(&labels).inc_by(app.calls.waiting.into());
     metrics.app_slots.get_or_create(&labels).inc_by(app.calls.held.into());
 }

@@ -1,5 +1,5 @@
-//! What of the state folder can't be written. Calls go on, so it is no reason to take traffic away; after
-//! a restart it would be missed.
+//! Which files of the state folder can't be written. Calls go on, so this is no reason to take
+//! traffic away. But a restart would lose what those files should hold.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,15 +8,15 @@ use super::State;
 use crate::{targets, usage};
 
 impl State {
-    /// Looks at the folder from time to time, so that what is lost is heard of though nobody asks, and
-    /// what can be written anew is.
+    /// Looks at the folder from time to time. So a loss is reported even if nobody asks, and files
+    /// that can be written again are.
     pub(super) fn watch_folder(&self) {
         let state = Arc::downgrade(&self.0);
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(usage::EVERY).await;
                 let Some(state) = state.upgrade().map(State) else { return };
-                // Small files, on whatever they lie. A panic in it is in the log.
+                // The files are small, but their disk may block. A panic in it is logged.
                 let _ = tokio::task::spawn_blocking(move || state.unwritten()).await;
             }
         });
@@ -34,7 +34,7 @@ impl State {
         ]
     }
 
-    /// Whether the state folder is the one of the start; said once if it is not.
+    /// Whether the state folder is still the one of the start. If it is not, that is logged once.
     fn folder_stands(&self) -> bool {
         let stands = self.admission().folder_stands();
         if !stands && !self.0.folder_gone.swap(true, Ordering::Relaxed) {
@@ -46,7 +46,7 @@ impl State {
         stands
     }
 
-    /// The text of a readiness check that goes well.
+    /// The text of a readiness check that succeeds.
     #[must_use]
     pub fn readiness(&self) -> String {
         let mut given_up = String::new();

@@ -45,7 +45,8 @@ impl TokenSource {
         VendorToken::parse(&self.text()?).map_err(|reason| format!("{self} {reason}"))
     }
 
-    /// True where the token itself seems to stand in the place of its name: names are not that long.
+    /// True where the token itself seems to stand in the place of its name: names are not that
+    /// long.
     #[must_use]
     pub fn is_token_itself(&self) -> bool {
         let name = match self {

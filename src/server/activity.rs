@@ -1,8 +1,9 @@
-//! Watches one connection: no first request, nothing to do, or a client that does not read.
+//! Watches one connection for three things: no first request, nothing to do, or a client that does
+//! not read.
 //!
-//! No timer a request: the connection looks at its watch when the earliest limit could be over.
-//! Each limit is set when something changes and is at least `shortest` long, so a look after that time
-//! at the latest is never too late.
+//! No request has a timer. The connection looks at its watch when the earliest limit could be over.
+//! Each limit is set when something changes, and is at least `shortest` long. So a look that comes
+//! no later than `shortest` is never too late.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ pub(super) struct Activity {
     head_time: Duration,
     keep_alive: Duration,
     stalled_reader: Duration,
-    /// The shortest of all limits that can come to count.
+    /// The shortest of all limits that can apply.
     shortest: Duration,
     /// std, not tokio: each section is a few assignments and never awaits.
     state: Mutex<State>,
@@ -30,17 +31,18 @@ struct State {
     requests: u64,
     /// Requests without a whole answer.
     open: usize,
-    /// Requests of which a part of the body has not come.
+    /// Requests whose body has not come whole.
     arriving: usize,
     /// When `open` last became 0, or the connection was opened.
     idle_since: Instant,
-    /// From when on every request of the connection was still arriving.
+    /// Since when every request of the connection has been arriving.
     arriving_since: Instant,
-    /// Answers of which a piece was given to the connection that it has not asked past yet.
+    /// Answers of which the connection took a piece and has not asked for the next, with the time
+    /// when it took it.
     owed: HashMap<u64, Instant>,
-    /// What ends the stream of a request, in HTTP/2.
+    /// The token that ends the stream of a request, in HTTP/2.
     streams: HashMap<u64, CancellationToken>,
-    /// Who waits for an answer's head, in HTTP/1.
+    /// The call that waits for an answer's head, in HTTP/1.
     waiting: Option<Arc<SendProof>>,
     /// Set when the connection was told to end: how long it may still be idle.
     last: Option<Duration>,
@@ -55,12 +57,12 @@ pub(super) struct Answering {
 /// A request whose body is still on its way, until this is dropped.
 pub(super) struct Arriving(Arc<Activity>);
 
-/// What a connection is about.
+/// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doing {
-    /// No request is under way since then.
+    /// It rests: no request has been under way since then.
     Rests(Instant),
-    /// Since then no request of it has arrived whole: nothing was done for it.
+    /// No request of it has arrived whole since then, so nothing was done for it.
     Arrives(Instant),
     /// A call is under way.
     Served,
@@ -97,15 +99,15 @@ impl Activity {
         Self { head_time, keep_alive, stalled_reader, shortest, state: Mutex::new(state) }
     }
 
-    /// The connection was told to end: without a request under way it has `last` more.
+    /// The connection was told to end. Without a request under way it has `last` more.
     pub(super) fn ends(&self, last: Duration) {
         let mut state = self.state();
         state.last = Some(last);
         state.idle_since = Instant::now();
     }
 
-    /// Ends the streams whose answers were left unread for too long; false where that can't be done
-    /// to one answer alone.
+    /// Ends the streams whose answers were left unread for too long; false if one answer can't be
+    /// ended alone.
     pub(super) fn end_unread(&self) -> bool {
         let mut state = self.state();
         let now = Instant::now();
@@ -117,21 +119,21 @@ impl Activity {
         })
     }
 
-    /// The client shut its side: true when nothing keeps it from being taken for gone. What it sent
-    /// before may still have to be read, and a call that was sent is answered.
+    /// The client shut its side. True if it counts as gone. It does not while a request of it may
+    /// still have to be read, or while a call that was sent is to be answered.
     pub(super) fn client_left(&self) -> bool {
         let (waiter, arriving) = {
             let state = self.state();
             (state.waiting.clone(), state.arriving)
         };
-        // Not under the lock: its call hears of it.
+        // Not under the lock, because this tells the call.
         waiter.is_some_and(|waiter| {
             waiter.leaves();
             arriving == 0 && waiter.sent() == 0
         })
     }
 
-    /// What the connection is about.
+    /// What the connection is doing.
     pub(super) fn doing(&self) -> Doing {
         let state = self.state();
         match state.open {
@@ -175,7 +177,7 @@ impl Activity {
 // === impl Answering ===
 
 impl Answering {
-    /// A request came; `stream` ends its stream alone, where it has one.
+    /// A request came; `stream` ends its stream alone, if it has one.
     pub(super) fn begin(activity: Arc<Activity>, stream: Option<CancellationToken>) -> Self {
         let name = {
             let mut state = activity.state();
@@ -197,12 +199,13 @@ impl Answering {
         Arriving(self.activity.clone())
     }
 
-    /// Who waits for the head of the answer, until it is here. HTTP/1 has one at a time.
+    /// The call that waits for the head of the answer; `None` once it is here. HTTP/1 has one at a
+    /// time.
     pub(super) fn waits(&self, waiter: Option<Arc<SendProof>>) {
         self.activity.state().waiting = waiter;
     }
 
-    /// The connection was told to end: it takes no request behind this one.
+    /// True if the connection was told to end, so that it takes no request after this one.
     pub(super) fn is_last(&self) -> bool {
         self.activity.state().last.is_some()
     }

@@ -1,4 +1,4 @@
-//! One client connection from its first octet to its last.
+//! One client connection from its first byte to its last.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -24,12 +24,12 @@ use super::watched::Watched;
 use super::{Answer, Event, Limits, RequestBody, TooSlow, Unreadable};
 use crate::proof::SendProof;
 
-/// Time that a connection has to send its last octets after it was told to end.
+/// Time for a connection to send its last bytes, after it was told to end.
 const LAST_OCTETS: Duration = Duration::from_secs(5);
 
 /// A client, ready to speak HTTP.
 pub(super) struct ServedClient<T> {
-    /// Its octets.
+    /// Its bytes.
     pub(super) io: T,
     /// What it speaks.
     pub(super) protocol: Protocol,
@@ -48,13 +48,12 @@ pub(super) enum Protocol {
     Http1,
     /// HTTP/2.
     Http2,
-    /// Its first octets tell.
+    /// Not agreed on; its first bytes tell.
     Told,
 }
 
 impl Protocol {
-    /// What was agreed on in the TLS handshake is what is spoken (RFC 7301 section 3.2, RFC 9113
-    /// section 3.2).
+    /// The protocol that the TLS handshake agreed on (RFC 7301 section 3.2, RFC 9113 section 3.2).
     pub(super) fn agreed(alpn: Option<&[u8]>) -> Self {
         match alpn {
             Some(b"h2") => Self::Http2,
@@ -64,7 +63,8 @@ impl Protocol {
     }
 }
 
-/// Serves `client` until it ends, breaks a limit, or `drain` is cancelled and its calls are answered.
+/// Serves `client` until it ends, breaks a limit, or `drain` is cancelled and its calls are
+/// answered.
 pub(super) async fn serve<A: Answer>(
     client: ServedClient<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     limits: Limits,
@@ -83,7 +83,7 @@ pub(super) async fn serve<A: Answer>(
     let mut left = pin!(leaving.seen());
     let (mut has_left, mut ending) = (false, false);
     loop {
-        // hyper does not look for the end of what a client sends while it is answered.
+        // While hyper answers a request, it does not look for the end of what the client sends.
         let served = poll_fn(|cx| {
             let polled = connection.as_mut().poll(cx).map(Some);
             has_left = has_left || left.as_mut().poll(cx).is_ready();
@@ -106,8 +106,8 @@ pub(super) async fn serve<A: Answer>(
             }
             () = sleep_until(activity.next_look()) => match activity.verdict() {
                 ActivityVerdict::Fine => {}
-                // A request that crosses the word of the end is answered all the same (RFC 9113
-                // section 6.8).
+                // A request that was sent before the client learned of the end is still answered
+                // (RFC 9113 section 6.8).
                 ActivityVerdict::Idle if !ending => {
                     ending = true;
                     activity.ends(LAST_OCTETS);
@@ -125,7 +125,7 @@ pub(super) async fn serve<A: Answer>(
     }
 }
 
-/// What answers the requests of one connection.
+/// Answers the requests of one connection.
 struct Desk<A> {
     answer: A,
     activity: Arc<Activity>,
@@ -169,7 +169,8 @@ impl<A: Answer> Desk<A> {
     }
 }
 
-/// Whether the connection ends for a limit that its client broke: one stream may do.
+/// Whether the connection ends for a limit that its client broke. Over HTTP/2 the end of one stream
+/// may be enough.
 fn ends_for(limit: TooSlow, activity: &Activity, reset: &Reset) -> bool {
     if limit == TooSlow::AnswerUnread {
         if activity.end_unread() {
@@ -182,8 +183,8 @@ fn ends_for(limit: TooSlow, activity: &Activity, reset: &Reset) -> bool {
     true
 }
 
-/// A head that hyper answered by itself has no record: this is all that is said of it. The cause is
-/// one of hyper's own sentences, without a word of the client's.
+/// A head that hyper answered by itself has no record, so nothing else is logged of it. The cause
+/// is one of hyper's own sentences and holds nothing that the client sent.
 fn ended<A: Answer>(observer: &A, error: &(dyn std::error::Error + 'static)) {
     let cause = error.to_string();
     let Some(reason) = Unreadable::of(error) else {
@@ -199,7 +200,8 @@ fn builder(limits: &Limits, protocol: Protocol, streams: Streams) -> Builder<Str
     builder
         .http1()
         .timer(TokioTimer::new())
-        // hyper starts this timer when the last answer is out: it bounds rest and head together.
+        // hyper starts this timer when the last answer is out. So it bounds the rest and the next
+        // head together.
         .header_read_timeout(limits.keep_alive)
         // `serve` looks for the end itself.
         .half_close(Leaving::SEEN)
@@ -213,7 +215,7 @@ fn builder(limits: &Limits, protocol: Protocol, streams: Streams) -> Builder<Str
         .initial_stream_window_size(64 << 10)
         .initial_connection_window_size(1 << 20)
         .max_send_buf_size(64 << 10)
-        // Rapid resets (CVE-2023-44487): the connection is closed beyond it.
+        // Against rapid resets (CVE-2023-44487): beyond this number the connection is closed.
         .max_pending_accept_reset_streams(20)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));

@@ -1,4 +1,4 @@
-//! What happens to client connections beside requests: for whoever counts.
+//! What happens to client connections apart from requests, for those who count it.
 
 /// One thing that happened to a client connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,13 +7,13 @@ pub enum Event {
     Opened,
     /// It is over.
     Closed,
-    /// It was closed unserved: all places are taken, or its address has its part of them.
+    /// It was closed unserved: all places are taken, or its address holds as many as it may.
     TurnedAway,
     /// Its TLS handshake ended.
     Handshake(Handshake),
-    /// What came was no readable request. hyper answers such heads by itself, or hangs up.
+    /// No readable request came. hyper answers such heads by itself, or hangs up.
     Unreadable(Unreadable),
-    /// It was closed since the client broke a time limit.
+    /// It was closed because the client broke a time limit.
     TooSlow(TooSlow),
 }
 
@@ -22,16 +22,16 @@ pub enum Event {
 pub enum Handshake {
     /// Well.
     Done,
-    /// The client and the gateway did not agree, or the client left.
+    /// Client and gateway did not agree, or the client left.
     Failed,
-    /// Its time was over.
+    /// It was not done in its time.
     Slow,
 }
 
-/// Why something was no readable request.
+/// Why a request could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// A head that is no HTTP/1.1.
+    /// A head that is not HTTP/1.1.
     Malformed,
     /// A head over the limits of size or fields.
     HeadTooLarge,
@@ -77,7 +77,7 @@ impl Unreadable {
         }
     }
 
-    /// Why the connection ended, if it ended for that.
+    /// Why the request could not be read, if the connection ended with `error` for that reason.
     pub(super) fn of(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         let hyper = error.downcast_ref::<hyper::Error>()?;
         if hyper.is_parse_too_large() {

@@ -1,4 +1,4 @@
-//! Accepts that fail, and the rest that they are worth.
+//! Accepts that fail, and the pause after each.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::clock::Instant;
 
-/// Accepts that failed: said once a second, with their number.
+/// Accepts that failed. They are logged once a second, with their number.
 #[derive(Default)]
 pub(super) struct Failures {
     unsaid: u64,
@@ -14,19 +14,19 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// Says it and rests, if that helps.
+    /// Logs the failure, and pauses if that helps.
     pub(super) async fn happened(&mut self, error: &std::io::Error) {
         if let Some(count) = self.due(Instant::now()) {
             tracing::warn!(cause = %error, count, "accept failed");
         }
-        // A client that left before it was accepted is taken out of the queue. Anything else is most
-        // likely a want of descriptors or memory: without a rest the loop would spin on it.
+        // A client that left before it was accepted is taken out of the queue. Anything else is
+        // most likely a lack of descriptors or memory. Without a pause the loop would spin on it.
         if error.kind() != std::io::ErrorKind::ConnectionAborted {
             sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// How many failures are to be said now, this one included.
+    /// How many failures to log now, this one included; `None` if it is too early.
     fn due(&mut self, now: Instant) -> Option<u64> {
         self.unsaid += 1;
         if self.said.is_some_and(|said| now < said + Duration::from_secs(1)) {

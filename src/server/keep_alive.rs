@@ -1,9 +1,9 @@
-//! What an HTTP/1 client is told of how long its connection may rest.
+//! Tells an HTTP/1 client how long its connection may rest.
 //!
-//! A client that sends its next request just when the connection is closed can't know what became of
-//! it. Clients and load balancers that read `Keep-Alive: timeout=N` (RFC 2068 section 19.7.1) close
-//! first. It is said only where the connection stays open, and never over HTTP/2 (RFC 9113 section
-//! 8.2.2).
+//! If the connection is closed just when a client sends its next request, the client can't know
+//! what became of that request. Clients and load balancers that read `Keep-Alive: timeout=N` (RFC
+//! 2068 section 19.7.1) close first. The field is sent only if the connection stays open, and never
+//! over HTTP/2 (RFC 9113 section 8.2.2).
 
 use std::time::Duration;
 
@@ -11,16 +11,17 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Version};
 use hyper::body::Body;
 
-/// What the gateway keeps to itself: an answer and the next request are under way meanwhile.
+/// The client is told this much less than the limit, since an answer and the next request take time
+/// on their way.
 const MARGIN: Duration = Duration::from_secs(1);
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
-/// What a connection tells its client; nothing where there is too little time to tell of.
+/// What a connection tells its client; nothing if the time is too short.
 #[derive(Clone)]
 pub(super) struct KeepAlive(Option<HeaderValue>);
 
-/// What the answer to one request tells, if the answer lets the connection stay.
+/// What the answer to one request says, if the connection stays open after it.
 pub(super) struct Told {
     field: HeaderValue,
     version: Version,
@@ -34,10 +35,11 @@ impl KeepAlive {
         Self(field.and_then(Result::ok))
     }
 
-    /// Nothing if the client does not want its connection to stay.
+    /// `None` if the client does not want its connection to stay open.
     ///
-    /// One case is out of sight: behind a request with a length beside its coding hyper closes, and
-    /// takes the length out before anybody sees it. It adds `close`, which counts.
+    /// One case can't be seen here. After a request with a length beside its coding hyper closes
+    /// the connection, and it removes the length before this code sees it. It adds `close`, which
+    /// counts.
     pub(super) fn asked_by<B>(&self, request: &Request<B>) -> Option<Told> {
         let (version, fields) = (request.version(), request.headers());
         let stays = match version {
@@ -51,7 +53,7 @@ impl KeepAlive {
 }
 
 impl Told {
-    /// Writes it into `response`, unless that one is the last on its connection.
+    /// Writes the field into `response`, unless that is the last answer on its connection.
     pub(super) fn tell<B: Body>(self, response: &mut Response<B>) {
         // Over HTTP/1.0 the end of a body of unknown length is the end of the connection.
         let endless = self.version == Version::HTTP_10 && response.size_hint().exact().is_none();
@@ -59,13 +61,13 @@ impl Told {
         if endless || names(fields, "close") {
             return;
         }
-        // A field that is about the connection is named by `Connection` (RFC 9110 section 7.6.1).
+        // `Connection` names each field that is about the connection (RFC 9110 section 7.6.1).
         fields.append(header::CONNECTION, HeaderValue::from_static("keep-alive"));
         fields.insert(KEEP_ALIVE, self.field);
     }
 }
 
-/// Whether `Connection` says `option`.
+/// Whether `Connection` names `option`.
 fn names(fields: &HeaderMap, option: &str) -> bool {
     let lines = fields.get_all(header::CONNECTION).iter();
     let mut options = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));

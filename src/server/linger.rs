@@ -1,10 +1,10 @@
 //! A request body that nobody finished reading.
 //!
-//! A client that is refused in the middle of an upload often writes all of it before it reads. To
-//! close on unread octets resets the connection, and with it the answer; in HTTP/2 a reset of the
-//! stream does the same, though it must not (RFC 9113 section 8.1): the client would see a broken
-//! socket instead of its 413. So what is left is read and thrown away, within bounds, while the answer
-//! goes out, and the connection stays usable. Where it can't stay so, the answer says it.
+//! A client that is refused in the middle of an upload often writes all of it before it reads. A
+//! close with unread bytes resets the connection, and the answer is lost. In HTTP/2 a reset of the
+//! stream does the same, though it must not (RFC 9113 section 8.1). The client would see a broken
+//! socket instead of its 413. So the rest is read and thrown away, within bounds, while the answer
+//! goes out. The connection stays usable; if it can't, the answer says so.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::activity::{Answering, Arriving};
 
-/// Octets that are thrown away at most: ten times what Courier itself would take.
+/// The most bytes that are thrown away: ten times what Courier itself would take.
 const MOST: u64 = 64 << 20;
 
 /// Time for them.
@@ -28,20 +28,21 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// The body of a request, as the server hands it on.
 pub struct RequestBody {
-    /// `None` behind its end.
+    /// `None` after its end.
     inner: Option<Incoming>,
     rest: Rest,
-    /// Until its last octet is here.
+    /// Until its last byte is here.
     arriving: Option<Arriving>,
 }
 
-/// What becomes of the rest of a body, once it was dropped and its request answered.
+/// What becomes of the rest of a body, once the body was dropped and its request was answered.
 #[derive(Clone)]
 pub(super) struct Rest(Arc<Mutex<Left>>);
 
 struct Left {
     version: Version,
-    /// The client waits for `100 Continue`: it has sent nothing yet, and reading would ask for it.
+    /// The client waits for `100 Continue`. It has sent nothing yet, and a read would ask for the
+    /// body.
     waits: bool,
     answered: bool,
     body: Option<Incoming>,
@@ -82,7 +83,7 @@ impl Body for RequestBody {
             self.arriving = None;
         }
         if frame.is_none() {
-            // A coded body does not know its own end before.
+            // A body in a transfer coding shows its end only here.
             self.inner = None;
         }
         Poll::Ready(frame)
@@ -112,15 +113,16 @@ impl Drop for RequestBody {
 // === impl Rest ===
 
 impl Rest {
-    /// The request is answered by `response`, which says so if its connection must end with it.
+    /// The request is answered by `response`. If the connection must end after it, `response` is
+    /// made to say so.
     pub(super) fn answered<B>(&self, response: &mut Response<B>) {
         let mut left = self.left();
         left.answered = true;
         let Some(body) = left.body.take() else { return };
-        // Who was too slow is not waited for (RFC 9110 section 15.5.9).
+        // A client that was too slow is not waited for (RFC 9110 section 15.5.9).
         let late = response.status() == StatusCode::REQUEST_TIMEOUT;
         let endless = body.size_hint().lower() > MOST;
-        // hyper takes nothing behind a body that it may not ask for.
+        // hyper takes no request after a body that it may not ask for.
         if (late || endless || left.waits) && left.version < Version::HTTP_2 {
             let closes = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, closes);
@@ -137,7 +139,7 @@ impl Rest {
     }
 }
 
-/// Reads `body` to its end or the bounds, beside all else.
+/// Reads `body` in a task of its own, to its end or to the bounds.
 fn linger(body: Incoming) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(throw_away(body));
@@ -154,6 +156,6 @@ async fn throw_away(mut body: Incoming) {
             }
         }
     };
-    // Time or octets are over: the connection or the stream ends when the body is dropped.
+    // Time or bytes are over: the connection or the stream ends when the body is dropped.
     let _ = timeout(LONGEST, reading).await;
 }

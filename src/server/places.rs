@@ -1,8 +1,9 @@
-//! The places of a port: how many connections at a time, how many from one address, and who makes room.
+//! The places of a port: how many connections at a time, how many from one address, and who makes
+//! room.
 //!
-//! A connection that comes while all places are taken waits beside the others, so that it keeps
-//! nobody in the kernel's queue. Its place comes from whoever leaves or, after a look at all of them,
-//! from whoever can be sent away with the least harm (`book.rs`).
+//! A connection that comes while all places are taken waits here, so that it keeps nobody in the
+//! kernel's queue. Its place comes from a connection that ends. Otherwise, a look at all
+//! connections finds the one that can be closed with the least harm (`book.rs`).
 
 mod book;
 
@@ -21,17 +22,17 @@ use crate::clock::Instant;
 /// Between two looks at all connections of a full port.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Who may hold how many connections of a port.
+/// How many connections a port and an address may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// For many: calls under way are not cut, and newcomers wait for them.
+    /// For many clients: calls under way are not cut, and newcomers wait for them.
     ForMany {
         /// Connections at a time; one in ten of them waits for a place when the others have theirs.
         sockets: usize,
         /// Connections at a time from one address; more are closed as they come.
         per_peer: Option<usize>,
     },
-    /// For few, and never to be blinded: where no connection rests, the oldest makes room.
+    /// For few clients, who must always get in: if no connection rests, the oldest makes room.
     ForFew {
         /// Connections at a time.
         sockets: usize,
@@ -43,13 +44,13 @@ pub(super) struct ConnectionPlaces {
     bound: Bound,
     /// std, not tokio: each section is short and never awaits.
     held: Mutex<Held>,
-    /// Somebody left.
+    /// A place became free, or a waiting connection left.
     left: Notify,
 }
 
 struct Held {
     book: PlaceBook,
-    /// To whom a place that comes free is given, by number.
+    /// The channels through which waiting connections get a free place, by number.
     waiting: HashMap<u64, oneshot::Sender<ConnectionPlace>>,
     looked: Option<Instant>,
 }
@@ -67,15 +68,15 @@ pub(super) enum PlaceTicket {
     Waits(PlaceWaiter),
 }
 
-/// What a port waits for.
+/// What a port waits for next.
 pub(super) struct PlaceDoor {
-    /// For the next connection.
+    /// True if it waits for the next connection.
     pub(super) open: bool,
-    /// For a place for somebody who is here. A door that is shut always does.
+    /// True if it waits for a place for a connection that is here. A shut door always does.
     pub(super) awaited: bool,
 }
 
-/// Somebody who waits for a place, and no longer when this is dropped.
+/// A connection that waits for a place. When this is dropped, it waits no longer.
 pub(super) struct PlaceWaiter {
     places: Arc<ConnectionPlaces>,
     number: u64,
@@ -99,7 +100,7 @@ impl ConnectionPlaces {
                 Some(PlaceTicket::Seated(ConnectionPlace { places: self.clone(), number, guest }))
             }
             PlaceEntry::Waits { number, gone } => {
-                // Who is dropped here hears that there is no place for it.
+                // A waiter that is dropped here learns that there is no place for it.
                 gone.iter().for_each(|gone| drop(held.waiting.remove(gone)));
                 let (give, place) = oneshot::channel();
                 held.waiting.insert(number, give);
@@ -111,7 +112,7 @@ impl ConnectionPlaces {
         ticket
     }
 
-    /// What the port waits for, from one look: somebody may leave between two.
+    /// What the port waits for. It is one look, since a connection may leave between two.
     pub(super) fn door(&self) -> PlaceDoor {
         let waiting = self.held().waiting.len();
         let for_many = matches!(self.bound, Bound::ForMany { .. });
@@ -119,7 +120,7 @@ impl ConnectionPlaces {
         PlaceDoor { open: for_many || waiting < self.bound.waiting(), awaited: waiting > 0 }
     }
 
-    /// Looks who can make room, when somebody has left or it is time to look again.
+    /// Looks which connections can make room, when one has left or it is time to look again.
     pub(super) async fn look(&self) {
         let _ = timeout(LOOK, self.left.notified()).await;
         self.held().make_room(self.bound, Instant::now());
@@ -129,7 +130,7 @@ impl ConnectionPlaces {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The place of `number` is free: the next one has it.
+    /// The place of `number` is free; the next one in the queue gets it.
     fn left(self: &Arc<Self>, number: u64) {
         let mut held = self.held();
         held.book.leaves(number);
@@ -138,7 +139,7 @@ impl ConnectionPlaces {
         drop(held);
         self.left.notify_one();
         if let (Some((number, guest)), Some(give)) = (next, give) {
-            // Who does not wait any more drops it, and with that the next one has it.
+            // If the receiver waits no longer, the place is dropped, and so the next one gets it.
             let _ = give.send(ConnectionPlace { places: self.clone(), number, guest });
         }
     }
@@ -170,7 +171,8 @@ impl Bound {
 }
 
 impl Held {
-    /// On a port for many no sooner than `LOOK` after the last time: it goes over all connections.
+    /// On a port for many clients it runs no sooner than `LOOK` after the last time, because it
+    /// goes over all connections.
     fn make_room(&mut self, bound: Bound, now: Instant) {
         let many = matches!(bound, Bound::ForMany { .. });
         let soon = self.looked.is_some_and(|looked| now < looked + LOOK);
@@ -181,7 +183,7 @@ impl Held {
     }
 }
 
-/// Whom an address stands for: an IPv6 host has a network of 64 bits to itself.
+/// The address that counts for `peer`: an IPv6 host has a 64-bit network to itself.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
@@ -192,7 +194,7 @@ fn network(peer: IpAddr) -> IpAddr {
 // === impl PlaceTicket ===
 
 impl PlaceTicket {
-    /// The place, if there is one within `time` and nobody who has fewer needs it more.
+    /// The place, if there is one within `time` and no address that has fewer takes it.
     pub(super) async fn place(self, time: Duration) -> Option<ConnectionPlace> {
         match self {
             Self::Seated(place) => Some(place),
@@ -214,7 +216,7 @@ impl Drop for PlaceWaiter {
 // === impl ConnectionPlace ===
 
 impl ConnectionPlace {
-    /// From now on `activity` tells whether the connection rests.
+    /// From now on `activity` says whether the connection rests.
     pub(super) fn watch(&self, activity: Arc<Activity>) {
         let _ = self.guest.activity.set(activity);
     }
@@ -224,12 +226,12 @@ impl ConnectionPlace {
         self.guest.end.clone()
     }
 
-    /// Whether a call came whole since somebody else was found to need the place.
+    /// Whether a call arrived whole after the place was found to be needed by another connection.
     pub(super) fn may_not_be_cut(&self) -> bool {
         matches!(self.places.bound, Bound::ForMany { .. }) && self.guest.doing() == Doing::Served
     }
 
-    /// Waits until somebody else needs the place.
+    /// Waits until another connection needs the place.
     pub(super) async fn is_needed(&self) {
         self.guest.end.cancelled().await;
     }

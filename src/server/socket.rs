@@ -1,6 +1,6 @@
 //! A client's socket, which can be told to end with a reset, and tells when its client leaves.
 //!
-//! A client that leaves an answer unread leaves it in the kernel, too: after a plain close the kernel
+//! An answer that the client does not read lies in the kernel, too. After a plain close the kernel
 //! keeps it for as long as the client's window stays shut. A reset frees it at once.
 
 use std::io;
@@ -15,7 +15,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::proof::Looks;
 
-/// A socket. What it still has to write is lost if it is told so before it is dropped.
+/// A client's socket. If it was told to, it ends with a reset when it is dropped, and what it still
+/// has to write is lost.
 pub(super) struct Socket {
     read: Arc<OwnedReadHalf>,
     write: OwnedWriteHalf,
@@ -42,20 +43,20 @@ impl Reset {
 }
 
 impl Leaving {
-    /// Whether it can be seen on this system.
+    /// Whether this system can show it.
     pub(super) const SEEN: bool = cfg!(target_os = "linux");
 
-    /// The same for those who can't wait for it.
+    /// The same, for code that can't wait.
     pub(super) fn glance(&self) -> Glance {
         Glance(self.0.as_ref().map(Arc::downgrade).unwrap_or_default())
     }
 
-    /// Ends when the client has shut its side, whatever octets lie before that unread.
+    /// Ends when the client has shut its side, even if bytes before that are unread.
     pub(super) async fn seen(&self) {
         #[cfg(target_os = "linux")]
         if let Some(socket) = &self.0 {
-            // The socket asks for no urgent octets. What is left of this interest is the end of what
-            // the client sends, and not what can be read before it.
+            // The gateway uses no urgent bytes. So this interest fires only at the end of what the
+            // client sends, and not for bytes that can be read before it.
             if socket.ready(tokio::io::Interest::PRIORITY).await.is_ok() {
                 return;
             }
@@ -90,7 +91,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.reset.0.load(Ordering::Acquire) {
-            // A socket that can't be set any more is over already.
+            // If this fails, the socket is over already.
             let _ = self.write.as_ref().set_zero_linger();
         }
     }
@@ -157,7 +158,7 @@ mod tests {
         assert!(!glance.has_left());
         client.try_write(b"unread").unwrap();
         drop(client);
-        // Nothing is awaited: only the kernel can tell.
+        // Nothing is awaited, so only the kernel can tell.
         while !glance.has_left() {
             std::thread::yield_now();
         }

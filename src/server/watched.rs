@@ -11,24 +11,25 @@ use pin_project_lite::pin_project;
 use super::activity::Answering;
 use crate::error::Cause;
 
-/// Octets of an HTTP/2 frame, unless a client asks for more (RFC 9113 section 6.5.2).
+/// Most bytes of an HTTP/2 frame, unless a client asks for more (RFC 9113 section 6.5.2).
 const FRAME: usize = 16 << 10;
 
 pin_project! {
-    /// See above.
+    /// The body; see the top of this file.
     pub(super) struct Watched<B> {
         #[pin]
         inner: B,
         answering: Answering,
-        // Octets of a piece at most, and what is left of a longer one.
+        // The most bytes of a piece, and what is left of a longer one.
         most: usize,
         rest: Bytes,
     }
 }
 
 impl<B> Watched<B> {
-    /// HTTP/2 takes a piece whole, whatever the client's window: what it takes is out of sight. A piece
-    /// is no larger than one of its frames, so that no more of an answer than that is held unseen.
+    /// HTTP/2 takes a piece whole, whatever the client's window, and what it took can't be seen
+    /// here. So a piece is no larger than a frame, and no more of an answer than that is held
+    /// unseen.
     pub(super) fn new(inner: B, answering: Answering, version: Version) -> Self {
         let most = if version == Version::HTTP_2 { FRAME } else { usize::MAX };
         Self { inner, answering, most, rest: Bytes::new() }

@@ -1,5 +1,5 @@
-//! The two texts in which metrics are given: OpenMetrics 1.0, and Prometheus text 0.0.4 for whoever
-//! does not ask for it.
+//! The two texts in which metrics are given: OpenMetrics 1.0, and Prometheus text 0.0.4 for clients
+//! that do not ask for OpenMetrics.
 
 /// How the page is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum ExpositionFormat {
 
 impl ExpositionFormat {
     /// The format that a field `Accept` asks for (RFC 9110, section 12.5.1): OpenMetrics if it is
-    /// named and nothing else that is here is liked better.
+    /// named and the other format is not preferred.
     #[must_use]
     pub fn of(accept: &str) -> Self {
         let (mut open, mut text) = (0.0, 0.0);
@@ -57,8 +57,8 @@ impl ExpositionFormat {
     }
 }
 
-/// OpenMetrics text as Prometheus text 0.0.4: a counter's family has the name of its samples, there
-/// are no examples, units and end marks. The rest is the same in both.
+/// Turns OpenMetrics text into Prometheus text 0.0.4. There a counter's family has the name of its
+/// samples, and there are no examples, units or end marks. The rest is the same in both.
 fn classic(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
     let mut help = "";
@@ -77,7 +77,7 @@ fn classic(page: &str) -> String {
     text
 }
 
-/// A sample's line up to ` # {…}`, which may stand in a label value too.
+/// A sample's line up to its example, ` # {…}`. A label value may hold these characters, too.
 fn without_example(line: &str) -> &str {
     let (mut quoted, mut escaped) = (false, false);
     for (at, octet) in line.bytes().enumerate() {

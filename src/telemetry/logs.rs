@@ -1,7 +1,8 @@
-//! Logs: one line a finished call and one an event, on standard output, as JSON or for people.
+//! Logs: one line for each finished call and one for each event, on standard output, as JSON or for
+//! people.
 //!
-//! A thread of its own writes them: a reader that does not keep up costs lines, which are counted,
-//! never a call. What is said, and in which form, follows the configuration at each reload.
+//! A thread of its own writes them. So a reader that does not keep up costs lines, which are
+//! counted, and never delays a call. Levels and form follow the configuration at each reload.
 
 mod event;
 mod form;
@@ -50,7 +51,7 @@ pub struct LogSettings {
     pub levels: levels::Map,
 }
 
-/// The log of the process; the last lines are written when it is dropped.
+/// The log of the process. The last lines are written when it is dropped.
 pub struct Logs {
     writer: Writer,
     choice: Arc<ArcSwap<Choice>>,
@@ -67,15 +68,15 @@ pub struct AccessLog {
     writer: Option<Writer>,
 }
 
-/// What holds until the next reload.
+/// What applies until the next reload.
 #[derive(Clone)]
 struct Choice {
     form: Form,
-    /// The least weighty access lines that are written.
+    /// The lowest level of access lines that are written.
     access: tracing::metadata::LevelFilter,
 }
 
-/// What the configuration can't say.
+/// What the configuration does not say: the terminal and the environment.
 struct Surroundings {
     terminal: bool,
     colours: bool,
@@ -96,7 +97,7 @@ impl LogSettings {
 // === impl Surroundings ===
 
 impl Surroundings {
-    /// Those of this process, and what is wrong with `RUST_LOG`.
+    /// The surroundings of this process, and what is wrong with `RUST_LOG`.
     fn here() -> (Self, Option<String>) {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let (rust_log, wrong) = match set("RUST_LOG").map(|text| text.parse::<Targets>()) {
@@ -112,7 +113,7 @@ impl Surroundings {
 // === impl Logs ===
 
 impl Logs {
-    /// Starts the writer thread and makes it the place where `tracing` events go.
+    /// Starts the writer thread, and sends `tracing` events to it.
     #[must_use]
     pub fn start(wanted: &LogSettings) -> Self {
         let (writer, flush) = Writer::start(std::io::stdout());
@@ -129,15 +130,15 @@ impl Logs {
         Self { writer, choice, filter: handle, around, _flush: flush }
     }
 
-    /// From now on `wanted` holds.
+    /// Applies `wanted` from now on.
     pub fn follow(&self, wanted: &LogSettings) {
         let (targets, choice) = wanted.choose(&self.around);
         self.choice.store(Arc::new(choice));
-        // Fails only when the subscriber is gone, and with it everything that could be filtered.
+        // This fails only when the subscriber is gone, and then nothing is left to filter.
         let _ = self.filter.reload(targets);
     }
 
-    /// Access lines into the same output.
+    /// An access log that writes to the same output.
     #[must_use]
     pub fn access(&self) -> AccessLog {
         AccessLog { choice: self.choice.clone(), ..AccessLog::through(self.writer.clone()) }
@@ -156,14 +157,15 @@ where
 // === impl AccessLog ===
 
 impl AccessLog {
-    /// Gives each line, as JSON and with its line feed, to `write`, which must not block.
+    /// An access log that gives each line, as JSON and with its line feed, to `write`, which must
+    /// not block.
     pub fn new(write: impl Fn(Vec<u8>) + Send + Sync + 'static) -> Self {
         let choice = Choice { form: Form::Json, access: tracing::metadata::LevelFilter::INFO };
         let choice = Arc::new(ArcSwap::from_pointee(choice));
         Self { write: Arc::new(write), choice, writer: None }
     }
 
-    /// Puts each line, as JSON, into `writer`.
+    /// An access log that puts each line, as JSON, into `writer`.
     #[must_use]
     pub fn through(writer: Writer) -> Self {
         let lines = writer.clone();
@@ -177,13 +179,14 @@ impl AccessLog {
         Self { choice: Arc::new(ArcSwap::from_pointee(choice)), ..Self::new(drop) }
     }
 
-    /// Lines that found no place so far, of this log and of the process's own events.
+    /// Lines dropped so far for lack of room, of this log and of the process's own events.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.writer.as_ref().map_or(0, Writer::dropped)
     }
 
-    /// Writes the line of a finished call, if its level is wanted; `trace` is where it can be found.
+    /// Writes the line of a finished call, if its level is wanted; `trace` is the trace of the
+    /// call.
     pub fn write(&self, record: &Record, marks: &Marks, trace: Option<TraceId>) {
         let choice = self.choice.load();
         let level = line::level(marks);

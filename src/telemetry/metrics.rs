@@ -1,8 +1,8 @@
 //! Metrics: one table feeds registration, documentation and tests.
 //!
-//! Labels are closed sets: words of the code, names of the configuration, rows of the catalogue. What
-//! a caller sends never becomes one. Counters and histograms are fed by finished calls (`observe`),
-//! most gauges are read when somebody asks for the page.
+//! Labels are closed sets: words of the code, names of the configuration, rows of the catalogue.
+//! Nothing that a caller sends becomes a label. Finished calls feed counters and histograms
+//! (`observe`). Most gauges are read when somebody asks for the page.
 
 mod apps;
 mod handles;
@@ -32,7 +32,7 @@ pub use zero::words;
 const BOUNDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// Apps that have series of their own; all others together have one.
+/// The most apps that have series of their own. All others together have one.
 pub const MOST_APPS: usize = 100;
 
 /// One row of the table.
@@ -54,10 +54,10 @@ pub type Counters<const N: usize> = Family<Labels<N>, Counter>;
 /// A whole number with labels.
 pub type Gauges<const N: usize> = Family<Labels<N>, Gauge>;
 
-/// A number that need not be whole.
+/// A number that may have a fraction.
 pub type Real = Gauge<f64, AtomicU64>;
 
-/// Such a number with labels.
+/// A number that may have a fraction, with labels.
 pub type Reals<const N: usize> = Family<Labels<N>, Real>;
 
 /// A histogram of seconds; each bucket names a call as its example.
@@ -106,11 +106,15 @@ instruments! {
     requests: Counters<3> = Counters::default(), "counter" "tollgate_requests" ["operation", "status_class", "code"];
     /// The same by app. Calls without a valid key belong to no app and are not counted.
     app_requests: Counters<3> = Counters::default(), "counter" "tollgate_app_requests" ["tenant", "app", "code"];
-    /// Requests without a valid key, by reason: none (no key, or several), foreign (not a gateway key, such as a Courier token), unknown (no key has that id), expired, wrong (a known id with another secret).
+    /// Requests without a valid key, by reason: none (no key, or several), foreign (not a gateway
+    /// key, such as a Courier token), unknown (no key has that id), expired, wrong (a known id with
+    /// another secret).
     keys_refused: Counters<1> = Counters::default(), "counter" "tollgate_keys_refused" ["reason"];
-    /// Time from the head of a request until its answer was handed over whole. For an answer that the gateway made itself, until its head.
+    /// Time from the head of a request until its answer was handed over whole. For an answer that
+    /// the gateway made itself, until its head.
     server_duration: Durations<2> = durations(), "histogram" "http_server_request_duration_seconds" ["operation", "status_class"];
-    /// Time from the send of one attempt until the head of its answer, or until it was known that none will come. It is counted whole, even if the caller was answered before.
+    /// Time from the send of one attempt until the head of its answer, or until it was known that
+    /// none will come. It is counted whole, even if the caller was answered before.
     client_duration: Durations<2> = durations(), "histogram" "http_client_request_duration_seconds" ["operation", "status_class"];
     /// Calls under way.
     in_flight: Gauge = Gauge::default(), "gauge" "tollgate_requests_in_flight" [];
@@ -125,7 +129,8 @@ instruments! {
     queue_wait: Durations<2> = durations(), "histogram" "tollgate_queue_wait_seconds" ["connection", "lane"];
     /// Calls that wait for their turn.
     queue_length: Gauges<2> = Gauges::default(), "gauge" "tollgate_queue_length" ["connection", "lane"];
-    /// Slots of a pool: free, in_use (their call runs), resting (their call was answered within the window).
+    /// Slots of a pool: free, in_use (their call runs), resting (their call was answered within the
+    /// window).
     slots: Gauges<3> = Gauges::default(), "gauge" "tollgate_quota_slots" ["connection", "pool", "state"];
     /// Calls that a pool allows per window.
     limit: Gauges<2> = Gauges::default(), "gauge" "tollgate_quota_limit" ["connection", "pool"];
@@ -154,21 +159,28 @@ instruments! {
     retries: Counters<2> = Counters::default(), "counter" "tollgate_retries" ["connection", "reason"];
     /// Retries that may still be made now, by calls without a key (plain) and with one (keyed).
     retry_budget: Gauges<2> = Gauges::default(), "gauge" "tollgate_retry_budget" ["connection", "kind"];
-    /// Calls under an idempotency key: given, made, recognised (an SDK's retry under a made one), replayed.
+    /// Calls under an idempotency key: given, made, recognised (an SDK's retry under a made one),
+    /// replayed.
     keys: Counters<1> = Counters::default(), "counter" "tollgate_idempotency_keys" ["outcome"];
-    /// Calls that failed because Courier refused the connection's token. Somebody has to replace it.
+    /// Calls that failed because Courier refused the connection's token. Somebody has to replace
+    /// it.
     rejected: Counters<1> = Counters::default(), "counter" "tollgate_vendor_credential_rejected" ["connection"];
-    /// 1 if Courier accepted the connection's token the last time, or if the token was not used since it was loaded; 0 if it was refused.
+    /// 1 if Courier accepted the connection's token the last time, or if the token was not used
+    /// since it was loaded; 0 if it was refused.
     token_good: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_token_good" ["connection"];
-    /// 1 while the connection uses its earlier token, because Courier refused the one in its file. The next start reads the file only.
+    /// 1 while the connection uses its earlier token, because Courier refused the one in its file.
+    /// The next start reads the file only.
     token_given_up: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_token_given_up" ["connection"];
     /// Refused tokens for which another token was found at the source.
     token_replaced: Counters<1> = Counters::default(), "counter" "tollgate_vendor_token_replaced" ["connection"];
-    /// 1 for a host of Courier that counts as down, for at least one connection. Calls to it are refused, except one probe at a time.
+    /// 1 for a host of Courier that counts as down, for at least one connection. Calls to it are
+    /// refused, except one probe at a time.
     host_down: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_host_down" ["host"];
     /// Sockets to a host of Courier, in use or idle.
     vendor_sockets: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_sockets" ["host"];
-    /// Calls that the gateway itself could not send, by what was short: places (vendor.sockets), descriptors, ports, memory, storage (the state folder stalls, so a made key could not be written in time).
+    /// Calls that the gateway itself could not send, by what was short: places (vendor.sockets),
+    /// descriptors, ports, memory, storage (the state folder stalls, so a made key could not be
+    /// written in time).
     shortages: Counters<2> = Counters::default(), "counter" "tollgate_local_shortages" ["connection", "reason"];
 
     /// Calls on cached or shared rows, by what the cache did for them.
@@ -184,26 +196,33 @@ instruments! {
     sockets: Gauge = Gauge::default(), "gauge" "tollgate_client_sockets" [];
     /// Client connections that were accepted.
     accepted: Counter = Counter::default(), "counter" "tollgate_client_sockets_accepted" [];
-    /// Client connections that were closed unserved, because the port is full (`server.sockets`) or their address holds its most (`server.sockets_per_peer`).
+    /// Client connections that were closed unserved, because the port is full (`server.sockets`) or
+    /// their address holds its most (`server.sockets_per_peer`).
     turned_away: Counter = Counter::default(), "counter" "tollgate_client_sockets_turned_away" [];
     /// TLS handshakes of clients: done, failed, slow (given up after the time limit).
     handshakes: Counters<1> = Counters::default(), "counter" "tollgate_tls_handshakes" ["outcome"];
     /// Client connections that ended because no readable request came. They have no log line.
     unreadable: Counters<1> = Counters::default(), "counter" "tollgate_client_unreadable" ["reason"];
-    /// Client connections that were closed after a time limit: no-request (no whole head in time), answer-unread.
+    /// Client connections that were closed after a time limit: no-request (no whole head in time),
+    /// answer-unread.
     too_slow: Counters<1> = Counters::default(), "counter" "tollgate_client_too_slow" ["limit"];
 
-    /// When the last key of an app expires (Unix time). Apps with a key that never expires are not listed.
+    /// When the last key of an app expires (Unix time). Apps with a key that never expires are not
+    /// listed.
     key_expiry: Reals<2> = Reals::default(), "gauge" "tollgate_app_key_expiry_timestamp_seconds" ["tenant", "app"];
-    /// When the first of the certificates in the chain of a port with TLS expires (Unix time): data (`server.tls`).
+    /// When the first of the certificates in the chain of a port with TLS expires (Unix time): data
+    /// (`server.tls`).
     certificate_expiry: Reals<1> = Reals::default(), "gauge" "tollgate_tls_certificate_expiry_timestamp_seconds" ["listener"];
     /// Reloads of the configuration, by outcome: done, refused.
     reloads: Counters<1> = Counters::default(), "counter" "tollgate_config_reloads" ["outcome"];
     /// When the configuration that is in use was loaded (Unix time).
     config_loaded: Real = Real::default(), "gauge" "tollgate_config_loaded_timestamp_seconds" [];
-    /// 1 while the gateway takes new calls. 0 while it drains, or while every connection rests after a start because its earlier calls are not known. `tollgate_vendor_token_good` says whether Courier accepts a token.
+    /// 1 while the gateway takes new calls. 0 while it drains, or while every connection rests
+    /// after a start because its earlier calls are not known. `tollgate_vendor_token_good` says
+    /// whether Courier accepts a token.
     ready: Gauge = Gauge::default(), "gauge" "tollgate_ready" [];
-    /// Files of the state folder that can't be written, or that were removed, by what they keep: slots, made-keys, usage. Calls go on, but a restart loses what is in them.
+    /// Files of the state folder that can't be written, or that were removed, by what they keep:
+    /// slots, made-keys, usage. Calls go on, but a restart loses what is in them.
     unwritten: Gauges<1> = Gauges::default(), "gauge" "tollgate_state_files_unwritten" ["kind"];
     /// Log lines that were dropped because the output did not keep up.
     lines_dropped: Counter = Counter::default(), "counter" "tollgate_log_lines_dropped" [];
@@ -211,7 +230,8 @@ instruments! {
     spans_exported: Counter = Counter::default(), "counter" "tollgate_spans_exported" [];
     /// Spans that were lost: no room in the queue, or the collector did not take them.
     spans_dropped: Counter = Counter::default(), "counter" "tollgate_spans_dropped" [];
-    /// Always 1. Its labels are the versions of the gateway and of the compiler, and the commit if the build was told.
+    /// Always 1. Its labels are the versions of the gateway and of the compiler, and the commit if
+    /// the build was told.
     build: Gauges<3> = Gauges::default(), "gauge" "tollgate_build_info" ["version", "rustc", "commit"];
 
     /// User and system time that the process used.
@@ -245,7 +265,7 @@ impl Metrics {
         self.reloads.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();
     }
 
-    /// The certificate of the data port ends then; none without TLS.
+    /// The certificate of the data port expires at `expires`; `None` without TLS.
     pub fn certificate(&self, expires: Option<SystemTime>) {
         self.certificate_expiry.clear();
         if let Some(end) = expires {
@@ -286,7 +306,7 @@ mod tests {
     fn every_row_of_the_table_is_on_the_page_with_its_type_and_help() {
         let page = Metrics::default().page();
         for row in Metrics::TABLE {
-            // A family without a series is not written: `tests/gateway/metrics.rs` fills them all.
+            // A family without a series is not written; `tests/gateway/metrics.rs` fills them all.
             if row.labels.is_empty() || row.name == "tollgate_build_info" {
                 let (name, kind) = (row.name, row.kind);
                 assert!(page.contains(&format!("# TYPE {name} {kind}\n")), "{name}");

@@ -22,7 +22,7 @@ pub use export::{CollectorAddress, Counts};
 /// Which calls are traced, and what their spans say beyond the records.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// The traces that are recorded whatever becomes of the call.
+    /// The traces that are recorded, however the call ends.
     pub sampling: Sampling,
     /// Calls that took longer are kept.
     pub slow: Duration,
@@ -40,7 +40,7 @@ pub struct Traces {
     running: ArcSwapOption<Running>,
 }
 
-/// Takes the spans of one call, which the trace is lost without.
+/// Takes the spans of one call.
 #[cfg(feature = "testing")]
 type Take = Arc<dyn Fn(Vec<SpanData>) + Send + Sync>;
 
@@ -50,7 +50,8 @@ struct Running {
 }
 
 impl Traces {
-    /// No traces until [`Self::reconfigure`] names a collector; `counts` are the spans that left.
+    /// Makes no traces until [`Self::reconfigure`] names a collector. `counts` counts the spans
+    /// that left.
     #[must_use]
     pub fn new(counts: Counts) -> Self {
         Self {
@@ -61,14 +62,16 @@ impl Traces {
         }
     }
 
-    /// Gives the spans of each kept call to `take`, which must not block, whatever the collector.
+    /// Gives the spans of each kept call to `take`, with or without a collector. `take` must not
+    /// block.
     #[cfg(feature = "testing")]
     pub fn into(take: impl Fn(Vec<SpanData>) + Send + Sync + 'static) -> Self {
         Self { given: Some(Arc::new(take)), ..Self::new(Counts::default()) }
     }
 
-    /// From now on calls are kept by `rules` and sent to `collector`; without one there are no
-    /// traces. What waits for the one before is still sent. Must be called inside a tokio runtime.
+    /// From now on calls are kept by `rules` and sent to `collector`. Without a collector there are
+    /// no traces. Spans that wait for the collector before are still sent. Must be called inside a
+    /// tokio runtime.
     pub fn reconfigure(&self, rules: Rules, collector: Option<CollectorAddress>) {
         let given = self.is_given();
         let collector = collector.filter(|_| !given);
@@ -80,8 +83,8 @@ impl Traces {
         }
     }
 
-    /// Makes the spans of a finished call, if it is kept. The trace in which it can be found: its
-    /// own, or else the one that its client named.
+    /// Makes the spans of a finished call, if it is kept. Returns the trace in which the call can
+    /// be found: its own, or else the one that its client named.
     pub fn finished(&self, record: &Record, marks: &Marks) -> Option<TraceId> {
         let named = marks.trace.named().map(|client| client.trace);
         let Some(running) = &*self.running.load() else { return named };
@@ -112,7 +115,7 @@ impl Traces {
         false
     }
 
-    /// Sends what waits, for at most `within`; what comes later is dropped.
+    /// Sends the spans that wait, for at most `within`. Later ones are dropped.
     pub async fn shut_down(&self, within: Duration) {
         let last = self.running.load_full().and_then(|running| running.exporter.clone());
         if let Some(exporter) = last {
@@ -127,8 +130,9 @@ impl Traces {
 }
 
 impl Rules {
-    /// Errors are those of the vendor's side and of the gateway (5xx). A refusal goes by the ratio:
-    /// an app that is refused all the time would leave no room for what went wrong.
+    /// Whether the spans of a call are kept. Errors (a 5xx of the vendor or of the gateway, an
+    /// answer that was cut) and slow calls always are. All others are kept by the ratio, refusals
+    /// too, because an app that is refused all the time would leave no room for errors.
     fn keep(&self, trace: &Trace, marks: &Marks, taken: Duration) -> bool {
         let failed = marks.broken || marks.status.is_some_and(|status| status.is_server_error());
         failed || taken > self.slow || self.sampling.picks(trace)

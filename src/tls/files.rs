@@ -1,5 +1,5 @@
-//! Certificates and keys in PEM files. What is wrong with one is said in a sentence that holds nothing
-//! of it.
+//! Certificates and keys in PEM files. A problem is told in a sentence that repeats nothing of the
+//! file.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -12,7 +12,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
-/// The certificates in the file at `path`; at least one.
+/// The certificates in the file at `path`: at least one.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let wrong = |reason: String| format!("certificate file '{}': {reason}", path.display());
     let pem = std::fs::read(path).map_err(|error| wrong(unread(error.kind())))?;
@@ -29,7 +29,7 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let wrong = |reason: String| format!("private key '{}': {reason}", path.display());
     let pem = std::fs::read(path).map_err(|error| wrong(unread(error.kind())))?;
-    // Before it is read: an older form of encryption is no PEM to the parser.
+    // This comes before the parser, which does not take an older form of encryption for PEM.
     if pem.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
         return Err(wrong(
             "is encrypted, and nobody is there to give its password: write it without one, as `openssl pkey -in KEY -out PLAIN` does"
@@ -42,7 +42,7 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String>
     })
 }
 
-/// What stands in each form of an encrypted key: its label, or the field `Proc-Type`.
+/// A word that each form of an encrypted key has, in its label or in the field `Proc-Type`.
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
 /// The time in which all certificates of a chain are valid.
@@ -74,7 +74,7 @@ pub(super) fn valid(path: &Path, chain: &[CertificateDer<'_>]) -> Result<Valid, 
     valid.ok_or_else(|| wrong("holds no certificate in PEM form"))
 }
 
-/// A date before 1970 is long over.
+/// The date as a time. A date before 1970 counts as 1970; it is long past.
 fn time(date: ASN1Time) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(date.timestamp()).unwrap_or(0))
 }
@@ -87,7 +87,7 @@ fn unread(error: ErrorKind) -> String {
     }
 }
 
-/// Without the words of the parser: they repeat what stands in the file.
+/// The cause without the parser's words, which repeat what is in the file.
 fn reason(error: &Error) -> String {
     match error {
         Error::MissingSectionEnd { .. } => {

@@ -26,13 +26,13 @@ impl Certificate {
         Self { cert, key }
     }
 
-    /// The port as a start or a reload makes it.
+    /// The port's configuration, as a start or a reload makes it.
     fn port(&self, tickets: &Tickets) -> Arc<ServerConfig> {
         server(&self.cert, &self.key).unwrap().resuming(tickets)
     }
 }
 
-/// A client of its own that trusts `certificates` and speaks `version`.
+/// A new client that trusts `certificates` and speaks `version`.
 fn own(
     certificates: &[&Certificate],
     version: &'static rustls::SupportedProtocolVersion,
@@ -49,7 +49,7 @@ fn own(
     Arc::new(config)
 }
 
-/// What one end has to say, to the other.
+/// Hands what one end has to send to the other end.
 macro_rules! say {
     ($from:expr, $to:expr) => {{
         let mut said = Vec::new();
@@ -65,7 +65,7 @@ macro_rules! say {
     }};
 }
 
-/// A handshake, and what follows it: how it went, over which key exchange.
+/// Does a handshake and what follows it. Returns its kind and its key exchange.
 fn meet(port: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> (HandshakeKind, NamedGroup) {
     let name = "localhost".try_into().unwrap();
     let mut client = ClientConnection::new(client.clone(), name).unwrap();
@@ -127,7 +127,7 @@ fn both_sides_choose_the_exchange_that_withstands_a_quantum_computer() {
     let port = certificate.port(&Tickets::default());
     let ours = Arc::new(client(Some(&certificate.cert)).unwrap().config);
     assert_eq!(meet(&port, &ours), (HandshakeKind::Full, NamedGroup::X25519MLKEM768));
-    // And still meet whoever does not know it, without a further round trip.
+    // A peer that does not know it still connects, without a further round trip.
     let mut older = provider();
     Arc::get_mut(&mut older).unwrap().kx_groups.retain(|group| group.name() == NamedGroup::X25519);
     let config = ClientConfig::builder_with_provider(older).with_safe_default_protocol_versions();
@@ -137,7 +137,7 @@ fn both_sides_choose_the_exchange_that_withstands_a_quantum_computer() {
     assert_eq!(meet(&port, &Arc::new(older)), (HandshakeKind::Full, NamedGroup::X25519));
 }
 
-/// Of version 1, as `openssl x509 -req` makes one without extensions.
+/// A certificate of version 1, as `openssl x509 -req` makes one without extensions.
 const VERSION_1: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBFDCBuwIUDKFWQrdWyPpXeC2vm03J89V1Ht4wCgYIKoZIzj0EAwIwDDEKMAgG

@@ -1,5 +1,5 @@
-//! The answer's body on its way through: bounded in time, its length kept, its trailers dropped, its
-//! socket given back.
+//! The answer's body on its way through: bounded in time, its length kept, its trailers dropped,
+//! its socket given back.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -47,7 +47,8 @@ struct Short;
 struct Unexpected;
 
 impl Answer {
-    /// `bodiless`: no octet may come; `idle` bounds each pause of the vendor, `total` the whole body.
+    /// `bodiless`: no octet may come; `idle` bounds each pause of the vendor, `total` the whole
+    /// body.
     pub(super) fn new(
         inner: Incoming,
         bodiless: bool,
@@ -75,7 +76,8 @@ impl Body for Answer {
         let mut this = self.project();
         loop {
             let Poll::Ready(frame) = this.inner.as_mut().poll_frame(cx) else {
-                // Only the vendor's pauses count: a client that reads slowly is the server's matter.
+                // Only the vendor's pauses count: a client that reads slowly is the server's
+                // matter.
                 if !*this.waiting {
                     *this.waiting = true;
                     this.timer.as_mut().reset((*this.end).min(Instant::now() + *this.idle));

@@ -1,9 +1,9 @@
 //! What a vendor's head says of its body's end, checked and taken out. Pure.
 //!
-//! The gateway frames what it writes by what it holds. What the vendor wrote of lengths and transfer
-//! codings (RFC 9110 section 8.6, RFC 9112 section 6) is believed only where there is one reading
-//! of it: a vendor and a client that disagree about where an answer ends put a part of one answer
-//! into another.
+//! The gateway frames what it writes by what it holds. What the vendor wrote of lengths and
+//! transfer codings (RFC 9110 section 8.6, RFC 9112 section 6) is believed only where there is one
+//! reading of it: a vendor and a client that disagree about where an answer ends put a part of one
+//! answer into another.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,7 +115,8 @@ impl Interim {
 
     /// # Errors
     ///
-    /// [`Code::VendorMalformed`], when one of them spoke of a body: what followed may be a part of it.
+    /// [`Code::VendorMalformed`], when one of them spoke of a body: what followed may be a part of
+    /// it.
     pub(super) fn check(&self) -> Result<()> {
         if self.with_body.load(Ordering::Relaxed) {
             return Err(malformed("Courier's interim answer speaks of a body"));

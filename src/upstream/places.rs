@@ -17,7 +17,8 @@ pub(super) struct SocketPlaces {
 
 /// The sockets of a connection, as others that wait for a place see them.
 pub(super) trait Spares: Send + Sync {
-    /// Since when the socket rests that has rested longest, if the connection has more than its part.
+    /// Since when the socket rests that has rested longest, if the connection has more than its
+    /// part.
     fn spare_since(&self) -> Option<Instant>;
 
     /// Closes that socket.
@@ -72,7 +73,8 @@ impl SocketPlaces {
         Err(receiver)
     }
 
-    /// Whether `member` should let a socket go for another's call; `idle` when it has none to carry.
+    /// Whether `member` should let a socket go for another's call; `idle` when it has none to
+    /// carry.
     pub(super) fn owes(&self, member: Member, idle: bool) -> bool {
         let desk = self.desk();
         let waiting = desk.waiting.iter().filter(|(_, waiter)| !waiter.is_closed());

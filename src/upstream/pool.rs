@@ -1,9 +1,9 @@
 //! The sockets of one connection to its host; no other connection ever uses them.
 //!
-//! HTTP/1.1 sockets rest in a list, newest on top; HTTP/2 sockets stay here while calls are on them,
-//! and a further one is opened when those that are there carry what they may. A socket that rested
-//! too long or is too old takes no new call, so that the vendor never closes first and a changed
-//! address is followed.
+//! HTTP/1.1 sockets rest in a list, newest on top; HTTP/2 sockets stay here while calls are on
+//! them, and a further one is opened when those that are there carry what they may. A socket that
+//! rested too long or is too old takes no new call, so that the vendor never closes first and a
+//! changed address is followed.
 
 use std::fmt;
 use std::pin::pin;

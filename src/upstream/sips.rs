@@ -1,8 +1,8 @@
 //! A vendor socket that is read in small pieces.
 //!
-//! hyper's buffer doubles whenever a read fills it. What is in it when a client stops reading is held
-//! for as long as the client likes. A read that never fills it keeps it at its first size; the head
-//! of an answer may be longer than that all the same.
+//! hyper's buffer doubles whenever a read fills it. What is in it when a client stops reading is
+//! held for as long as the client likes. A read that never fills it keeps it at its first size; the
+//! head of an answer may be longer than that all the same.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;

@@ -1,7 +1,7 @@
 //! One socket to the vendor, as a call holds it.
 //!
-//! Over HTTP/1.1 it carries one call at a time, over HTTP/2 as many as the vendor's SETTINGS and our
-//! own bound allow. They are counted here, so that what is handed to hyper is opened at once.
+//! Over HTTP/1.1 it carries one call at a time, over HTTP/2 as many as the vendor's SETTINGS and
+//! our own bound allow. They are counted here, so that what is handed to hyper is opened at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,16 +78,16 @@ impl VendorSocket {
     /// Speaks HTTP/1.1 over `io`; `place` is held as long as the socket is open.
     pub(super) async fn h1(io: Box<dyn Io>, place: SocketPlace) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
-        // Answers with many fields are honest; hyper's own bound is 100. It makes room for as many as are
-        // allowed with every answer, twice 32 octets each.
+        // Answers with many fields are honest; hyper's own bound is 100. It makes room for as many
+        // as are allowed with every answer, twice 32 octets each.
         builder.max_headers(160).max_buf_size(HEAD);
         let (sender, connection) = builder.handshake(Sips(io)).await?;
         tokio::spawn(drive(connection, place));
         Ok(Self { sender: Sender::H1(sender), born: Instant::now(), reused: false })
     }
 
-    /// Speaks HTTP/2 over `io`, once the vendor has said how many streams it takes: a burst on a new
-    /// socket would else be refused.
+    /// Speaks HTTP/2 over `io`, once the vendor has said how many streams it takes: a burst on a
+    /// new socket would else be refused.
     pub(super) async fn h2(io: Box<dyn Io>, place: SocketPlace) -> hyper::Result<Self> {
         let moved = Arc::new(Notify::new());
         let mut builder = http2::Builder::new(Tasks(Arc::downgrade(&moved)));
@@ -177,7 +177,8 @@ impl VendorSocket {
     }
 }
 
-/// Runs a connection to its end, and holds its place until then. How it ends, the call on it is told.
+/// Runs a connection to its end, and holds its place until then. How it ends, the call on it is
+/// told.
 async fn drive(connection: impl Future<Output = hyper::Result<()>>, place: SocketPlace) {
     if let Err(error) = connection.await {
         tracing::debug!(target: targets::VENDOR, cause = crate::error::chain(&error), "vendor connection ended");

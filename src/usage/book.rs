@@ -1,4 +1,4 @@
-//! What was counted and is not in its file yet. Pure: the day of each call is an argument.
+//! The counts that are not in their file yet. Pure: the day of each call is an argument.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::record::{Cached, Marks};
 
 use super::day::{Day, KEPT};
 
-/// A shorter stay in the queue is no wait.
+/// A shorter stay in the queue does not count as a wait.
 const WAIT: Duration = Duration::from_millis(1);
 
 macro_rules! counts {
@@ -22,11 +22,11 @@ macro_rules! counts {
         pub struct Counts { $($(#[doc = $help])+ pub $name: u64,)* }
 
         impl Counts {
-            /// Name and meaning of each count, in their order.
+            /// Name and meaning of each count, in order.
             pub const TABLE: &[(&str, &str)] =
                 &[$((stringify!($name), concat!($($help),*).trim_ascii()),)*];
 
-            /// The counts in their order.
+            /// The counts, in order.
             #[must_use]
             pub fn values(&self) -> Vec<u64> { vec![$(self.$name),*] }
 
@@ -67,32 +67,32 @@ counts! {
     bytes_out;
 }
 
-/// Who called, and through which connection, where that was known.
+/// Who called, and through which connection, if that was known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who {
     /// The tenant of the app.
     pub tenant: TenantId,
     /// The app, whose name is unique in its tenant.
     pub app: AppId,
-    /// None when the call was refused before its connection was known.
+    /// `None` if the call was refused before its connection was known.
     pub connection: Option<ConnectionId>,
 }
 
 /// The counts of one app on one connection.
 pub type UsageRow = (Who, Counts);
 
-/// Maps in maps, so that looking a call up needs no key to be made.
+/// Maps in maps, so that a look-up needs no owned key.
 type Sheet = HashMap<TenantId, HashMap<AppId, HashMap<Option<ConnectionId>, Counts>>>;
 
-/// Counts by day, app and connection. It holds the apps that called today, and what
-/// can't be written.
+/// Counts by day, app and connection. It holds the apps that called today, and counts that could
+/// not be written.
 #[derive(Default)]
 pub struct Book {
     days: BTreeMap<Day, Sheet>,
 }
 
 impl Counts {
-    /// One finished call, which `started` then.
+    /// The counts of one finished call, which began at `started`.
     #[must_use]
     pub fn of(started: Instant, marks: &Marks) -> Self {
         let (queue, attempts) = (marks.breakdown(started).queue, marks.timeline.attempts());
@@ -130,7 +130,7 @@ impl Counts {
 }
 
 impl Book {
-    /// Adds `counts` to the row of `who` on `day`. Allocates on the first call of a row only.
+    /// Adds `counts` to the row of `who` on `day`. Allocates only on the first call of a row.
     pub fn count(
         &mut self,
         day: Day,
@@ -150,8 +150,8 @@ impl Book {
         row.add(counts);
     }
 
-    /// What was counted since the last time, by day. The rows of `today` stay, at zero: their next
-    /// call needs no room of its own.
+    /// Takes the counts since the last time, by day. The rows of `today` stay, at zero, so that
+    /// their next call allocates nothing.
     pub fn take(&mut self, today: Day) -> Vec<(Day, Vec<UsageRow>)> {
         let mut news = Vec::new();
         for (day, sheet) in &mut self.days {
@@ -174,7 +174,8 @@ impl Book {
         news
     }
 
-    /// Takes back what could not be written. Of more days than a folder keeps the oldest is given up.
+    /// Takes back counts that could not be written. If there are more days than a folder keeps, the
+    /// oldest are given up.
     pub fn put_back(&mut self, day: Day, rows: Vec<UsageRow>) {
         for (who, counts) in rows {
             self.count(day, (&who.tenant, &who.app, &who.connection), &counts);
@@ -244,7 +245,7 @@ mod tests {
             [("2026-11-24".to_owned(), "a", 1), ("2026-11-24".to_owned(), "b", 2)]
         );
         assert!(book.take(day("2026-11-24")).is_empty(), "nothing is new");
-        // Midnight, then a step back over it, then midnight again.
+        // The clock passes midnight, steps back over it, and passes it again.
         count(&mut book, "2026-11-24", "a", 1);
         count(&mut book, "2026-11-25", "a", 1);
         count(&mut book, "2026-11-24", "a", 3);

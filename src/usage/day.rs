@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::civil::Date;
 
-/// Days of which files are kept.
+/// How many days have files that are kept.
 pub const KEPT: u32 = 62;
 
 const SECONDS: u64 = 24 * 60 * 60;
@@ -28,13 +28,13 @@ impl Day {
         Self(u32::try_from(since.as_secs() / SECONDS).unwrap_or(u32::MAX))
     }
 
-    /// Its first moment.
+    /// The first moment of the day.
     #[must_use]
     pub fn start(self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(self.0) * SECONDS)
     }
 
-    /// Days from `earlier` to this one; 0 when it is not earlier.
+    /// Days from `earlier` to this one; 0 if it is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> u32 {
         self.0.saturating_sub(earlier.0)
@@ -66,7 +66,7 @@ impl fmt::Display for Day {
 impl FromStr for Day {
     type Err = String;
 
-    /// Takes nothing but the form that [`Day`] is written in.
+    /// Takes only the form in which [`Day`] is written.
     fn from_str(text: &str) -> Result<Self, String> {
         let day = text.parse::<Date>().ok().map(Self::from).filter(|day| day.to_string() == text);
         day.ok_or_else(|| format!("'{text}' is not a day: write it as 2026-11-24"))
@@ -74,7 +74,7 @@ impl FromStr for Day {
 }
 
 impl Period {
-    /// The one day.
+    /// The period of one day, such as `2026-11-24`.
     ///
     /// # Errors
     /// When `text` is none.
@@ -82,7 +82,7 @@ impl Period {
         text.parse().map(|day| Self(day..=day))
     }
 
-    /// The month, such as `2026-11`.
+    /// The period of one month, such as `2026-11`.
     ///
     /// # Errors
     /// When `text` is none.
@@ -92,7 +92,7 @@ impl Period {
         Ok(Self(first.into()..=first.last_of_month().into()))
     }
 
-    /// The month of `time` until its day.
+    /// The month of `time`, until the day of `time`.
     #[must_use]
     pub fn this_month(time: SystemTime) -> Self {
         let today = Day::of(time);
@@ -100,7 +100,7 @@ impl Period {
         Self(first..=today)
     }
 
-    /// True when `day` belongs to it.
+    /// True if `day` belongs to the period.
     #[must_use]
     pub fn contains(&self, day: Day) -> bool {
         self.0.contains(&day)

@@ -1,7 +1,7 @@
 //! One file a day: `usage/2026-11-24.json` in the state folder.
 //!
-//! A file is replaced as a whole, so that a process that is killed leaves the old one or the new
-//! one. One that can't be read is set aside under another name and said so, never written over.
+//! A file is replaced as a whole. So a process that is killed leaves the old one or the new one. A
+//! file that can't be read is set aside under another name and logged. It is never overwritten.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ use super::day::{Day, KEPT};
 
 use crate::targets;
 
-/// The form that is written. A file of another version is not understood.
+/// The version of the form that is written. A file of another version is not read.
 const VERSION: u32 = 1;
 
 /// The files of usage.
@@ -25,13 +25,13 @@ pub struct Folder {
     path: PathBuf,
 }
 
-/// A file.
+/// The contents of a file.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Sheet {
     version: u32,
     day: String,
-    /// SHA-256 of `rows` as they are written.
+    /// SHA-256 of `rows` as they are written in the file.
     check: String,
     rows: Vec<Line>,
 }
@@ -46,10 +46,10 @@ struct Line {
 }
 
 impl Folder {
-    /// The folder below the state folder `state`, made if it is not there.
+    /// The folder below the state folder `state`. It is made if it is missing.
     ///
     /// # Errors
-    /// Why it can't be made.
+    /// The text says why it can't be made.
     pub fn create(state: &Path) -> Result<Self, String> {
         let folder = Self::of(state);
         let made = fs::create_dir_all(&folder.path);
@@ -63,13 +63,13 @@ impl Folder {
         Self { path: state.join("usage") }
     }
 
-    /// True when a gateway has counted here.
+    /// True if a gateway has counted here.
     #[must_use]
     pub fn exists(&self) -> bool {
         self.path.is_dir()
     }
 
-    /// Adds `rows` to the file of `day`. With the first file of a day the oldest ones go.
+    /// Adds `rows` to the file of `day`. When a new file is begun, the oldest ones are removed.
     ///
     /// # Errors
     /// Why nothing was added.
@@ -94,10 +94,10 @@ impl Folder {
         Ok(())
     }
 
-    /// The rows of `day` in their order, if it has a file.
+    /// The rows of `day`, in order, if it has a file.
     ///
     /// # Errors
-    /// What is wrong with the file.
+    /// The text says what is wrong with the file.
     pub fn read(&self, day: Day) -> Result<Option<Vec<UsageRow>>, String> {
         match fs::read(self.file(day)) {
             Ok(bytes) => decode(day, &bytes).map(Some),
@@ -106,7 +106,7 @@ impl Folder {
         }
     }
 
-    /// The days that have a file, in their order.
+    /// The days that have a file, in order.
     ///
     /// # Errors
     /// Why the folder can't be read.
@@ -140,7 +140,8 @@ impl Folder {
     fn replace(&self, day: Day, bytes: &[u8]) -> std::io::Result<()> {
         let new = self.path.join("new");
         if !self.exists() {
-            // It was removed. The state folder itself is made by nobody but a start.
+            // The folder was removed, so it is made again. The state folder itself is made only at
+            // a start.
             fs::create_dir(&self.path)?;
         }
         let mut file = File::create(&new)?;
@@ -157,8 +158,9 @@ impl Folder {
         Ok(aside)
     }
 
-    /// Removes what is too old beside `new`. Measured from the last day that had a file before it: a
-    /// clock that is wrong for a while must not cost what it does not know.
+    /// Removes files that are too old when `new` is begun. Their age counts from the last day
+    /// before `new` that has a file. So a clock that is wrong for a while does not cost files that
+    /// it should not.
     fn forget_before(&self, new: Day) {
         let days = self.days().unwrap_or_default();
         let Some(last) = days.iter().filter(|day| **day < new).max() else { return };
@@ -188,7 +190,7 @@ fn encode(day: Day, all: BTreeMap<Who, Counts>) -> std::io::Result<Vec<u8>> {
 }
 
 fn decode(day: Day, bytes: &[u8]) -> Result<Vec<UsageRow>, String> {
-    /// What every version has.
+    /// The part that every version has.
     #[derive(Deserialize)]
     struct Version {
         version: u32,
@@ -246,7 +248,7 @@ mod tests {
         let day = day("2026-11-24");
         assert_eq!(folder.read(day), Ok(None));
         folder.add(day, &[row("b", Some("acme-prod"), 1), row("a", None, 2)]).unwrap();
-        // Another process, later on the same day, with an app that was removed and one that is new.
+        // Another process comes later on the same day. One app was removed, and one is new.
         let mut folder = Folder::create(&state).unwrap();
         folder.add(day, &[row("b", Some("acme-prod"), 4), row("c", Some("acme-eu"), 1)]).unwrap();
         let all =
@@ -315,7 +317,7 @@ mod tests {
         let (_, mut folder) = folder();
         let day = day("2026-11-24");
         folder.add(day, &[row("a", None, 1)]).unwrap();
-        // Nothing can be written where a folder stands.
+        // A folder stands where the file would be written, so the write fails.
         fs::create_dir(folder.path.join("new")).unwrap();
         assert!(folder.add(day, &[row("a", None, 1)]).is_err());
         fs::remove_dir(folder.path.join("new")).unwrap();

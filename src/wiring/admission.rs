@@ -1,4 +1,4 @@
-//! From a configuration to what admission is to do.
+//! Turns a configuration into the plan of admission.
 
 use std::sync::Arc;
 
@@ -35,8 +35,8 @@ fn connection(config: &Config, connection: &Connection) -> ConnectionQuotaPlan {
     }
 }
 
-/// Whose writes `connection` sees. A workspace of its own is told from one that is named by the
-/// slash.
+/// The workspace whose writes `connection` sees. A slash tells a workspace of its own from one that
+/// the configuration names.
 pub(crate) fn workspace(connection: &Connection) -> String {
     match &connection.workspace {
         Some(workspace) => workspace.to_string(),

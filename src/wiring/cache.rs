@@ -1,10 +1,10 @@
-//! From a configuration to what the cache is to do.
+//! Turns a configuration into the plan of the cache.
 
 use super::admission::workspace;
 use crate::cache::{ConnectionPlan, Plan, RowPlan};
 use crate::config::Config;
 
-/// What `config` keeps.
+/// What the cache keeps under `config`.
 pub(crate) fn plan(config: &Config) -> Plan {
     let settings = &config.settings;
     let connections = config.base_urls().map(|(connection, url)| ConnectionPlan {

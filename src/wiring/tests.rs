@@ -1,4 +1,4 @@
-//! What the parts are told is counted as calls are.
+//! The numbers that the parts are given are those that calls carry.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use crate::identity::NewKey;
 use crate::ids::{ConnectionId, KeyId, RandomId};
 use crate::numbers::{AppIx, ConnectionIx};
 
-/// No tenant has more of either.
+/// The most connections and the most apps of a tenant.
 const MOST: usize = 4;
 
-/// The connections of a tenant, as many, and for each app those that it lists, by their places; none
+/// How many connections a tenant has, and for each app the places of those that it lists; `None`
 /// for an app without a list.
 type Shape = (usize, Vec<Option<Vec<usize>>>);
 
@@ -24,14 +24,14 @@ fn tenant() -> impl Strategy<Value = Shape> {
     (1..=MOST).prop_flat_map(|connections| {
         let places: Vec<_> = (0..connections).collect();
         let listed = subsequence(places, 1..=connections).prop_shuffle().prop_map(Some);
-        // Only where there is one connection may an app leave its list out.
+        // An app may leave its list out only if there is one connection.
         let list =
             if connections == 1 { prop_oneof![Just(None), listed].boxed() } else { listed.boxed() };
         (Just(connections), prop::collection::vec(list, 0..=MOST))
     })
 }
 
-/// The file, and a key of each app with the names of the connections that it may use.
+/// The configuration file, and a key of each app with the names of the connections that it may use.
 fn written(tenants: &[Shape], tokens: &[PathBuf]) -> (String, Vec<(NewKey, Vec<String>)>) {
     let (mut text, mut apps) = (String::new(), Vec::new());
     let mut tokens = tokens.iter();
@@ -65,8 +65,8 @@ fn written(tenants: &[Shape], tokens: &[PathBuf]) -> (String, Vec<(NewKey, Vec<S
     (text, apps)
 }
 
-/// A call carries the numbers of the configuration, by which admission and the cache find what is
-/// theirs in the lists that they were given.
+/// A call carries the numbers of the configuration. By them, admission and the cache find its
+/// entries in the lists that they were given.
 #[test]
 fn the_numbers_of_connections_and_apps_are_their_places_in_the_lists_of_admission_and_cache() {
     let folder = std::env::temp_dir().join(format!("tollgate-numbers-{}", RandomId::new()));

@@ -1,4 +1,4 @@
-//! What the configuration says of traces, as telemetry takes it.
+//! Turns the configuration of traces into what telemetry needs.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) fn rules(config: &Config) -> Rules {
     }
 }
 
-/// Where spans go, if anywhere.
+/// Where spans go; `None` without a collector.
 pub(crate) fn collector(config: &Config, instance: &Arc<str>) -> Option<CollectorAddress> {
     let traces = &config.settings.traces;
     let (url, collector) = (traces.url()?, config.collector.as_ref()?);

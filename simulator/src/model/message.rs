@@ -1,4 +1,4 @@
-//! One message, and how it shows at a given time.
+//! One message, and how the API shows it at a given time.
 
 use serde_json::{Value, json};
 

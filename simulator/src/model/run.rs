@@ -18,7 +18,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The status at `wall` of whatever is done at `due`: the run or one of its steps.
+    /// The status at `wall` of the run or the step that is done at `due`.
     pub(crate) fn status(&self, due: Wall, wall: Wall) -> &'static str {
         // A run without a delay has ended, whatever the clock does afterwards.
         if due <= wall || self.ends == self.created { "PROCESSED" } else { "WAITING" }

@@ -7,7 +7,7 @@ use crate::call::{Call, Failure, Outcome, Success, rows_of};
 use crate::model::{Job, JobUser};
 use crate::table::{Order, Table};
 
-/// How long after the run the users are enqueued and the job is complete, in ms.
+/// Time from the run until the users are enqueued and the job is complete, in ms.
 const ENQUEUE_MS: u64 = 500;
 const COMPLETE_MS: u64 = 2000;
 

@@ -1,6 +1,6 @@
 //! Profiles. POST merges deeply, PUT replaces, PATCH is a JSON Patch.
 //!
-//! After each of them audiences look at the profile again, a moment later.
+//! A moment after each of them, audiences look at the profile again.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! The fields that a document beyond the connector has besides those that were sent.
+//! The fields of a document beyond the connector that were not sent.
 //!
 //! `shapes.json` lists them by resource.
 
@@ -19,7 +19,7 @@ static SHAPES: LazyLock<BTreeMap<String, Map<String, Value>>> = LazyLock::new(||
 
 /// Adds the fields that every answer about the resource has.
 ///
-/// Who created it and when is taken from `old`.
+/// Its creator and its creation time are taken from `old`.
 pub(crate) fn complete(call: &Call<'_>, document: &mut Value, old: Option<&Value>, wall: Wall) {
     let resource = call.row.id.rsplit_once('.').map_or("", |(resource, _)| resource);
     for (name, form) in SHAPES.get(resource).into_iter().flatten() {

@@ -1,7 +1,7 @@
 //! Tenants and device tokens of users, which the generic store alone would get wrong.
 //!
-//! Both live in that store. An association is stored twice, below the user and below the tenant. So
-//! each listing reads one prefix.
+//! Both live in that store. An association is stored twice, below the user and below the tenant, so
+//! that each listing reads one prefix.
 
 use serde_json::{Value, json};
 

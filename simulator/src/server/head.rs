@@ -10,7 +10,7 @@ pub(super) const MAX_HEAD: usize = 64 * 1024;
 /// How the body that follows is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
-    /// So many bytes.
+    /// This many bytes.
     Exact(u64),
     /// In chunks.
     Chunked,

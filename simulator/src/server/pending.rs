@@ -6,7 +6,7 @@ use crate::reply::Reply;
 
 /// Tells the journal how an exchange ended.
 ///
-/// If it is dropped before, the client left or the server stopped.
+/// If it is dropped before that, the client left or the server stopped.
 pub(super) struct Pending {
     server: Server,
     entry: Option<u64>,

@@ -1,6 +1,6 @@
-//! A row with `freshness = "headers"`: what the vendor's fields say, and nothing else (RFC 9111, for
-//! a shared cache that guesses nothing). All end-to-end fields pass both ways; what a client accepts
-//! is written in one way.
+//! A row with `freshness = "headers"`: what the vendor's fields say, and nothing else (RFC 9111,
+//! for a shared cache that guesses nothing). All end-to-end fields pass both ways; what a client
+//! accepts is written in one way.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -82,8 +82,8 @@ impl<S: Next<BufferedCall>> Read<S> {
         self.inner.call(call).await
     }
 
-    /// No copy that is fresh enough is there for a row whose answers live for `seconds` and depend on
-    /// the fields `own`, too.
+    /// No copy that is fresh enough is there for a row whose answers live for `seconds` and depend
+    /// on the fields `own`, too.
     async fn missed(
         self,
         mut call: BufferedCall,

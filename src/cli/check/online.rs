@@ -1,4 +1,5 @@
-//! `tollgate check --online`: is all there that the gateway needs? One line for each question.
+//! `tollgate check --online`: is everything there that the gateway needs? Prints one line for each
+//! question.
 //!
 //! Each connection makes one read call of the catalogue, which Courier counts.
 
@@ -22,15 +23,16 @@ use crate::error::chain;
 use crate::terminal::say;
 use crate::upstream::{Dial as _, Dialer, Line};
 
-/// Clocks further apart make times to come back, and expiries, wrong.
+/// If clocks are further apart, `Retry-After` dates and expiries are wrong.
 const APART: Duration = Duration::from_secs(2);
 /// A `Date` has whole seconds.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What was found: what is good about it, or what is bad and would be right.
+/// What was found: what is good, or else what is bad and what would be right.
 type Finding = Result<String, String>;
 
-/// Asks all questions of `config`, whose state folder was looked at already; 1 if one answer is bad.
+/// Asks all questions about `config`, whose state folder was checked before. Exit code 1 if one
+/// answer is bad.
 pub(super) fn run(config: &Config) -> ExitCode {
     let mut all_good = true;
     let mut tell = |finding: Finding| match finding {
@@ -59,7 +61,7 @@ fn ports(config: &Config) -> Vec<Finding> {
     let settings = &config.settings;
     let admin = (!config.admin.is_empty()).then_some(("admin.listen", settings.admin.listen));
     let ports = [("server.listen", settings.server.listen), ("ops.listen", settings.ops.listen)];
-    // Held until all are asked for: one may be in the way of another.
+    // Held until all were tried, since one port may be in the way of another.
     let mut held = Vec::new();
     let free = |(key, address)| match TcpListener::bind(address) {
         Ok(listener) => {
@@ -74,7 +76,7 @@ fn ports(config: &Config) -> Vec<Finding> {
     ports.into_iter().chain(admin).map(free).collect()
 }
 
-/// Whether the host of `connection` is reached, takes its token and has the same time.
+/// Whether the host of `connection` can be reached, takes its token and has the same time.
 async fn ask(config: &Config, connection: &Connection, url: &BaseUrl) -> Vec<Finding> {
     let name = format!("connection '{}'", connection.id);
     let host = format!("{}://{}", url.scheme(), url.authority());
@@ -117,7 +119,7 @@ async fn ask(config: &Config, connection: &Connection, url: &BaseUrl) -> Vec<Fin
     findings
 }
 
-/// The read that costs least and needs nothing.
+/// The read that costs least and needs no parameters.
 fn cheapest(catalog: &Catalog) -> Option<&Operation> {
     let rows = catalog.operations().iter().map(AsRef::as_ref);
     let simple = rows.filter(|row: &&Operation| {
@@ -126,7 +128,7 @@ fn cheapest(catalog: &Catalog) -> Option<&Operation> {
             && !row.named
             && !row.path.contains('{')
     });
-    // Brands are few in every workspace.
+    // Every workspace has few brands.
     simple.min_by_key(|row| (row.own_cost(), row.named_pools().count(), &*row.id != "brands.list"))
 }
 
@@ -159,7 +161,7 @@ async fn send(
     }
 }
 
-/// What the answer says of the token.
+/// What the answer says about the token.
 fn token<B>(name: &str, connection: &Connection, row: &Operation, answer: &Response<B>) -> Finding {
     let (source, code) = (&connection.token, answer.status().as_u16());
     let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -188,7 +190,7 @@ fn token<B>(name: &str, connection: &Connection, row: &Operation, answer: &Respo
     }
 }
 
-/// How far the other clock is, as far as its whole seconds tell.
+/// How far the other clock is off, as far as its whole seconds show.
 fn clocks(name: &str, headers: &http::HeaderMap, before: SystemTime, after: SystemTime) -> Finding {
     let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
     let Some(date) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else {

@@ -1,4 +1,4 @@
-//! What is legal and most likely not meant.
+//! Warnings about what is legal but most likely not meant.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use crate::ids::{ConnectionId, KeyId};
 use crate::secret::Tokens;
 use crate::secret::VendorToken;
 
-/// A key of an app or an operator, as far as advice goes.
+/// What advice needs of a key of an app or an operator.
 struct Entry<'a> {
     id: &'a KeyId,
     sha256: &'a Digest,
@@ -21,7 +21,7 @@ struct Entry<'a> {
 }
 
 impl Check<'_> {
-    /// Warns of all that is legal and most likely not meant.
+    /// Warns about all that is legal but most likely not meant.
     pub(super) fn advise(&mut self, tokens: &Tokens) {
         let settings = self.settings();
         if let Some(message) = settings.admin.is_open() {
@@ -44,10 +44,10 @@ impl Check<'_> {
         self.advise_keys();
     }
 
-    /// Parts without which a tenant does nothing.
+    /// Warns about missing parts without which a tenant can do nothing.
     fn advise_tenant(&mut self, t: usize, tenant: &Tenant) {
         let place = |list| [PathStep::Key("tenant"), PathStep::Index(t), PathStep::Key(list)];
-        // With apps it is a problem, and told as one.
+        // With apps it is a problem, and is reported as one.
         if tenant.connection.is_empty() && tenant.app.is_empty() {
             let message = format!(
                 "tenant '{}' has no connection: no app of it can call; write a [[tenant.connection]]",
@@ -65,7 +65,7 @@ impl Check<'_> {
         let owned =
             |id: &ConnectionId| tenant.connection.iter().any(|connection| connection.id == *id);
         let right = |ids: &Vec<ConnectionId>| !ids.is_empty() && ids.iter().all(owned);
-        // A name that no connection has may be meant for one of them.
+        // A name that no connection has may be a misspelled one.
         let known = tenant.app.iter().all(|app| app.connections.as_ref().is_none_or(right));
         for (c, connection) in tenant.connection.iter().enumerate() {
             let used = tenant.app.iter().any(|app| app.may_use(&connection.id));
@@ -79,7 +79,7 @@ impl Check<'_> {
         }
     }
 
-    /// A time that ends before another one can.
+    /// Warns about a time limit that ends before another one can.
     fn advise_hard_limit(&mut self) {
         let vendor = &self.settings().vendor;
         for (name, span) in [("connect", vendor.connect), ("first_byte", vendor.first_byte)] {
@@ -123,7 +123,7 @@ impl Check<'_> {
             } else {
                 key(&["quota", name])
             };
-            // What all connections have is said once.
+            // A warning about all connections is given once.
             let said = self.document.problem(&place, message);
             if !self.warnings.contains(&said) {
                 self.warn(&place, said.message);
@@ -141,7 +141,7 @@ impl Check<'_> {
         }
     }
 
-    /// A limit that the quota reaches first.
+    /// Warns about a limit that the quota reaches first.
     fn advise_limit(&mut self, place: &[PathStep], tenant: &Tenant, app: &AppTable) {
         let Some(limit) = app.limit else { return };
         let used = tenant.connection.iter().filter(|connection| {
@@ -161,7 +161,7 @@ impl Check<'_> {
         }
     }
 
-    /// Keys with which nobody can come in.
+    /// Warns about keys that nobody can use.
     fn advise_keys(&mut self) {
         let settings = self.settings();
         let now = clock::wall();
@@ -185,7 +185,7 @@ impl Check<'_> {
         for entry in apps.chain(operators) {
             let id = entry.id.as_str();
             let at = |name| [&entry.place[..], &[PathStep::Key(name)]].concat();
-            // Stands for one that could not be read.
+            // This key stands for one that could not be read.
             if self.document.is_hollow(&at("id")) {
                 continue;
             }

@@ -49,7 +49,7 @@ impl Check<'_> {
         tokens
     }
 
-    /// A problem of a quota, at the key that it begins with.
+    /// Adds a problem of a quota, at the key with which its text begins.
     fn quota(&mut self, own: &[PathStep], connection: &Connection, problem: &str) {
         let (mut place, message) = match connection.quota.is_empty() {
             true => (key(&["quota"]), format!("quota: {problem}")),

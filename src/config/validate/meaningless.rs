@@ -1,4 +1,4 @@
-//! Values that can be read and can't mean anything: empty names, and what is in a list twice.
+//! Values that can be read but mean nothing: empty names, and words that are in a list twice.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::config::{AppTable, Connection, Tenant};
 use crate::document::PathStep;
 
 impl Check<'_> {
-    /// All of them but those that another rule finds.
+    /// Finds all of them, except those that another rule finds.
     pub(super) fn meaningless(&mut self) {
         let settings = self.settings();
         if settings.state.dir.as_deref().is_some_and(is_empty) {
@@ -50,7 +50,7 @@ impl Check<'_> {
         }
     }
 
-    /// Words that the list at `path` has already.
+    /// Refuses words that the list at `path` has already.
     fn twice(&mut self, path: &[PathStep], words: &[String]) {
         for (at, word) in words.iter().enumerate() {
             if words[..at].contains(word) {

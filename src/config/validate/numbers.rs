@@ -6,14 +6,15 @@ use crate::ids::ConnectionId;
 use crate::numbers::{AppIx, ConnectionIx};
 
 impl AppTable {
-    /// Whether it may use `connection` of its tenant.
+    /// Whether the app may use `connection` of its tenant.
     #[must_use]
     pub fn may_use(&self, connection: &ConnectionId) -> bool {
         self.connections.as_ref().is_none_or(|listed| listed.contains(connection))
     }
 }
 
-/// The connections of the `a`th app of the `t`th tenant, by their `names`: those that the tenant has.
+/// The connections of the `a`th app of the `t`th tenant, by their `names`. Names that the tenant
+/// does not have are left out.
 pub(super) fn numbered(
     settings: &Settings,
     (t, a): (usize, usize),

@@ -1,4 +1,5 @@
-//! What no quota could be built of: prices above what there is, more apps than a connection can have.
+//! Refuses what no quota can be built from: prices above the quota, and more apps than a connection
+//! can have.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use crate::document::PathStep;
 use crate::quota::settings::{MOST_APPS, MOST_QUOTAS};
 
 impl Check<'_> {
-    /// Rules over connections, apps and rows together.
+    /// The rules that concern connections, apps and rows together.
     pub(super) fn quotas(&mut self, catalog: Option<&Catalog>) {
         let dearest = catalog.and_then(|catalog| {
             let rows = catalog.operations().iter().chain([catalog.unlisted()]);
@@ -35,7 +36,7 @@ impl Check<'_> {
         }
     }
 
-    /// Connections with fewer calls than the dearest row costs.
+    /// Refuses connections whose calls are fewer than a row costs.
     fn costs(&mut self, t: usize, tenant: &Tenant, row: &Operation) {
         for (c, connection) in tenant.connection.iter().enumerate() {
             let Ok(quota) = self.settings().quota_of(connection) else { continue };
@@ -54,7 +55,7 @@ impl Check<'_> {
         }
     }
 
-    /// Apps beyond those that a connection can have.
+    /// Refuses more apps than a connection can have.
     fn crowds(&mut self, t: usize, tenant: &Tenant) {
         let mut crowds = HashMap::new();
         for (a, app) in tenant.app.iter().enumerate() {

@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use super::{Check, key};
 use crate::config::Settings;
 
-/// More sockets, streams, fields or octets of a target than any machine has are a slip.
+/// The most sockets, streams, fields, or bytes of a target. No machine has more, so a higher value
+/// is a slip.
 const MOST: usize = 10_000_000;
-/// A terabyte: more would be no bound, and more than a semaphore can count.
+/// A terabyte. More would not be a bound, and a semaphore can't count as much.
 const MOST_UPLOADS: usize = 1 << 40;
 
-/// Whether no two ports can be had there: an address for all is for each of its kind, and `[::]` for
-/// both kinds, as Linux has it by default.
+/// Whether two ports at these addresses exclude each other. `0.0.0.0` covers each IPv4 address, and
+/// `[::]` covers both kinds, as on Linux by default.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let all = |all: IpAddr, ip: IpAddr| all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4());
     let (a, b) = (one.ip(), other.ip());
@@ -19,7 +20,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 impl Check<'_> {
-    /// Limits that would refuse everything.
+    /// Refuses limits that would refuse every request.
     pub(super) fn limits(&mut self) {
         let (server, vendor) = (&self.settings().server, &self.settings().vendor);
         let spans = [
@@ -55,7 +56,7 @@ impl Check<'_> {
                 self.refuse(&key(&[table, name]), format!("{table}.{name} must be 1 to {MOST}"));
             }
         }
-        // hyper takes no smaller read buffer, and head limits of gigabytes are a slip.
+        // hyper takes no smaller read buffer, and a head limit of gigabytes is a slip.
         if !(8 << 10..=1 << 20).contains(&server.head_size.get()) {
             self.refuse(&key(&["server", "head_size"]), "server.head_size must be 8KiB to 1MiB");
         }
@@ -102,7 +103,7 @@ impl Check<'_> {
 mod tests {
     use super::*;
 
-    /// As a machine has it that serves both kinds.
+    /// On a machine that serves both IPv4 and IPv6.
     #[test]
     fn ports_are_in_each_others_way_where_a_machine_gives_only_one() {
         for (one, other, way) in [

@@ -1,4 +1,4 @@
-//! The state folder, as far as it can be looked at before a start.
+//! The state folder, as far as it can be checked before a start.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::{Check, key};
 
-/// A file that is made to see whether it can be, and removed at once.
+/// A file that is made only to see whether it can be made. It is removed at once.
 const TRIAL: &str = ".tollgate-check";
 
 impl Check<'_> {
-    /// Whether the folder can be used by this user.
+    /// Checks that this user can use the folder.
     pub(super) fn state(&mut self) {
         let settings = self.settings();
         let dir = settings.state_dir().filter(|dir| !dir.as_os_str().is_empty());
@@ -23,7 +23,7 @@ impl Check<'_> {
     }
 }
 
-/// Why `dir` is no folder in which files can be made, and what would be right.
+/// Fails if no files can be made in `dir`, and says why and what would be right.
 fn usable(dir: &Path) -> Result<(), String> {
     match fs::metadata(dir) {
         Ok(there) if there.is_dir() => writable(dir),
@@ -36,7 +36,7 @@ fn usable(dir: &Path) -> Result<(), String> {
     }
 }
 
-/// The gateway makes the folder itself, in one that is there.
+/// Checks the parent folder, because the gateway makes only the folder itself.
 fn in_parent(dir: &Path) -> Result<(), String> {
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
@@ -84,7 +84,7 @@ mod tests {
             let found = usable(&root.join(path)).unwrap_err();
             assert!(found.starts_with(reason), "{path}: {found}");
         }
-        // Nobody makes files there, whoever it is.
+        // No user can make files there.
         let found = usable(Path::new("/proc/tollgate")).unwrap_err();
         assert!(found.starts_with("cannot be written"), "{found}");
         fs::remove_dir_all(root).unwrap();

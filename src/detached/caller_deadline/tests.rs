@@ -17,18 +17,18 @@ use crate::record::{Marks, Observer, Record};
 /// The caller's time in these tests.
 const TIME: Duration = Duration::from_secs(50);
 
-/// More than a timer is late.
+/// Longer than a timer is late.
 const LATE: Duration = Duration::from_millis(10);
 
-/// The layer on a vendor that may answer long after the caller's time.
+/// The layer above a vendor that may answer long after the caller's time.
 struct World {
     layer: Staged<CallerDeadline, Leaf<Call>>,
     flights: Flights,
-    /// Calls that came to their own end.
+    /// The number of calls that came to their own end.
     settled: Arc<AtomicU32>,
 }
 
-/// A world whose vendor takes `after` to do what `answer` says.
+/// A world whose vendor does what `answer` says after `after`.
 fn world(after: Duration, answer: impl Fn(&Call) -> Result + Send + Sync + 'static) -> World {
     let (flights, settled) = (Flights::new(), Arc::new(AtomicU32::new(0)));
     let (counts, answer) = (settled.clone(), Arc::new(answer));
@@ -53,7 +53,7 @@ impl World {
         self.layer.clone().call(call).await
     }
 
-    /// Lets the call run until it waits for the vendor, and then its caller hang up.
+    /// Lets the call run until it waits for the vendor; then its caller hangs up.
     async fn hang_up(&self, call: Call) {
         assert!(timeout(Duration::from_secs(1), self.ask(call)).await.is_err());
     }
@@ -67,7 +67,7 @@ fn unsent() -> Call {
     testing::call(Method::GET, "/brands")
 }
 
-/// A call of which the vendor has an attempt.
+/// A call of which an attempt was sent to the vendor.
 fn sent() -> Call {
     let call = unsent();
     call.sending();
@@ -201,7 +201,7 @@ async fn a_call_that_panics_after_its_caller_left_holds_up_no_stop() {
     assert!(world.flights.list().is_empty());
 }
 
-/// Notes when records come.
+/// Notes when each record comes.
 #[derive(Default)]
 struct Seen(Mutex<Vec<Instant>>);
 

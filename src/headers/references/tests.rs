@@ -210,7 +210,8 @@ fn remove_dot_segments(path: &str) -> String {
     output
 }
 
-/// Where `reference` leads from `base` (RFC 3986 section 5.2.2), and the vendor's host in one spelling.
+/// Where `reference` leads from `base` (RFC 3986 section 5.2.2), and the vendor's host in one
+/// spelling.
 fn leads(base: &str, reference: &str) -> Parts {
     let (base, (scheme, authority, path, query, fragment)) = (parts(base), parts(reference));
     let folder = &base.2[..=base.2.rfind('/').unwrap()];
@@ -259,8 +260,9 @@ fn the_resolver_of_these_tests_is_the_rfcs() {
 }
 
 proptest! {
-    /// Whatever the vendor says: what goes out is a path of the gateway's or names another host, and a
-    /// path, followed through the gateway, asks the vendor for what its own reference leads to.
+    /// Whatever the vendor says: what goes out is a path of the gateway's or names another host,
+    /// and a path, followed through the gateway, asks the vendor for what its own reference leads
+    /// to.
     #[test]
     fn a_path_that_goes_out_comes_back_as_what_the_vendor_meant(
         location in "(https?:)?(//)?(api\\.courier\\.com\\.?|example\\.com)?(:443|:80)?[/a-c.?#:]{0,12}",

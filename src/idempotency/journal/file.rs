@@ -1,5 +1,5 @@
-//! The file of the journal, in the state folder. The page cache outlives a killed process, so a row is
-//! one write and is not synced.
+//! The file of the journal, in the state folder. The page cache outlives a killed process, so a row
+//! is one write and is not synced.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::Read as _;
@@ -13,25 +13,26 @@ use super::{Clocks, ROW, RowSink, decode, header, offset, row};
 use crate::clock::{self, Instant};
 use crate::targets;
 
-/// Its name.
+/// The file's name.
 const NAME: &str = "made-keys";
 
-/// A made key can be sent again by whoever reads it.
+/// Only the owner may read the file, since anybody who knows a made key can send it again.
 const MODE: u32 = 0o600;
 
-/// The open file. It is ours alone: whoever opens it holds the lock of its folder.
+/// The open file. No other process uses it, because the one that opens it holds the lock of its
+/// folder.
 pub(in super::super) struct KeyJournal {
     file: File,
     boot: [u8; 16],
-    /// The last write failed.
+    /// True if the last write failed.
     fails: Arc<AtomicBool>,
 }
 
 impl KeyJournal {
-    /// Opens the file in `folder`; gives what it holds.
+    /// Opens the file in `folder`, and returns its rows.
     ///
     /// # Errors
-    /// That it can't be read or written, and why.
+    /// The file can't be read or written; the text says why.
     pub(in super::super) fn open(folder: &Path) -> Result<(Self, Vec<(u32, Remembered)>), String> {
         let path = folder.join(NAME);
         Self::read(&path).map_err(|error| format!("made keys '{}': {error}", path.display()))
@@ -54,7 +55,8 @@ impl KeyJournal {
                 Ok((journal, found.rows))
             }
             None => {
-                // Emptied first: rows of another boot must not stand under this one's name.
+                // The file is emptied first: rows of another boot must not come under this boot's
+                // header.
                 journal.file.set_len(0)?;
                 journal.file.write_all_at(&header(journal.boot), 0)?;
                 Ok((journal, Vec::new()))
@@ -62,7 +64,7 @@ impl KeyJournal {
         }
     }
 
-    /// The file once more, to be looked at.
+    /// Another handle of the file, to look at it.
     ///
     /// # Errors
     /// There is no descriptor for it.
@@ -70,7 +72,7 @@ impl KeyJournal {
         self.file.try_clone()
     }
 
-    /// Whether the last write failed, for whoever tells it.
+    /// The flag that says whether the last write failed, for those who report it.
     pub(in super::super) fn fails(&self) -> Arc<AtomicBool> {
         self.fails.clone()
     }
@@ -81,7 +83,7 @@ impl KeyJournal {
 }
 
 impl RowSink for KeyJournal {
-    /// An error is said and changes nothing: the next write may go through.
+    /// An error is logged and changes nothing, since the next write may succeed.
     fn write(&mut self, number: u32, known: &Remembered) -> bool {
         let bytes = row(number, known, &self.clocks());
         let written = self.file.write_all_at(&bytes, offset(number));
@@ -113,7 +115,7 @@ mod tests {
             since: Instant::now(),
         };
         assert!(journal.write(0, &known) && !fails.load(Ordering::Relaxed));
-        // Opened to be read only: every write fails.
+        // The file is opened for reading only, so every write fails.
         let whole = std::mem::replace(&mut journal.file, File::open(folder.join(NAME)).unwrap());
         assert!(!journal.write(0, &known) && fails.load(Ordering::Relaxed));
         journal.file = whole;

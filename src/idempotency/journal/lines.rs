@@ -1,15 +1,17 @@
-//! Rows that wait to be written: a line for each connection, of which each in turn gives its first.
-//! So a connection fills up its own line only, and waits behind one row of each other. Pure.
+//! Rows that wait to be written, in one line for each connection. The lines give their first row in
+//! turn. So a connection can fill only its own line, and each of its rows waits for at most one row
+//! of each other connection. Pure.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::super::made::Remembered;
 use super::super::retention::Owner;
 
-/// Rows of one connection that may wait: more than its usual quota lets it send in a minute.
+/// The most rows of one connection that may wait: more than its usual quota lets it send in a
+/// minute.
 pub(super) const WAITING: usize = 128;
 
-/// A row that is to be written; `W` waits for it.
+/// A row to be written; `W` is told when it was.
 pub(super) struct QueuedRow<W> {
     pub(super) number: u32,
     pub(super) known: Remembered,
@@ -21,7 +23,7 @@ pub(super) struct WriteLines<W> {
     lines: HashMap<Owner, VecDeque<QueuedRow<W>>>,
     /// The connections that have a line, the next one first.
     turns: VecDeque<Owner>,
-    /// In whose line a row waits.
+    /// The connection in whose line each row waits.
     rows: HashMap<u32, Owner>,
 }
 
@@ -30,8 +32,8 @@ impl<W> WriteLines<W> {
         Self { lines: HashMap::new(), turns: VecDeque::new(), rows: HashMap::new() }
     }
 
-    /// Takes `row` in; false if the line of its connection is full. What waited to be written in the
-    /// same place is dropped: written later it would take the place of what is newer.
+    /// Takes `row` in; false if the line of its connection is full. A row that waits to be written
+    /// under the same number is dropped, because it is older and would overwrite this one.
     pub(super) fn push(&mut self, row: QueuedRow<W>) -> bool {
         self.withdraw(row.number);
         let owner = row.known.owner;
@@ -105,7 +107,8 @@ mod tests {
     #[test]
     fn what_is_newer_in_a_place_is_written_last_whoever_had_it_before() {
         let mut lines = WriteLines::new();
-        // The key of one made room while it waited; another has its row now, and a shorter line.
+        // The key of a row was forgotten while the row waited. Another key has the row now, in a
+        // shorter line.
         for row in [row(1, 6, 0), row(1, 7, 0), row(2, 7, 1)] {
             assert!(lines.push(row));
         }

@@ -1,5 +1,5 @@
-//! Rows are written aside, on a thread that may block: a folder that stalls holds up no thread and no
-//! lock that calls need. There is such a thread only while rows wait, and never a second one.
+//! Writes rows on a thread that may block. So a folder that stalls holds up no thread and no lock
+//! that calls need. The thread exists only while rows wait, and there is never more than one.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,8 @@ use super::super::made::Remembered;
 use super::lines::{QueuedRow, WriteLines};
 use crate::clock::Instant;
 
-/// A write that takes longer stalls: nobody waits longer for one, and none begins behind it.
+/// A write that takes longer counts as stalled. Nobody waits longer for a write, and no new row is
+/// taken meanwhile.
 pub(in super::super) const STALL: Duration = Duration::from_secs(1);
 
 /// Where rows go.
@@ -20,10 +21,11 @@ pub(in super::super) trait RowSink: Send + 'static {
     fn write(&mut self, number: u32, known: &Remembered) -> bool;
 }
 
-/// What became of a row: whether its write went well. Nothing comes of one that was not tried.
+/// What became of a row: true if its write succeeded. For a row that was never tried the channel
+/// closes without a value.
 pub(in super::super) type RowOutcome = oneshot::Receiver<bool>;
 
-/// Writes rows in the order in which they came, those of each connection in turn.
+/// Writes rows of the connections in turn, those of one connection in the order in which they came.
 pub(in super::super) struct JournalWriter {
     shared: Arc<Shared>,
     runtime: Handle,
@@ -39,11 +41,11 @@ struct Shared {
 
 struct Queue {
     lines: WriteLines<oneshot::Sender<bool>>,
-    /// Since when the thread that writes is at the same row, if there is one.
+    /// Since when the thread has been writing its row; `None` if there is no thread.
     busy: Option<Instant>,
 }
 
-/// The thread that writes. Whatever ends it, another may begin.
+/// The work of the thread. However it ends, another thread may begin.
 struct Drain {
     shared: Arc<Shared>,
     over: bool,
@@ -58,8 +60,8 @@ impl JournalWriter {
         Self { shared: Arc::new(shared), runtime: Handle::current() }
     }
 
-    /// Has a row written. Never blocks; `None` while the writing stalls and when too many rows of
-    /// the connection wait. [`run`](Self::run) comes next.
+    /// Queues a row to be written. Never blocks. `None` while the write under way stalls, or if too
+    /// many rows of the connection wait. The caller calls [`run`](Self::run) next.
     pub(in super::super) fn push(&self, number: u32, known: Remembered) -> Option<RowOutcome> {
         let mut queue = self.shared.queue();
         if queue.busy.is_some_and(|since| since.elapsed() >= STALL) {
@@ -69,8 +71,8 @@ impl JournalWriter {
         queue.lines.push(QueuedRow { number, known, waiter }).then_some(outcome)
     }
 
-    /// Sees to it that somebody writes what waits: apart from [`push`](Self::push), whose caller
-    /// holds a lock.
+    /// Makes sure that a thread writes the rows that wait. It is apart from [`push`](Self::push),
+    /// whose caller holds a lock.
     pub(in super::super) fn run(&self) {
         let mut queue = self.shared.queue();
         if queue.busy.is_none() {
@@ -83,7 +85,7 @@ impl JournalWriter {
 }
 
 impl Drop for JournalWriter {
-    /// What waits is written, unless that stalls.
+    /// Waits until all rows are written, unless that stalls.
     fn drop(&mut self) {
         let queue = self.shared.queue();
         let busy = |queue: &mut Queue| queue.busy.is_some();
@@ -103,7 +105,7 @@ impl Drain {
         let mut rows = shared.rows.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(QueuedRow { number, known, waiter }) = self.next() {
             let went_well = rows.write(number, &known);
-            // Its call may have left.
+            // The call may have left.
             let _ = waiter.send(went_well);
         }
     }
@@ -121,7 +123,7 @@ impl Drain {
 }
 
 impl Drop for Drain {
-    /// Ended early: the runtime ends, or a row made it panic.
+    /// If it ended early, the runtime ended or a row made it panic.
     fn drop(&mut self) {
         if !self.over {
             self.shared.queue().busy = None;

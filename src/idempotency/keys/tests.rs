@@ -1,4 +1,4 @@
-//! Made keys before a folder that stalls, fails or is well.
+//! Made keys with a folder that stalls, fails or works.
 
 use std::sync::Condvar;
 
@@ -18,7 +18,7 @@ impl Observer for Nobody {
     fn finished(&self, _: &Record, _: &Marks) {}
 }
 
-/// Whether it is open, and the counts of its rows, in the order in which they were written.
+/// Whether the folder is open, and the counts of its rows in the order in which they were written.
 type State = Mutex<(bool, Vec<u32>)>;
 
 /// A folder that takes rows while it is open.
@@ -64,7 +64,7 @@ struct Sending {
     told: JoinHandle<Result<()>>,
 }
 
-/// A send of the connection `owner` comes to where it would go out; `count` tells it from others.
+/// A send of the connection `owner`, just before it would go out; `count` tells it from others.
 fn send(keys: &Arc<SendKeys>, owner: u8, count: u32) -> Sending {
     let mut print = [owner; 32];
     print[..4].copy_from_slice(&count.to_be_bytes());
@@ -93,7 +93,7 @@ async fn a_folder_that_stalls_holds_up_no_other_call_and_a_send_for_a_second_onl
     let folder = Folder::default();
     let keys = folder.keys();
     let first = send(&keys, 1, 0);
-    // All that calls do with keys goes on, on this very thread.
+    // Calls can still do all that they do with keys, on this thread.
     let other = send(&keys, 2, 1);
     let waits = keys.make([9; 32], 0);
     assert!(!waits.recognised && keys.octets() > 0);
@@ -103,14 +103,14 @@ async fn a_folder_that_stalls_holds_up_no_other_call_and_a_send_for_a_second_onl
     let (ticket, since) = (first.ticket, Instant::now());
     is_refused(first).await;
     is_refused(other).await;
-    // Whoever comes while it stalls is told at once.
+    // A call that comes while the folder stalls is told so at once.
     is_refused(send(&keys, 3, 2)).await;
     assert_eq!(since.elapsed(), std::time::Duration::ZERO);
     folder.open();
     while folder.written().len() < 2 {
         tokio::task::yield_now().await;
     }
-    // The row that was refused is behind: its next call writes it, whatever was written late.
+    // The row that was refused is out of date. Its next call writes it, whatever was written late.
     let again = keys.sent(&ticket).expect("it is not known to be written");
     let record = Record::open(Arc::new(Nobody));
     assert!(again.over(&record).await.is_ok());
@@ -126,7 +126,7 @@ async fn a_backlog_of_one_connection_takes_no_room_of_another() {
     let other = send(&keys, 2, 1_000);
     folder.open();
     assert!(other.told.await.unwrap().is_ok());
-    // Behind one row of the other connection, and one that was being written.
+    // It waits for one row of the other connection, and for the one that was being written.
     let before = folder.written().iter().position(|count| *count == 1_000).unwrap();
     assert!(before <= 2, "{before}");
     let mut refused = 0;

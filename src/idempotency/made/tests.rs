@@ -14,7 +14,7 @@ fn ticket(owner: u8, print: Id, key: MadeKey, count: u32) -> KeyTicket {
     KeyTicket { owner: [owner; 16], print, key: key.key, count }
 }
 
-/// A call that is sent and over.
+/// Makes a call that is sent and over.
 fn send(made: &mut Made, print: Id, count: u32, now: Instant) -> (MadeKey, KeyTicket) {
     let key = made.key(print, count, now);
     let ticket = ticket(1, print, key, count);
@@ -60,9 +60,10 @@ fn of_several_the_oldest_that_was_not_accepted() {
     made.accepted(&one.1);
     assert_eq!(made.key(A, 1, now).key, two.0.key);
     assert_eq!(made.key(A, 1, now).key, three.0.key);
-    // Its answer may have been lost on the client's own line.
+    // The answer may have been lost on the way to the client.
     assert_eq!(made.key(A, 1, now).key, one.0.key);
-    // The answer to the request that its client gave up comes late: the retry still waits for its own.
+    // The answer to the request that the client gave up comes late. The retry still waits for its
+    // own.
     assert_eq!(made.accepted(&one.1), None);
 }
 
@@ -86,7 +87,7 @@ fn of_calls_that_were_not_sent_nothing_stays() {
         let key = made.key(A, 0, now);
         let ticket = ticket(2, A, key, 0);
         if n % 2 == 0 {
-            // Its slot was there, its socket was not.
+            // It had its slot, but no socket.
             made.sent(&ticket, now);
         }
         made.release(&ticket, false);
@@ -150,7 +151,7 @@ fn without_a_count_an_equal_request_is_a_retry_while_the_one_before_is_in_doubt(
     let (retry, _) = send(&mut made, A, UNCOUNTED, now);
     assert_eq!((retry.key, retry.recognised), (first.key, true));
     assert!(!made.key(A, UNCOUNTED, now).recognised, "the retry is under way");
-    // A good answer to the retry was handed over: the same again is wanted.
+    // A good answer to the retry was handed over, so an equal request is a new one.
     made.accepted(&ticket);
     made.doubted(&ticket);
     assert!(!made.key(A, UNCOUNTED, now).recognised);
@@ -202,7 +203,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whoever reads the rows knows what the process knew that wrote them.
+    /// A process that reads the rows knows what their writer knew.
     #[test]
     fn a_restart_changes_no_key(steps in steps(), print in 0..3_u8, count in 0..4_u32) {
         let (mut now, mut made) = nothing();
@@ -214,7 +215,7 @@ proptest! {
                 Step::Refuse { print, count } => {
                     let key = made.key([print; 32], count, now);
                     let ticket = ticket(1, [print; 32], key, count);
-                    // A refused retry moves its key on, which is written when one is sent.
+                    // A refused retry moves its key on. That is written when a retry is sent.
                     if key.recognised {
                         rows.extend(made.sent(&ticket, now));
                     }
@@ -251,7 +252,8 @@ enum End {
 }
 
 proptest! {
-    /// A send has the key of another one if, and only if, one is in doubt; each is repeated by one.
+    /// A send has the key of an earlier send if, and only if, one is in doubt. Each is repeated by
+    /// one.
     #[test]
     fn as_many_uncounted_sends_share_a_key_as_were_in_doubt(
         ends in prop::collection::vec((0..2_u8, 0..30_u64, prop_oneof![
@@ -260,7 +262,7 @@ proptest! {
         ]), 0..40)
     ) {
         let (mut now, mut made) = nothing();
-        // Of those in doubt: what was asked, under which key, since when.
+        // The sends in doubt: request, key and time.
         let mut doubts: Vec<(u8, RandomId, Instant)> = Vec::new();
         let mut began = std::collections::HashMap::new();
         for (print, seconds, end) in ends {

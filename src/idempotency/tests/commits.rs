@@ -1,4 +1,4 @@
-//! The last stop before the vendor.
+//! The last stage before the vendor.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::call::BeforeSend;
 
-/// Wants to know of a send, and takes a second to write that down.
+/// Is told of a send, and takes a second to write it down.
 #[derive(Debug, Default)]
 struct Writes {
     fails: bool,

@@ -2,14 +2,14 @@
 
 use super::*;
 
-/// A send of `body` by an SDK that says it has sent it so often before.
+/// A send of `body` by an SDK that says how often it has sent it before.
 fn counted(body: &'static str, retries: u32) -> BufferedCall {
     let mut call = send(body);
     call.habits.retries = Some(retries);
     call
 }
 
-/// A send of `body` by an SDK that sends again and does not count.
+/// A send of `body` by an SDK that retries and does not count.
 fn uncounted(body: &'static str) -> BufferedCall {
     let mut call = send(body);
     call.habits.retries_uncounted = true;

@@ -19,14 +19,14 @@ use crate::error::{Cause, Outcome};
 use crate::identity::{Key, NewKey, Scopes};
 use crate::record::{Denied, Record, Trust};
 
-/// The layer on what keeps each request that comes through.
+/// The layer above a service that keeps each request that comes through.
 struct World {
     layer: Staged<Authenticate, Leaf<Authenticated>>,
     came: Arc<Mutex<Vec<Authenticated>>>,
     record: Arc<Record>,
 }
 
-/// A world of the app `billing` with these keys: id, text, and for how long each is good.
+/// A world with the app `billing` and these keys: id, text, and how long each is valid.
 fn world(keys: &[(&str, &NewKey, Option<Duration>)]) -> World {
     let app = Arc::new(App {
         id: "billing".parse().unwrap(),
@@ -52,7 +52,7 @@ fn world(keys: &[(&str, &NewKey, Option<Duration>)]) -> World {
     World { layer, came, record: testing::opened(Request::new(call::empty())).record }
 }
 
-/// A world with one key, `k1`, and its text.
+/// A world with one key, `k1`, and the key's text.
 fn with_a_key() -> (World, String) {
     let new = key("k1");
     (world(&[("k1", &new, None)]), new.text)
@@ -67,7 +67,7 @@ fn key(name: &str) -> NewKey {
 }
 
 impl World {
-    /// Asks with `fields`; the record is kept for a look at it.
+    /// Sends a request with `fields`, and keeps its record.
     async fn ask(&mut self, fields: &[(&'static str, &str)]) -> call::Result {
         self.ask_with(fields, call::empty()).await
     }
@@ -99,7 +99,7 @@ impl World {
         self.came.lock().unwrap().pop().unwrap()
     }
 
-    /// Why no key was taken, and whose id it had.
+    /// Why the key was not taken, and its id.
     fn denied(&self) -> (Option<Denied>, Option<String>) {
         let named = |key: &KeyId| key.as_str().to_owned();
         self.record.read(|marks| (marks.caller.denied, marks.caller.key.as_ref().map(named)))
@@ -145,7 +145,7 @@ async fn each_refusal_is_a_401_and_the_record_has_the_reason() {
         (&[("x-api-key", &renamed)], Denied::Unknown, Some("k2")),
         (&[("x-api-key", &other)], Denied::Wrong, Some("k1")),
         (&[("x-api-key", &text[..text.len() - 1])], Denied::Wrong, Some("k1")),
-        // What is wrong in the first place is not mended by the second one.
+        // A wrong key in the first field is not mended by a right one in the second.
         (&[("x-api-key", &other), ("authorization", &text)], Denied::Wrong, Some("k1")),
     ] {
         let error = world.refused(fields).await;

@@ -1,5 +1,5 @@
-//! One connection over a pipe, with a paused clock. Frames of HTTP/2 are written by hand where a
-//! well-behaved client would not do what is asked about.
+//! One connection over a pipe, with a paused clock. HTTP/2 frames are written by hand where a
+//! well-behaved client would not send what the test needs.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::server::tests::limits;
 
-/// Answers `/` at once, `/slow` after seven seconds, `/large` with 1 MiB, `/endless` without a length,
-/// and reads `POST /read`.
+/// Answers `/` at once, `/slow` after seven seconds, `/large` with 1 MiB, `/endless` without a
+/// length, and reads `POST /read`.
 #[derive(Clone)]
 struct Paths;
 
@@ -100,7 +100,7 @@ const RST_STREAM: u8 = 3;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 
-/// Reads on until a frame of this type on this stream; answers pings that are not waited for.
+/// Reads until a frame of this type comes on this stream, and answers pings that come before it.
 async fn until(io: &mut DuplexStream, kind: u8, stream: u32) -> Vec<u8> {
     loop {
         let next = frame(io).await.expect("the connection goes on until then");
@@ -151,7 +151,7 @@ async fn a_drain_ends_half_a_head_after_the_time_for_last_octets() {
 async fn an_answer_that_is_not_read_ends_its_stream_and_no_other() {
     let mut io = connect(Protocol::Told, CancellationToken::new());
     io.write_all(PREFACE).await.unwrap();
-    // 64 KiB fit into the windows; the rest of 1 MiB is never asked for.
+    // 64 KiB fit into the windows; the rest of the 1 MiB is never asked for.
     io.write_all(&get(1, "/large")).await.unwrap();
     let begun = Instant::now();
     let held = until(&mut io, RST_STREAM, 1).await;
@@ -214,7 +214,8 @@ async fn over_http2_too_the_rest_of_a_refused_upload_is_read() {
     tokio::spawn(connection);
     let request = http::Request::post("http://a/").body(()).unwrap();
     let (response, mut upload) = client.send_request(request, false).unwrap();
-    // More than the windows that the server gave: without a reader it would stand still.
+    // This is more than the windows that the server gave. Without a reader the upload would stand
+    // still.
     for _ in 0..128 {
         upload.reserve_capacity(16 << 10);
         while upload.capacity() < 16 << 10 {
@@ -250,9 +251,9 @@ async fn an_http1_client_is_told_how_long_its_connection_may_rest() {
         ("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false),
         ("GET /endless HTTP/1.1\r\nHost: a\r\n\r\n", true),
         ("GET /endless HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", false),
-        // What the answer itself says is the last word.
+        // What the answer itself says counts.
         ("POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", false),
-        // hyper closes behind it.
+        // hyper closes the connection after it.
         ("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n", false),
     ] {
         let answer = fields(request, Duration::from_secs(75)).await;

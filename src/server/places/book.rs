@@ -1,10 +1,10 @@
 //! Who has the places of a port, who waits for one, and who makes room. Pure: no I/O, time as an
 //! argument.
 //!
-//! An address that holds less goes first. A connection that rests costs its client little, so it is
-//! the first to make room; a request that is still arriving costs more, so it makes room only for an
-//! address that holds fewer places even after the exchange. A call under way is never cut on a port for
-//! many.
+//! An address that holds less goes first. To close a connection that rests costs its client little,
+//! so it is the first to make room. A request that is still arriving costs more, so it makes room
+//! only for an address that holds fewer places even after the exchange. On a port for many clients
+//! a call under way is never cut.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -17,16 +17,17 @@ use super::super::activity::{Activity, Doing};
 use super::Bound;
 use crate::clock::Instant;
 
-/// A connection of a port for many that rested less is not closed: its request may be on its way.
+/// On a port for many clients, a connection that rested less is not closed, because its request may
+/// be on its way.
 pub(super) const REST: Duration = Duration::from_secs(1);
 
-/// The places of one port and who wants them.
+/// The places of one port, and the connections that have or want one.
 pub(super) struct PlaceBook {
     bound: Bound,
     next: u64,
-    /// Who is there, oldest first.
+    /// The connections that have a place, oldest first.
     guests: BTreeMap<u64, Arc<Guest>>,
-    /// Who waits, oldest first.
+    /// The addresses of those that wait, oldest first.
     waiting: BTreeMap<u64, IpAddr>,
     peers: HashMap<IpAddr, Counts>,
 }
@@ -42,7 +43,7 @@ struct Counts {
 pub(super) struct Guest {
     pub(super) peer: IpAddr,
     since: Instant,
-    /// From the first octet of HTTP on.
+    /// Set once the connection speaks HTTP.
     pub(super) activity: OnceLock<Arc<Activity>>,
     /// Cancelled when the place is needed.
     pub(super) end: CancellationToken,
@@ -52,9 +53,9 @@ pub(super) struct Guest {
 pub(super) enum PlaceEntry {
     /// A place.
     Seated(u64, Arc<Guest>),
-    /// A place as soon as there is one, under this number; `gone` waits no longer.
+    /// A place as soon as there is one, under this number; `gone` gave up its wait for it.
     Waits { number: u64, gone: Option<u64> },
-    /// Nothing.
+    /// No place.
     TurnedAway,
 }
 
@@ -93,7 +94,8 @@ impl PlaceBook {
         PlaceEntry::Waits { number: self.next, gone }
     }
 
-    /// The youngest that waits of the address with the most, if it has more than `peer` would have.
+    /// The youngest waiter of the address that has the most waiters, if those are more than `peer`
+    /// would have.
     fn who_gives_up_for(&self, peer: IpAddr) -> Option<u64> {
         let of = |peer| self.counts(peer).guests + self.counts(peer).waiting;
         let (number, most) =
@@ -101,7 +103,7 @@ impl PlaceBook {
         (of(*most) > of(peer) + 1).then_some(*number)
     }
 
-    /// Who waited under `number` has left.
+    /// The one that waited under `number` has left.
     pub(super) fn gives_up(&mut self, number: u64) {
         if let Some(peer) = self.waiting.remove(&number) {
             self.less(peer, |counts| counts.waiting -= 1);
@@ -115,7 +117,7 @@ impl PlaceBook {
         }
     }
 
-    /// Gives a free place to whoever waits, of the address with the fewest.
+    /// Gives a free place to a waiter, of the address that has the fewest places.
     pub(super) fn seat_next(&mut self, now: Instant) -> Option<(u64, Arc<Guest>)> {
         if self.guests.len() >= self.bound.places() {
             return None;
@@ -131,8 +133,8 @@ impl PlaceBook {
         !self.waiting.is_empty()
     }
 
-    /// Those whose places are needed now. Several at once on a large port, since each look goes over
-    /// all.
+    /// The connections whose places are needed now. On a large port that is several at once,
+    /// because each look goes over all connections.
     pub(super) fn who_makes_room(&self, now: Instant) -> Vec<Arc<Guest>> {
         let ending = self.guests.values().filter(|guest| guest.end.is_cancelled()).count();
         let free = self.bound.places().saturating_sub(self.guests.len());
@@ -141,7 +143,8 @@ impl PlaceBook {
         let mut waiting = self.waiting.clone();
         let mut leave = Vec::new();
         for _ in 0..short.min(self.bound.at_once()) {
-            // Each may be of another address: an exchange changes who holds less.
+            // Each one may be of another address, since an exchange changes which address holds
+            // fewer.
             let fewest = |(number, peer): &(&u64, &IpAddr)| (able.held(**peer), **number);
             let Some((&number, &peer)) = waiting.iter().min_by_key(fewest) else { break };
             waiting.remove(&number);
@@ -177,7 +180,7 @@ impl PlaceBook {
 }
 
 impl Guest {
-    /// A TLS handshake is no request.
+    /// What the connection is doing. A TLS handshake counts as rest, since no request has begun.
     pub(super) fn doing(&self) -> Doing {
         self.activity.get().map_or(Doing::Rests(self.since), |activity| activity.doing())
     }
@@ -187,14 +190,14 @@ impl Guest {
 
 /// The connections that may make room, by what it costs to close them.
 struct Able {
-    /// Places by address, as they will be.
+    /// Places by address, as they will be after the exchanges.
     held: HashMap<IpAddr, usize>,
     classes: [Class; 3],
 }
 
 /// Connections of one kind by address, those that are in it longest first.
 struct Class {
-    /// How many more places than the newcomer's address theirs must hold.
+    /// How many more places their address must hold than the newcomer's address.
     more: usize,
     queues: HashMap<IpAddr, VecDeque<Arc<Guest>>>,
 }
@@ -229,7 +232,8 @@ impl Able {
         self.held.get(&peer).copied().unwrap_or_default()
     }
 
-    /// Who makes room for `peer`: of the cheapest kind that there is, of the address with the most.
+    /// The connection that makes room for `peer`: of the cheapest kind that there is, and of the
+    /// address with the most places.
     fn exchange(&mut self, peer: IpAddr) -> Option<Arc<Guest>> {
         let (has, held) = (self.held(peer), &self.held);
         let of = |peer: &IpAddr| held.get(peer).copied().unwrap_or_default();

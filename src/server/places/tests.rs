@@ -167,7 +167,7 @@ async fn while_all_are_served_a_port_for_many_lets_wait_and_one_for_few_cuts_the
     }
 }
 
-/// A port with a shut door that waits for nobody would take no connection ever again.
+/// A port whose door is shut and that waits for no place would never take a connection again.
 #[test]
 fn a_shut_door_waits_for_somebody_whoever_leaves_meanwhile() {
     let places = Arc::new(ConnectionPlaces::new(Bound::ForFew { sockets: 2 }));
@@ -217,7 +217,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
     prop_oneof![Just(Kind::Rests), Just(Kind::HalfSent), Just(Kind::Served)]
 }
 
-/// In paused time, which a property has no attribute for.
+/// Runs in paused time. A property test has no attribute for that.
 fn inside(doing: impl FnOnce()) {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
@@ -226,7 +226,8 @@ fn inside(doing: impl FnOnce()) {
 }
 
 proptest! {
-    /// On a port for few each newcomer finds a place, and who has fewer than another is never sent away.
+    /// On a port for few clients each newcomer finds a place, and an address that has fewer than
+    /// another is never sent away.
     #[test]
     fn the_newest_finds_room_and_the_address_with_the_most_makes_it(
         peers in prop::collection::vec(0_u8..6, 1..120),
@@ -252,8 +253,9 @@ proptest! {
         });
     }
 
-    /// However many places a crowd holds, as long as they are not all calls under way: an address with
-    /// less than its even part has a place after a few looks, and no call under way was cut for it.
+    /// An address with less than its even part has a place after a few looks, and no call under way
+    /// was cut for it. This holds however many places a crowd has, as long as they are not all
+    /// calls under way.
     #[test]
     fn an_address_below_its_even_part_is_let_in_while_others_waste_their_places(
         crowd in prop::collection::vec((0_u8..3, kinds()), 30..90),

@@ -1,4 +1,5 @@
-//! The JSON line of an event. It begins as the line of a call does: `ts`, `level`, `target`, `message`.
+//! The JSON line of an event. It begins as the line of a call does: `ts`, `level`, `target`,
+//! `message`.
 
 use std::fmt::Debug;
 
@@ -8,10 +9,10 @@ use tracing::field::{Field, Visit};
 
 use crate::clock;
 
-/// What every line has; a field of an event that is called so gets another name.
+/// The members of every line. A field of an event that has one of these names gets another name.
 const EVERY: [&str; 3] = ["ts", "level", "target"];
 
-/// The line without its line feed.
+/// The line of `event`, without its line feed.
 pub(super) fn json(event: &Event<'_>) -> Vec<u8> {
     let mut fields = Fields::default();
     event.record(&mut fields);
@@ -31,7 +32,7 @@ pub(super) fn json(event: &Event<'_>) -> Vec<u8> {
 #[derive(Default)]
 struct Fields {
     message: String,
-    /// Of a record of the crate `log`, whose events all have one target.
+    /// The target of a record of the crate `log`. All its events have one target in `tracing`.
     target: Option<String>,
     /// All others, as members of the line.
     rest: Vec<u8>,

@@ -1,4 +1,4 @@
-//! How a line looks. Whatever stands in it, it stays one line and moves no terminal.
+//! How a line looks. Whatever is in it, it stays one line, and it can't control a terminal.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl Format {
     }
 }
 
-/// Formats events in the form of the moment.
+/// Formats events in the form that applies now.
 pub(super) struct Lines {
     choice: Arc<ArcSwap<Choice>>,
 }
@@ -107,23 +107,24 @@ impl Visit for Words<'_, '_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut tame = Tame { writer: self.0 };
-        // Writing to a line that is being made does not fail.
+        // A write to a line in memory does not fail.
         let _ = match field.name() {
             "message" => write!(tame, " {value:?}"),
-            // `log` records bring their origin, which is the target already.
+            // Records of the crate `log` carry their origin, which the target says already.
             name if name.starts_with("log.") => Ok(()),
             name => write!(tame, "  {name}={}", quoted(format!("{value:?}"))),
         };
     }
 }
 
-/// A value that could be taken for several, in quotes.
+/// Puts a value in quotes if it could be taken for several.
 fn quoted(value: String) -> String {
     let bare = !value.contains([' ', '=']) || value.starts_with('"');
     if bare { value } else { format!("{value:?}") }
 }
 
-/// Writes what could move a terminal, end a line or turn its direction as an escape of JSON.
+/// Writes a character as a JSON escape if it could control a terminal, end a line or turn the
+/// direction of text.
 struct Tame<'a, W> {
     writer: &'a mut W,
 }
@@ -142,22 +143,23 @@ impl<W: fmt::Write> fmt::Write for Tame<'_, W> {
     }
 }
 
-/// True for control characters, line and paragraph separators, and what hides or turns text.
+/// True for control characters, line and paragraph separators, and characters that hide text or
+/// turn its direction.
 fn is_wild(c: char) -> bool {
     let hides = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     c.is_control() || hides(c)
 }
 
-/// A line of JSON, none of whose strings can move a terminal.
+/// A line of JSON whose strings can't control a terminal.
 pub(super) fn tame(line: Vec<u8>) -> Vec<u8> {
-    // Without a way out in between: so the compiler looks at many octets at a time.
+    // The loop has no early exit, so that the compiler can test many bytes at a time.
     let plain = line.iter().fold(true, |plain, octet| plain & (b' '..=b'~').contains(octet));
     if plain {
         return line;
     }
     let mut tamed = String::with_capacity(line.len() + 16);
     let mut tame = Tame { writer: &mut tamed };
-    // Writing to a string does not fail.
+    // A write to a string does not fail.
     let _ = tame.write_str(&String::from_utf8_lossy(&line));
     tamed.into_bytes()
 }

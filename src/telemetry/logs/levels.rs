@@ -111,7 +111,7 @@ impl From<Level> for LevelFilter {
     }
 }
 
-/// What `wanted` lets through. Libraries see what callers and the vendor send, so they say no more
+/// What `wanted` lets through. Libraries see what callers and the vendor send. So they log no more
 /// than warnings, whatever the level.
 pub(super) fn targets(wanted: &LogSettings) -> Targets {
     let own = [Target::Access, Target::Tollgate].map(|target| (target, wanted.level));
@@ -122,7 +122,7 @@ pub(super) fn targets(wanted: &LogSettings) -> Targets {
         .with_targets(pairs.map(|(target, level)| (target.as_str(), LevelFilter::from(level))))
 }
 
-/// The least weighty access lines that `targets` let through.
+/// The lowest level of access lines that `targets` let through.
 pub(super) fn access(targets: &Targets) -> LevelFilter {
     let levels = [tracing::Level::INFO, tracing::Level::WARN];
     let passes = |level: &tracing::Level| targets.would_enable(Target::Access.as_str(), level);

@@ -13,10 +13,10 @@ use crate::headers::Sdk;
 use crate::record::{Cached, Denied, Marks, Record, Unkept};
 use crate::telemetry::{code, method};
 
-/// Longer than most lines.
+/// The room for a line at first, in bytes; most lines are shorter.
 const USUAL: usize = 768;
 
-/// Written as it is shown, with nothing in between.
+/// A value that is written by its `Display`, without a string of its own.
 struct Shown<T>(T);
 
 impl<T: std::fmt::Display> Serialize for Shown<T> {
@@ -25,7 +25,7 @@ impl<T: std::fmt::Display> Serialize for Shown<T> {
     }
 }
 
-/// The client's own, or the call's.
+/// The request's id: the client's own, or else the call's.
 struct RequestId<'a>(&'a Record, &'a Marks);
 
 impl std::fmt::Display for RequestId<'_> {
@@ -37,7 +37,7 @@ impl std::fmt::Display for RequestId<'_> {
     }
 }
 
-/// A call in a few words, none of them a caller's: method, operation, status.
+/// A call in a few words: method, operation, status. None of them was written by a caller.
 struct Said<'a>(&'a Marks);
 
 impl std::fmt::Display for Said<'_> {
@@ -51,8 +51,8 @@ impl std::fmt::Display for Said<'_> {
     }
 }
 
-/// Appends the members of an object, each with a comma before it. Their names are known when this is
-/// compiled, so only values are looked at for what has to be escaped.
+/// Appends the members of an object, each with a comma before it. Their names are known at compile
+/// time, so only values are searched for characters to escape.
 macro_rules! members {
     ($line:ident, $($name:ident: $value:expr,)*) => {$(
         $line.extend_from_slice(concat!(",\"", stringify!($name), "\":").as_bytes());
@@ -60,9 +60,10 @@ macro_rules! members {
     )*};
 }
 
-/// A warning for what an operator may have to look at: a 5xx, whoever made it, an answer that was
-/// cut, and the vendor's own refusals. What is the caller's business is information, the gateway's
-/// refusals included: they are the quota at work.
+/// A warning for what an operator may have to look at: a 5xx, an answer that was cut, and the
+/// vendor's own refusals. All else is information, because it is the caller's business; so is the
+/// 504 that `only-if-cached` asked for. That includes the gateway's refusals, which are the quota
+/// at work.
 pub(super) fn level(marks: &Marks) -> Level {
     let failed = marks.status.is_some_and(|status| status.is_server_error());
     let asked_for = marks.code == Some(Code::NotCached);
@@ -125,7 +126,8 @@ fn json(level: Level, record: &Record, marks: &Marks, trace: Option<TraceId>) ->
     line
 }
 
-/// Time, status, method, operation, app, total, queue, cache, code: nothing that a caller wrote.
+/// The line for people: time, status, method, operation, app, total, queue, cache, code. It holds
+/// nothing that a caller wrote.
 fn human(level: Level, colours: bool, record: &Record, marks: &Marks) -> String {
     let status = marks.status.map_or_else(|| "---".into(), |status| status.as_u16().to_string());
     let taken = marks.ended().saturating_duration_since(record.started);

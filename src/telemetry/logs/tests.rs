@@ -1,4 +1,4 @@
-//! What is written of events and calls, in both forms.
+//! The lines of events and calls, in both forms.
 
 use std::io;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use crate::error::Code;
 use crate::record::{CallerMarks, Observer, QuotaMarks, RequestMarks, Wait};
 use crate::targets;
 
-/// What outside parties would write to break a line or a terminal.
+/// Text that an outside party could send to break a line or a terminal.
 const HOSTILE: &str =
     "x\n{\"level\":\"INFO\"}\r\x1b[2J\x1b]0;t\x07\u{9b}31m\u{85}\u{2028}\u{202e}\x7f\0 code=ok \"é";
 
@@ -92,7 +92,7 @@ fn answered(status: u16) -> Marks {
     Marks { status, complete: true, ..Marks::default() }
 }
 
-/// One line, of characters that move nothing.
+/// True for one line without characters that control a terminal.
 fn is_one_tame_line(text: &str) -> bool {
     let Some(line) = text.strip_suffix('\n') else { return false };
     !line.chars().any(|c| c.is_control() || "\u{2028}\u{2029}\u{202e}".contains(c))
@@ -300,7 +300,7 @@ fn each_module_that_logs_has_a_target_that_is_documented() {
             let logs = ["error", "warn", "info", "debug", "trace"];
             let lines = |what: &str| text.matches(what).count();
             let own: usize = logs.iter().map(|level| lines(&format!("tracing::{level}!("))).sum();
-            // A line that names its target is not by the name of its module.
+            // A line that names its target does not take the name of its module.
             if own > lines("target: targets::") && !path.ends_with("logs/tests.rs") {
                 let below = path.strip_prefix("src").unwrap().with_extension("");
                 let module = below.components().next().unwrap().as_os_str().to_string_lossy();

@@ -1,7 +1,7 @@
-//! Writes lines on a thread of its own, so that no call waits for who reads them.
+//! Writes lines on a thread of its own, so that no call waits for the reader of the log.
 //!
-//! The first line wakes the thread. After it has written it rests for a moment, in which further
-//! lines gather and wake nobody: under load a line costs a copy, not a change of threads.
+//! The first line wakes the thread. After a write the thread rests for a moment. Lines that come
+//! meanwhile gather and do not wake it. So under load a line costs a copy, not a switch of threads.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,23 +11,23 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Octets of lines that may wait: some 16,000 lines.
+/// The most bytes of lines that may wait: some 16,000 lines.
 const MOST: usize = 8 << 20;
 
-/// How long lines gather, once one was written.
+/// How long lines gather after a write.
 const REST: Duration = Duration::from_millis(5);
 
 /// How long the end of the process waits for the last lines to be taken.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Where lines are put. Clones share it.
+/// Takes lines for the thread. Clones share one thread.
 #[derive(Clone)]
 pub struct Writer(Arc<Shared>);
 
-/// Writes what is left when it is dropped, if somebody takes it within a second.
+/// When this is dropped, what is left is written, if the output takes it within a second.
 pub struct Flush {
     writer: Writer,
-    /// Nothing comes: the thread has ended when its other end is gone.
+    /// Carries no message. The thread has ended when the other end is gone.
     over: Receiver<()>,
 }
 
@@ -69,7 +69,7 @@ impl Writer {
         (writer, flush)
     }
 
-    /// Takes `line`, which ends in its line feed; never blocks. What finds no place is dropped and
+    /// Takes `line`, which ends in its line feed; never blocks. A line without room is dropped and
     /// counted.
     pub fn put(&self, line: &[u8]) {
         let mut waiting = self.0.waiting();
@@ -120,14 +120,14 @@ impl Shared {
                 self.lost(&lines);
             }
             lines.clear();
-            // A burst is not remembered for ever.
+            // A burst must not hold its memory for ever.
             lines.shrink_to(MOST / 16);
             let rest = self.waiting();
             let _ = self.news.wait_timeout_while(rest, REST, |waiting| !waiting.over);
         }
     }
 
-    /// Waits for lines and takes them; `false`: there are none, and none will come.
+    /// Waits for lines and takes them; false if there are none and none will come.
     fn take(&self, lines: &mut Vec<u8>) -> bool {
         let mut waiting = self.waiting();
         while waiting.lines.is_empty() && !waiting.over {
@@ -154,7 +154,7 @@ impl Drop for Flush {
     fn drop(&mut self) {
         self.writer.0.waiting().over = true;
         self.writer.0.news.notify_one();
-        // Ends with the thread, or with the patience.
+        // Ends when the thread has ended, or when the time is over.
         let _ = self.over.recv_timeout(LAST_LINES);
     }
 }
@@ -164,13 +164,13 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Sender, SyncSender};
 
-    /// Tells each piece that is written, and waits for leave to go on.
+    /// An output that reports each piece and waits until the test lets it go on.
     struct Slow(Sender<Vec<u8>>, Receiver<()>);
 
     impl Write for Slow {
         fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
             self.0.send(lines.to_vec()).unwrap();
-            // An end that is gone gives leave for good.
+            // If the other end is gone, nothing waits any more.
             let _ = self.1.recv();
             Ok(lines.len())
         }

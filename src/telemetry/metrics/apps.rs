@@ -16,7 +16,7 @@ pub struct AppRow {
     pub tenant: TenantId,
     /// Its name.
     pub app: AppId,
-    /// When its last key expires, if all of them do.
+    /// When its last key expires; `None` if a key never expires.
     pub keys_end: Option<SystemTime>,
 }
 

@@ -1,7 +1,8 @@
 //! The handles of series, resolved at the first use of their labels and kept.
 //!
-//! Looking a series up by its labels costs about four times as much as counting, and ten times when two
-//! threads do it. So what one operation, connection or app has touched is found by one look-up.
+//! To look a series up by its labels costs about four times as much as to count, and ten times if
+//! two threads do it. So one look-up finds all that an operation, a connection or an app has
+//! touched.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -21,13 +22,14 @@ use crate::ids::{AppId, ConnectionId, TenantId};
 /// Status classes, by the first digit of the status.
 pub(super) const CLASSES: [&str; 7] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx", "other"];
 
-/// The codes of [`Code`], and the three ways in which an answer of the vendor's ends.
+/// How many codes a call can end with: those of [`Code`], and the three ends that have no error
+/// code.
 pub(super) const CODES: usize = Code::ALL.len() + 3;
 
-/// What the cache can do for a call.
+/// How many things the cache can do for a call.
 pub(super) const OUTCOMES: usize = 7;
 
-/// A handle that is there once it was used.
+/// A handle that is made at its first use.
 pub(super) type Slot<M> = OnceLock<M>;
 
 /// Handles by number.
@@ -59,21 +61,21 @@ pub(super) struct OfOperation {
 pub(super) struct OfConnection {
     pub(super) waits: HandleRow<Seconds, 2>,
     pub(super) answers: HandleRow<Counter, { CLASSES.len() }>,
-    /// The vendor refused its token the last time.
+    /// True if the vendor refused its token the last time.
     pub(super) token_refused: AtomicBool,
 }
 
-/// What an app has touched that is named in labels, or all that are not.
+/// What an app with labels of its own has touched, or all the other apps together.
 #[derive(Default)]
 pub(super) struct OfApp {
     pub(super) named: Option<[Value; 2]>,
     pub(super) codes: HandleRow<Counter, CODES>,
 }
 
-/// What was made for each key of a closed set; read far more often than added to.
+/// What was made for each key of a closed set. It is read far more often than it grows.
 pub(super) struct KeptHandles<K, V>(ArcSwap<HashMap<K, Arc<V>>>);
 
-/// The handle in `slot`, resolved now if it is not there.
+/// The handle in `slot`; it is resolved now if it is not there.
 pub(super) fn resolved<'a, M: Clone, C: MetricConstructor<M>, const N: usize>(
     slot: &'a Slot<M>,
     family: &Family<Labels<N>, M, C>,
@@ -99,7 +101,8 @@ impl<K, V> Default for KeptHandles<K, V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Default> KeptHandles<K, V> {
-    /// What is kept for `key`; made now, under the same key of its `own`, if it is not there.
+    /// What is kept for `key`. If it is not there it is made now, under the owned form of the key
+    /// that `own` gives.
     pub(super) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q, own: impl Fn() -> K) -> Arc<V>
     where
         K: Borrow<Q>,
@@ -107,7 +110,7 @@ impl<K: Hash + Eq + Clone, V: Default> KeptHandles<K, V> {
         if let Some(kept) = self.0.load().get(key) {
             return kept.clone();
         }
-        // Made outside: a second try of the swap must not make another.
+        // Made outside the swap, which may run again and must not make another.
         let made = Arc::new(V::default());
         self.0.rcu(|all| {
             let mut all = HashMap::clone(all);

@@ -23,7 +23,7 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Labels<const N: usize>(pub [(&'static str, Value); N]);
 
-/// A call that fell into a bucket: OpenMetrics calls it an exemplar.
+/// A call that fell into a bucket. OpenMetrics calls it an exemplar.
 #[derive(Clone, Copy, Debug)]
 pub struct Example {
     call_id: RandomId,

@@ -18,7 +18,7 @@ use crate::quota::Would;
 use crate::record::{Breakdown, Cached, Forward, Kept, KeyUse, Marks, Record, TokenNews, Try};
 use crate::telemetry::code;
 
-/// The label of what has no operation: refused before the route was known.
+/// The label of a call without an operation: it was refused before the route was known.
 const NO_OPERATION: &str = "none";
 
 impl Metrics {
@@ -96,7 +96,7 @@ impl Metrics {
         resolved(&app.codes.0[code_number(call.marks)], &self.app_requests, labels).inc();
     }
 
-    /// What the call did on its connection: waits, tries, refusals, the token.
+    /// What the call did on its connection: waits, attempts, refusals, the token.
     fn observe_connection(&self, call: &Seen<'_>, id: &ConnectionId) {
         let (marks, handles) = (call.marks, self.handles.connections.get(id, || id.clone()));
         if let Some(lane) = marks.quota.lane {
@@ -191,7 +191,7 @@ impl<'a> Seen<'a> {
         ("operation", id.map_or(Value::Word(NO_OPERATION), Value::Id))
     }
 
-    /// Tries that were sent: how long each took, and the class of its answer.
+    /// The attempts that were sent: how long each took, and the class of its answer.
     fn tries(&self) -> impl Iterator<Item = (Duration, usize)> + use<'a> {
         let answers = self.marks.timeline.answers(self.started);
         answers.map(|(one, took)| (took, class(one.status)))
@@ -202,7 +202,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Slots of its connection's pool that a call of `row` takes.
+/// The slots of its connection's pool that a call of `row` takes.
 fn slots(row: &Operation) -> u32 {
     row.pools.get(CONNECTION_POOL).copied().unwrap_or(0)
 }
@@ -227,7 +227,7 @@ fn class(status: Option<StatusCode>) -> usize {
     status.map_or(0, |status| usize::from(status.as_u16() / 100)).min(CLASSES.len() - 1)
 }
 
-/// The place of [`code`] among all codes.
+/// The index of [`code`] among all codes.
 fn code_number(marks: &Marks) -> usize {
     let ours = Code::ALL.len();
     match (marks.code, marks.complete) {
@@ -250,11 +250,11 @@ const fn outcome_number(cached: Cached) -> usize {
     }
 }
 
-/// What [`reason`] gives.
+/// The values of [`reason`].
 pub(super) const REASONS: [&str; 6] =
     ["throttled", "conflict", "token", "server-error", "no-answer", "not-sent"];
 
-/// Why there was another try after this one.
+/// Why there was another attempt after this one.
 fn reason(one: &Try) -> &'static str {
     match one.status.map(|status| status.as_u16()) {
         Some(429) => "throttled",
@@ -266,7 +266,7 @@ fn reason(one: &Try) -> &'static str {
     }
 }
 
-/// A code by which the quota refuses.
+/// True for a code by which the quota refuses.
 const fn is_rule(code: Code) -> bool {
     matches!(
         code,

@@ -1,4 +1,4 @@
-//! What the kernel says of the process, under the names that every Prometheus client uses.
+//! What the kernel reports about the process, under the names that every Prometheus client uses.
 
 use procfs::ProcResult;
 use procfs::process::{LimitValue, Process};
@@ -6,8 +6,8 @@ use procfs::process::{LimitValue, Process};
 use super::Metrics;
 
 impl Metrics {
-    /// Reads the figures of this process. When `/proc` can't be read the log says so, and those
-    /// after the first that is missing stay as they were.
+    /// Reads the figures of this process. If `/proc` can't be read the log says so. The figures
+    /// after the first missing one then keep their values.
     pub fn read_process(&self) {
         if let Err(error) = self.try_read_process() {
             tracing::warn!(cause = %error, "the figures of the process cannot be read");

@@ -1,8 +1,8 @@
 //! Counters that stand at 0 before their first event.
 //!
-//! Prometheus takes the first value that it sees of a series for where the series began: a counter that
-//! appears with 1 has not grown, and no alert rings. So each series is made as soon as its labels are
-//! known. Only `tollgate_requests_total` has too many combinations of them.
+//! Prometheus takes the first value of a series that it sees as the start of the series. A counter
+//! that appears with 1 has not grown, and no alert fires. So each series is made as soon as its
+//! labels are known. Only `tollgate_requests_total` has too many combinations of labels.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::record::{Cached, Denied, KeyUse, Shortage};
 use crate::telemetry::ENDS;
 
 impl Metrics {
-    /// Those whose labels are words of the code alone.
+    /// Makes the series whose labels are words of the code only.
     pub(super) fn begin(&self) {
         words(&self.body_bytes, "direction", ["in", "out"]);
         words(&self.keys_refused, "reason", Denied::ALL.map(Denied::as_str));
@@ -27,7 +27,7 @@ impl Metrics {
         words(&self.reloads, "outcome", ["done", "refused"]);
     }
 
-    /// Those of `connection`.
+    /// Makes the series of `connection`.
     pub fn begin_connection(&self, connection: &ConnectionId) {
         let alone = [&self.throttled, &self.rejected, &self.token_replaced];
         for family in alone {
@@ -42,7 +42,7 @@ impl Metrics {
         of_connection(&self.shortages, connection, "reason", Shortage::ALL.map(Shortage::as_str));
     }
 
-    /// Those of the operation `row`; `cached` if the cache has a part in its reads.
+    /// Makes the series of the operation `row`; `cached` if the cache is used for it.
     pub fn begin_operation(&self, row: &Operation, cached: bool) {
         let operation = || ("operation", Value::Id(Arc::clone(&row.id)));
         begin(&self.attempts, Labels([operation()]));
@@ -57,9 +57,9 @@ impl Metrics {
         }
     }
 
-    /// Those of the app whose `tenant` and `app` these are.
+    /// Makes the series of the app with these labels `tenant` and `app`.
     pub(super) fn begin_app(&self, Labels([tenant, app]): &Labels<2>) {
-        // Without a key a call is no app's.
+        // A call without a key belongs to no app.
         let codes = Code::ALL.iter().filter(|code| **code != Code::Unauthenticated);
         for word in codes.map(|code| code.as_str()).chain(ENDS) {
             let code = ("code", Value::Word(word));
@@ -91,6 +91,6 @@ fn of_connection(
 }
 
 fn begin<const N: usize>(family: &Counters<N>, labels: Labels<N>) {
-    // Made by being looked for.
+    // A look-up makes the series.
     drop(family.get_or_create_owned(&labels));
 }

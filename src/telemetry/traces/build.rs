@@ -24,7 +24,7 @@ static SCOPE: LazyLock<InstrumentationScope> = LazyLock::new(|| {
         .build()
 });
 
-/// Everything that the spans of one call are made of.
+/// All that the spans of one call are made from.
 struct Call<'a> {
     record: &'a Record,
     marks: &'a Marks,
@@ -33,7 +33,7 @@ struct Call<'a> {
     end: Instant,
 }
 
-/// The call's span, then its waits, then its tries.
+/// The call's span, then its waits, then its attempts.
 pub(super) fn spans(
     record: &Record,
     marks: &Marks,
@@ -166,7 +166,7 @@ impl Call<'_> {
         }
     }
 
-    /// The conventions want `HTTP` where the method is unknown.
+    /// The span's name. The conventions ask for `HTTP` if the method is unknown.
     fn name(&self) -> Cow<'static, str> {
         let method = match method(&self.marks.request.method) {
             "_OTHER" => "HTTP",
@@ -178,8 +178,8 @@ impl Call<'_> {
         }
     }
 
-    /// Wall time by the pair of clocks that the call began with: steps of the wall clock since then
-    /// bend no span.
+    /// Wall time, by the pair of clock readings at the call's start. So later steps of the wall
+    /// clock distort no span.
     fn wall(&self, at: Instant) -> SystemTime {
         self.record.started_at + at.saturating_duration_since(self.record.started)
     }

@@ -1,8 +1,8 @@
-//! The way of spans to the collector: a bounded queue, a thread of the SDK's that waits for the
+//! Sends spans to the collector, by a bounded queue, a thread of the SDK that waits for the
 //! collector, and our own HTTP client.
 //!
-//! Each span that was handed over ends in exactly one of two counters, exported or dropped. The
-//! SDK's own logs are off: it has a line for each batch that fails, here is one for each change.
+//! Each span that was handed over is counted exactly once, as exported or as dropped. The SDK's own
+//! logs are off, because it logs each batch that fails. Here only a change is logged.
 
 mod pause;
 mod refused;
@@ -37,19 +37,19 @@ use crate::error::chain;
 use crate::tls;
 use pause::Pause;
 
-/// More than any collector has to say.
+/// The most bytes of a collector's answer that are read; no collector needs as many.
 const ANSWER_MAX: usize = 64 << 10;
 
-/// Spans that left, one way or the other.
+/// The spans that left the gateway's queue.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// The collector took them.
     pub exported: Counter,
-    /// They found no room, or the collector did not take them.
+    /// There was no room for them, or the collector did not take them.
     pub dropped: Counter,
 }
 
-/// Where spans go, and how many may be on the way.
+/// Where spans go, and how many may be under way.
 pub struct CollectorAddress {
     /// The whole URL of the collector.
     pub url: String,
@@ -57,12 +57,12 @@ pub struct CollectorAddress {
     pub headers: HeaderMap,
     /// TLS to the collector.
     pub tls: tls::Client,
-    /// Time for one request; no try begins later than this after the first one, unless the collector
-    /// asks for a pause.
+    /// Time for one request. No attempt begins later than this after the first one, unless the
+    /// collector asks for a pause.
     pub timeout: Duration,
-    /// Spans that may wait, those of the request under way included.
+    /// The most spans that may wait, including those of the request under way.
     pub queue: usize,
-    /// Spans in one request.
+    /// The most spans in one request.
     pub batch: usize,
     /// The longest that a span waits for others.
     pub interval: Duration,
@@ -79,15 +79,15 @@ pub(super) struct Exporter {
     timeout: Duration,
 }
 
-/// Who is in the queue, and what became of those who were.
+/// The spans in the queue, and what became of those that left it.
 #[derive(Debug)]
 struct Queue {
     room: usize,
     waiting: AtomicUsize,
     closed: AtomicBool,
-    /// No pause is waited out any more.
+    /// Cancelled at the end; then no pause is waited out any more.
     end: CancellationToken,
-    /// The last that was heard is that spans are lost.
+    /// True if the last news was that spans are lost.
     losing: AtomicBool,
     /// Spans of the request under way that the collector refused.
     rejected: AtomicU64,
@@ -105,7 +105,7 @@ struct Counted {
     queue: Arc<Queue>,
 }
 
-/// The SDK's thread has no reactor: requests run on the gateway's runtime.
+/// Sends requests on the gateway's runtime, since the SDK's thread has no reactor.
 struct Bridge {
     runtime: Handle,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -149,7 +149,7 @@ impl Exporter {
         Self { processor: BatchSpanProcessor::new(exporter, config), queue, timeout: to.timeout }
     }
 
-    /// Takes the spans of one call, all or none; false for none. Never waits.
+    /// Takes the spans of one call, all or none; false if it took none. It never waits.
     pub(super) fn hand_over(&self, spans: Vec<SpanData>) -> bool {
         let room = self.queue.enter(spans.len());
         if room {
@@ -158,19 +158,19 @@ impl Exporter {
         room
     }
 
-    /// How long it is worth waiting for the collector at the end.
+    /// The longest useful wait for the collector at the end.
     pub(super) fn patience(&self) -> Duration {
         self.timeout
     }
 
-    /// Sends what waits, and blocks for at most `within`.
+    /// Sends the spans that wait, and blocks for at most `within`.
     pub(super) fn shut_down(&self, within: Duration) {
         self.queue.closed.store(true, Ordering::Release);
         self.queue.end.cancel();
         let ended = self.processor.shutdown_with_timeout(within);
         let left = self.queue.waiting.load(Ordering::Acquire);
         if ended.is_ok() {
-            // The thread is gone: what came while it went has nobody to take it.
+            // The thread has ended. Spans that came meanwhile will not be taken.
             self.queue.leave(left, 0);
         } else {
             tracing::warn!(spans = left, "the collector did not take the last spans in time");
@@ -190,7 +190,7 @@ fn resource(to: &CollectorAddress) -> Resource {
         .build()
 }
 
-/// Scheme, host and path of a collector's URL: who is asked, and no secret.
+/// Scheme, host and path of a collector's URL. They name the collector and hold no secret.
 fn endpoint(url: &str) -> String {
     let uri: http::Uri = url.parse().unwrap_or_default();
     let host = uri.authority().map_or("", |all| all.as_str().rsplit('@').next().unwrap_or(""));
@@ -214,7 +214,7 @@ impl Queue {
         }
     }
 
-    /// A place for each of `spans`, or for none.
+    /// Takes room for all `spans`, or for none; false for none.
     fn enter(&self, spans: usize) -> bool {
         let more = |waiting| Some(waiting + spans).filter(|all| *all <= self.room);
         let open = !self.closed.load(Ordering::Acquire);
@@ -228,7 +228,7 @@ impl Queue {
         false
     }
 
-    /// `spans` are no longer on the way; the collector has `exported` of them.
+    /// `spans` are no longer under way. The collector has `exported` of them.
     fn leave(&self, spans: usize, exported: usize) {
         self.waiting.fetch_sub(spans, Ordering::AcqRel);
         self.counts.exported.inc_by(exported as u64);
@@ -318,7 +318,7 @@ impl Bridge {
 }
 
 impl HttpClient for Bridge {
-    /// In the form that `async_trait` gave the method of the trait.
+    /// The signature is the one that `async_trait` gave the trait's method.
     fn send_bytes<'a, 'b>(
         &'a self,
         request: Request<Bytes>,

@@ -3,8 +3,8 @@
 //!
 //! No attribute ever holds a path, a query, a body, a secret or a word that a client chose: ids in
 //! paths are often e-mail addresses. `url.path`, `url.full` and `client.address`, which the
-//! semantic conventions ask for, are left out for that reason. Keys that do not begin with `tollgate.`
-//! are theirs, of the version that `SCHEMA_URL` names.
+//! semantic conventions ask for, are left out for that reason. Keys that do not begin with
+//! `tollgate.` are theirs, of the version that `SCHEMA_URL` names.
 
 use std::fmt::Write as _;
 
@@ -109,7 +109,8 @@ attributes! {
     PROTOCOL = "network.protocol.version", Call;
     /// The status of the answer.
     STATUS = "http.response.status_code", Call Attempt;
-    /// Why the span is an error: a code of the gateway, the status, `cut` (the answer broke off) or `abandoned` (the attempt was given up).
+    /// Why the span is an error: a code of the gateway, the status, `cut` (the answer broke off) or
+    /// `abandoned` (the attempt was given up).
     ERROR = "error.type", Call Attempt;
     /// Courier's host.
     HOST = "server.address", Attempt;
@@ -143,9 +144,11 @@ attributes! {
     CACHE = "tollgate.cache", Call Cache;
     /// The age of the copy, in seconds.
     AGE = "tollgate.cache.age", Cache;
-    /// Seconds in the queue, over all attempts. This and the four below agree with `Server-Timing`. They add up to the time until the answer's head.
+    /// Seconds in the queue, over all attempts. This and the four below agree with `Server-Timing`.
+    /// They add up to the time until the answer's head.
     QUEUE_TIME = "tollgate.time.queue", Call;
-    /// Seconds that Courier took, over all attempts: from the send of each until the head of its answer, or until it failed.
+    /// Seconds that Courier took, over all attempts: from the send of each until the head of its
+    /// answer, or until it failed.
     VENDOR_TIME = "tollgate.time.vendor", Call;
     /// Seconds until the head that belong to none of the others, such as getting a socket.
     GATEWAY_TIME = "tollgate.time.gateway", Call;

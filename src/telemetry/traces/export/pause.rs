@@ -1,5 +1,5 @@
-//! A collector that asks for a pause has it: nothing is sent before its `Retry-After` is over, and the
-//! request that it refused goes again then. Spans wait in the queue meanwhile, as many as have room.
+//! A collector that asks for a pause gets it. Nothing is sent before its `Retry-After` is over;
+//! then the request that it refused goes again. Meanwhile spans wait in the queue, as many as fit.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{self, Instant};
 use crate::quota::feedback;
 
-/// The longest that one request is held: what is refused for longer is dropped, and makes room.
+/// The longest that one request is held. A request that is refused for longer is dropped and makes
+/// room.
 const HELD: Duration = feedback::LONGEST;
 
-/// Until when the collector wants nothing.
+/// The time until which the collector wants nothing.
 #[derive(Debug, Default)]
 pub(super) struct Pause(
     /// std, not tokio: never held across an await.
@@ -24,11 +25,12 @@ pub(super) struct Pause(
 );
 
 impl Pause {
-    /// Asks, and asks again after each pause that the answer wants, until the answer is another or
-    /// the request was held for [`HELD`]. Once `end` has come, nothing is waited for.
+    /// Calls `ask`, and calls it again after each pause that an answer asks for. It stops at an
+    /// answer that asks for none, or when the request was held for [`HELD`]. Once `end` is
+    /// cancelled, no pause is waited out.
     ///
     /// # Errors
-    /// Those of `ask`, and that `end` came within a pause.
+    /// The errors of `ask`, and an error if `end` was cancelled during a pause.
     pub(super) async fn kept<F>(
         &self,
         ask: impl Fn() -> F,
@@ -66,18 +68,18 @@ impl Pause {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What stood there before.
+    /// Sets the time; returns the one before.
     fn set(&self, until: Option<Instant>) -> Option<Instant> {
         std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), until)
     }
 }
 
-/// The pause that an answer asks for: a second at least, and no more than [`HELD`].
+/// The pause that an answer asks for: at least a second, and at most [`HELD`].
 fn asked(status: StatusCode, headers: &HeaderMap, ours: Duration) -> Option<Duration> {
     let throttles =
         matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     let field = |name| headers.get(name).map(http::HeaderValue::as_bytes);
-    // A date counts on the clock that wrote it (RFC 9110 section 10.2.3).
+    // A date is read by the clock that wrote it (RFC 9110 section 10.2.3).
     let sent = feedback::date(field(header::DATE)).unwrap_or(ours);
     feedback::retry_after(field(header::RETRY_AFTER), sent).filter(|_| throttles)
 }
@@ -94,8 +96,8 @@ mod tests {
         answer.body(Bytes::new()).unwrap()
     }
 
-    /// Asks until it is over, of a collector that gives `answers` in turn and then 200: when it was
-    /// asked, in seconds, and the last status.
+    /// Sends to a collector that gives `answers` in turn and then 200, until the pauses are over.
+    /// Returns when the collector was asked, in seconds, and the last status.
     async fn asked_at(pause: &Pause, answers: &[(u16, Option<&str>)]) -> (Vec<u64>, u16) {
         let (begun, times) = (Instant::now(), Mutex::new(Vec::new()));
         let ask = || {
@@ -114,7 +116,7 @@ mod tests {
         let answers = [(429, Some("60")), (503, Some("7"))];
         assert_eq!(asked_at(&pause, &answers).await, (vec![0, 60, 67], 200));
         assert_eq!(asked_at(&pause, &[]).await, (vec![0], 200), "it is over");
-        // Without a time it is the exporter's to wait.
+        // Without a time in the answer, the exporter itself waits.
         assert_eq!(asked_at(&pause, &[(429, None)]).await, (vec![0], 429));
         assert_eq!(asked_at(&pause, &[(500, Some("60"))]).await, (vec![0], 500));
     }

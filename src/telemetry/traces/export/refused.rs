@@ -1,6 +1,7 @@
-//! How many spans a collector refused in an answer that takes the others (OTLP, "Partial Success").
+//! How many spans a collector refused in an answer that accepts the others (OTLP, "Partial
+//! Success").
 //!
-//! That is one number of a Protobuf message, which the exporter tells its log only.
+//! It is one number of a Protobuf message, and the exporter of the SDK only logs it.
 
 /// What a field holds.
 enum Value<'a> {
@@ -8,17 +9,17 @@ enum Value<'a> {
     Octets(&'a [u8]),
 }
 
-/// `rejected_spans` (field 1) of `partial_success` (field 1) in the answer; 0 where it has none, or
-/// is no such message.
+/// `rejected_spans` (field 1) of `partial_success` (field 1) in the answer; 0 if it has none, or is
+/// not such a message.
 pub(super) fn rejected_spans(answer: &[u8]) -> u64 {
     let Some(Value::Octets(partly)) = first(answer) else { return 0 };
     let Some(Value::Number(spans)) = first(partly) else { return 0 };
-    // It has a sign.
+    // The number is signed; a negative one counts as 0.
     i64::try_from(spans).map_or(0, i64::cast_unsigned)
 }
 
-/// The last field 1 of a message, which is the one that counts; `None` also where the message is
-/// none.
+/// The last field 1 of a message, which is the one that counts; `None` if there is none, or if the
+/// bytes are not a message.
 fn first(mut message: &[u8]) -> Option<Value<'_>> {
     let mut found = None;
     while !message.is_empty() {
@@ -40,7 +41,7 @@ fn first(mut message: &[u8]) -> Option<Value<'_>> {
     found
 }
 
-/// Seven bits an octet, the lowest first.
+/// Takes a number off the front of `octets`: seven bits a byte, the lowest first.
 fn varint(octets: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Record;
 use super::steps::STEPS;
+use crate::hex;
 
 /// What the client sent of its trace.
 #[derive(Clone, Debug, Default)]
@@ -107,21 +108,9 @@ impl Remote {
 }
 
 /// Lower-case hex digits, as the standard demands.
-fn octets<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
-    let digit = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = hex.as_chunks::<2>();
-    let mut octets = [0; N];
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    for (octet, [high, low]) in octets.iter_mut().zip(pairs) {
-        *octet = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(octets)
+fn octets<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let lower = !digits.iter().any(u8::is_ascii_uppercase);
+    hex::octets(digits).filter(|_| lower)
 }
 
 // === impl SpanIds ===

@@ -26,6 +26,7 @@ mod detached;
 mod document;
 pub mod error;
 pub mod headers;
+mod hex;
 pub mod history;
 mod hosts;
 pub mod idempotency;

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use secrecy::zeroize::Zeroizing;
 use sha2::{Digest, Sha256};
 
+use crate::hex::{self, Hex};
 use crate::secret::VendorToken;
 
 /// A token, or the place of one, for who has the key.
@@ -73,7 +74,7 @@ impl IdentityKey {
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -81,15 +82,6 @@ impl FromStr for Identity {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let mut octets = [0; 32];
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if pairs.len() != octets.len() || !rest.is_empty() {
-            return Err(());
-        }
-        for (octet, pair) in octets.iter_mut().zip(pairs) {
-            let digits = std::str::from_utf8(pair).map_err(drop)?;
-            *octet = u8::from_str_radix(digits, 16).map_err(drop)?;
-        }
-        Ok(Self(octets))
+        hex::octets(text.as_bytes()).map(Self).ok_or(())
     }
 }

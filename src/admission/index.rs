@@ -8,6 +8,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::identity::Identity;
+use crate::hex::Hex;
 use crate::ids::RandomId;
 
 const HEAD: &str = "tollgate-slots 3";
@@ -46,8 +47,7 @@ pub(super) fn text<'a>(entries: impl Iterator<Item = &'a IndexEntry>) -> String 
 /// The last line of an index that begins with `text`.
 fn end(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
-    let hash = hash.iter().take(8).map(|octet| format!("{octet:02x}"));
-    format!("{END}{}\n", hash.collect::<String>())
+    format!("{END}{}\n", Hex(&hash[..8]))
 }
 
 /// The entries, and whether they are all that were written.
@@ -103,8 +103,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn identity(octets: [u8; 32]) -> Identity {
-        let text: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-        text.parse().unwrap()
+        Hex(&octets).to_string().parse().unwrap()
     }
 
     fn entry() -> impl Strategy<Value = IndexEntry> {
@@ -117,6 +116,11 @@ mod tests {
                 IndexEntry { file, identity, place, connection, pool }
             },
         )
+    }
+
+    #[test]
+    fn digits_with_signs_are_no_identity() {
+        assert!("+a".repeat(32).parse::<Identity>().is_err());
     }
 
     proptest! {

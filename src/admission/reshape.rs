@@ -418,7 +418,6 @@ impl<'a> Seated<'a> {
         Seeker {
             identity: self.identity,
             connection: self.plan.id.as_str(),
-            workspace: &self.plan.workspace,
             place: store.key().of_place(&self.plan.reference),
             others: change.tokens,
         }

@@ -6,7 +6,7 @@
 //! and pools are called by then, and a file that is missing is told from a pool that is new. A lock
 //! keeps a second process out.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -69,7 +69,6 @@ struct Index {
 pub(super) struct Seeker<'a> {
     pub(super) identity: Identity,
     pub(super) connection: &'a str,
-    pub(super) workspace: &'a str,
     /// Where its token stands.
     pub(super) place: Identity,
     /// Every token of the configuration: what they left is theirs.
@@ -187,9 +186,9 @@ impl SlotStore {
             None => {}
         }
         let name = if own { CONNECTION_POOL } else { &pool.name };
-        let mut sources = BTreeMap::new();
+        let mut sources = BTreeSet::new();
         for seeker in seekers {
-            match self.sources(seeker, name, &pool.name) {
+            match self.sources(seeker, name) {
                 Some(found) => sources.extend(found),
                 None => {
                     return self.unknown(
@@ -202,10 +201,10 @@ impl SlotStore {
         }
         let clocks = self.clocks(base);
         let mut until = Vec::new();
-        for (file, title) in &sources {
+        for file in &sources {
             let bytes = fs::read(self.file(file)).map_err(|error| error.to_string());
             let rests = bytes.and_then(|bytes| {
-                state_file::decode(&bytes, title, &rest, &clocks).map_err(|error| error.to_string())
+                state_file::decode(&bytes, file, &rest, &clocks).map_err(|error| error.to_string())
             });
             match rests {
                 Ok(rests) => until.extend(rests),
@@ -230,31 +229,21 @@ impl SlotStore {
         moment(base, self.0.opened)
     }
 
-    /// The files that tell a pool's past, each with the name in its header; none when the
-    /// connection is new, `None` when that can't be known.
-    fn sources(
-        &self,
-        seeker: &Seeker<'_>,
-        name: &str,
-        full_name: &str,
-    ) -> Option<Vec<(String, String)>> {
+    /// The files that tell a pool's past; none when the connection is new, `None` when that can't be
+    /// known.
+    fn sources(&self, seeker: &Seeker<'_>, name: &str) -> Option<Vec<String>> {
         if self.0.cut {
             return None;
         }
         let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
         let mine: Vec<&IndexEntry> = claimed(&index.left, seeker).collect();
         if mine.is_empty() {
-            let title = format!("{} {full_name}", seeker.workspace);
-            let old = old_file(&title);
-            if self.file(&old).exists() {
-                return Some(vec![(old, title)]);
-            }
             return if self.0.strange { None } else { Some(Vec::new()) };
         }
         // A pool that it did not pay before: the vendor may have counted there whatever it paid.
         let exact = mine.iter().any(|entry| entry.pool == name);
         let told = mine.into_iter().filter(|entry| !exact || entry.pool == name);
-        Some(told.map(|entry| (entry.file.clone(), entry.file.clone())).collect())
+        Some(told.map(|entry| entry.file.clone()).collect())
     }
 
     /// Writes the index: `live` is what this process keeps. What earlier ones left stays until it
@@ -327,7 +316,7 @@ impl SlotStore {
 
 const INDEX: &str = "slots.index";
 const SLOTS: &str = ".slots";
-/// Files of versions before: by the names of workspace and pool.
+/// Of the first version. Nobody knows whose its files are.
 const OLD_INDEX: &str = "index";
 
 /// What is left of the seeker: under its token, else what is nobody's now under its name, else
@@ -356,10 +345,4 @@ fn slot_files(folder: &Path) -> std::io::Result<Vec<String>> {
         files.extend(name.to_str().and_then(|name| name.strip_suffix(SLOTS)).map(String::from));
     }
     Ok(files)
-}
-
-/// How versions before named the file of a pool.
-fn old_file(title: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '+' };
-    title.chars().map(plain).collect()
 }

@@ -16,6 +16,7 @@ use sha2::Digest as _;
 use subtle::ConstantTimeEq;
 
 use super::{App, Refusal};
+use crate::hex::{self, Hex};
 use crate::ids::KeyId;
 use crate::words::read_as_text;
 
@@ -92,28 +93,16 @@ impl Digest {
 impl TryFrom<String> for Digest {
     type Error = &'static str;
 
-    fn try_from(hex: String) -> Result<Self, &'static str> {
+    fn try_from(digits: String) -> Result<Self, &'static str> {
         const RULE: &str =
             "this is not a SHA-256: write the 64 hex digits that `tollgate keys new` prints";
-        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-        if pairs.len() != 32 || !rest.is_empty() {
-            return Err(RULE);
-        }
-        let mut octets = [0; 32];
-        for (octet, pair) in octets.iter_mut().zip(pairs) {
-            let digit = |b: u8| char::from(b).to_digit(16);
-            let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
-                return Err(RULE);
-            };
-            *octet = u8::try_from(high << 4 | low).expect("two hex digits are one octet");
-        }
-        Ok(Self(octets))
+        hex::octets(digits.as_bytes()).map(Self).ok_or(RULE)
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! | bytes | header | bytes | record |
 //! | --- | --- | --- | --- |
-//! | 0..8 | `TGSLOTS1` | 0..8 | moment, ns of `CLOCK_BOOTTIME` |
+//! | 0..8 | `TGSLOTS2` | 0..8 | moment, ns of `CLOCK_BOOTTIME` |
 //! | 8..24 | boot id | 8..12 | 0 free, 1 in use since, 2 rests until |
 //! | 24..32 | wall clock at boottime 0, ns since 1970 | 12..16 | check with the slot's number |
 //! | 32..56 | window, guard, hard limit, ns | | |
@@ -21,8 +21,9 @@
 //! | 116..124 | how long a rest in it may last from its writing on, ns | | |
 //! | 124..128 | check | | |
 //!
-//! Versions before had names of up to 62 bytes and no such length; the place was empty behind a
-//! shorter name. They can read today's files.
+//! A check is the CRC-32 of a number (32 bits) and all bytes before it: 0 for the header, the slot's
+//! number and 1 for a record. So a torn write is noticed, and no record can stand for another slot.
+//! `TGSLOTS1` had another check: such a file is foreign, to us as ours is to that version.
 //!
 //! Reading and writing files is not done here.
 
@@ -40,7 +41,7 @@ pub const LONGEST_NAME: usize = LONGEST - NAME;
 /// How long after each other the quota's clock and `CLOCK_BOOTTIME` may be read: a process that is
 /// held up in between must not take its own file for one of the future.
 const APART: Duration = Duration::from_millis(100);
-const MAGIC: &[u8; 8] = b"TGSLOTS1";
+const MAGIC: &[u8; 8] = b"TGSLOTS2";
 const NAME: usize = 62;
 const LONGEST: usize = 116;
 const LAST: usize = HEADER - 4;
@@ -229,8 +230,8 @@ struct Head {
 }
 
 impl Head {
-    /// The latest end of a rest that can stand in the file. By the rule of today, too: versions
-    /// before tell of no longer rest than the rule that was last.
+    /// The latest end of a rest that can stand in the file. By the rule of today, too: that can only
+    /// make a rest longer.
     fn latest(&self, rest: &RestRule, now: Moment) -> Moment {
         let ruled = rest.after_no_response(now).max(self.rest.after_no_response(now));
         ruled.max(now + self.longest)
@@ -245,7 +246,7 @@ impl Head {
             return Err(StateFileError::Damaged);
         }
         let length = usize::from(head[61]);
-        if head.get(NAME..NAME + length) != Some(name.as_bytes()) || length > LAST - NAME {
+        if head.get(NAME..NAME + length) != Some(name.as_bytes()) || length > LONGEST_NAME {
             return Err(StateFileError::OtherPool);
         }
         let word = |at: usize| {
@@ -257,7 +258,7 @@ impl Head {
             boot: head[8..].first_chunk().copied().unwrap_or_default(),
             origin: word(24),
             rest: RestRule { window: lasts(32), guard: lasts(40), hard_limit: lasts(48) },
-            longest: if length > LONGEST_NAME { Duration::ZERO } else { lasts(LONGEST) },
+            longest: lasts(LONGEST),
             slots: u32::from_le_bytes(head[56..].first_chunk().copied().unwrap_or_default()),
             closed: head[60] == 1,
         })
@@ -276,10 +277,12 @@ fn slot_of(slot: u32, bytes: &[u8; RECORD]) -> Result<(u32, u64), StateFileError
     Ok((u32::from_le_bytes(kind), u64::from_le_bytes(moment)))
 }
 
-/// FNV-1a over the bytes, begun with a number so that a record can't stand for another slot.
+/// Begun with a number, so that a record can't stand for another slot.
 fn check(bytes: &[u8], number: u32) -> u32 {
-    let all = number.to_le_bytes().into_iter().chain(bytes.iter().copied());
-    all.fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&number.to_le_bytes());
+    sum.update(bytes);
+    sum.finalize()
 }
 
 #[cfg(test)]

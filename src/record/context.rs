@@ -3,6 +3,10 @@
 //!
 //! The ids are made with the record, so that they can be passed on; whether the spans are kept is
 //! known at its end only.
+//!
+//! `opentelemetry_sdk`'s `TraceContextPropagator` does not read it: that one takes ids of any length,
+//! signs and blanks, a version `0`, and the first `traceparent` of two. It also allocates, for clients
+//! that have not shown a key yet.
 
 use http::HeaderValue;
 use http::header::{HeaderMap, HeaderName};
@@ -12,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Record;
 use super::steps::STEPS;
+use crate::hex;
 
 /// What the client sent of its trace.
 #[derive(Clone, Debug, Default)]
@@ -108,21 +113,9 @@ impl Remote {
 }
 
 /// Lower-case hex digits, as the standard demands.
-fn octets<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
-    let digit = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = hex.as_chunks::<2>();
-    let mut octets = [0; N];
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    for (octet, [high, low]) in octets.iter_mut().zip(pairs) {
-        *octet = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(octets)
+fn octets<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let lower = !digits.iter().any(u8::is_ascii_uppercase);
+    hex::octets(digits).filter(|_| lower)
 }
 
 // === impl SpanIds ===
@@ -330,6 +323,33 @@ mod tests {
         }
         let twice = marks(Some(Trust::Parent), &[("traceparent", GOOD), ("traceparent", GOOD)]);
         assert_eq!(twice.remote, None);
+    }
+
+    #[test]
+    fn the_sdks_propagator_takes_what_is_nobodys() {
+        use opentelemetry::propagation::TextMapPropagator as _;
+        use opentelemetry::trace::TraceContextExt as _;
+        use opentelemetry_http::HeaderExtractor;
+        use opentelemetry_sdk::propagation::TraceContextPropagator;
+        let taken = |lines: &[&str]| {
+            let line = |line: &&str| (TRACEPARENT, HeaderValue::from_str(line).unwrap());
+            let headers: HeaderMap = lines.iter().map(line).collect();
+            let context = TraceContextPropagator::new().extract(&HeaderExtractor(&headers));
+            let mut ours = ClientTrace::default();
+            ours.came_with(&headers);
+            (context.span().span_context().is_valid(), ours.remote.is_some())
+        };
+        assert_eq!(taken(&[GOOD]), (true, true));
+        let later = format!("{}-more", GOOD.replacen("00", "fe", 1));
+        assert_eq!(taken(&[&later]), (true, true));
+        for bad in [GOOD.replacen("00", "ff", 1), GOOD.to_uppercase(), format!("{GOOD}-more")] {
+            assert_eq!(taken(&[&bad]), (false, false), "{bad}");
+        }
+        let [signed, short] = [GOOD.replace("0af7", "+af7"), "0-a-b-1".to_owned()];
+        for bad in [&signed, &short, &format!("{GOOD}-"), &format!(" {GOOD}")] {
+            assert_eq!(taken(&[bad]), (true, false), "if both refuse it, take theirs: {bad}");
+        }
+        assert_eq!(taken(&[GOOD, GOOD]), (true, false));
     }
 
     proptest::proptest! {

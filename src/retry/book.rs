@@ -1,7 +1,6 @@
 //! The budgets of all connections, and the dice for pauses.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ pub struct Budgets {
     /// std, not tokio: read when a stack is built and when somebody asks. As many as there were
     /// connections.
     connections: Mutex<BTreeMap<ConnectionId, Arc<ConnectionBudgets>>>,
-    dice: AtomicU64,
+    /// std, not tokio: one number a pause.
+    dice: Mutex<fastrand::Rng>,
 }
 
 /// What one connection may spend.
@@ -32,7 +32,7 @@ impl Budgets {
     /// Nothing spent; the same seed gives the same pauses.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self { connections: Mutex::default(), dice: AtomicU64::new(seed) }
+        Self { connections: Mutex::default(), dice: Mutex::new(fastrand::Rng::with_seed(seed)) }
     }
 
     /// Nothing spent; pauses that nobody foresees.
@@ -58,11 +58,8 @@ impl Budgets {
 
     /// The pause before the `nth` further attempt.
     pub(super) fn pause(&self, nth: u32) -> Duration {
-        // SplitMix64 (Steele, Lea, Flood 2014).
-        let mut z = self.dice.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        pause(nth, z ^ (z >> 31))
+        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        pause(nth, dice.u64(..))
     }
 }
 

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::book::{Counts, UsageRow, Who};
 use super::day::{Day, KEPT};
 
+use crate::hex::Hex;
 use crate::targets;
 
 /// The version of the form that is written. A file of another version is not read.
@@ -217,7 +218,7 @@ fn decode(day: Day, bytes: &[u8]) -> Result<Vec<UsageRow>, String> {
 
 fn check(rows: &[Line]) -> Result<String, serde_json::Error> {
     let digest = Sha256::digest(serde_json::to_vec(rows)?);
-    Ok(digest.iter().map(|octet| format!("{octet:02x}")).collect())
+    Ok(Hex(&digest).to_string())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
         "descriptors",
         "error",
         "headers",
+        "hex",
         "hosts",
         "ids",
         "numbers",

@@ -173,13 +173,13 @@ impl World {
 /// Writers and readers that know nothing of each other, for `steps` steps.
 async fn interleave(seed: u64, steps: u32) -> (u32, u32) {
     let world = World::new(seed);
-    let dice = Rc::new(RefCell::new(simulator_dice(seed)));
+    let dice = Rc::new(RefCell::new(fastrand::Rng::with_seed(seed)));
     let tasks = tokio::task::LocalSet::new();
     for worker in 0..8 {
         let (world, dice) = (world.clone(), dice.clone());
         tasks.spawn_local(async move {
             for _ in 0..steps / 8 {
-                let roll = dice.borrow_mut()();
+                let roll = dice.borrow_mut().u64(..);
                 sleep(Duration::from_millis(roll % 1_500)).await;
                 if worker < 6 || roll % 4 != 0 {
                     world.read(if roll % 2 == 0 { "/lists" } else { "/lists/x1" }).await;
@@ -193,17 +193,6 @@ async fn interleave(seed: u64, steps: u32) -> (u32, u32) {
     }
     tasks.await;
     world.reads.get()
-}
-
-/// Numbers that follow from `seed`.
-fn simulator_dice(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state >> 11
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -196,41 +196,43 @@ pub(crate) fn with_connection(setup: &Setup, from: &str, to: &str) -> Setup {
 pub(crate) const CONNECTION: &str = "[[tenant.connection]]\nid = \"acme-prod\"\n";
 
 #[tokio::test(start_paused = true)]
-async fn files_of_the_version_before_are_read_once_and_what_they_do_not_tell_is_unknown() {
-    use tollgate::quota::Moment;
-    use tollgate::quota::slots::{RestRule, SlotState};
-    use tollgate::quota::state_file::{FileClocks, Header, record};
+async fn slots_of_a_file_of_another_version_count_as_used() {
     let dir = folder();
     let setup = setup(&dir);
-    std::fs::create_dir_all(&dir).unwrap();
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let boot: String = boot.chars().filter(char::is_ascii_hexdigit).collect();
-    let now = Moment::from(Duration::from_secs(100_000));
-    let clocks = FileClocks {
-        boot: u128::from_str_radix(&boot, 16).unwrap().to_be_bytes(),
-        now,
-        boottime: tollgate::clock::boottime(),
-        wall: Duration::from_secs(1_800_000_000),
-    };
-    let name = "connection/acme-prod connection/acme-prod";
-    let rest = RestRule::of(Duration::from_secs(10), Duration::from_secs(60));
-    let longest = Duration::ZERO;
-    let header = Header { name: name.into(), rest, longest, slots: 2, closed: false };
-    let mut bytes = header.encode(&clocks).unwrap().to_vec();
-    for slot in 0..2 {
-        let until = now + Duration::from_secs(5);
-        bytes.extend_from_slice(&record(slot, SlotState::Resting(until), &clocks));
-    }
-    std::fs::write(dir.join("connection+acme-prod+connection+acme-prod.slots"), bytes).unwrap();
-    std::fs::write(dir.join("index"), format!("{name}\n")).unwrap();
     let stack = Stack::new(&setup);
-    assert_eq!(room(&stack, &setup).await, 1, "two slots rest");
-    let other = stack.call(request("GET", "/messages", &setup.umbrella, "")).await;
-    assert_eq!(other.status.as_u16(), 429, "whose slots the folder does not tell");
-    assert!(!dir.join("index").exists());
+    stack.call(request("GET", "/messages", &setup.acme, "")).await;
+    drop(stack);
+    let path = file(&dir, "acme");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[..8].copy_from_slice(b"TGSLOTS1");
+    std::fs::write(path, bytes).unwrap();
+    let stack = Stack::new(&setup);
+    assert_eq!(room(&stack, &setup).await, 0, "only one call was made");
     advance(Duration::from_secs(71)).await;
-    let other = stack.call(request("GET", "/messages", &setup.umbrella, "")).await;
-    assert_eq!(other.status.as_u16(), 200);
+    assert_eq!(room(&stack, &setup).await, 3);
+    drop(stack);
+    assert_eq!(room(&Stack::new(&setup), &setup).await, 0, "written anew, it is read");
+    advance(Duration::from_secs(11)).await;
+    assert_eq!(room(&Stack::new(&setup), &setup).await, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_of_a_folder_of_the_first_version_count_as_used() {
+    for left in ["index", "connection+acme-prod+connection+acme-prod.slots"] {
+        let dir = folder();
+        let setup = setup(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join(left), "connection/acme-prod connection/acme-prod\n").unwrap();
+        let stack = Stack::new(&setup);
+        for key in [&setup.acme, &setup.umbrella] {
+            let answer = stack.call(request("GET", "/messages", key, "")).await;
+            assert_eq!(answer.status.as_u16(), 429, "{left}");
+        }
+        assert!(!dir.join(left).exists());
+        advance(Duration::from_secs(71)).await;
+        let answer = stack.call(request("GET", "/messages", &setup.umbrella, "")).await;
+        assert_eq!(answer.status.as_u16(), 200);
+    }
 }
 
 #[tokio::test(start_paused = true)]

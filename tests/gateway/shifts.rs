@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fastrand::Rng;
 use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use simulator::Latency;
@@ -16,7 +17,7 @@ use tollgate::ids::{KeyId, RandomId};
 
 use crate::process::Process;
 use crate::rig::{Client, PORTS};
-use crate::support::{Dice, Setup, Stack, request};
+use crate::support::{Setup, Stack, request};
 
 /// Calls of a connection in a window, at most; its limit is never above it.
 const MOST: u64 = 10;
@@ -35,7 +36,7 @@ struct Connection {
 
 /// A configuration that changes.
 struct World {
-    dice: Dice,
+    dice: Rng,
     head: String,
     window: String,
     tenant: String,
@@ -64,7 +65,7 @@ impl World {
             key: NewKey::generate(&KeyId::try_from(format!("k{n}")).unwrap()),
         };
         Self {
-            dice: Dice(seed),
+            dice: Rng::with_seed(seed),
             head: head.into(),
             window: window.into(),
             tenant: "t".into(),
@@ -79,10 +80,10 @@ impl World {
 
     /// Another change of the file; says which.
     fn change(&mut self) -> &'static str {
-        let number = self.dice.below(1_000_000);
-        let at = usize::try_from(self.dice.below(3)).unwrap();
+        let number = self.dice.u64(..1_000_000);
+        let at = usize::try_from(self.dice.u64(..3)).unwrap();
         let connection = &mut self.connections[at];
-        match self.dice.below(10) {
+        match self.dice.u64(..10) {
             0 => {
                 connection.name = format!("c{number}");
                 "name"
@@ -244,7 +245,7 @@ async fn reload_often(seed: u64, reloads: usize) -> usize {
         }
     }
     for turn in 0..reloads {
-        sleep(Duration::from_millis(500 + world.dice.below(2_000))).await;
+        sleep(Duration::from_millis(500 + world.dice.u64(..2_000))).await;
         let what = world.change();
         let reloaded = stack.reload(&world.text());
         assert_eq!(reloaded, Ok(()), "seed {seed}, reload {turn}: {what}");
@@ -322,14 +323,14 @@ async fn a_hundred_kills_with_changes_in_between_make_no_second_quota() {
                 clients.push(tokio::spawn(press(process.data, key.clone(), target)));
             }
         }
-        sleep(Duration::from_millis(100 + world.dice.below(700))).await;
+        sleep(Duration::from_millis(100 + world.dice.u64(..700))).await;
         let what = world.change();
         if kill % 3 == 0 {
             setup.text = world.text();
             process.configure(&setup.text);
             process.signal("HUP");
             tokio::task::block_in_place(|| process.line("configuration reloaded"));
-            sleep(Duration::from_millis(world.dice.below(300))).await;
+            sleep(Duration::from_millis(world.dice.u64(..300))).await;
             world.change();
         }
         process.signal("KILL");

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use futures_util::future::join_all;
 use simulator::{Effect, Fault, Latency, When, Wire};
 use tokio::time::{Instant, advance, sleep, sleep_until};
@@ -10,14 +11,14 @@ use tollgate::config::Config;
 use tollgate::ids::RandomId;
 use tollgate::pipeline::Pipeline;
 
-use crate::support::{Dice, Setup, Stack, request, token};
+use crate::support::{Setup, Stack, request, token};
 
 const WINDOW: Duration = Duration::from_secs(10);
 
 struct Storm {
     setup: Setup,
     stack: Option<Stack>,
-    dice: Dice,
+    dice: Rng,
     most: u32,
     sent: usize,
 }
@@ -47,7 +48,7 @@ impl Storm {
             fault(0.05, None, Some(Latency::Uniform { min_ms: 1_000.0, max_ms: 18_000.0 })),
         ];
         let stack = Some(Stack::with(&setup, options));
-        Self { setup, stack, dice: Dice(seed), most, sent: 0 }
+        Self { setup, stack, dice: Rng::with_seed(seed), most, sent: 0 }
     }
 
     fn stack(&self) -> &Stack {
@@ -59,7 +60,7 @@ impl Storm {
         let start = Instant::now();
         let window = u64::try_from(WINDOW.as_millis()).unwrap();
         let starts: Vec<u64> =
-            (0..n).map(|_| if spread { self.dice.below(window) } else { 0 }).collect();
+            (0..n).map(|_| if spread { self.dice.u64(..window) } else { 0 }).collect();
         let (stack, setup) = (self.stack(), &self.setup);
         let calls = starts.into_iter().map(|at| async move {
             sleep_until(start + Duration::from_millis(at)).await;
@@ -94,16 +95,16 @@ impl Storm {
     async fn rage(&mut self, windows: u32) {
         let most = u64::from(self.most);
         for _ in 0..windows {
-            match self.dice.below(6) {
+            match self.dice.u64(..6) {
                 0 => self.calls(2 * most, false).await,
                 1 => self.calls(most, true).await,
                 2 => self.calls(3 * most, true).await,
                 3 => self.restart().await,
                 4 => {
-                    let calls = most / 2 + self.dice.below(most / 2 + 1);
+                    let calls = most / 2 + self.dice.u64(..most / 2 + 1);
                     self.reload(u32::try_from(calls).unwrap());
                 }
-                _ => sleep(Duration::from_millis(self.dice.below(12_000))).await,
+                _ => sleep(Duration::from_millis(self.dice.u64(..12_000))).await,
             }
         }
         self.sent += self.stack().arrived().len();

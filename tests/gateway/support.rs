@@ -75,19 +75,6 @@ fn parsed(text: &str) -> Config {
     Config::parse(text).unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"))
 }
 
-/// Numbers that follow from a seed (SplitMix64).
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
-
 /// Access lines as they are written.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<Value>>>);

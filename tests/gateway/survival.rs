@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use fastrand::Rng;
 use http::Request;
 use http_body_util::BodyExt;
 use simulator::{Answer as Faulty, Effect, Fault, Latency, When, Wire};
@@ -11,19 +12,6 @@ use tokio::time::{Instant, advance};
 use tollgate::call::StreamBody;
 
 use crate::support::{ALL, Setup, Stack, request};
-
-/// Numbers from a seed (`SplitMix64`).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % n
-    }
-}
 
 /// A send that is like no other.
 fn send(setup: &Setup, n: usize, key: Option<&str>) -> Request<StreamBody> {
@@ -38,17 +26,17 @@ fn send(setup: &Setup, n: usize, key: Option<&str>) -> Request<StreamBody> {
 }
 
 /// What may happen to an attempt: nothing in 10 of 16 cases.
-fn fate(dice: &mut Dice) -> Effect {
-    let commit = Some(dice.below(2) == 0);
-    let offset = dice.below(280);
+fn fate(dice: &mut Rng) -> Effect {
+    let commit = Some(dice.u64(..2) == 0);
+    let offset = dice.u64(..280);
     let wire = |wire| Effect { wire: Some(wire), commit, ..Effect::default() };
-    match dice.below(16) {
+    match dice.u64(..16) {
         // Without a commit the simulator has a bare 500 of 186 octets: it must not come whole.
         0 | 1 => wire(Wire::Cut { after: offset % 186 }),
         2 => wire(Wire::Reset { after: offset % 186 }),
         3 => Effect { wire: Some(Wire::Cut { after: offset }), ..Effect::default() },
         4 => Effect {
-            latency: Some(Latency::Fixed { ms: 1.0 + dice.below(4_000) as f64 }),
+            latency: Some(Latency::Fixed { ms: 1.0 + dice.u64(..4_000) as f64 }),
             ..Effect::default()
         },
         5 => {
@@ -60,7 +48,7 @@ fn fate(dice: &mut Dice) -> Effect {
 }
 
 /// A fate for each of the next attempts.
-fn script(stack: &Stack, dice: &mut Dice) {
+fn script(stack: &Stack, dice: &mut Rng) {
     stack.courier.with(|simulator| {
         simulator.faults().clear();
         for _ in 0..12 {
@@ -101,7 +89,7 @@ fn look(stack: &Stack, seen: &mut u64, committed: &mut BTreeSet<usize>) {
 async fn play(setup: &Setup, seed: u64, sends: usize, keyed: bool) -> Count {
     let options = simulator::Options { seed, ..simulator::Options::default() };
     let stack = Stack::with(setup, options);
-    let mut dice = Dice(seed);
+    let mut dice = Rng::with_seed(seed);
     let mut count = Count::default();
     let (mut told_not_sent, mut committed, mut seen) = (BTreeSet::new(), BTreeSet::new(), 0);
     for n in 0..sends {
@@ -182,19 +170,19 @@ async fn hang_ups(seed: u64, sends: usize) {
             Effect { wire: Some(Wire::Reset { after }), commit: Some(commit), ..Effect::default() };
         stack.courier.with(|simulator| simulator.faults().add(Fault { id: None, when, effect }));
     }
-    let mut dice = Dice(seed);
+    let mut dice = Rng::with_seed(seed);
     let (mut committed, mut seen, mut accepted) = (BTreeSet::new(), 0, 0);
     for n in 0..sends {
         let (pipeline, call) = (stack.pipeline.clone(), send(&setup, n, None));
         let client = tokio::spawn(async move { pipeline.answer(call).await.status().as_u16() });
-        match dice.below(3) {
+        match dice.u64(..3) {
             0 => {
-                tokio::time::sleep(Duration::from_millis(dice.below(70))).await;
+                tokio::time::sleep(Duration::from_millis(dice.u64(..70))).await;
                 client.abort();
             }
             _ => accepted += usize::from(client.await.unwrap() == 202),
         }
-        tokio::time::sleep(Duration::from_millis(dice.below(80))).await;
+        tokio::time::sleep(Duration::from_millis(dice.u64(..80))).await;
         if n % 500 == 499 {
             look(&stack, &mut seen, &mut committed);
         }

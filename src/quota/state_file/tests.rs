@@ -116,6 +116,9 @@ fn foreign_cut_off_and_contradicting_files_are_unknown_state() {
     assert_eq!(read(b"", "acme/connection", &now), Err(StateFileError::CutOff));
     assert_eq!(read(&[7; 4096], "acme/connection", &now), Err(StateFileError::Foreign));
     assert_eq!(read(&[0; 4096], "acme/connection", &now), Err(StateFileError::Foreign));
+    let mut before = good.clone();
+    before[..8].copy_from_slice(b"TGSLOTS1");
+    assert_eq!(read(&before, "acme/connection", &now), Err(StateFileError::Foreign));
     // The same boot, but earlier than the file.
     let early = clocks(1, 1000, 4000, 0);
     assert_eq!(read(&good, "acme/connection", &early), Err(StateFileError::Implausible));
@@ -124,7 +127,32 @@ fn foreign_cut_off_and_contradicting_files_are_unknown_state() {
     assert!(long.encode(&now).is_none());
 }
 
+#[test]
+fn a_check_is_the_crc_of_its_number_and_the_bytes() {
+    // "1234" and "56789": the check value of CRC-32.
+    assert_eq!(check(b"56789", u32::from_le_bytes(*b"1234")), 0xcbf4_3926);
+}
+
 proptest! {
+    #[test]
+    fn a_record_stands_for_no_other_slot_and_a_hole_for_none(slot in 0..1_u32 << 22, other: u32) {
+        prop_assume!(slot != other);
+        let bytes = record(slot, STATES[1], &clocks(1, 1000, 5000, 0));
+        prop_assert!(slot_of(slot, &bytes).is_ok());
+        prop_assert_eq!(slot_of(other, &bytes), Err(StateFileError::Damaged));
+        prop_assert_eq!(slot_of(slot, &[0; RECORD]), Err(StateFileError::Damaged));
+    }
+
+    #[test]
+    fn up_to_four_bytes_in_a_row_that_were_lost_are_noticed(
+        at in 0..(RECORD - 3), lost: [u8; 4], slot: u32,
+    ) {
+        let mut bytes = record(slot, STATES[2], &clocks(1, 1000, 5000, 0));
+        prop_assume!(bytes[at..at + 4] != lost);
+        bytes[at..at + 4].copy_from_slice(&lost);
+        prop_assert_eq!(slot_of(slot, &bytes), Err(StateFileError::Damaged));
+    }
+
     #[test]
     fn every_single_changed_byte_is_noticed(byte in 0..(HEADER + 4 * RECORD), change in 1..=255u8) {
         let now = clocks(1, 1000, 5000, 0);
@@ -173,20 +201,4 @@ proptest! {
             prop_assert!(read.since(after.now) + Duration::from_secs(passed) >= left);
         }
     }
-}
-
-/// The name of a file of versions before may reach over the place of the longest rest.
-#[test]
-fn a_file_with_a_longer_name_than_today_is_still_read() {
-    let now = clocks(1, 1000, 5000, 0);
-    let name = "n".repeat(62);
-    let mut bytes = file(&STATES, false, &now);
-    bytes[61] = 62;
-    bytes[62..124].copy_from_slice(name.as_bytes());
-    let sum = check(&bytes[..124], 0);
-    bytes[124..128].copy_from_slice(&sum.to_le_bytes());
-    let read = decode(&bytes, &name, &REST, &now).unwrap();
-    assert_eq!(read[0], at(1050));
-    bytes[HEADER..HEADER + RECORD].copy_from_slice(&record(0, SlotState::Resting(at(9000)), &now));
-    assert_eq!(decode(&bytes, &name, &REST, &now), Err(StateFileError::Implausible));
 }

@@ -113,7 +113,7 @@ fn by_shares(
     let mut by_share = own.min(left_over);
     let lacking = f64::from(ahead + cost) - (f64::from(snapshot.free) - others);
     if snapshot.free >= ahead + cost
-        && let Some(at) = view.forecast.given_out(&view.frame, lacking, view.now)
+        && let Some(at) = view.forecast.given_out(&view.frame(), lacking, view.now)
     {
         by_share = by_share.min(at);
     }
@@ -200,7 +200,7 @@ fn ripe(view: &View<'_>, id: PoolId, k: u32) -> Moment {
 
 /// When a slot comes back whose call isn't answered yet.
 fn beyond(view: &View<'_>, rounds: u32) -> Moment {
-    view.rest.after_answer(view.now + view.answer) + view.rest.window.saturating_mul(rounds)
+    view.rest.after_answer(view.now + view.books.usual_answer()) + view.rest.window.saturating_mul(rounds)
 }
 
 /// A number of slots that is small and not negative, as one.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::app::AppBooks;
 use super::books::Books;
-use super::forecast::{Forecast, Frame};
+use super::forecast::Forecast;
 use super::moment::Moment;
 use super::paces::Paces;
 use super::pools::{PoolId, Pools, Price};
@@ -82,7 +82,9 @@ impl Scheduler {
         }
     }
 
-    /// What the rules look at.
+    /// What the rules look at. Nothing is worked out here: a call that starts at once needs little
+    /// of it.
+    #[inline]
     pub(crate) fn view<'a>(&'a self, pools: &'a Pools, now: Moment) -> View<'a> {
         View {
             pools,
@@ -96,23 +98,11 @@ impl Scheduler {
             queue: &self.queue,
             paces: &self.paces,
             forecast: &self.forecast,
-            frame: self.frame(pools),
-            answer: self.books.usual_answer(),
+            books: &self.books,
+            began: self.began,
             claims: &self.claims,
             rooms: &self.rooms,
             now,
-        }
-    }
-
-    /// What a forecast is made of.
-    fn frame(&self, pools: &Pools) -> Frame {
-        let limit = pools.get(self.main).map_or(0, |pool| pool.slots.limit());
-        Frame {
-            window: self.rest.window,
-            began: self.began,
-            calls: self.settings.pool.calls,
-            // What bulk holds comes back at its time; the shares are over the others.
-            slots: f64::from(limit.saturating_sub(self.books.held(Lane::Bulk))),
         }
     }
 

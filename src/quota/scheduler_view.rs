@@ -1,13 +1,12 @@
 //! What the rules of a connection look at when they decide. Looking changes nothing.
 
-use std::time::Duration;
-
 use super::app::AppBooks;
+use super::books::Books;
 use super::forecast::{Forecast, Frame};
 use super::moment::Moment;
 use super::paces::Paces;
 use super::pools::{PoolId, Pools, Price, SlotPool};
-use super::queue::{FifoKey, Queue};
+use super::queue::{FifoKey, Lane, Queue};
 use super::settings::ConnectionSettings;
 use super::shares::Claim;
 use super::slots::RestRule;
@@ -50,10 +49,10 @@ pub(crate) struct View<'a> {
     pub(crate) paces: &'a Paces,
     /// What is kept for calls to come.
     pub(crate) forecast: &'a Forecast,
-    /// Of what a forecast is made.
-    pub(crate) frame: Frame,
-    /// Usual time to the first byte.
-    pub(crate) answer: Duration,
+    /// What the connection as a whole holds.
+    pub(crate) books: &'a Books,
+    /// When the connection began to see calls.
+    pub(crate) began: Moment,
     /// Claims of `listed[0]`, as of the last snapshot.
     pub(crate) claims: &'a [Claim],
     /// Calls of each price that the other pools would let start, as of the last snapshot.
@@ -71,6 +70,18 @@ impl<'a> View<'a> {
     /// The connection's own pool.
     pub(crate) fn own_pool(&self) -> Option<&'a SlotPool> {
         self.pools.get(self.main)
+    }
+
+    /// What a forecast is made of.
+    pub(crate) fn frame(&self) -> Frame {
+        let limit = self.own_pool().map_or(0, |pool| pool.slots.limit());
+        Frame {
+            window: self.rest.window,
+            began: self.began,
+            calls: self.settings.pool.calls,
+            // What bulk holds comes back at its time; the shares are over the others.
+            slots: f64::from(limit.saturating_sub(self.books.held(Lane::Bulk))),
+        }
     }
 
     /// Whether an app's own limit lets a call go.

@@ -14,7 +14,7 @@ impl Scheduler {
         for (room, price) in self.rooms.iter_mut().zip(&self.prices) {
             *room = room_beside(pools, self.main, price, now);
         }
-        let frame = self.frame(pools);
+        let frame = self.view(pools, now).frame();
         if let Some(pool) = pools.get(self.main) {
             self.forecast.look(&mut self.apps, &self.listed[0], pool, &frame, now);
         }
@@ -80,7 +80,7 @@ impl Scheduler {
     /// Notes a refusal for want of a slot of the own pool.
     pub(super) fn miss(&mut self, pools: &Pools, number: u32, now: Moment) {
         self.list(number, Lane::Interactive);
-        let unit = self.frame(pools).slots / weights(&self.apps, &self.listed[0]).max(1.0);
+        let unit = self.view(pools, now).frame().slots / weights(&self.apps, &self.listed[0]).max(1.0);
         let app = &mut self.apps[number as usize];
         let part = unit * f64::from(app.settings.weight.max(1));
         if f64::from(app.lanes[0].held + app.lanes[0].waiting) < part {

@@ -8,8 +8,10 @@ mod arrival;
 #[cfg(test)]
 mod balance;
 mod demand;
+mod order;
 mod steer;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::app::AppBooks;
@@ -21,7 +23,7 @@ use super::pools::{PoolId, Pools, Price};
 use super::queue::{FifoKey, Lane, Queue, QueuedCall};
 use super::scheduler_view::View;
 use super::settings::{ConnectionSettings, Mode};
-use super::shares::Claim;
+use super::shares::{Claims, Shares};
 use super::slots::{RestRule, Settlement};
 use super::ticket::{ConnectionNo, Grant, Would};
 
@@ -37,8 +39,14 @@ pub(crate) struct Scheduler {
     prices: Vec<Price>,
     costs: Vec<u32>,
     apps: Vec<AppBooks>,
-    /// Apps to look at, per lane: those that hold or want something; a superset.
-    listed: [Vec<u32>; 2],
+    /// Apps of the interactive lane that hold or want something; a superset.
+    listed: Vec<u32>,
+    /// Apps of which calls wait, per lane: by their tag, then by the call that waits longest.
+    order: [BTreeSet<(u64, Moment, u32)>; 2],
+    /// Apps that have a limit of their own.
+    limited: Vec<u32>,
+    /// Apps whose claim may not be what `claims` says.
+    changed: Vec<u32>,
     queue: Queue,
     books: Books,
     paces: Paces,
@@ -48,8 +56,9 @@ pub(crate) struct Scheduler {
     forecast: Forecast,
     /// Paused apps whose waiting calls are to be sent away; nobody else's number is here.
     paused: Vec<u32>,
-    /// Scratch for decisions: claims of `listed[0]`, and room per price.
-    claims: Vec<Claim>,
+    /// As of the last decision: claims, shares, and room per price.
+    claims: Claims,
+    shares: Shares,
     rooms: Vec<u32>,
 }
 
@@ -73,12 +82,16 @@ impl Scheduler {
             prices,
             settings,
             apps: Vec::new(),
-            listed: Default::default(),
+            listed: Vec::new(),
+            order: Default::default(),
+            limited: Vec::new(),
+            changed: Vec::new(),
             books: Books::default(),
             began: now,
             forecast: Forecast::default(),
             paused: Vec::new(),
-            claims: Vec::new(),
+            claims: Claims::default(),
+            shares: Shares::default(),
         }
     }
 
@@ -94,13 +107,14 @@ impl Scheduler {
             prices: &self.prices,
             costs: &self.costs,
             apps: &self.apps,
-            listed: &self.listed,
             queue: &self.queue,
             paces: &self.paces,
             forecast: &self.forecast,
             books: &self.books,
             began: self.began,
-            claims: &self.claims,
+            order: &self.order,
+            limited: &self.limited,
+            shares: &self.shares,
             rooms: &self.rooms,
             now,
         }
@@ -157,6 +171,7 @@ impl Scheduler {
         }
         self.prices[number] = price;
         self.costs[number] = price.of(self.main);
+        self.touch_all();
     }
 
     /// An app's books.
@@ -169,14 +184,6 @@ impl Scheduler {
         self.costs[usize::from(key.price)]
     }
 
-    /// Puts an app in the list of those to look at.
-    fn list(&mut self, app: u32, lane: Lane) {
-        let listed = &mut self.apps[app as usize].lanes[lane.index()].listed;
-        if !std::mem::replace(listed, true) {
-            self.listed[lane.index()].push(app);
-        }
-    }
-
     /// Lets a call wait.
     pub(crate) fn push(&mut self, call: QueuedCall) -> super::queue::FifoPlace {
         let FifoKey { app, lane, .. } = call.key;
@@ -186,8 +193,12 @@ impl Scheduler {
             in_lane.start = in_lane.finish.max(now);
         }
         in_lane.waiting += 1;
-        self.list(app, lane);
-        self.queue.push(call)
+        if lane == Lane::Interactive {
+            self.list(app);
+        }
+        let place = self.queue.push(call);
+        self.reorder(app, lane);
+        place
     }
 
     /// Takes a waiting call out that left; `false` if it waits no more.
@@ -198,6 +209,8 @@ impl Scheduler {
 
     fn left(&mut self, key: FifoKey) {
         self.apps[key.app as usize].lanes[key.lane.index()].waiting -= 1;
+        self.touch(key.app);
+        self.reorder(key.app, key.lane);
     }
 
     /// Starts a call: pays, spends cells, moves the tags.
@@ -233,10 +246,16 @@ impl Scheduler {
         in_lane.finish = start.saturating_add(stretch);
         in_lane.start = in_lane.finish;
         in_lane.held += cost;
+        let waits = in_lane.waiting > 0;
         self.books.started(key.lane, cost, start);
         if cost > 0 {
-            self.list(key.app, key.lane);
+            if key.lane == Lane::Interactive {
+                self.list(key.app);
+            }
             self.paces.spend(key.lane, now);
+        }
+        if waits {
+            self.reorder(key.app, key.lane);
         }
         Some(Grant { connection: self.number, key, paid, taken: now, would, refused: false })
     }
@@ -249,6 +268,7 @@ impl Scheduler {
         let lane = &mut app.lanes[key.lane.index()];
         lane.start = lane.start.saturating_sub(stretch);
         lane.finish = lane.finish.saturating_sub(stretch);
+        self.reorder(key.app, key.lane);
     }
 
     /// Slots of the own pool were settled.
@@ -265,6 +285,9 @@ impl Scheduler {
         let lane = Lane::ALL[(owner % 2) as usize];
         if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
             app.slot_released(lane, now);
+            if !std::mem::replace(&mut app.changed, true) {
+                self.changed.push(owner / 2);
+            }
             self.books.released(lane);
             self.forecast.came_back(self.settings.pool.calls);
         }

@@ -1,5 +1,7 @@
 //! What the rules of a connection look at when they decide. Looking changes nothing.
 
+use std::collections::BTreeSet;
+
 use super::app::AppBooks;
 use super::books::Books;
 use super::forecast::{Forecast, Frame};
@@ -8,7 +10,7 @@ use super::paces::Paces;
 use super::pools::{PoolId, Pools, Price, SlotPool};
 use super::queue::{FifoKey, Lane, Queue};
 use super::settings::ConnectionSettings;
-use super::shares::Claim;
+use super::shares::Shares;
 use super::slots::RestRule;
 
 /// The state of a connection's own pool and of the shares.
@@ -41,8 +43,10 @@ pub(crate) struct View<'a> {
     pub(crate) costs: &'a [u32],
     /// The apps by number.
     pub(crate) apps: &'a [AppBooks],
-    /// Apps to look at, per lane.
-    pub(crate) listed: &'a [Vec<u32>; 2],
+    /// Apps of which calls wait, per lane: by their tag, then by the call that waits longest.
+    pub(crate) order: &'a [BTreeSet<(u64, Moment, u32)>; 2],
+    /// Apps that have a limit of their own.
+    pub(crate) limited: &'a [u32],
     /// Who waits.
     pub(crate) queue: &'a Queue,
     /// What spreads calls in time.
@@ -53,8 +57,8 @@ pub(crate) struct View<'a> {
     pub(crate) books: &'a Books,
     /// When the connection began to see calls.
     pub(crate) began: Moment,
-    /// Claims of `listed[0]`, as of the last snapshot.
-    pub(crate) claims: &'a [Claim],
+    /// How the slots are divided, as of the last snapshot.
+    pub(crate) shares: &'a Shares,
     /// Calls of each price that the other pools would let start, as of the last snapshot.
     pub(crate) rooms: &'a [u32],
     /// The moment.

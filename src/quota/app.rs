@@ -9,6 +9,7 @@ use super::promises::Promises;
 use super::queue::Lane;
 use super::rate_limit::RateLimiter;
 use super::shares::Claim;
+use super::waiting_apps::Standing;
 
 /// The virtual time that one call of weight 1 takes.
 pub(crate) const TICK: u64 = 1 << 20;
@@ -85,6 +86,8 @@ pub(crate) struct AppBooks {
     pub(crate) changed: bool,
     /// What it holds and wants in the interactive lane, as it was counted.
     pub(crate) claim: Option<Claim>,
+    /// What of it waits there, as it was counted.
+    pub(crate) standing: Option<Standing>,
 }
 
 impl AppBooks {
@@ -102,6 +105,7 @@ impl AppBooks {
             listed: false,
             changed: false,
             claim: None,
+            standing: None,
         };
         app.configure(settings, now);
         app

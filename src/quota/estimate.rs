@@ -165,6 +165,11 @@ fn ahead(view: &View<'_>, key: FifoKey, before: u32, pool: PoolId) -> u32 {
     let me = &view.apps[key.app as usize];
     let tag = me.lanes[lane].start.saturating_add(me.stretch(1) * u64::from(before));
     let mut slots = 0;
+    if pool == view.main && key.lane == Lane::Interactive {
+        let mine = me.standing.map_or(0, |mine| mine.before(tag, false));
+        let own = me.standing.map_or(0, |mine| mine.slots.min(before));
+        return view.waiting_apps.before(tag, false).0 - mine + own;
+    }
     // Those with a later tag are behind it.
     let sooner = view.order[lane].iter().take_while(|(start, ..)| *start < tag);
     for (.., app) in sooner {

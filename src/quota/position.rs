@@ -27,6 +27,14 @@ pub(crate) fn position(view: &View<'_>, key: FifoKey, estimate: &Estimate) -> Qu
     let me = &view.apps[key.app as usize];
     let lane = key.lane.index();
     let tag = me.lanes[lane].start.saturating_add(me.stretch(1) * u64::from(mine));
+    if let Some(standing) = me.standing.filter(|_| is_plain(view, key)) {
+        let before = standing.before(tag, true);
+        let (ahead, apps) = view.waiting_apps.before(tag, true);
+        position.own = mine;
+        position.ahead = ahead - before + mine;
+        position.apps = apps - u32::from(before > 0) + u32::from(mine > 0);
+        return position;
+    }
     for app in before(view, key.lane, tag) {
         let other = &view.apps[app as usize];
         let mut before = match app == key.app {
@@ -46,6 +54,15 @@ pub(crate) fn position(view: &View<'_>, key: FifoKey, estimate: &Estimate) -> Qu
         position.own += if app == key.app { before } else { 0 };
     }
     position
+}
+
+/// Whether a call's rivals are those who want a slot of the own pool, one each.
+fn is_plain(view: &View<'_>, key: FifoKey) -> bool {
+    let mut parts = view.prices[usize::from(key.price)].parts();
+    key.lane == Lane::Interactive
+        && parts.all(|(id, _)| id == view.main)
+        && view.cost(key) == 1
+        && view.costs.iter().all(|cost| *cost <= 1)
 }
 
 /// Apps that may have calls before one of `lane` with that tag; each once.

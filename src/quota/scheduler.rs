@@ -20,12 +20,13 @@ use super::forecast::Forecast;
 use super::moment::Moment;
 use super::paces::Paces;
 use super::pools::{PoolId, Pools, Price};
-use super::queue::{FifoKey, Lane, Queue, QueuedCall};
+use super::queue::{FifoKey, Lane, Queue};
 use super::scheduler_view::View;
 use super::settings::{ConnectionSettings, Mode};
-use super::shares::{Claims, Shares};
+use super::shares::{Claims, Division};
 use super::slots::{RestRule, Settlement};
 use super::ticket::{ConnectionNo, Grant, Would};
+use super::waiting_apps::WaitingApps;
 
 /// One connection of a workspace.
 #[derive(Debug)]
@@ -56,9 +57,10 @@ pub(crate) struct Scheduler {
     forecast: Forecast,
     /// Paused apps whose waiting calls are to be sent away; nobody else's number is here.
     paused: Vec<u32>,
-    /// As of the last decision: claims, shares, and room per price.
+    /// As of the last decision: claims, who waits, shares, and room per price.
     claims: Claims,
-    shares: Shares,
+    waiting_apps: WaitingApps,
+    shares: Division,
     rooms: Vec<u32>,
 }
 
@@ -91,7 +93,8 @@ impl Scheduler {
             forecast: Forecast::default(),
             paused: Vec::new(),
             claims: Claims::default(),
-            shares: Shares::default(),
+            waiting_apps: WaitingApps::default(),
+            shares: Division::default(),
         }
     }
 
@@ -114,6 +117,7 @@ impl Scheduler {
             began: self.began,
             order: &self.order,
             limited: &self.limited,
+            waiting_apps: &self.waiting_apps,
             shares: &self.shares,
             rooms: &self.rooms,
             now,
@@ -184,35 +188,6 @@ impl Scheduler {
         self.costs[usize::from(key.price)]
     }
 
-    /// Lets a call wait.
-    pub(crate) fn push(&mut self, call: QueuedCall) -> super::queue::FifoPlace {
-        let FifoKey { app, lane, .. } = call.key;
-        let now = self.books.clock(lane);
-        let in_lane = &mut self.apps[app as usize].lanes[lane.index()];
-        if in_lane.waiting == 0 {
-            in_lane.start = in_lane.finish.max(now);
-        }
-        in_lane.waiting += 1;
-        if lane == Lane::Interactive {
-            self.list(app);
-        }
-        let place = self.queue.push(call);
-        self.reorder(app, lane);
-        place
-    }
-
-    /// Takes a waiting call out that left; `false` if it waits no more.
-    pub(crate) fn leave(&mut self, place: super::queue::FifoPlace) -> bool {
-        let call = self.queue.leave(place);
-        call.inspect(|call| self.left(call.key)).is_some()
-    }
-
-    fn left(&mut self, key: FifoKey) {
-        self.apps[key.app as usize].lanes[key.lane.index()].waiting -= 1;
-        self.touch(key.app);
-        self.reorder(key.app, key.lane);
-    }
-
     /// Starts a call: pays, spends cells, moves the tags.
     pub(crate) fn start(
         &mut self,
@@ -255,6 +230,7 @@ impl Scheduler {
             self.paces.spend(key.lane, now);
         }
         if waits {
+            self.touch(key.app);
             self.reorder(key.app, key.lane);
         }
         Some(Grant { connection: self.number, key, paid, taken: now, would, refused: false })
@@ -268,6 +244,7 @@ impl Scheduler {
         let lane = &mut app.lanes[key.lane.index()];
         lane.start = lane.start.saturating_sub(stretch);
         lane.finish = lane.finish.saturating_sub(stretch);
+        self.touch(key.app);
         self.reorder(key.app, key.lane);
     }
 

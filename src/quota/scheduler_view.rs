@@ -10,8 +10,9 @@ use super::paces::Paces;
 use super::pools::{PoolId, Pools, Price, SlotPool};
 use super::queue::{FifoKey, Lane, Queue};
 use super::settings::ConnectionSettings;
-use super::shares::Shares;
+use super::shares::Division;
 use super::slots::RestRule;
+use super::waiting_apps::WaitingApps;
 
 /// The state of a connection's own pool and of the shares.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +58,10 @@ pub(crate) struct View<'a> {
     pub(crate) books: &'a Books,
     /// When the connection began to see calls.
     pub(crate) began: Moment,
+    /// Who waits in the interactive lane, as of the last snapshot.
+    pub(crate) waiting_apps: &'a WaitingApps,
     /// How the slots are divided, as of the last snapshot.
-    pub(crate) shares: &'a Shares,
+    pub(crate) shares: &'a Division,
     /// Calls of each price that the other pools would let start, as of the last snapshot.
     pub(crate) rooms: &'a [u32],
     /// The moment.

@@ -45,7 +45,7 @@ impl Claim {
 
 /// How the slots are divided.
 #[derive(Clone, Copy, Debug)]
-pub struct Shares {
+pub struct Division {
     /// The fair part of a weight of 1.
     unit: f64,
     /// So much of its headroom has each app below its part.
@@ -56,13 +56,13 @@ pub struct Shares {
     pub shortfall: f64,
 }
 
-impl Default for Shares {
+impl Default for Division {
     fn default() -> Self {
         Self { unit: 0.0, scale: 1.0, level: f64::INFINITY, shortfall: 0.0 }
     }
 }
 
-impl Shares {
+impl Division {
     /// How many slots an app may hold.
     #[must_use]
     pub fn target(&self, claim: &Claim) -> f64 {
@@ -108,7 +108,7 @@ pub struct Claims {
     weights: f64,
     waiting: f64,
     /// The last division, for so many slots, if nothing has changed since.
-    last: Option<(f64, Shares)>,
+    last: Option<(f64, Division)>,
 }
 
 impl Claims {
@@ -151,7 +151,7 @@ impl Claims {
     }
 
     /// Divides `slots` slots.
-    pub fn divide(&mut self, slots: f64) -> Shares {
+    pub fn divide(&mut self, slots: f64) -> Division {
         if let Some((_, shares)) = self.last.filter(|(before, _)| *before == slots) {
             return shares;
         }
@@ -160,8 +160,8 @@ impl Claims {
         shares
     }
 
-    fn shares(&self, slots: f64) -> Shares {
-        let mut shares = Shares::default();
+    fn shares(&self, slots: f64) -> Division {
+        let mut shares = Division::default();
         if self.weights <= 0.0 {
             return shares;
         }
@@ -191,7 +191,7 @@ impl Claims {
     /// Newton's method: the sum is concave and piecewise linear in λ, so that from below it comes
     /// to the solution in at most as many steps as there are different wants, and usually in two or
     /// three.
-    fn level(&self, slots: f64, shares: &Shares) -> f64 {
+    fn level(&self, slots: f64, shares: &Division) -> f64 {
         let mut level = shares.unit;
         for _ in 0..=self.apps {
             let (mut met, mut open) = (0.0, self.weights);
@@ -216,7 +216,7 @@ impl Claims {
 
     /// What all are short of their targets: as if each had its part of the level, less what those
     /// don't ask that ask for less.
-    fn shortfall(&self, shares: &Shares) -> f64 {
+    fn shortfall(&self, shares: &Division) -> f64 {
         let level = shares.level;
         let mut sum = if level.is_finite() { self.short_of(level) } else { self.waiting };
         for (claim, apps) in self.up_to(level.min(f64::MAX)) {

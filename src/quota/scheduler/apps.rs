@@ -20,8 +20,8 @@ impl Scheduler {
             Some(at) => {
                 // The number is another app's from now on, which nobody paused.
                 self.paused.retain(|number| *number as usize != at);
-                let AppBooks { listed, changed, claim, .. } = self.apps[at];
-                self.apps[at] = AppBooks { listed, changed, claim, ..app };
+                let AppBooks { listed, changed, claim, standing, .. } = self.apps[at];
+                self.apps[at] = AppBooks { listed, changed, claim, standing, ..app };
                 at
             }
             None if self.apps.len() < MOST_NUMBERS => {

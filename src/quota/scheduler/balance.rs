@@ -4,6 +4,7 @@ use super::super::moment::Moment;
 use super::super::pools::Pools;
 use super::super::queue::Lane;
 use super::super::shares::Claims;
+use super::super::waiting_apps::WaitingApps;
 use super::Scheduler;
 
 impl Scheduler {
@@ -51,9 +52,15 @@ impl Scheduler {
         let mut claims = Claims::default();
         counted.iter().for_each(|claim| claims.add(claim));
         claims.assert_same(&self.claims);
+        let mut crowd = WaitingApps::default();
+        self.apps.iter().filter_map(|app| app.standing).for_each(|one| crowd.add(one));
+        assert_eq!(crowd, self.waiting_apps);
         for (number, app) in (0..).zip(&self.apps) {
             if !app.changed && app.pace.is_none() {
                 assert_eq!(app.claim, app.listed.then(|| self.claim(number, now)), "{app:?}");
+            }
+            if !app.changed {
+                assert_eq!(app.standing, self.standing(number), "{app:?}");
             }
             assert_eq!(app.changed, self.changed.contains(&number));
             assert_eq!(app.listed, self.listed.contains(&number));

@@ -1,11 +1,13 @@
 //! What a decision stands on: the demand of the apps and their shares.
 
+use super::super::app::InLane;
 use super::super::forecast::weights;
 use super::super::moment::Moment;
 use super::super::pools::{PoolId, Pools, Price};
 use super::super::queue::{FifoKey, Lane};
 use super::super::scheduler_view::DemandSnapshot;
 use super::super::shares::Claim;
+use super::super::waiting_apps::Standing;
 use super::Scheduler;
 
 impl Scheduler {
@@ -62,6 +64,30 @@ impl Scheduler {
             before.inspect(|claim| self.claims.remove(claim));
             claim.inspect(|claim| self.claims.add(claim));
         }
+        let standing = self.standing(app);
+        let before = std::mem::replace(&mut self.apps[app as usize].standing, standing);
+        if before != standing {
+            before.inspect(|standing| self.waiting_apps.remove(*standing));
+            standing.inspect(|standing| self.waiting_apps.add(*standing));
+        }
+    }
+
+    /// What of an app waits in the interactive lane.
+    pub(super) fn standing(&self, number: u32) -> Option<Standing> {
+        let app = &self.apps[number as usize];
+        let InLane { start, waiting, .. } = app.lanes[0];
+        let slots = || self.wanted_slots(number);
+        (waiting > 0).then(|| Standing { start, stretch: app.stretch(1), slots: slots() })
+    }
+
+    /// Slots of the own pool that its waiting interactive calls would take if only these were short.
+    fn wanted_slots(&self, app: u32) -> u32 {
+        let prices = (0..).zip(self.costs.iter().zip(&self.rooms));
+        let slots = prices.map(|(price, (cost, room))| {
+            let key = FifoKey { app, lane: Lane::Interactive, price };
+            self.queue.fifo_len(key).min(*room) * cost
+        });
+        slots.sum()
     }
 
     /// Whether an app has called, from now on; returns what it was.
@@ -107,10 +133,7 @@ impl Scheduler {
         if app.lanes[0].waiting == 0 || held_up {
             return claim;
         }
-        for (price, (cost, room)) in (0..).zip(self.costs.iter().zip(&self.rooms)) {
-            let key = FifoKey { app: number, lane: Lane::Interactive, price };
-            claim.waiting += f64::from(self.queue.fifo_len(key).min(*room)) * f64::from(*cost);
-        }
+        claim.waiting = f64::from(self.wanted_slots(number));
         claim
     }
 

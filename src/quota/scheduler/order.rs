@@ -1,10 +1,39 @@
-//! Who is next in each lane, and whose claim has to be looked at again: kept as calls come and go.
+//! Who waits and who is next in each lane, and whose claim has to be looked at again: kept as calls come and go.
 
 use super::super::moment::Moment;
-use super::super::queue::{FifoKey, Lane};
+use super::super::queue::{FifoKey, FifoPlace, Lane, QueuedCall};
 use super::Scheduler;
 
 impl Scheduler {
+    /// Lets a call wait.
+    pub(crate) fn push(&mut self, call: QueuedCall) -> FifoPlace {
+        let FifoKey { app, lane, .. } = call.key;
+        let now = self.books.clock(lane);
+        let in_lane = &mut self.apps[app as usize].lanes[lane.index()];
+        if in_lane.waiting == 0 {
+            in_lane.start = in_lane.finish.max(now);
+        }
+        in_lane.waiting += 1;
+        if lane == Lane::Interactive {
+            self.list(app);
+        }
+        let place = self.queue.push(call);
+        self.reorder(app, lane);
+        place
+    }
+
+    /// Takes a waiting call out that left; `false` if it waits no more.
+    pub(crate) fn leave(&mut self, place: FifoPlace) -> bool {
+        let call = self.queue.leave(place);
+        call.inspect(|call| self.left(call.key)).is_some()
+    }
+
+    pub(super) fn left(&mut self, key: FifoKey) {
+        self.apps[key.app as usize].lanes[key.lane.index()].waiting -= 1;
+        self.touch(key.app);
+        self.reorder(key.app, key.lane);
+    }
+
     /// Notes that what an app holds or wants may have changed.
     pub(super) fn touch(&mut self, app: u32) {
         if !std::mem::replace(&mut self.apps[app as usize].changed, true) {

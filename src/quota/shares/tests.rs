@@ -8,7 +8,7 @@ fn claim(weight: f64, held: f64, waiting: f64) -> Claim {
     Claim { weight, held, waiting, ..Claim::default() }
 }
 
-fn divided(slots: f64, list: &[Claim]) -> Shares {
+fn divided(slots: f64, list: &[Claim]) -> Division {
     let mut claims = Claims::default();
     list.iter().for_each(|claim| claims.add(claim));
     claims.divide(slots)

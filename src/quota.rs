@@ -61,6 +61,7 @@ mod steer;
 mod tests;
 mod ticket;
 mod view;
+mod waiting_apps;
 
 use std::time::Duration;
 

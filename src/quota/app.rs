@@ -8,6 +8,8 @@ use super::moment::Moment;
 use super::promises::Promises;
 use super::queue::Lane;
 use super::rate_limit::RateLimiter;
+use super::shares::Claim;
+use super::waiting_apps::Standing;
 
 /// The virtual time that one call of weight 1 takes.
 pub(crate) const TICK: u64 = 1 << 20;
@@ -40,8 +42,8 @@ pub(crate) struct InLane {
     pub(crate) waiting: u32,
     /// Slots of the connection's pool that are in use or resting for it.
     pub(crate) held: u32,
-    /// It stands in the list of those to look at.
-    pub(crate) listed: bool,
+    /// Its place in the order of the lane: its start tag, and when its oldest waiting call came.
+    pub(crate) place: Option<(u64, Moment)>,
 }
 
 /// What an app's calls and refusals say of it.
@@ -78,6 +80,14 @@ pub(crate) struct AppBooks {
     pub(crate) expects: f64,
     pub(crate) told: CallHistory,
     pub(crate) promises: Promises,
+    /// It stands in the list of those to look at.
+    pub(crate) listed: bool,
+    /// Its claim may not be what was counted.
+    pub(crate) changed: bool,
+    /// What it holds and wants in the interactive lane, as it was counted.
+    pub(crate) claim: Option<Claim>,
+    /// What of it waits there, as it was counted.
+    pub(crate) standing: Option<Standing>,
 }
 
 impl AppBooks {
@@ -92,6 +102,10 @@ impl AppBooks {
             expects: 0.0,
             told: CallHistory::default(),
             promises: Promises::default(),
+            listed: false,
+            changed: false,
+            claim: None,
+            standing: None,
         };
         app.configure(settings, now);
         app

@@ -7,8 +7,8 @@
 //! 3. Then bulk calls, as `bulk` allows.
 //!
 //! A call that can't be paid for want of a named pool is passed over and claims nothing of the
-//! connection's own pool. Cost: linear in the apps that hold or want something, whatever the number
-//! of waiting calls.
+//! connection's own pool. Apps are looked at in the order of their tags, so that the first that may
+//! go is the one: the cost is that of those before it that may not.
 
 use std::time::Duration;
 
@@ -45,52 +45,46 @@ fn payable(view: &View<'_>, price: usize, snapshot: &DemandSnapshot) -> bool {
     (snapshot.paced || view.costs[price] == 0) && view.pools.affords(&view.prices[price], view.now)
 }
 
-/// Whether an app may have `cost` slots more by the shares; `at` is its place in the list.
-pub(crate) fn allowed(view: &View<'_>, at: usize, cost: u32, snapshot: &DemandSnapshot) -> bool {
-    let claim = &view.claims[at];
-    let others = snapshot.shortfall - claim.shortfall();
+/// Whether an app may have `cost` slots more by the shares.
+pub(crate) fn allowed(view: &View<'_>, app: u32, cost: u32, snapshot: &DemandSnapshot) -> bool {
+    let Some(claim) = &view.apps[app as usize].claim else { return cost == 0 };
+    let others = snapshot.shortfall - view.shares.shortfall(claim);
     cost == 0
-        || claim.held < claim.target - EPSILON
+        || claim.held < view.shares.target(claim) - EPSILON
         || f64::from(snapshot.free) - others >= f64::from(cost) - EPSILON
 }
 
 fn next_interactive(view: &View<'_>, snapshot: &DemandSnapshot) -> Option<FifoKey> {
-    let mut best: Option<(u64, Moment, FifoKey)> = None;
-    for price in 0..view.prices.len() {
-        if !payable(view, price, snapshot) {
-            continue;
-        }
-        for at in 0..view.listed[0].len() {
-            let app = view.listed[0][at];
-            let key = FifoKey::of(app, Lane::Interactive, price);
-            if view.queue.fifo_len(key) > 0
-                && allowed(view, at, view.costs[price], snapshot)
-                && view.app_may(app)
-            {
-                best = earlier(view, best, key);
-            }
-        }
-    }
-    best.map(|(.., key)| key)
+    next_of(view, Lane::Interactive, snapshot, |app, cost| allowed(view, app, cost, snapshot))
 }
 
 /// The next bulk call; `due` by the floor, or as the bulk lane's own rules allow.
 fn next_bulk(view: &View<'_>, snapshot: &DemandSnapshot, due: bool) -> Option<FifoKey> {
-    if view.queue.lane_len(Lane::Bulk) == 0 {
+    let may = |app, cost| due || bulk_may(view, (app, cost), snapshot);
+    next_of(view, Lane::Bulk, snapshot, may)
+}
+
+/// The next call of a lane of those that can be paid and that `may` go, by their app and cost.
+fn next_of(
+    view: &View<'_>,
+    lane: Lane,
+    snapshot: &DemandSnapshot,
+    may: impl Fn(u32, u32) -> bool,
+) -> Option<FifoKey> {
+    if view.queue.lane_len(lane) == 0 {
         return None;
     }
     let mut best: Option<(u64, Moment, FifoKey)> = None;
-    for price in 0..view.prices.len() {
-        if !payable(view, price, snapshot) {
+    for (price, calls) in view.queue.by_price().iter().enumerate() {
+        if *calls == 0 || !payable(view, price, snapshot) {
             continue;
         }
-        for at in 0..view.listed[1].len() {
-            let app = view.listed[1][at];
-            let key = FifoKey::of(app, Lane::Bulk, price);
-            if view.queue.fifo_len(key) > 0
-                && view.app_may(app)
-                && (due || bulk_may(view, (app, view.costs[price]), snapshot))
-            {
+        for (tag, since, app) in &view.order[lane.index()] {
+            if best.is_some_and(|best| (best.0, best.1) <= (*tag, *since)) {
+                break;
+            }
+            let key = FifoKey::of(*app, lane, price);
+            if view.queue.fifo_len(key) > 0 && may(*app, view.costs[price]) && view.app_may(*app) {
                 best = earlier(view, best, key);
             }
         }
@@ -114,8 +108,8 @@ fn earlier(
 
 /// Any waiting call of a lane.
 fn first_of(view: &View<'_>, lane: Lane) -> Option<FifoKey> {
-    let apps = view.listed[lane.index()].iter();
-    apps.flat_map(|app| (0..view.prices.len()).map(|price| FifoKey::of(*app, lane, price)))
+    let apps = view.order[lane.index()].iter();
+    apps.flat_map(|(.., app)| (0..view.prices.len()).map(|price| FifoKey::of(*app, lane, price)))
         .find(|key| view.queue.fifo_len(*key) > 0)
 }
 
@@ -128,13 +122,8 @@ pub(crate) fn next_wake(view: &View<'_>) -> Option<Moment> {
         }
     };
     let mut payable = false;
-    for price in 0..view.prices.len() {
-        let waits = |lane: Lane| {
-            let apps = view.listed[lane.index()].iter();
-            apps.into_iter().any(|app| view.queue.fifo_len(FifoKey::of(*app, lane, price)) > 0)
-        };
-        if waits(Lane::Interactive) || waits(Lane::Bulk) {
-            let price = &view.prices[price];
+    for (price, calls) in view.prices.iter().zip(view.queue.by_price()) {
+        if *calls > 0 {
             let affords = view.pools.affords(price, view.now);
             let known = view.pools.affordable_at(price, view.now).filter(|_| !affords);
             sooner(known.or_else(|| view.pools.next_change(price, view.now)));
@@ -144,21 +133,22 @@ pub(crate) fn next_wake(view: &View<'_>) -> Option<Moment> {
     if payable {
         // Something else than slots holds them back: a pace, or what is kept for calls to come.
         sooner(view.paces.burst_ready(view.now));
-        let look = Some(view.forecast.next_look());
         if view.queue.lane_len(Lane::Bulk) > 0 {
             sooner(view.paces.bulk_ready(view.now));
             sooner(view.paces.floor_ready(view.now));
             sooner(Some(view.forecast.next_look()));
         }
-        for at in 0..view.listed.iter().map(Vec::len).sum() {
-            let first = view.listed[0].len();
-            let app = *(view.listed[0].get(at)).unwrap_or_else(|| &view.listed[1][at - first]);
-            let app = &view.apps[app as usize];
-            if app.lanes.iter().any(|lane| lane.waiting > 0) {
-                let paced = app.pace.as_ref().and_then(|pace| pace.ready(view.now));
-                sooner(paced.or(look));
+        let mut others: usize = view.order.iter().map(|apps| apps.len()).sum();
+        for app in view.limited {
+            let app = &view.apps[*app as usize];
+            let lanes = app.lanes.iter().filter(|lane| lane.waiting > 0).count();
+            let ready = app.pace.as_ref().and_then(|pace| pace.ready(view.now));
+            if let Some(at) = ready.filter(|_| lanes > 0) {
+                others -= lanes;
+                sooner(Some(at));
             }
         }
+        sooner(Some(view.forecast.next_look()).filter(|_| others > 0));
     }
     Some(wake)
 }

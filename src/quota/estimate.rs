@@ -93,13 +93,13 @@ fn by_shares(
     let ahead = ahead(view, key, before, view.main) + promised;
     let at = ripe(view, view.main, ahead + cost - 1);
     let slot = (at, LimitedBy::Slot(view.main));
-    let place = view.listed[0].iter().position(|app| *app == key.app);
-    let Some(claim) = place.and_then(|place| view.claims.get(place)) else {
+    let Some(claim) = view.apps[key.app as usize].claim else {
         return slot;
     };
     let mine = f64::from((before + 1) * cost);
-    let over = claim.held + mine - claim.target - EPSILON;
-    let others = (snapshot.shortfall - claim.shortfall()).max(0.0);
+    let target = view.shares.target(&claim);
+    let over = claim.held + mine - target - EPSILON;
+    let others = (snapshot.shortfall - view.shares.shortfall(&claim)).max(0.0);
     if over <= 0.0 || f64::from(snapshot.free) - others >= f64::from(ahead + cost) {
         return slot;
     }
@@ -113,12 +113,12 @@ fn by_shares(
     let mut by_share = own.min(left_over);
     let lacking = f64::from(ahead + cost) - (f64::from(snapshot.free) - others);
     if snapshot.free >= ahead + cost
-        && let Some(at) = view.forecast.given_out(&view.frame, lacking, view.now)
+        && let Some(at) = view.forecast.given_out(&view.frame(), lacking, view.now)
     {
         by_share = by_share.min(at);
     }
     // Below its target it gets the next slot, though the estimate counts in whole ones.
-    let has_its_share = claim.held + f64::from(before * cost) >= claim.target - EPSILON;
+    let has_its_share = claim.held + f64::from(before * cost) >= target - EPSILON;
     let bound = if by_share > at && has_its_share { LimitedBy::Share } else { slot.1 };
     (at.max(by_share), bound)
 }
@@ -165,11 +165,15 @@ fn ahead(view: &View<'_>, key: FifoKey, before: u32, pool: PoolId) -> u32 {
     let me = &view.apps[key.app as usize];
     let tag = me.lanes[lane].start.saturating_add(me.stretch(1) * u64::from(before));
     let mut slots = 0;
-    for app in &view.listed[lane] {
+    if pool == view.main && key.lane == Lane::Interactive {
+        let mine = me.standing.map_or(0, |mine| mine.before(tag, false));
+        let own = me.standing.map_or(0, |mine| mine.slots.min(before));
+        return view.waiting_apps.before(tag, false).0 - mine + own;
+    }
+    // Those with a later tag are behind it.
+    let sooner = view.order[lane].iter().take_while(|(start, ..)| *start < tag);
+    for (.., app) in sooner {
         let other = &view.apps[*app as usize];
-        if other.lanes[lane].waiting == 0 {
-            continue;
-        }
         let lead = tag.saturating_sub(other.lanes[lane].start);
         let sooner = u32::try_from(lead.div_ceil(other.stretch(1))).unwrap_or(u32::MAX);
         let most = if *app == key.app { before } else { sooner };
@@ -200,7 +204,8 @@ fn ripe(view: &View<'_>, id: PoolId, k: u32) -> Moment {
 
 /// When a slot comes back whose call isn't answered yet.
 fn beyond(view: &View<'_>, rounds: u32) -> Moment {
-    view.rest.after_answer(view.now + view.answer) + view.rest.window.saturating_mul(rounds)
+    view.rest.after_answer(view.now + view.books.usual_answer())
+        + view.rest.window.saturating_mul(rounds)
 }
 
 /// A number of slots that is small and not negative, as one.

@@ -92,7 +92,7 @@ impl Frame {
 }
 
 impl Forecast {
-    /// Looks ahead, if the last look is too old. `listed` are the interactive apps to look at.
+    /// Looks ahead, if the last look is too old; `true` if it did. `listed` are the interactive apps to look at.
     pub(crate) fn look(
         &mut self,
         apps: &mut [AppBooks],
@@ -100,9 +100,9 @@ impl Forecast {
         pool: &SlotPool,
         frame: &Frame,
         now: Moment,
-    ) {
+    ) -> bool {
         if now < self.until {
-            return;
+            return false;
         }
         let &Frame { window, slots, .. } = frame;
         let age = now.since(frame.began).as_secs_f64() / window.as_secs_f64();
@@ -128,6 +128,7 @@ impl Forecast {
             looked: now,
             until: now + window / LOOKS,
         };
+        true
     }
 
     /// Fills in how many calls of each app below its part are to be expected in a window; returns

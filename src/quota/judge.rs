@@ -6,6 +6,7 @@ use super::scheduler_view::View;
 
 /// The usual case, without a look at the shares: nobody waits, and more slots are free than are
 /// kept and than all headroom together could keep.
+#[inline]
 pub(crate) fn starts_easily(view: &View<'_>, key: FifoKey) -> bool {
     let price = usize::from(key.price);
     if !view.queue.is_empty()

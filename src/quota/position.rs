@@ -27,7 +27,15 @@ pub(crate) fn position(view: &View<'_>, key: FifoKey, estimate: &Estimate) -> Qu
     let me = &view.apps[key.app as usize];
     let lane = key.lane.index();
     let tag = me.lanes[lane].start.saturating_add(me.stretch(1) * u64::from(mine));
-    for app in apps_listed(view, key.lane) {
+    if let Some(standing) = me.standing.filter(|_| is_plain(view, key)) {
+        let before = standing.before(tag, true);
+        let (ahead, apps) = view.waiting_apps.before(tag, true);
+        position.own = mine;
+        position.ahead = ahead - before + mine;
+        position.apps = apps - u32::from(before > 0) + u32::from(mine > 0);
+        return position;
+    }
+    for app in before(view, key.lane, tag) {
         let other = &view.apps[app as usize];
         let mut before = match app == key.app {
             true => mine,
@@ -48,15 +56,30 @@ pub(crate) fn position(view: &View<'_>, key: FifoKey, estimate: &Estimate) -> Qu
     position
 }
 
-/// Apps that may have calls before one of `lane`; each once.
-fn apps_listed<'a>(view: &View<'a>, lane: Lane) -> impl Iterator<Item = u32> + use<'a> {
-    let bulk = match lane {
-        Lane::Interactive => &[][..],
-        Lane::Bulk => &view.listed[1],
+/// Whether a call's rivals are those who want a slot of the own pool, one each.
+fn is_plain(view: &View<'_>, key: FifoKey) -> bool {
+    let mut parts = view.prices[usize::from(key.price)].parts();
+    key.lane == Lane::Interactive
+        && parts.all(|(id, _)| id == view.main)
+        && view.cost(key) == 1
+        && view.costs.iter().all(|cost| *cost <= 1)
+}
+
+/// Apps that may have calls before one of `lane` with that tag; each once.
+fn before<'a>(view: &View<'a>, lane: Lane, tag: u64) -> impl Iterator<Item = u32> + use<'a> {
+    let apps = view.apps;
+    let waits = |app: u32, lane: Lane| apps[app as usize].lanes[lane.index()].waiting > 0;
+    // A bulk call is behind all interactive ones.
+    let [interactive, bulk] = view.order;
+    let (all, sooner) = match lane {
+        Lane::Interactive => (None, interactive),
+        Lane::Bulk => (Some(interactive), bulk),
     };
-    let interactive = &view.listed[0];
-    let others = bulk.iter().filter(|app| !view.apps[**app as usize].lanes[0].listed);
-    interactive.iter().chain(others).copied()
+    let all = all.into_iter().flatten().map(|(.., app)| *app);
+    let sooner = sooner.iter().take_while(move |(start, ..)| *start <= tag).map(|(.., app)| *app);
+    all.chain(
+        sooner.filter(move |app| lane == Lane::Interactive || !waits(*app, Lane::Interactive)),
+    )
 }
 
 /// Waiting calls of an app in a lane that want something that a call of `key` wants.

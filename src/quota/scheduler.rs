@@ -8,22 +8,25 @@ mod arrival;
 #[cfg(test)]
 mod balance;
 mod demand;
+mod order;
 mod steer;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::app::AppBooks;
 use super::books::Books;
-use super::forecast::{Forecast, Frame};
+use super::forecast::Forecast;
 use super::moment::Moment;
 use super::paces::Paces;
 use super::pools::{PoolId, Pools, Price};
-use super::queue::{FifoKey, Lane, Queue, QueuedCall};
+use super::queue::{FifoKey, Lane, Queue};
 use super::scheduler_view::View;
 use super::settings::{ConnectionSettings, Mode};
-use super::shares::Claim;
+use super::shares::{Claims, Division};
 use super::slots::{RestRule, Settlement};
 use super::ticket::{ConnectionNo, Grant, Would};
+use super::waiting_apps::WaitingApps;
 
 /// One connection of a workspace.
 #[derive(Debug)]
@@ -37,8 +40,14 @@ pub(crate) struct Scheduler {
     prices: Vec<Price>,
     costs: Vec<u32>,
     apps: Vec<AppBooks>,
-    /// Apps to look at, per lane: those that hold or want something; a superset.
-    listed: [Vec<u32>; 2],
+    /// Apps of the interactive lane that hold or want something; a superset.
+    listed: Vec<u32>,
+    /// Apps of which calls wait, per lane: by their tag, then by the call that waits longest.
+    order: [BTreeSet<(u64, Moment, u32)>; 2],
+    /// Apps that have a limit of their own.
+    limited: Vec<u32>,
+    /// Apps whose claim may not be what `claims` says.
+    changed: Vec<u32>,
     queue: Queue,
     books: Books,
     paces: Paces,
@@ -48,8 +57,10 @@ pub(crate) struct Scheduler {
     forecast: Forecast,
     /// Paused apps whose waiting calls are to be sent away; nobody else's number is here.
     paused: Vec<u32>,
-    /// Scratch for decisions: claims of `listed[0]`, and room per price.
-    claims: Vec<Claim>,
+    /// As of the last decision: claims, who waits, shares, and room per price.
+    claims: Claims,
+    waiting_apps: WaitingApps,
+    shares: Division,
     rooms: Vec<u32>,
 }
 
@@ -73,16 +84,23 @@ impl Scheduler {
             prices,
             settings,
             apps: Vec::new(),
-            listed: Default::default(),
+            listed: Vec::new(),
+            order: Default::default(),
+            limited: Vec::new(),
+            changed: Vec::new(),
             books: Books::default(),
             began: now,
             forecast: Forecast::default(),
             paused: Vec::new(),
-            claims: Vec::new(),
+            claims: Claims::default(),
+            waiting_apps: WaitingApps::default(),
+            shares: Division::default(),
         }
     }
 
-    /// What the rules look at.
+    /// What the rules look at. Nothing is worked out here: a call that starts at once needs little
+    /// of it.
+    #[inline]
     pub(crate) fn view<'a>(&'a self, pools: &'a Pools, now: Moment) -> View<'a> {
         View {
             pools,
@@ -92,27 +110,17 @@ impl Scheduler {
             prices: &self.prices,
             costs: &self.costs,
             apps: &self.apps,
-            listed: &self.listed,
             queue: &self.queue,
             paces: &self.paces,
             forecast: &self.forecast,
-            frame: self.frame(pools),
-            answer: self.books.usual_answer(),
-            claims: &self.claims,
+            books: &self.books,
+            began: self.began,
+            order: &self.order,
+            limited: &self.limited,
+            waiting_apps: &self.waiting_apps,
+            shares: &self.shares,
             rooms: &self.rooms,
             now,
-        }
-    }
-
-    /// What a forecast is made of.
-    fn frame(&self, pools: &Pools) -> Frame {
-        let limit = pools.get(self.main).map_or(0, |pool| pool.slots.limit());
-        Frame {
-            window: self.rest.window,
-            began: self.began,
-            calls: self.settings.pool.calls,
-            // What bulk holds comes back at its time; the shares are over the others.
-            slots: f64::from(limit.saturating_sub(self.books.held(Lane::Bulk))),
         }
     }
 
@@ -167,6 +175,7 @@ impl Scheduler {
         }
         self.prices[number] = price;
         self.costs[number] = price.of(self.main);
+        self.touch_all();
     }
 
     /// An app's books.
@@ -177,37 +186,6 @@ impl Scheduler {
     /// What a call takes of the own pool.
     fn cost(&self, key: FifoKey) -> u32 {
         self.costs[usize::from(key.price)]
-    }
-
-    /// Puts an app in the list of those to look at.
-    fn list(&mut self, app: u32, lane: Lane) {
-        let listed = &mut self.apps[app as usize].lanes[lane.index()].listed;
-        if !std::mem::replace(listed, true) {
-            self.listed[lane.index()].push(app);
-        }
-    }
-
-    /// Lets a call wait.
-    pub(crate) fn push(&mut self, call: QueuedCall) -> super::queue::FifoPlace {
-        let FifoKey { app, lane, .. } = call.key;
-        let now = self.books.clock(lane);
-        let in_lane = &mut self.apps[app as usize].lanes[lane.index()];
-        if in_lane.waiting == 0 {
-            in_lane.start = in_lane.finish.max(now);
-        }
-        in_lane.waiting += 1;
-        self.list(app, lane);
-        self.queue.push(call)
-    }
-
-    /// Takes a waiting call out that left; `false` if it waits no more.
-    pub(crate) fn leave(&mut self, place: super::queue::FifoPlace) -> bool {
-        let call = self.queue.leave(place);
-        call.inspect(|call| self.left(call.key)).is_some()
-    }
-
-    fn left(&mut self, key: FifoKey) {
-        self.apps[key.app as usize].lanes[key.lane.index()].waiting -= 1;
     }
 
     /// Starts a call: pays, spends cells, moves the tags.
@@ -243,10 +221,17 @@ impl Scheduler {
         in_lane.finish = start.saturating_add(stretch);
         in_lane.start = in_lane.finish;
         in_lane.held += cost;
+        let waits = in_lane.waiting > 0;
         self.books.started(key.lane, cost, start);
         if cost > 0 {
-            self.list(key.app, key.lane);
+            if key.lane == Lane::Interactive {
+                self.list(key.app);
+            }
             self.paces.spend(key.lane, now);
+        }
+        if waits {
+            self.touch(key.app);
+            self.reorder(key.app, key.lane);
         }
         Some(Grant { connection: self.number, key, paid, taken: now, would, refused: false })
     }
@@ -259,6 +244,8 @@ impl Scheduler {
         let lane = &mut app.lanes[key.lane.index()];
         lane.start = lane.start.saturating_sub(stretch);
         lane.finish = lane.finish.saturating_sub(stretch);
+        self.touch(key.app);
+        self.reorder(key.app, key.lane);
     }
 
     /// Slots of the own pool were settled.
@@ -275,6 +262,9 @@ impl Scheduler {
         let lane = Lane::ALL[(owner % 2) as usize];
         if let Some(app) = self.apps.get_mut((owner / 2) as usize) {
             app.slot_released(lane, now);
+            if !std::mem::replace(&mut app.changed, true) {
+                self.changed.push(owner / 2);
+            }
             self.books.released(lane);
             self.forecast.came_back(self.settings.pool.calls);
         }

@@ -1,16 +1,18 @@
 //! What the rules of a connection look at when they decide. Looking changes nothing.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use super::app::AppBooks;
+use super::books::Books;
 use super::forecast::{Forecast, Frame};
 use super::moment::Moment;
 use super::paces::Paces;
 use super::pools::{PoolId, Pools, Price, SlotPool};
-use super::queue::{FifoKey, Queue};
+use super::queue::{FifoKey, Lane, Queue};
 use super::settings::ConnectionSettings;
-use super::shares::Claim;
+use super::shares::Division;
 use super::slots::RestRule;
+use super::waiting_apps::WaitingApps;
 
 /// The state of a connection's own pool and of the shares.
 #[derive(Clone, Copy, Debug)]
@@ -42,20 +44,24 @@ pub(crate) struct View<'a> {
     pub(crate) costs: &'a [u32],
     /// The apps by number.
     pub(crate) apps: &'a [AppBooks],
-    /// Apps to look at, per lane.
-    pub(crate) listed: &'a [Vec<u32>; 2],
+    /// Apps of which calls wait, per lane: by their tag, then by the call that waits longest.
+    pub(crate) order: &'a [BTreeSet<(u64, Moment, u32)>; 2],
+    /// Apps that have a limit of their own.
+    pub(crate) limited: &'a [u32],
     /// Who waits.
     pub(crate) queue: &'a Queue,
     /// What spreads calls in time.
     pub(crate) paces: &'a Paces,
     /// What is kept for calls to come.
     pub(crate) forecast: &'a Forecast,
-    /// Of what a forecast is made.
-    pub(crate) frame: Frame,
-    /// Usual time to the first byte.
-    pub(crate) answer: Duration,
-    /// Claims of `listed[0]`, as of the last snapshot.
-    pub(crate) claims: &'a [Claim],
+    /// What the connection as a whole holds.
+    pub(crate) books: &'a Books,
+    /// When the connection began to see calls.
+    pub(crate) began: Moment,
+    /// Who waits in the interactive lane, as of the last snapshot.
+    pub(crate) waiting_apps: &'a WaitingApps,
+    /// How the slots are divided, as of the last snapshot.
+    pub(crate) shares: &'a Division,
     /// Calls of each price that the other pools would let start, as of the last snapshot.
     pub(crate) rooms: &'a [u32],
     /// The moment.
@@ -71,6 +77,18 @@ impl<'a> View<'a> {
     /// The connection's own pool.
     pub(crate) fn own_pool(&self) -> Option<&'a SlotPool> {
         self.pools.get(self.main)
+    }
+
+    /// What a forecast is made of.
+    pub(crate) fn frame(&self) -> Frame {
+        let limit = self.own_pool().map_or(0, |pool| pool.slots.limit());
+        Frame {
+            window: self.rest.window,
+            began: self.began,
+            calls: self.settings.pool.calls,
+            // What bulk holds comes back at its time; the shares are over the others.
+            slots: f64::from(limit.saturating_sub(self.books.held(Lane::Bulk))),
+        }
     }
 
     /// Whether an app's own limit lets a call go.

@@ -5,7 +5,13 @@
 //! max-min share of the slots by its demand, with a little headroom for those that want less than
 //! their part: the slots that the others leave free for its next call.
 //!
-//! The functions here are arithmetic on a list of claims; nothing is remembered.
+//! A decision must not look at each app. So claims are kept in an order, by weight and by what they
+//! want, and equal ones are one entry with a count. Shares follow from three numbers: the fair part
+//! of a weight, the scale of the headroom, and the level up to which all wants are met. To find
+//! them only claims below the level are looked at. What these want fits into the slots, so that few
+//! of them differ, however many apps there are.
+
+use std::collections::BTreeMap;
 
 /// Slots of headroom for an app, at the least.
 const HEADROOM_LEAST: f64 = 2.0;
@@ -14,10 +20,10 @@ const HEADROOM_PART: f64 = 0.1;
 /// All headroom together, as a part of the slots: what it keeps free is not used.
 const HEADROOM_ALL: f64 = 1.0 / 25.0;
 
-/// What one app holds and wants, in slots.
-#[derive(Clone, Copy, Debug, Default)]
+/// What one app holds and wants, in slots. None of it is negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Claim {
-    /// Its weight among the apps.
+    /// Its weight among the apps, at least 1.
     pub weight: f64,
     /// Slots in use or resting for it.
     pub held: f64,
@@ -25,152 +31,245 @@ pub struct Claim {
     pub waiting: f64,
     /// Slots kept for calls that are likely to come soon.
     pub expects: f64,
-    /// The result: how many slots it may hold.
-    pub target: f64,
 }
 
 impl Claim {
-    /// Slots that the others leave to it.
+    fn wants(&self) -> f64 {
+        self.held + self.waiting
+    }
+
+    fn headroom(&self) -> f64 {
+        HEADROOM_LEAST.max(self.held * HEADROOM_PART)
+    }
+}
+
+/// How the slots are divided.
+#[derive(Clone, Copy, Debug)]
+pub struct Division {
+    /// The fair part of a weight of 1.
+    unit: f64,
+    /// So much of its headroom has each app below its part.
+    scale: f64,
+    /// No app has more than this for a weight of 1; infinite if all wants fit.
+    level: f64,
+    /// Slots that all apps together are short of their targets.
+    pub shortfall: f64,
+}
+
+impl Default for Division {
+    fn default() -> Self {
+        Self { unit: 0.0, scale: 1.0, level: f64::INFINITY, shortfall: 0.0 }
+    }
+}
+
+impl Division {
+    /// How many slots an app may hold.
     #[must_use]
-    pub fn shortfall(&self) -> f64 {
-        (self.target - self.held).max(0.0)
+    pub fn target(&self, claim: &Claim) -> f64 {
+        self.asks(claim).min(self.level * claim.weight)
     }
-}
 
-/// Fills in the targets of all claims on `slots` slots.
-pub fn divide(slots: f64, claims: &mut [Claim]) {
-    let weights: f64 = claims.iter().map(|c| c.weight).sum();
-    if weights <= 0.0 {
-        return;
+    /// Slots that the others leave to an app.
+    #[must_use]
+    pub fn shortfall(&self, claim: &Claim) -> f64 {
+        (self.target(claim) - claim.held).max(0.0)
     }
-    let unit = slots / weights;
-    let (mut unclaimed, mut wanted) = (0.0, 0.0);
-    for claim in claims.iter_mut() {
-        let part = unit * claim.weight;
-        claim.target = claim.held + claim.waiting;
-        if claim.target < part {
-            unclaimed += part - claim.target;
-            wanted += headroom(claim);
+
+    /// What an app wants, with what is kept for it if it is below its part.
+    fn asks(&self, claim: &Claim) -> f64 {
+        let wants = claim.wants();
+        match wants < self.unit * claim.weight {
+            true => wants + claim.expects.max(self.scale * claim.headroom()),
+            false => wants,
         }
     }
-    // Headroom can't be more than fair parts leave over, nor eat into the use of the whole. Rounded
-    // down: a fraction of a slot would keep a whole one free.
-    let all = (slots * HEADROOM_ALL).floor().min(unclaimed);
-    let scale = if wanted > all { all / wanted } else { 1.0 };
-    for claim in claims.iter_mut() {
-        if claim.target < unit * claim.weight {
-            claim.target += claim.expects.max(scale * headroom(claim));
+}
+
+/// A claim as a key: weight, wants, held, expects. Numbers that are not negative have the order of
+/// their bits.
+type Key = [u64; 4];
+
+fn key(claim: &Claim) -> Key {
+    [claim.weight, claim.wants(), claim.held, claim.expects].map(f64::to_bits)
+}
+
+fn claim_of(key: &Key) -> Claim {
+    let [weight, wants, held, expects] = key.map(f64::from_bits);
+    Claim { weight, held, waiting: wants - held, expects }
+}
+
+/// The claims of all apps. Sums of whole numbers are exact, in whatever order they come.
+#[derive(Debug, Default)]
+pub struct Claims {
+    by_wants: BTreeMap<Key, f64>,
+    /// By weight and by what is held.
+    by_held: BTreeMap<[u64; 2], f64>,
+    apps: u32,
+    weights: f64,
+    waiting: f64,
+    /// The last division, for so many slots, if nothing has changed since.
+    last: Option<(f64, Division)>,
+}
+
+impl Claims {
+    /// Apps that hold or want something.
+    #[must_use]
+    pub const fn apps(&self) -> u32 {
+        self.apps
+    }
+
+    /// Their weights.
+    #[must_use]
+    pub const fn weights(&self) -> f64 {
+        self.weights
+    }
+
+    /// Slots that their waiting calls would take.
+    #[must_use]
+    pub const fn waiting(&self) -> f64 {
+        self.waiting
+    }
+
+    /// Counts a claim.
+    pub fn add(&mut self, claim: &Claim) {
+        self.apps += 1;
+        self.count(claim, 1.0);
+    }
+
+    /// Counts one no more that was counted.
+    pub fn remove(&mut self, claim: &Claim) {
+        self.apps -= 1;
+        self.count(claim, -1.0);
+    }
+
+    fn count(&mut self, claim: &Claim, by: f64) {
+        self.last = None;
+        self.weights += by * claim.weight;
+        self.waiting += by * claim.waiting;
+        count(&mut self.by_wants, key(claim), by);
+        count(&mut self.by_held, [claim.weight, claim.held].map(f64::to_bits), by);
+    }
+
+    /// Divides `slots` slots.
+    pub fn divide(&mut self, slots: f64) -> Division {
+        if let Some((_, shares)) = self.last.filter(|(before, _)| *before == slots) {
+            return shares;
         }
+        let shares = self.shares(slots);
+        self.last = Some((slots, shares));
+        shares
     }
-    let level = level(slots, unit, claims);
-    for claim in claims.iter_mut() {
-        claim.target = claim.target.min(level * claim.weight);
-    }
-}
 
-fn headroom(claim: &Claim) -> f64 {
-    HEADROOM_LEAST.max(claim.held * HEADROOM_PART)
-}
-
-/// The level λ at which Σ min(want, λ·weight) is all the slots; infinite if all wants fit.
-///
-/// Newton's method: the sum is concave and piecewise linear in λ, so that from below it comes to
-/// the solution in at most as many steps as there are different wants, and usually in two or three.
-fn level(slots: f64, from: f64, claims: &[Claim]) -> f64 {
-    let mut level = from;
-    for _ in 0..=claims.len() {
-        let (mut met, mut open) = (0.0, 0.0);
-        for claim in claims {
-            if claim.target <= level * claim.weight {
-                met += claim.target;
-            } else {
-                open += claim.weight;
+    fn shares(&self, slots: f64) -> Division {
+        let mut shares = Division::default();
+        if self.weights <= 0.0 {
+            return shares;
+        }
+        shares.unit = slots / self.weights;
+        let (mut unclaimed, mut wanted) = (0.0, 0.0);
+        for (claim, apps) in self.up_to(shares.unit) {
+            let part = shares.unit * claim.weight;
+            if claim.wants() < part {
+                unclaimed += apps * (part - claim.wants());
+                wanted += apps * claim.headroom();
             }
         }
-        if open <= 0.0 {
-            return f64::INFINITY;
+        // Headroom can't be more than fair parts leave over, nor eat into the use of the whole.
+        // Rounded down: a fraction of a slot would keep a whole one free.
+        let all = (slots * HEADROOM_ALL).floor().min(unclaimed);
+        if wanted > all {
+            shares.scale = all / wanted;
         }
-        let next = (slots - met) / open;
-        if next <= level {
-            break;
-        }
-        level = next;
+        shares.level = self.level(slots, &shares);
+        shares.shortfall = self.shortfall(&shares);
+        shares
     }
-    level
+
+    /// The level λ at which Σ min(asks, λ·weight) is all the slots; infinite if all that is asked
+    /// fits.
+    ///
+    /// Newton's method: the sum is concave and piecewise linear in λ, so that from below it comes
+    /// to the solution in at most as many steps as there are different wants, and usually in two or
+    /// three.
+    fn level(&self, slots: f64, shares: &Division) -> f64 {
+        let mut level = shares.unit;
+        for _ in 0..=self.apps {
+            let (mut met, mut open) = (0.0, self.weights);
+            for (claim, apps) in self.up_to(level) {
+                let asks = shares.asks(&claim);
+                if asks <= level * claim.weight {
+                    met += apps * asks;
+                    open -= apps * claim.weight;
+                }
+            }
+            if open <= 0.0 {
+                return f64::INFINITY;
+            }
+            let next = (slots - met) / open;
+            if next <= level {
+                break;
+            }
+            level = next;
+        }
+        level
+    }
+
+    /// What all are short of their targets: as if each had its part of the level, less what those
+    /// don't ask that ask for less.
+    fn shortfall(&self, shares: &Division) -> f64 {
+        let level = shares.level;
+        let mut sum = if level.is_finite() { self.short_of(level) } else { self.waiting };
+        for (claim, apps) in self.up_to(level.min(f64::MAX)) {
+            let asks = shares.asks(&claim);
+            if level.is_infinite() {
+                sum += apps * (asks - claim.wants());
+            } else if asks <= level * claim.weight {
+                sum += apps * (asks - level * claim.weight);
+            }
+        }
+        sum.max(0.0)
+    }
+
+    /// What all hold less than their part of a level.
+    fn short_of(&self, level: f64) -> f64 {
+        let short = self.weights_of().flat_map(|weight| {
+            let part = level * weight;
+            let below = [weight.to_bits(), 0]..[weight.to_bits(), part.to_bits()];
+            let below = self.by_held.range(below);
+            below.map(move |([_, held], apps)| apps * (part - f64::from_bits(*held)))
+        });
+        short.sum()
+    }
+
+    /// Claims that want no more than their part of a level, and how many apps have each.
+    fn up_to(&self, level: f64) -> impl Iterator<Item = (Claim, f64)> {
+        self.weights_of().flat_map(move |weight| {
+            let part = (level * weight).min(f64::MAX).to_bits();
+            let weight = weight.to_bits();
+            let fitting =
+                self.by_wants.range([weight, 0, 0, 0]..=[weight, part, u64::MAX, u64::MAX]);
+            fitting.map(|(key, apps)| (claim_of(key), *apps))
+        })
+    }
+
+    /// The different weights.
+    fn weights_of(&self) -> impl Iterator<Item = f64> {
+        let after = |weight: u64| {
+            let next = self.by_held.range([weight, 0]..).next();
+            next.map(|([weight, _], _)| *weight)
+        };
+        std::iter::successors(after(0), move |weight| after(weight + 1)).map(f64::from_bits)
+    }
+}
+
+/// Counts one more or less of a key; those that are no more are not kept.
+fn count<K: Ord + Copy>(counts: &mut BTreeMap<K, f64>, key: K, by: f64) {
+    let count = counts.entry(key).or_default();
+    *count += by;
+    if *count <= 0.0 {
+        counts.remove(&key);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn claim(weight: f64, held: f64, waiting: f64) -> Claim {
-        Claim { weight, held, waiting, ..Claim::default() }
-    }
-
-    fn targets(slots: f64, claims: &mut [Claim]) -> Vec<f64> {
-        divide(slots, claims);
-        claims.iter().map(|c| c.target).collect()
-    }
-
-    #[test]
-    fn backlogged_apps_share_by_weight() {
-        let mut claims = [claim(3.0, 0.0, 500.0), claim(1.0, 90.0, 10.0), claim(1.0, 0.0, 40.0)];
-        assert_eq!(targets(100.0, &mut claims), [60.0, 20.0, 20.0]);
-    }
-
-    #[test]
-    fn what_a_modest_app_leaves_goes_to_the_noisy_one_less_its_headroom() {
-        let mut claims = [claim(1.0, 90.0, 40.0), claim(1.0, 6.0, 0.0)];
-        assert_eq!(targets(100.0, &mut claims), [92.0, 8.0]);
-    }
-
-    #[test]
-    fn headroom_of_all_is_at_most_a_twenty_fifth() {
-        let mut claims = vec![claim(1.0, 50.0, 40.0)];
-        claims.resize(10, claim(1.0, 4.0, 0.0));
-        let targets = targets(100.0, &mut claims);
-        assert!((targets[0] - (100.0 - 36.0 - 4.0)).abs() < 1e-9, "{targets:?}");
-    }
-
-    #[test]
-    fn what_is_expected_of_an_app_is_kept_up_to_its_part() {
-        let mut claims = [claim(1.0, 90.0, 40.0), claim(1.0, 6.0, 0.0)];
-        claims[1].expects = 20.0;
-        assert_eq!(targets(100.0, &mut claims), [74.0, 26.0]);
-        claims[1].expects = 80.0;
-        assert_eq!(targets(100.0, &mut claims), [50.0, 50.0]);
-    }
-
-    #[test]
-    fn one_app_alone_gets_all_it_wants() {
-        let mut claims = [claim(1.0, 95.0, 40.0)];
-        assert_eq!(targets(100.0, &mut claims), [100.0]);
-    }
-
-    proptest! {
-        #[test]
-        fn targets_fit_and_nobody_below_the_part_is_cut(
-            raw in proptest::collection::vec((1..10u32, 0..60u32, 0..200u32, 0..40u32), 1..30),
-            slots in 1..500u32,
-        ) {
-            let slots = f64::from(slots);
-            let mut claims: Vec<_> = raw.iter().map(|&(w, h, q, expects)| Claim {
-                expects: f64::from(expects), ..claim(f64::from(w), f64::from(h), f64::from(q))
-            }).collect();
-            divide(slots, &mut claims);
-            let sum: f64 = claims.iter().map(|c| c.target).sum();
-            prop_assert!(sum <= slots + 1e-6, "{sum} of {slots}");
-            let weights: f64 = claims.iter().map(|c| c.weight).sum();
-            let wants: f64 = claims.iter().map(|c| c.held + c.waiting).sum();
-            if wants >= slots {
-                prop_assert!(sum >= slots - 1e-6, "{sum} of {slots}: work is left undone");
-            }
-            for c in &claims {
-                let part = slots * c.weight / weights;
-                prop_assert!(c.target >= part.min(c.held + c.waiting) - 1e-6, "{c:?}");
-            }
-        }
-    }
-}
+mod tests;

@@ -204,7 +204,7 @@ impl Quota {
     /// What the apps' books say is what their slots do.
     pub(crate) fn assert_balance(&self) {
         for line in &self.lines {
-            line.assert_balance(&self.pools);
+            line.assert_balance(&self.pools, self.now);
         }
     }
 

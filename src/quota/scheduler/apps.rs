@@ -1,6 +1,6 @@
 //! The apps of a connection: who has which number.
 
-use super::super::app::{AppBooks, AppMemory, AppSettings, InLane};
+use super::super::app::{AppBooks, AppMemory, AppSettings};
 use super::super::moment::Moment;
 use super::super::queue::{FifoKey, Lane};
 use super::super::settings::MOST_APPS;
@@ -20,13 +20,8 @@ impl Scheduler {
             Some(at) => {
                 // The number is another app's from now on, which nobody paused.
                 self.paused.retain(|number| *number as usize != at);
-                self.apps[at] = AppBooks {
-                    lanes: [0, 1].map(|l: usize| InLane {
-                        listed: self.apps[at].lanes[l].listed,
-                        ..InLane::default()
-                    }),
-                    ..app
-                };
+                let AppBooks { listed, changed, claim, standing, .. } = self.apps[at];
+                self.apps[at] = AppBooks { listed, changed, claim, standing, ..app };
                 at
             }
             None if self.apps.len() < MOST_NUMBERS => {
@@ -35,7 +30,10 @@ impl Scheduler {
             }
             None => return None,
         };
-        u32::try_from(at).ok().map(AppNo)
+        let number = u32::try_from(at).ok()?;
+        self.touch(number);
+        self.note_limit(number);
+        Some(AppNo(number))
     }
 
     /// Apps that could be added now.

@@ -198,10 +198,10 @@ impl Scheduler {
         now: Moment,
     ) -> Moment {
         // Beside other apps it is not known well enough whose the slots will be.
-        let alone = self.claims.len() <= 1;
+        let alone = self.claims.apps() <= 1;
         let promised = if alone { self.promised(key, Moment::NEVER, now) } else { 0 };
         let at = estimate(&self.view(pools, now), key, (before, promised), snapshot).at;
-        let weights: f64 = self.claims.iter().map(|claim| claim.weight).sum();
+        let weights = self.claims.weights();
         let app = &mut self.apps[key.app as usize];
         let part = f64::from(app.settings.weight.max(1)) / weights.max(1.0);
         let rate = (f64::from(self.settings.pool.calls) * part.min(1.0)).max(1.0);

@@ -1,62 +1,93 @@
 //! What a decision stands on: the demand of the apps and their shares.
 
+use super::super::app::InLane;
 use super::super::forecast::weights;
 use super::super::moment::Moment;
 use super::super::pools::{PoolId, Pools, Price};
 use super::super::queue::{FifoKey, Lane};
 use super::super::scheduler_view::DemandSnapshot;
-use super::super::shares::{Claim, divide};
+use super::super::shares::Claim;
+use super::super::waiting_apps::Standing;
 use super::Scheduler;
 
 impl Scheduler {
-    /// Measures demand and divides the slots. `claims[i]` is of `listed[0][i]` afterwards.
+    /// Measures demand and divides the slots. Only claims are looked at that may have changed.
     pub(super) fn snapshot(&mut self, pools: &Pools, now: Moment) -> DemandSnapshot {
-        for (room, price) in self.rooms.iter_mut().zip(&self.prices) {
-            *room = room_beside(pools, self.main, price, now);
+        self.measure_rooms(pools, now);
+        let frame = self.view(pools, now).frame();
+        if let Some(pool) = pools.get(self.main)
+            && self.forecast.look(&mut self.apps, &self.listed, pool, &frame, now)
+        {
+            self.touch_all();
         }
-        let frame = self.frame(pools);
-        if let Some(pool) = pools.get(self.main) {
-            self.forecast.look(&mut self.apps, &self.listed[0], pool, &frame, now);
+        for at in 0..self.limited.len() {
+            // Whether its limit lets it go is a matter of time.
+            self.touch(self.limited[at]);
         }
-        self.forget_bulk();
-        self.claims.clear();
-        let mut wanted = 0.0;
-        let mut at = 0;
-        while let Some(&app) = self.listed[0].get(at) {
-            let books = &mut self.apps[app as usize];
-            let missed = books.told.missed.matters();
-            let lane = &mut books.lanes[0];
-            if lane.waiting == 0 && lane.held == 0 && !missed {
-                lane.listed = false;
-                self.listed[0].swap_remove(at);
-                continue;
-            }
-            let claim = self.claim(app, now);
-            wanted += claim.waiting;
-            self.claims.push(claim);
-            at += 1;
+        while let Some(app) = self.changed.pop() {
+            self.count_claim(app, now);
         }
         let unseen = self.forecast.unseen();
-        divide((frame.slots - unseen).max(0.0), &mut self.claims);
+        self.shares = self.claims.divide((frame.slots - unseen).max(0.0));
         DemandSnapshot {
             free: pools.get(self.main).map_or(0, |pool| pool.slots.free()),
-            wanted,
-            shortfall: self.claims.iter().map(Claim::shortfall).sum::<f64>() + unseen,
+            wanted: self.claims.waiting(),
+            shortfall: self.shares.shortfall + unseen,
             paced: self.paces.burst_ready(now).is_none(),
         }
     }
 
-    /// Takes apps off the list of the bulk lane of which no bulk call waits.
-    fn forget_bulk(&mut self) {
-        if self.queue.lane_len(Lane::Bulk) == 0 {
-            return;
+    /// How many calls of each price other pools would let start.
+    fn measure_rooms(&mut self, pools: &Pools, now: Moment) {
+        let mut changed = false;
+        for (at, price) in self.prices.iter().enumerate() {
+            let room = room_beside(pools, self.main, price, now);
+            let before = std::mem::replace(&mut self.rooms[at], room);
+            changed |= before != room && self.queue.by_price()[at] > 0;
         }
-        let apps = &mut self.apps;
-        self.listed[1].retain(|app| {
-            let lane = &mut apps[*app as usize].lanes[1];
-            lane.listed = lane.waiting > 0;
-            lane.listed
+        if changed {
+            self.touch_all();
+        }
+    }
+
+    /// Counts what an app holds and wants now, in place of what it did.
+    fn count_claim(&mut self, app: u32, now: Moment) {
+        let books = &mut self.apps[app as usize];
+        books.changed = false;
+        let lane = &books.lanes[0];
+        if books.listed && lane.waiting == 0 && lane.held == 0 && !books.told.missed.matters() {
+            self.unlist(app);
+        }
+        let claim = self.apps[app as usize].listed.then(|| self.claim(app, now));
+        let before = std::mem::replace(&mut self.apps[app as usize].claim, claim);
+        if before != claim {
+            before.inspect(|claim| self.claims.remove(claim));
+            claim.inspect(|claim| self.claims.add(claim));
+        }
+        let standing = self.standing(app);
+        let before = std::mem::replace(&mut self.apps[app as usize].standing, standing);
+        if before != standing {
+            before.inspect(|standing| self.waiting_apps.remove(*standing));
+            standing.inspect(|standing| self.waiting_apps.add(*standing));
+        }
+    }
+
+    /// What of an app waits in the interactive lane.
+    pub(super) fn standing(&self, number: u32) -> Option<Standing> {
+        let app = &self.apps[number as usize];
+        let InLane { start, waiting, .. } = app.lanes[0];
+        let slots = || self.wanted_slots(number);
+        (waiting > 0).then(|| Standing { start, stretch: app.stretch(1), slots: slots() })
+    }
+
+    /// Slots of the own pool that its waiting interactive calls would take if only these were short.
+    fn wanted_slots(&self, app: u32) -> u32 {
+        let prices = (0..).zip(self.costs.iter().zip(&self.rooms));
+        let slots = prices.map(|(price, (cost, room))| {
+            let key = FifoKey { app, lane: Lane::Interactive, price };
+            self.queue.fifo_len(key).min(*room) * cost
         });
+        slots.sum()
     }
 
     /// Whether an app has called, from now on; returns what it was.
@@ -79,8 +110,9 @@ impl Scheduler {
 
     /// Notes a refusal for want of a slot of the own pool.
     pub(super) fn miss(&mut self, pools: &Pools, number: u32, now: Moment) {
-        self.list(number, Lane::Interactive);
-        let unit = self.frame(pools).slots / weights(&self.apps, &self.listed[0]).max(1.0);
+        self.list(number);
+        let slots = self.view(pools, now).frame().slots;
+        let unit = slots / weights(&self.apps, &self.listed).max(1.0);
         let app = &mut self.apps[number as usize];
         let part = unit * f64::from(app.settings.weight.max(1));
         if f64::from(app.lanes[0].held + app.lanes[0].waiting) < part {
@@ -89,22 +121,19 @@ impl Scheduler {
     }
 
     /// What an app holds and wants of the own pool in the interactive lane.
-    fn claim(&mut self, number: u32, now: Moment) -> Claim {
-        let app = &mut self.apps[number as usize];
+    pub(super) fn claim(&self, number: u32, now: Moment) -> Claim {
+        let app = &self.apps[number as usize];
         let mut claim = Claim {
             weight: f64::from(app.settings.weight.max(1)),
             held: f64::from(app.lanes[0].held),
             expects: app.expects,
             ..Claim::default()
         };
-        let held_up = app.pace.as_mut().is_some_and(|pace| pace.ready(now).is_some());
+        let held_up = app.pace.as_ref().is_some_and(|pace| pace.ready(now).is_some());
         if app.lanes[0].waiting == 0 || held_up {
             return claim;
         }
-        for (price, (cost, room)) in (0..).zip(self.costs.iter().zip(&self.rooms)) {
-            let key = FifoKey { app: number, lane: Lane::Interactive, price };
-            claim.waiting += f64::from(self.queue.fifo_len(key).min(*room)) * f64::from(*cost);
-        }
+        claim.waiting = f64::from(self.wanted_slots(number));
         claim
     }
 
@@ -113,33 +142,32 @@ impl Scheduler {
         if self.app(app).is_none_or(|app| app.paused) {
             return 0;
         }
-        self.list(app, Lane::Interactive);
+        self.list(app);
         let called = self.set_called(app, true);
         // By way of trial it wants everything.
-        let lane = &mut self.apps[app as usize].lanes[0];
-        let held = lane.held;
-        lane.held += 1;
+        self.apps[app as usize].lanes[0].held += 1;
         self.snapshot(pools, now);
-        self.apps[app as usize].lanes[0].held = held;
+        self.apps[app as usize].lanes[0].held -= 1;
+        self.touch(app);
         let unseen = self.forecast.unseen();
         self.set_called(app, called);
-        let Some(at) = self.listed[0].iter().position(|other| *other == app) else {
-            return 0;
-        };
+        let Some(counted) = self.apps[app as usize].claim else { return 0 };
         let limit = self.settings.pool.calls;
         let slots = f64::from(limit.saturating_sub(self.books.held(Lane::Bulk)));
-        self.claims[at].held = f64::from(held);
-        self.claims[at].waiting = slots;
-        divide((slots - unseen).max(0.0), &mut self.claims);
-        let others = self.claims.iter().enumerate().filter(|(other, _)| *other != at);
-        let kept: f64 = others.map(|(_, claim)| claim.shortfall()).sum();
-        let kept = kept + unseen;
+        let trial = Claim { held: counted.held - 1.0, waiting: slots, ..counted };
+        self.claims.remove(&counted);
+        self.claims.add(&trial);
+        let shares = self.claims.divide((slots - unseen).max(0.0));
+        self.claims.remove(&trial);
+        self.claims.add(&counted);
+        let short = shares.shortfall(&trial);
+        let kept = shares.shortfall - short + unseen;
         let promises = &mut self.apps[app as usize].promises;
         promises.forget(self.rest.window, now);
         let owed = promises.others(now, self.rest.window, now);
         let free = pools.get(self.main).map_or(0, |pool| pool.slots.free());
         // Below its target it may go on, though by less than a whole slot.
-        let below = (self.claims[at].shortfall() - 1e-9).ceil();
+        let below = (short - 1e-9).ceil();
         (0..=free.saturating_sub(owed))
             .rev()
             .find(|calls| f64::from(*calls) <= (f64::from(free) - kept).max(below) + 1e-9)

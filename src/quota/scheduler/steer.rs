@@ -51,8 +51,10 @@ impl Scheduler {
 
     /// An app's lane, weight and limit.
     pub(crate) fn configure_app(&mut self, app: AppNo, settings: AppSettings, now: Moment) {
-        if let Some(app) = self.apps.get_mut(app.0 as usize) {
-            app.configure(settings, now);
+        if let Some(books) = self.apps.get_mut(app.0 as usize) {
+            books.configure(settings, now);
+            self.touch(app.0);
+            self.note_limit(app.0);
         }
     }
 

@@ -279,10 +279,10 @@ fn slot_of(slot: u32, bytes: &[u8; RECORD]) -> Result<(u32, u64), StateFileError
 
 /// Begun with a number, so that a record can't stand for another slot.
 fn check(bytes: &[u8], number: u32) -> u32 {
-    let mut sum = crc32fast::Hasher::new();
+    let mut sum = flate2::Crc::new();
     sum.update(&number.to_le_bytes());
     sum.update(bytes);
-    sum.finalize()
+    sum.sum()
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ endpoint = "http://{vendor}"
 ratio = 0.01
 [quota]
 calls = 100000
-window = "1s"
+window = "60s"
 max_wait = "1ms"
 [state]
 assume = "fresh"
@@ -115,7 +115,7 @@ def total(program: str, address: str, tool: str, call: str, count: int) -> int:
     app, admin = told(program, "keys", "new", "--app", "billing"), told(program, "keys", "new", "--admin")
     key = re.search(r"tg_\S+", app)[0]
     app_entry, admin_entry = (re.search(r"keys = .*", text)[0] for text in (app, admin))
-    limit, window = (1, "600s") if status == 429 else (100_000, "1s")
+    limit, window = (1, "600s") if status == 429 else (100_000, "60s")
     config = CONFIG.format(
         vendor=address, entry=app_entry, admin=admin_entry, limit=limit, window=window
     )

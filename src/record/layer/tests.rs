@@ -266,3 +266,13 @@ async fn what_lies_below_a_client_that_leaves_ends_before_the_client_is_in_doubt
     }
     assert_eq!(seen.heard(), ["below", "doubted"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_broke_off_stays_broken_when_its_body_is_asked_again() {
+    let (mut body, seen) = body_of(async |_| Reply::new(pieces([Some("ab"), None]))).await;
+    body.frame().await.unwrap().unwrap();
+    assert!(body.frame().await.unwrap().is_err());
+    assert!(body.frame().await.is_none(), "nothing follows");
+    drop(body);
+    assert_eq!(seen.end(), (2, false, true));
+}

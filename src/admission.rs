@@ -209,13 +209,8 @@ impl Admission {
     /// Files of slots that can't be written, the index among them.
     #[must_use]
     pub fn unwritten(&self) -> usize {
-        let files = |quotas: &Quotas| {
-            let unwritten = |core: &mut quotas::Core, _| {
-                core.journal.as_mut().map_or(0, |journal| journal.unwritten(&core.quota))
-            };
-            quotas.look(unwritten)
-        };
-        let files: usize = self.books().tenants.iter().map(|(_, quotas)| files(quotas)).sum();
+        let books = self.books();
+        let files: usize = books.tenants.iter().map(|(_, quotas)| quotas.unwritten()).sum();
         let index = |store: &SlotStore| store.index_fails() || !store.stands();
         files + usize::from(self.0.store.as_ref().is_some_and(index))
     }

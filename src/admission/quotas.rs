@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
-use super::journal::SlotJournal;
+use super::journal::{NotedSlots, SlotJournal};
 use super::members::Members;
 use super::store::SlotStore;
 use super::timebase::{instant, moment};
@@ -24,14 +24,13 @@ use crate::quota::{
 /// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
 const NOTHING_TO_DO: Duration = Duration::from_secs(3600);
 
-/// How waiting ends.
-pub(super) type Ending = Result<Grant, QuotaRefusal>;
+/// How waiting ends: with slots, whose take is to be written before the call is sent.
+pub(super) type Ending = Result<(Grant, NotedSlots), QuotaRefusal>;
 
 /// The quotas of one tenant: all its connections, whatever their workspaces, so that a connection
 /// that changes workspace, and a call that pays pools of it, stay where they are.
 pub struct Quotas {
-    /// std, not tokio: each section is a few map and heap operations, and a write to the page
-    /// cache.
+    /// std, not tokio: each section is a few map and heap operations. No file is written under it.
     core: Mutex<Core>,
     base: Instant,
     news: Arc<Notify>,
@@ -193,16 +192,16 @@ impl Quotas {
     }
 
     pub(super) fn close(&self) {
-        if let Some(journal) = &mut self.core().journal {
-            journal.close();
-        }
+        let logs = self.core().journal.as_ref().map(SlotJournal::logs);
+        logs.into_iter().flatten().for_each(|(_, log)| log.close());
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something, then all that follows from it: calls whose waiting is over, the next look.
+    /// Does something, then all that follows from it: calls whose waiting is over, the next look,
+    /// what is to be written.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Core, Moment) -> T) -> T {
         let mut core = self.core();
         let now = moment(self.base, Instant::now());
@@ -211,9 +210,13 @@ impl Quotas {
         let next = core.quota.next_wake(now).unwrap_or(Moment::NEVER);
         let sooner = next < core.planned;
         core.planned = next;
+        let noted = core.journal.as_mut().map(SlotJournal::take_noted);
         drop(core);
         if sooner {
             self.news.notify_one();
+        }
+        if let Some(noted) = noted {
+            noted.have_written();
         }
         result
     }
@@ -272,10 +275,10 @@ impl Core {
         while let Some(event) = self.quota.poll(now) {
             match event {
                 QueueEvent::Start { place, grant, .. } => {
-                    self.write(&grant);
+                    let noted = self.taken(&grant);
                     let waiter = self.waiting.remove(&place).expect("every place has its waiter");
                     // Its caller left in this moment: nothing was sent.
-                    if let Err(Ok(grant)) = waiter.send(Ok(grant)) {
+                    if let Err(Ok((grant, _))) = waiter.send(Ok((grant, noted))) {
                         self.settle(grant, Settlement::NothingSent, now);
                     }
                 }
@@ -295,15 +298,15 @@ impl Core {
         };
         self.quota.settle(grant, how, now);
         if let Some(journal) = &mut self.journal {
-            journal.write(&self.quota, slots);
+            journal.note_for_later(&self.quota, slots);
         }
     }
 
-    /// Remembers what was just taken.
-    pub(super) fn write(&mut self, grant: &Grant) {
-        if let Some(journal) = &mut self.journal {
-            let slots: Vec<(PoolId, u32)> = self.quota.slots_of(grant).collect();
-            journal.write(&self.quota, slots);
-        }
+    /// Notes what was just taken; it is to be written before the call of `grant` is sent.
+    pub(super) fn taken(&self, grant: &Grant) -> NotedSlots {
+        let journal = self.journal.as_ref();
+        journal.map_or_else(NotedSlots::default, |journal| {
+            journal.note(&self.quota, self.quota.slots_of(grant))
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! The state folder: what slots did before this process.
 //!
-//! One file a pool, written in place at each take and settle; the page cache outlives a killed
+//! One file a pool, written in place after each take and settle; the page cache outlives a killed
 //! process. Files have random names; the [`index`] says which connection pays which pool
 //! and where its file is. So slots are found again whatever connections, workspaces
 //! and pools are called by then, and a file that is missing is told from a pool that is new. A lock

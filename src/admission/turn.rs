@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::journal::NotedSlots;
 use super::pass::Pass;
 use super::quotas::{AppPools, Edition, Ending, Tightest};
 use crate::clock::Instant;
@@ -30,8 +31,11 @@ pub(super) struct QueueWaiter {
 impl QueueWaiter {
     /// Waits for its turn.
     pub(super) async fn turn(mut self) -> Result<Pass, QuotaRefusal> {
-        let grant = (&mut self.receiver).await.expect("every place gets its event")?;
-        Ok(Pass::new(self.edition.clone(), grant))
+        let told = (&mut self.receiver).await.expect("every place gets its event");
+        let (grant, noted) = told?;
+        let pass = Pass::new(self.edition.clone(), grant);
+        noted.write();
+        Ok(pass)
     }
 }
 
@@ -43,7 +47,7 @@ impl Drop for QueueWaiter {
             core.waiting.remove(&self.place);
             match told {
                 // Its turn came in the same moment.
-                Ok(Ok(grant)) => core.settle(grant, Settlement::NothingSent, now),
+                Ok(Ok((grant, _))) => core.settle(grant, Settlement::NothingSent, now),
                 Ok(Err(_)) => {}
                 Err(_) => {
                     core.quota.leave(self.place);
@@ -64,11 +68,12 @@ impl Edition {
         since: Option<Instant>,
     ) -> (Result<Entered, QuotaRefusal>, Option<Tightest>) {
         let since = since.map(|since| self.moment_of(since));
-        self.with_room(of, |core, now| {
+        let mut noted = NotedSlots::default();
+        let entered = self.with_room(of, |core, now| {
             let ticket = ticket(core.quota.usual_answer(of.connection));
             match core.quota.enter_again(now, &ticket, since.unwrap_or(now)) {
                 AdmissionVerdict::Start(grant) => {
-                    core.write(&grant);
+                    noted = core.taken(&grant);
                     Ok(Entered::Let(Pass::new(self.clone(), grant)))
                 }
                 AdmissionVerdict::Wait(place, standing) => {
@@ -81,7 +86,9 @@ impl Edition {
                 }
                 AdmissionVerdict::Refused(refusal) => Err(refusal),
             }
-        })
+        });
+        noted.write();
+        entered
     }
 }
 

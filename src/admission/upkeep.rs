@@ -3,11 +3,43 @@
 use std::collections::HashSet;
 
 use super::identity::Identity;
-use super::quotas::Core;
+use super::quotas::{Core, Quotas};
 use crate::ids::ConnectionId;
-use crate::quota::{ConnectionNo, Moment};
+use crate::quota::{ConnectionNo, Moment, PoolId};
+
+impl Quotas {
+    /// How many files of slots can't be written, or are not in the folder any more. One that was
+    /// removed from a folder that stands is written anew.
+    pub(super) fn unwritten(&self) -> usize {
+        let files = self.look(|core, _| {
+            core.journal.as_ref().map(|journal| (journal.store().clone(), journal.logs()))
+        });
+        let Some((store, logs)) = files else { return 0 };
+        if !store.stands() {
+            return logs.len();
+        }
+        for (pool, log) in logs.iter().filter(|(_, log)| log.is_removed()) {
+            self.look(|core, _| core.write_anew(*pool, log.name()));
+        }
+        logs.iter().filter(|(_, log)| log.is_given_up()).count()
+    }
+}
 
 impl Core {
+    /// Writes the file of a pool that was removed, unless the pool was, too.
+    fn write_anew(&mut self, pool: PoolId, name: &str) {
+        let Self { quota, members, journal, .. } = self;
+        if let Some(journal) = journal
+            && members.files().any(|file| file == (pool, name))
+        {
+            tracing::warn!(
+                file = name,
+                "slot state was removed from its folder: it is written anew"
+            );
+            journal.open(pool, name, quota);
+        }
+    }
+
     /// The token of a connection of now is another one.
     pub(super) fn token_changed(
         &mut self,

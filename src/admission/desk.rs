@@ -117,11 +117,12 @@ impl Desk {
         let place = self.place(&call.caller, &call.operation);
         let ticket = |usual| place.ticket(call, usual);
         let (answer, room) = place.seat.quotas.preview(&place.pools(), ticket, back_since);
-        (answer, place.shows(room))
+        let told = place.shows(room).or_else(|| place.lately());
+        (answer, told)
     }
 
     /// Lets `call` in, now or when its turn comes, or refuses it; says what its app may do after
-    /// it.
+    /// a refusal, and about what it may do else: an answer of the vendor's will say it exactly.
     pub fn enter(
         &self,
         call: &Attempt,
@@ -129,7 +130,8 @@ impl Desk {
         let place = self.place(&call.caller, &call.operation);
         let ticket = |usual| place.ticket(call, usual);
         let (entry, room) = place.seat.quotas.enter(&place.pools(), ticket, call.back_since);
-        (entry.map(Turn), place.shows(room))
+        let told = place.shows(room).or_else(|| place.lately());
+        (entry.map(Turn), told)
     }
 
     /// Accounts for the slots of `call` and says what its app may do after it. Without an answer
@@ -164,12 +166,7 @@ impl Desk {
     /// ms is told again, so that copies are handed out without a look at the quota.
     #[must_use]
     pub fn lately(&self, caller: &Caller, operation: &Operation) -> Option<RateLimit> {
-        let place = self.place(caller, operation);
-        let known = place.last().map(ArcSwapOption::load);
-        match known.as_deref().and_then(Option::as_ref).filter(|s| s.at.elapsed() < LATELY) {
-            Some(shown) => Some(shown.rate_limit.clone()),
-            None => place.shows(place.seat.quotas.room(&place.pools())),
-        }
+        self.place(caller, operation).lately()
     }
 
     /// The refusal of `call` as its answer: 429 (403 for a paused app) with a true time to come
@@ -233,6 +230,16 @@ impl CallPlace<'_> {
 
     fn last(&self) -> Option<&ArcSwapOption<Shown>> {
         self.app.shown.get(usize::from(self.price.0))
+    }
+
+    /// What the app was told just now, or may do now.
+    fn lately(&self) -> Option<RateLimit> {
+        let known = self.last().map(ArcSwapOption::load);
+        match known.as_deref().and_then(Option::as_ref).filter(|s| s.at.elapsed() < LATELY) {
+            Some(shown) => Some(shown.rate_limit.clone()),
+            None if self.pools().pools.is_empty() => None,
+            None => self.shows(self.seat.quotas.room(&self.pools())),
+        }
     }
 
     /// What is asked for `call`, to which the vendor usually takes so long.

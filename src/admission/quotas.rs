@@ -114,7 +114,7 @@ impl Quotas {
         })
     }
 
-    /// Whether a call would be refused now; see [`Edition::enter`].
+    /// Whether a call would be refused now, and then what its app can do; see [`Edition::enter`].
     pub(super) fn preview(
         &self,
         of: &AppPools<'_>,
@@ -122,9 +122,11 @@ impl Quotas {
         since: Option<Instant>,
     ) -> (Result<(), QuotaRefusal>, Option<Tightest>) {
         let since = since.map(|since| self.moment_of(since));
-        self.with_room(of, |core, now| {
+        self.with(|core, now| {
             let ticket = ticket(core.quota.usual_answer(of.connection));
-            core.quota.ask_again(now, &ticket, since.unwrap_or(now)).map(drop)
+            let answer = core.quota.ask_again(now, &ticket, since.unwrap_or(now)).map(drop);
+            let room = core.room_if(answer.is_err(), of, now);
+            (answer, room)
         })
     }
 
@@ -231,11 +233,7 @@ impl Quotas {
         self.with(|core, now| {
             let result = act(core, now);
             core.pump(now);
-            let room = |(at, pool): (usize, &PoolId)| {
-                Some(Tightest { at, room: core.quota.room(of.connection, of.app, *pool, now)? })
-            };
-            let rooms = of.pools.iter().enumerate().filter_map(room);
-            (result, rooms.min_by_key(|tightest| tightest.room.calls))
+            (result, core.tightest(of, now))
         })
     }
 
@@ -271,6 +269,30 @@ async fn tick(quotas: Weak<Quotas>, news: Arc<Notify>) {
 // === impl Core ===
 
 impl Core {
+    /// The pool with the least room for an app.
+    fn tightest(&mut self, of: &AppPools<'_>, now: Moment) -> Option<Tightest> {
+        let room = |(at, pool): (usize, &PoolId)| {
+            Some(Tightest { at, room: self.quota.room(of.connection, of.app, *pool, now)? })
+        };
+        let rooms = of.pools.iter().enumerate().filter_map(room);
+        rooms.min_by_key(|tightest| tightest.room.calls)
+    }
+
+    /// The same after all that follows from what was done, if somebody is to be told.
+    pub(super) fn room_if(
+        &mut self,
+        told: bool,
+        of: &AppPools<'_>,
+        now: Moment,
+    ) -> Option<Tightest> {
+        if !told {
+            return None;
+        }
+        self.pump(now);
+        self.tightest(of, now)
+    }
+
+    /// What follows from what was done: calls whose waiting is over.
     fn pump(&mut self, now: Moment) {
         while let Some(event) = self.quota.poll(now) {
             match event {

@@ -60,7 +60,7 @@ impl Drop for QueueWaiter {
 impl Edition {
     /// Lets a call in, or into the queue. `ticket` is made of the time to the vendor's usual
     /// answer; a call that goes back to its line came there first at `since`. Says what the app can
-    /// do after it.
+    /// do after it, if the call is refused.
     pub(super) fn enter(
         self: &Arc<Self>,
         of: &AppPools<'_>,
@@ -69,9 +69,9 @@ impl Edition {
     ) -> (Result<Entered, QuotaRefusal>, Option<Tightest>) {
         let since = since.map(|since| self.moment_of(since));
         let mut noted = NotedSlots::default();
-        let entered = self.with_room(of, |core, now| {
+        let entered = self.with(|core, now| {
             let ticket = ticket(core.quota.usual_answer(of.connection));
-            match core.quota.enter_again(now, &ticket, since.unwrap_or(now)) {
+            let entered = match core.quota.enter_again(now, &ticket, since.unwrap_or(now)) {
                 AdmissionVerdict::Start(grant) => {
                     noted = core.taken(&grant);
                     Ok(Entered::Let(Pass::new(self.clone(), grant)))
@@ -85,7 +85,9 @@ impl Edition {
                     ))
                 }
                 AdmissionVerdict::Refused(refusal) => Err(refusal),
-            }
+            };
+            let room = core.room_if(entered.is_err(), of, now);
+            (entered, room)
         });
         noted.write();
         entered

@@ -214,6 +214,6 @@ fn beyond(view: &View<'_>, rounds: u32) -> Moment {
     clippy::cast_sign_loss,
     reason = "checked to be within the range"
 )]
-fn whole(slots: f64) -> u32 {
+pub(crate) fn whole(slots: f64) -> u32 {
     if (0.0..f64::from(u32::MAX)).contains(&slots) { slots as u32 } else { 0 }
 }

@@ -223,7 +223,7 @@ fn to_come(apps: &[AppBooks]) -> (u32, u32) {
 }
 
 /// The weights of the apps that hold or want something.
-pub(crate) fn weights(apps: &[AppBooks], listed: &[u32]) -> f64 {
+fn weights(apps: &[AppBooks], listed: &[u32]) -> f64 {
     let weights = listed.iter().map(|app| apps[*app as usize].settings.weight);
     weights.map(|weight| f64::from(weight.max(1))).sum()
 }

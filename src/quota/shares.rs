@@ -19,6 +19,8 @@ const HEADROOM_LEAST: f64 = 2.0;
 const HEADROOM_PART: f64 = 0.1;
 /// All headroom together, as a part of the slots: what it keeps free is not used.
 const HEADROOM_ALL: f64 = 1.0 / 25.0;
+/// So few different claims are looked at one by one: to find those of a weight costs more.
+const FEW: usize = 32;
 
 /// What one app holds and wants, in slots. None of it is negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -150,6 +152,20 @@ impl Claims {
         count(&mut self.by_held, [claim.weight, claim.held].map(f64::to_bits), by);
     }
 
+    /// How `slots` slots would be divided if the app whose claim is `counted`, if it has one, came
+    /// with `trial`.
+    pub fn divide_for(&mut self, slots: f64, counted: Option<&Claim>, trial: &Claim) -> Division {
+        let last = self.last;
+        counted.inspect(|claim| self.remove(claim));
+        self.add(trial);
+        let shares = self.shares(slots);
+        self.remove(trial);
+        counted.inspect(|claim| self.add(claim));
+        // All is as it was before.
+        self.last = last;
+        shares
+    }
+
     /// Divides `slots` slots.
     pub fn divide(&mut self, slots: f64) -> Division {
         if let Some((_, shares)) = self.last.filter(|(before, _)| *before == slots) {
@@ -167,13 +183,13 @@ impl Claims {
         }
         shares.unit = slots / self.weights;
         let (mut unclaimed, mut wanted) = (0.0, 0.0);
-        for (claim, apps) in self.up_to(shares.unit) {
+        self.up_to(shares.unit, |claim, apps| {
             let part = shares.unit * claim.weight;
             if claim.wants() < part {
                 unclaimed += apps * (part - claim.wants());
                 wanted += apps * claim.headroom();
             }
-        }
+        });
         // Headroom can't be more than fair parts leave over, nor eat into the use of the whole.
         // Rounded down: a fraction of a slot would keep a whole one free.
         let all = (slots * HEADROOM_ALL).floor().min(unclaimed);
@@ -195,13 +211,13 @@ impl Claims {
         let mut level = shares.unit;
         for _ in 0..=self.apps {
             let (mut met, mut open) = (0.0, self.weights);
-            for (claim, apps) in self.up_to(level) {
+            self.up_to(level, |claim, apps| {
                 let asks = shares.asks(&claim);
                 if asks <= level * claim.weight {
                     met += apps * asks;
                     open -= apps * claim.weight;
                 }
-            }
+            });
             if open <= 0.0 {
                 return f64::INFINITY;
             }
@@ -219,14 +235,14 @@ impl Claims {
     fn shortfall(&self, shares: &Division) -> f64 {
         let level = shares.level;
         let mut sum = if level.is_finite() { self.short_of(level) } else { self.waiting };
-        for (claim, apps) in self.up_to(level.min(f64::MAX)) {
+        self.up_to(level.min(f64::MAX), |claim, apps| {
             let asks = shares.asks(&claim);
             if level.is_infinite() {
                 sum += apps * (asks - claim.wants());
             } else if asks <= level * claim.weight {
                 sum += apps * (asks - level * claim.weight);
             }
-        }
+        });
         sum.max(0.0)
     }
 
@@ -241,15 +257,20 @@ impl Claims {
         short.sum()
     }
 
-    /// Claims that want no more than their part of a level, and how many apps have each.
-    fn up_to(&self, level: f64) -> impl Iterator<Item = (Claim, f64)> {
-        self.weights_of().flat_map(move |weight| {
-            let part = (level * weight).min(f64::MAX).to_bits();
-            let weight = weight.to_bits();
-            let fitting =
-                self.by_wants.range([weight, 0, 0, 0]..=[weight, part, u64::MAX, u64::MAX]);
-            fitting.map(|(key, apps)| (claim_of(key), *apps))
-        })
+    /// Looks at the claims that want no more than their part of a level, and how many apps have
+    /// each.
+    fn up_to(&self, level: f64, mut look: impl FnMut(Claim, f64)) {
+        let mut look = |(key, apps): (&Key, &f64)| look(claim_of(key), *apps);
+        let part = |weight: f64| (level * weight).min(f64::MAX).to_bits();
+        if self.by_wants.len() <= FEW {
+            let fits = |[weight, wants, ..]: &Key| *wants <= part(f64::from_bits(*weight));
+            return self.by_wants.iter().filter(|(key, _)| fits(key)).for_each(look);
+        }
+        for weight in self.weights_of() {
+            let (bits, part) = (weight.to_bits(), part(weight));
+            let fitting = self.by_wants.range([bits, 0, 0, 0]..=[bits, part, u64::MAX, u64::MAX]);
+            fitting.for_each(&mut look);
+        }
     }
 
     /// The different weights.

@@ -1,7 +1,7 @@
 //! What a decision stands on: the demand of the apps and their shares.
 
 use super::super::app::InLane;
-use super::super::forecast::weights;
+use super::super::estimate::whole;
 use super::super::moment::Moment;
 use super::super::pools::{PoolId, Pools, Price};
 use super::super::queue::{FifoKey, Lane};
@@ -11,8 +11,22 @@ use super::super::waiting_apps::Standing;
 use super::Scheduler;
 
 impl Scheduler {
-    /// Measures demand and divides the slots. Only claims are looked at that may have changed.
+    /// Measures demand and divides the slots.
     pub(super) fn snapshot(&mut self, pools: &Pools, now: Moment) -> DemandSnapshot {
+        let slots = self.count_claims(pools, now);
+        let unseen = self.forecast.unseen();
+        self.shares = self.claims.divide((slots - unseen).max(0.0));
+        DemandSnapshot {
+            free: pools.get(self.main).map_or(0, |pool| pool.slots.free()),
+            wanted: self.claims.waiting(),
+            shortfall: self.shares.shortfall + unseen,
+            paced: self.paces.burst_ready(now).is_none(),
+        }
+    }
+
+    /// Measures demand; returns the slots that interactive calls may share. Only claims are looked
+    /// at that may have changed.
+    fn count_claims(&mut self, pools: &Pools, now: Moment) -> f64 {
         self.measure_rooms(pools, now);
         let frame = self.view(pools, now).frame();
         if let Some(pool) = pools.get(self.main)
@@ -21,20 +35,16 @@ impl Scheduler {
             self.touch_all();
         }
         for at in 0..self.limited.len() {
-            // Whether its limit lets it go is a matter of time.
-            self.touch(self.limited[at]);
+            // Whether its limit lets a waiting call go is a matter of time.
+            let app = self.limited[at];
+            if self.apps[app as usize].lanes[0].waiting > 0 {
+                self.touch(app);
+            }
         }
         while let Some(app) = self.changed.pop() {
             self.count_claim(app, now);
         }
-        let unseen = self.forecast.unseen();
-        self.shares = self.claims.divide((frame.slots - unseen).max(0.0));
-        DemandSnapshot {
-            free: pools.get(self.main).map_or(0, |pool| pool.slots.free()),
-            wanted: self.claims.waiting(),
-            shortfall: self.shares.shortfall + unseen,
-            paced: self.paces.burst_ready(now).is_none(),
-        }
+        frame.slots
     }
 
     /// How many calls of each price other pools would let start.
@@ -112,9 +122,10 @@ impl Scheduler {
     pub(super) fn miss(&mut self, pools: &Pools, number: u32, now: Moment) {
         self.list(number);
         let slots = self.view(pools, now).frame().slots;
-        let unit = slots / weights(&self.apps, &self.listed).max(1.0);
         let app = &mut self.apps[number as usize];
-        let part = unit * f64::from(app.settings.weight.max(1));
+        let weight = f64::from(app.settings.weight.max(1));
+        let others = self.claims.weights() - app.claim.map_or(0.0, |claim| claim.weight);
+        let part = slots / (others + weight) * weight;
         if f64::from(app.lanes[0].held + app.lanes[0].waiting) < part {
             app.told.missed.note(part, self.rest.window, now);
         }
@@ -142,24 +153,20 @@ impl Scheduler {
         if self.app(app).is_none_or(|app| app.paused) {
             return 0;
         }
-        self.list(app);
+        if !self.apps[app as usize].listed {
+            self.list(app);
+        }
         let called = self.set_called(app, true);
-        // By way of trial it wants everything.
-        self.apps[app as usize].lanes[0].held += 1;
-        self.snapshot(pools, now);
-        self.apps[app as usize].lanes[0].held -= 1;
-        self.touch(app);
+        self.count_claims(pools, now);
         let unseen = self.forecast.unseen();
         self.set_called(app, called);
-        let Some(counted) = self.apps[app as usize].claim else { return 0 };
+        // By way of trial it wants everything.
         let limit = self.settings.pool.calls;
         let slots = f64::from(limit.saturating_sub(self.books.held(Lane::Bulk)));
-        let trial = Claim { held: counted.held - 1.0, waiting: slots, ..counted };
-        self.claims.remove(&counted);
-        self.claims.add(&trial);
-        let shares = self.claims.divide((slots - unseen).max(0.0));
-        self.claims.remove(&trial);
-        self.claims.add(&counted);
+        let counted = self.apps[app as usize].claim;
+        let claim = counted.unwrap_or_else(|| self.claim(app, now));
+        let trial = Claim { waiting: slots, ..claim };
+        let shares = self.claims.divide_for((slots - unseen).max(0.0), counted.as_ref(), &trial);
         let short = shares.shortfall(&trial);
         let kept = shares.shortfall - short + unseen;
         let promises = &mut self.apps[app as usize].promises;
@@ -168,10 +175,8 @@ impl Scheduler {
         let free = pools.get(self.main).map_or(0, |pool| pool.slots.free());
         // Below its target it may go on, though by less than a whole slot.
         let below = (short - 1e-9).ceil();
-        (0..=free.saturating_sub(owed))
-            .rev()
-            .find(|calls| f64::from(*calls) <= (f64::from(free) - kept).max(below) + 1e-9)
-            .unwrap_or(0)
+        let room = (f64::from(free) - kept).max(below) + 1e-9;
+        whole(room.floor()).min(free.saturating_sub(owed))
     }
 }
 

@@ -144,4 +144,35 @@ proptest! {
             prop_assert_eq!(claims.waiting(), list.iter().map(|c| c.waiting).sum::<f64>());
         }
     }
+
+    /// As many different claims as are looked at one by one, and more.
+    #[test]
+    fn a_trial_divides_as_if_the_app_had_come_with_it_and_leaves_all_as_it_was(
+        raw in proptest::collection::vec((1..4u32, 0..40u32, 0..40u32, 0..3u32), 1..80),
+        wants in 0..200u32,
+        is_counted in any::<bool>(),
+        slots in 1..400u32,
+    ) {
+        let slots = f64::from(slots);
+        let mut list: Vec<_> = raw.iter().map(|&(w, h, q, expects)| Claim {
+            expects: f64::from(expects) * 1.3, ..claim(f64::from(w), f64::from(h), f64::from(q))
+        }).collect();
+        let mut claims = Claims::default();
+        let first = list[0];
+        list.iter().skip(usize::from(!is_counted)).for_each(|claim| claims.add(claim));
+        let before = claims.divide(slots);
+        let trial = Claim { waiting: f64::from(wants), ..first };
+        let counted = is_counted.then_some(&first);
+        let shares = claims.divide_for(slots, counted, &trial);
+        list[0] = trial;
+        for (claim, target) in list.iter().zip(targets_from_scratch(slots, &list)) {
+            prop_assert!((shares.target(claim) - target).abs() < 1e-9, "{claim:?}: {target}");
+        }
+        prop_assert_eq!(format!("{before:?}"), format!("{:?}", claims.divide(slots)));
+        let mut same = Claims::default();
+        list[0] = first;
+        list.iter().skip(usize::from(!is_counted)).for_each(|claim| same.add(claim));
+        same.assert_same(&claims);
+        prop_assert_eq!(format!("{before:?}"), format!("{:?}", same.divide(slots)));
+    }
 }

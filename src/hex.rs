@@ -2,12 +2,25 @@
 
 use std::fmt;
 
+/// Writes the digits of `octets` in lower case, as far as `digits` has room.
+pub fn write(octets: &[u8], digits: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, octet) in digits.as_chunks_mut::<2>().0.iter_mut().zip(octets) {
+        *pair = [DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]];
+    }
+}
+
 /// Octets that are written in lower case.
 pub struct Hex<'a>(pub &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        let mut digits = [0; 64];
+        self.0.chunks(digits.len() / 2).try_for_each(|octets| {
+            write(octets, &mut digits);
+            let text = std::str::from_utf8(&digits[..2 * octets.len()]);
+            f.write_str(text.map_err(|_| fmt::Error)?)
+        })
     }
 }
 

@@ -1,8 +1,11 @@
 //! Identifiers are types, parsed once: a tenant cannot stand where an app belongs.
 
+mod drawn;
+
 use std::fmt;
 use std::sync::Arc;
 
+use crate::hex;
 use crate::words::read_as_text;
 
 /// What a name of the configuration looks like; said in each message that refuses one.
@@ -126,6 +129,17 @@ impl fmt::Debug for KeyId {
     }
 }
 
+/// The digits of a [`RandomId`].
+pub struct IdDigits([u8; 32]);
+
+impl IdDigits {
+    /// The digits as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("hex digits are ASCII")
+    }
+}
+
 /// 128 random bits that name one call (or this process), written as 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RandomId(u128);
@@ -140,8 +154,7 @@ impl RandomId {
     /// A fresh one and further random octets, in one draw.
     #[must_use]
     pub fn with_more() -> (Self, [u8; 24]) {
-        let mut octets = [0; 40];
-        getrandom::fill(&mut octets).expect("the system has random bytes once it has booted");
+        let octets = drawn::fresh();
         let (mut id, mut more) = ([0; 16], [0; 24]);
         id.copy_from_slice(&octets[..16]);
         more.copy_from_slice(&octets[16..]);
@@ -152,6 +165,14 @@ impl RandomId {
     #[must_use]
     pub const fn number(self) -> u128 {
         self.0
+    }
+
+    /// Its digits.
+    #[must_use]
+    pub fn digits(self) -> IdDigits {
+        let mut digits = [0; 32];
+        hex::write(&self.to_octets(), &mut digits);
+        IdDigits(digits)
     }
 
     /// Its octets, in the order in which its digits are written.
@@ -185,7 +206,7 @@ impl Default for RandomId {
 
 impl fmt::Display for RandomId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(self.digits().as_str())
     }
 }
 
@@ -219,6 +240,7 @@ mod tests {
     fn a_random_id_is_32_hex_digits() {
         let text = RandomId::new().to_string();
         assert_eq!(text.len(), 32);
+        assert_eq!(text, format!("{:032x}", text.parse::<RandomId>().unwrap().number()));
         assert!(text.bytes().all(|b| b.is_ascii_hexdigit()));
         let id: RandomId = text.parse().unwrap();
         assert_eq!(id.to_string(), text);

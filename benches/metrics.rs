@@ -60,7 +60,11 @@ fn main() {
     records[1].1.mark(|marks| *marks = hit());
     let mut criterion = Criterion::default().configure_from_args();
     for (name, record) in &records {
-        let observe = || record.read(|marks| metrics.observe(black_box(record), marks, None));
+        let observe = || {
+            record.read(|marks| {
+                metrics.observe(black_box(record), marks, &marks.breakdown(record.started), None)
+            })
+        };
         observe();
         let used = allocation_counter::measure(observe);
         assert_eq!(used.count_total, 0, "{name} allocates");

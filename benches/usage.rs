@@ -64,13 +64,14 @@ fn main() {
         let take = |(book, day): &mut (Book, Day)| book.take(*day);
         bench.iter_batched_ref(|| book(1_000), take, BatchSize::SmallInput);
     });
+    let time = marks.breakdown(record.started);
     let log = AccessLog::new(|line| drop(black_box(line)));
     criterion.bench_function("access line/json", |bench| {
-        bench.iter(|| log.write(black_box(&record), black_box(&marks), None));
+        bench.iter(|| log.write(black_box(&record), black_box(&marks), &time, None));
     });
     let none = AccessLog::none();
     criterion.bench_function("access line/off", |bench| {
-        bench.iter(|| none.write(black_box(&record), black_box(&marks), None));
+        bench.iter(|| none.write(black_box(&record), black_box(&marks), &time, None));
     });
     criterion.bench_function("wall clock", |bench| bench.iter(clock::wall));
     criterion.final_summary();

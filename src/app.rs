@@ -396,7 +396,7 @@ impl Answer for Data {
         request: http::Request<RequestBody>,
         proof: Arc<SendProof>,
     ) -> http::Response<Recorded> {
-        let request = request.map(call::stream);
+        let request = request.map(call::unless_ended);
         self.pipeline.load_full().answer_to(request, proof).await
     }
 

@@ -19,7 +19,9 @@ use http::{HeaderMap, Method};
 
 pub use gather::{Gathered, SHORT, gather};
 pub use notes::{Noted, Notes, RateLimit};
-pub use reply::{Facts, Head, Rejected, Reply, StreamBody, Throttled, empty, full, stream};
+pub use reply::{
+    Facts, Head, Rejected, Reply, StreamBody, Throttled, empty, full, stream, unless_ended,
+};
 pub use stage::{Next, Stage, StageLayer, Staged};
 pub use steps::{AdmittedCall, Attempt, AuthorizedCall, Buffered, BufferedCall, Unread};
 pub use uploads::{Held, Room, Uploader, Uploads};

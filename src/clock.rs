@@ -1,7 +1,12 @@
 //! The one clock. Everything that waits or measures uses [`Instant`], which tests can pause;
 //! wall time is for what leaves the process: log lines and key expiry.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime};
+
+use bytes::BufMut;
+
+use crate::digits;
 
 pub use tokio::time::Instant;
 
@@ -47,29 +52,60 @@ fn paused() -> (Duration, Duration) {
     (ours.saturating_duration_since(real), real.saturating_duration_since(ours))
 }
 
-/// `time` as RFC 3339 in UTC with milliseconds: `2026-11-24T17:30:00.000Z`.
+/// `time` as RFC 3339 in UTC with milliseconds: `2026-11-24T17:30:00.000Z`; a time out of range is
+/// nothing.
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> String {
-    Rfc3339(time).to_string()
+    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |stamp| format!("{stamp:.3}"))
 }
 
-/// The same, written where it is shown; a time out of range is nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Rfc3339(pub SystemTime);
+thread_local! {
+    /// The last second that was written, and its text up to the point.
+    static SECOND: Cell<(u64, [u8; 19])> = const { Cell::new((u64::MAX, [0; 19])) };
+}
 
-impl std::fmt::Display for Rfc3339 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        jiff::Timestamp::try_from(self.0).map_or(Ok(()), |stamp| write!(f, "{stamp:.3}"))
+/// Appends the text of [`rfc3339`]. Many lines are of one second: its text is made once.
+pub fn write_rfc3339(text: &mut impl BufMut, time: SystemTime) {
+    let Ok(since) = time.duration_since(SystemTime::UNIX_EPOCH) else {
+        return text.put_slice(rfc3339(time).as_bytes());
+    };
+    let (mut second, mut start) = SECOND.get();
+    if second != since.as_secs() {
+        let whole = rfc3339(time);
+        let Some(made) = whole.as_bytes().first_chunk() else { return };
+        (second, start) = (since.as_secs(), *made);
+        SECOND.set((second, start));
     }
+    text.put_slice(&start);
+    digits::places(text, since.subsec_millis().into());
+    text.put_u8(b'Z');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn wall_time_is_written_in_utc_with_milliseconds() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_323_045_120);
         assert_eq!(rfc3339(time), "2026-01-02T03:04:05.120Z");
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_is_written_the_same_in_either_way(
+            seconds in -10_000_000_000_i64..300_000_000_000,
+            steps in prop::collection::vec(0..3_000_000_000_u64, 1..5),
+        ) {
+            let (epoch, away) = (SystemTime::UNIX_EPOCH, Duration::from_secs(seconds.unsigned_abs()));
+            let mut time = if seconds < 0 { epoch - away } else { epoch + away };
+            for nanos in steps {
+                time += Duration::from_nanos(nanos);
+                let mut text = Vec::new();
+                write_rfc3339(&mut text, time);
+                prop_assert_eq!(String::from_utf8(text).unwrap(), rfc3339(time));
+            }
+        }
     }
 }

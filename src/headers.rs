@@ -15,6 +15,9 @@ pub use texts::FieldTexts;
 /// What a client calls its request, and the gateway the call where the client does not.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Where a client may put its key.
+pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// Fields of one hop (RFC 9110 section 7.6.1), `Expect`, which the gateway answers itself, and
 /// `Trailer`, since trailers are dropped in both directions.
 fn is_hop_by_hop(name: &str) -> bool {
@@ -98,6 +101,17 @@ fn strip(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
 
 /// Removes what belongs to one hop, the fields named by `Connection` included.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    strip_named(headers);
+    strip(headers, is_hop_by_hop);
+}
+
+/// Removes what belongs to the client's hop, and every credential that the client may have sent.
+pub fn strip_hop_and_credentials(headers: &mut HeaderMap) {
+    strip_named(headers);
+    strip(headers, |name| is_hop_by_hop(name) || is_credential(name));
+}
+
+fn strip_named(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -107,12 +121,6 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in &named {
         headers.remove(name);
     }
-    strip(headers, is_hop_by_hop);
-}
-
-/// Removes every credential that a client may have sent.
-pub fn strip_credentials(headers: &mut HeaderMap) {
-    strip(headers, is_credential);
 }
 
 /// Removes forwarding and override fields, trace context, `X-Stainless-*` and `X-Fern-*`.
@@ -216,7 +224,7 @@ mod tests {
             ("x-api-key", "c"),
             ("cookie", "d"),
         ]);
-        strip_credentials(&mut headers);
+        strip_hop_and_credentials(&mut headers);
         assert!(headers.is_empty());
     }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::call::{self, Reply, StreamBody};
 use crate::error::{Code, Error};
 use crate::headers::FieldTexts;
+use crate::ids::RandomId;
 
 /// The media type of JSON.
 pub const JSON: &str = "application/json";
@@ -52,7 +53,7 @@ pub fn json(value: &impl Serialize) -> Reply {
 
 /// The problem document of `error`, named as `media_type`, and the fields that it must carry.
 #[must_use]
-pub fn problem(error: Error, call_id: Option<&str>, media_type: &'static str) -> Reply {
+pub fn problem(error: Error, call_id: Option<RandomId>, media_type: &'static str) -> Reply {
     let document = text(error.code.status(), media_type, error.document(call_id));
     with_fields(no_store(document), error)
 }

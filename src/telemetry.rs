@@ -45,8 +45,9 @@ impl Observer for Telemetry {
     fn finished(&self, record: &Record, marks: &Marks) {
         self.metrics.in_flight.dec();
         let trace = self.traces.finished(record, marks);
-        self.metrics.observe(record, marks, trace);
-        self.access.write(record, marks, trace);
+        let time = marks.breakdown(record.started);
+        self.metrics.observe(record, marks, &time, trace);
+        self.access.write(record, marks, &time, trace);
     }
 }
 

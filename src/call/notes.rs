@@ -1,10 +1,11 @@
 //! What the caller is told beside the answer itself.
 
-use std::fmt::{self, Display};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::BufMut;
 use http::HeaderValue;
 
+use crate::digits;
 use crate::record::{Cached, Kept, KeyUse};
 
 /// Notes of the layers for the answer to one call. They are shared with the call, so that they are
@@ -40,10 +41,14 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// The field `RateLimit`, with other `seconds` where they are sooner.
-    pub fn within(&self, seconds: Option<u64>) -> impl Display {
-        let seconds = seconds.map_or(self.seconds, |seconds| seconds.min(self.seconds));
-        fmt::from_fn(move |f| write!(f, "\"{}\";r={};t={seconds}", self.pool, self.left))
+    /// Writes the field `RateLimit`, with other `seconds` where they are sooner.
+    pub fn within(&self, seconds: Option<u64>, field: &mut impl BufMut) {
+        field.put_u8(b'"');
+        field.put_slice(self.pool.as_bytes());
+        field.put_slice(b"\";r=");
+        digits::number(field, self.left);
+        field.put_slice(b";t=");
+        digits::number(field, seconds.map_or(self.seconds, |seconds| seconds.min(self.seconds)));
     }
 }
 

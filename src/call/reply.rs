@@ -83,6 +83,14 @@ where
     Either::Right(body.map_err(Into::into).boxed_unsync())
 }
 
+/// A body that arrives as it is read; one that has ended already is none.
+pub fn unless_ended<B>(body: B) -> StreamBody
+where
+    B: Body<Data = Bytes, Error: Into<Cause>> + Send + 'static,
+{
+    if body.is_end_stream() { empty() } else { stream(body) }
+}
+
 impl Throttled {
     /// The pause in whole seconds, rounded up, as `Retry-After` has it.
     #[must_use]
@@ -176,7 +184,7 @@ impl Reply {
             _ if unread => told,
             Some(held) => told
                 .filter(|told| told.to_str().is_ok_and(|told| told.parse() == Ok(held)))
-                .or_else(|| texts.value(held)),
+                .or_else(|| texts.number(held)),
             None if method == Method::HEAD => told,
             None => None,
         };

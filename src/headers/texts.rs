@@ -5,6 +5,8 @@ use std::fmt::{Display, Write as _};
 use bytes::BytesMut;
 use http::HeaderValue;
 
+use crate::digits;
+
 /// Octets that the fields of most answers take.
 const USUAL: usize = 320;
 
@@ -20,8 +22,22 @@ impl FieldTexts {
 
     /// A value that says `text`; `None` if a field can't hold it (RFC 9110 section 5.5).
     pub fn value(&mut self, text: impl Display) -> Option<HeaderValue> {
-        write!(self.0, "{text}").ok()?;
-        HeaderValue::from_maybe_shared(self.0.split().freeze()).ok()
+        self.written(|buffer| write!(buffer, "{text}").ok())
+    }
+
+    /// A value that says `number`.
+    pub fn number(&mut self, number: u64) -> Option<HeaderValue> {
+        self.written(|buffer| Some(digits::number(buffer, number)))
+    }
+
+    /// The value that `write` puts behind those before it.
+    pub fn written(
+        &mut self,
+        write: impl FnOnce(&mut BytesMut) -> Option<()>,
+    ) -> Option<HeaderValue> {
+        let written = write(&mut self.0);
+        let text = self.0.split().freeze();
+        written.and_then(|()| HeaderValue::from_maybe_shared(text).ok())
     }
 }
 
@@ -42,5 +58,6 @@ mod tests {
         let mut texts = FieldTexts::empty();
         assert_eq!(texts.value("a\nb"), None);
         assert_eq!(texts.value(7).unwrap(), "7");
+        assert_eq!(texts.number(1_234_567).unwrap(), "1234567");
     }
 }

@@ -15,7 +15,6 @@ use http::header::{self, HeaderValue};
 use tokio_util::either::Either;
 
 use crate::call::{self, Next, Reply, Stage, StageLayer, Staged};
-use crate::clock;
 use crate::error::{Code, Error};
 use crate::headers;
 use crate::identity::{App, Keys, Refusal, presented};
@@ -50,7 +49,7 @@ impl Authenticate {
     fn authenticate(&self, mut opened: Opened) -> Result<Authenticated, Error> {
         let (request, record) = (&mut opened.request, &opened.record);
         let presented = presented(request.headers()).ok_or_else(Refusal::nothing);
-        let (app, key) = match presented.and_then(|key| self.keys.find(&key, clock::wall())) {
+        let (app, key) = match presented.and_then(|key| self.keys.find(&key, record.started_at)) {
             Ok((app, key)) => (app.clone(), key.clone()),
             Err(refusal) => {
                 let detail = refusal.detail("a gateway key");
@@ -66,11 +65,10 @@ impl Authenticate {
             marks.caller.key = Some(key.clone());
             marks.trace.trust = Some(app.trust);
         });
-        let key_travels = request.headers().contains_key("x-api-key");
+        let key_travels = request.headers().contains_key(headers::API_KEY);
         // Hop-by-hop fields go first, so that a client can't name a field in `Connection` that is
         // added later.
-        headers::strip_hop_by_hop(request.headers_mut());
-        headers::strip_credentials(request.headers_mut());
+        headers::strip_hop_and_credentials(request.headers_mut());
         Ok(Authenticated { opened, app, key, key_travels })
     }
 }

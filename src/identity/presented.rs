@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+
+use crate::headers::API_KEY;
 
 /// The key that `headers` present, if they present one in an accepted form.
 #[must_use]
 pub fn presented(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
-    let only = |name: &str| {
+    let only = |name: HeaderName| {
         let mut values = headers.get_all(name).iter();
         match (values.next(), values.next()) {
             (Some(value), None) => Ok(Some(value.as_bytes())),
@@ -17,10 +19,10 @@ pub fn presented(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
             _ => Err(()),
         }
     };
-    if let Some(key) = only("x-api-key").ok()? {
+    if let Some(key) = only(API_KEY).ok()? {
         return Some(Cow::Borrowed(behind(key, b"bearer ").unwrap_or(key)));
     }
-    let value = only("authorization").ok()??;
+    let value = only(AUTHORIZATION).ok()??;
     match behind(value, b"basic ") {
         Some(pair) => password(pair).map(Cow::Owned),
         None => Some(Cow::Borrowed(behind(value, b"bearer ").unwrap_or(value))),

@@ -2,19 +2,20 @@
 //! every answer gets the fields that come from the record.
 
 use std::convert::Infallible;
-use std::fmt::{self, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BufMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use pin_project_lite::pin_project;
 
 use crate::call::{self, Next, Notes, RateLimit, Reply, Stage, StageLayer, Staged, Throttled};
 use crate::clock::Instant;
+use crate::digits;
 use crate::error::{Code, Error, Outcome, chain, millis};
 use crate::headers::{FieldTexts, Habits, REQUEST_ID};
 use crate::local_reply;
@@ -66,6 +67,8 @@ struct Asked {
 struct Own {
     code: Code,
     outcome: Outcome,
+    /// When the client was told to come back.
+    after: Option<Duration>,
 }
 
 impl Finish {
@@ -111,9 +114,11 @@ impl<F: Future<Output = call::Result>> Future for Finishing<F> {
         let mut texts = FieldTexts::empty();
         let (reply, own) = match result {
             Ok(reply) => (reply, None),
-            Err(error) => {
-                let own = Own { code: error.code, outcome: error.outcome };
-                (asked.problem(error, &mut texts), Some(own))
+            Err(mut error) => {
+                // Fields, document and whoever asks later are told the same.
+                error.retry_after = error.retry_after.map(|after| asked.heeded(after));
+                let Error { code, outcome, retry_after: after, .. } = error;
+                (asked.problem(error, &mut texts), Some(Own { code, outcome, after }))
             }
         };
         let mut reply = reply.framed(&asked.method, &mut texts);
@@ -124,7 +129,7 @@ impl<F: Future<Output = call::Result>> Future for Finishing<F> {
 
 impl Asked {
     /// The document for `error`, which is logged here, once.
-    fn problem(&self, mut error: Error, texts: &mut FieldTexts) -> Reply {
+    fn problem(&self, error: Error, texts: &mut FieldTexts) -> Reply {
         let (code, record) = (error.code, &self.record);
         if let Some(cause) = &error.cause {
             let cause = chain(cause.as_ref());
@@ -133,20 +138,15 @@ impl Asked {
         record.mark(|marks| {
             marks.code = Some(code);
             marks.outcome = Some(error.outcome);
+            if let Some(after) = error.retry_after {
+                marks.timeline.told(Duration::from_millis(millis(after)));
+            }
         });
-        // Fields, document and whoever asks later are told the same.
-        error.retry_after = error.retry_after.map(|after| self.heeded(after));
-        if let Some(after) = error.retry_after {
-            record.mark(|marks| marks.timeline.told(Duration::from_millis(millis(after))));
-        }
         let (outcome, after) = (error.outcome, error.retry_after);
-        let call_id = record.call_id.to_string();
-        let mut reply = local_reply::problem(error, Some(&call_id), self.media_type());
+        let mut reply = local_reply::problem(error, Some(record.call_id), self.media_type());
         let headers = reply.headers_mut();
         headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));
-        let (error, details) = (code.proxy_error(), code.as_str());
-        let status = format_args!("tollgate; error={error}; details=\"{details}\"");
-        put(headers, PROXY_STATUS, texts.value(status));
+        headers.insert(PROXY_STATUS, HeaderValue::from_static(code.proxy_status()));
         if let Some(after) = after {
             say_when(headers, texts, after);
         }
@@ -170,15 +170,19 @@ impl Asked {
         if let Some(throttled) = throttled {
             say_throttled(headers, status, &throttled);
         }
-        let when = self.come_back(headers, texts);
+        let when = match own {
+            Some(own) => own.after,
+            None => self.come_back(headers, texts),
+        };
         let time = record.mark(|marks| {
             marks.timeline.answered(now);
             marks.status = Some(status);
-            marks.breakdown(record.started)
+            marks.timeline.breakdown(record.started, now)
         });
-        put(headers, SERVER_TIMING, texts.value(server_timing(&time)));
+        put(headers, SERVER_TIMING, texts.written(|field| Some(server_timing(&time, field))));
         if let Some(rate_limit) = noted.rate_limit {
-            put(headers, RATE_LIMIT, texts.value(no_later(&rate_limit, when)));
+            let field = texts.written(|field| Some(no_later(&rate_limit, when, field)));
+            put(headers, RATE_LIMIT, field);
             headers.insert(RATE_LIMIT_POLICY, rate_limit.policy);
         }
         if status.is_server_error() || own.is_some_and(|own| own.outcome == Outcome::Unknown) {
@@ -244,8 +248,8 @@ fn say_throttled(headers: &mut HeaderMap, status: StatusCode, throttled: &Thrott
 /// Says when to come back: `Retry-After` in whole seconds and `retry-after-ms`, both rounded up.
 fn say_when(headers: &mut HeaderMap, texts: &mut FieldTexts, after: Duration) {
     let millis = millis(after).max(1);
-    put(headers, header::RETRY_AFTER, texts.value(millis.div_ceil(1000)));
-    put(headers, RETRY_AFTER_MS, texts.value(millis));
+    put(headers, header::RETRY_AFTER, texts.number(millis.div_ceil(1000)));
+    put(headers, RETRY_AFTER_MS, texts.number(millis));
 }
 
 /// What an answer says of when to come back, in its most precise words.
@@ -258,8 +262,8 @@ fn said_when(headers: &HeaderMap) -> Option<Duration> {
 /// `RateLimit` with a `t` that is no later than `Retry-After`: who reads both must not wait longer
 /// for the one than for the other. It is often earlier, since the refused are spread over what
 /// comes back.
-fn no_later(rate_limit: &RateLimit, when: Option<Duration>) -> impl Display {
-    rate_limit.within(when.map(|when| millis(when).div_ceil(1000)))
+fn no_later(rate_limit: &RateLimit, when: Option<Duration>, field: &mut impl BufMut) {
+    rate_limit.within(when.map(|when| millis(when).max(1).div_ceil(1000)), field);
 }
 
 /// `Cache-Status` (RFC 9211), behind those of caches nearer to the vendor; `Age` on reuse.
@@ -268,20 +272,18 @@ fn say_cached(headers: &mut HeaderMap, texts: &mut FieldTexts, cached: Cached) {
         headers.append(CACHE_STATUS, value);
     }
     if let Some(age) = cached.age() {
-        put(headers, header::AGE, texts.value(age.as_secs()));
+        put(headers, header::AGE, texts.number(age.as_secs()));
     }
 }
 
 /// `Server-Timing`: its parts are the time to the head, in milliseconds.
-fn server_timing(time: &Breakdown) -> impl Display {
-    fmt::from_fn(move |f| {
-        for (at, (word, time)) in time.told().enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            let micros = time.as_micros();
-            write!(f, "{comma}{word};dur={}.{:03}", micros / 1000, micros % 1000)?;
-        }
-        Ok(())
-    })
+fn server_timing(time: &Breakdown, field: &mut impl BufMut) {
+    for (at, (word, time)) in time.told().enumerate() {
+        field.put_slice(if at == 0 { b"" } else { b", " });
+        field.put_slice(word.as_bytes());
+        field.put_slice(b";dur=");
+        digits::thousandth(field, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
@@ -298,8 +300,11 @@ mod tests {
     fn a_reset_is_told_no_later_than_the_time_to_come_back() {
         let policy = HeaderValue::from_static("\"connection\";q=100;w=60");
         let limit = RateLimit { policy, pool: "connection".into(), left: 0, seconds: 44 };
-        let told =
-            |after: Option<u64>| no_later(&limit, after.map(Duration::from_millis)).to_string();
+        let told = |after: Option<u64>| {
+            let mut field = Vec::new();
+            no_later(&limit, after.map(Duration::from_millis), &mut field);
+            String::from_utf8(field).unwrap()
+        };
         let text = "\"connection\";r=0;t=44";
         assert_eq!(told(None), text);
         assert_eq!(told(Some(44_000)), text);

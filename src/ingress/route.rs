@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Method;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use hyper::body::Body as _;
 use pin_project_lite::pin_project;
@@ -27,6 +27,10 @@ use crate::record::layer::Opened;
 
 /// What a client's own time-out leaves for the way back.
 const RETURN_TRIP: Duration = Duration::from_secs(1);
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const TIME_OUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
+const READ_TIME_OUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
 
 /// Routes requests by the catalogue.
 pub struct Route {
@@ -160,9 +164,9 @@ fn caller(app: &App, key: KeyId, connection: &AppConnection) -> Caller {
 
 /// The time-out that the client says it has.
 fn announced(headers: &HeaderMap) -> Option<Duration> {
-    ["x-stainless-timeout", "x-stainless-read-timeout"]
+    [TIME_OUT, READ_TIME_OUT]
         .iter()
-        .filter_map(|name| headers.get(*name)?.to_str().ok()?.parse::<f64>().ok())
+        .filter_map(|name| headers.get(name)?.to_str().ok()?.parse::<f64>().ok())
         .filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|client| !client.is_zero())
         .min()
@@ -180,13 +184,13 @@ fn not_allowed(allow: HeaderValue) -> Error {
 /// How long the caller wants to wait in the queue (`Prefer: wait=N`, RFC 7240 section 4.3). It is
 /// meant for the gateway: the vendor does not get it.
 fn preferred_wait(headers: &mut HeaderMap) -> Option<Duration> {
-    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
     let wait = values
         .flat_map(|value| value.split([',', ';']))
         .filter_map(|preference| preference.trim().split_once('='))
         .find(|(name, _)| name.trim_end().eq_ignore_ascii_case("wait"))
         .and_then(|(_, seconds)| seconds.trim().trim_matches('"').parse::<u32>().ok());
-    headers.remove("prefer");
+    headers.remove(PREFER);
     wait.map(|seconds| Duration::from_secs(seconds.into()))
 }
 

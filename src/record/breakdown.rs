@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use super::micros;
 use super::timeline::{Step, Timeline};
 use crate::clock::Instant;
 
@@ -55,31 +54,54 @@ impl Breakdown {
 }
 
 /// Which part of a breakdown.
-type Part = fn(&mut Breakdown) -> &mut Duration;
+#[derive(Clone, Copy)]
+enum Part {
+    Upload,
+    Queue,
+    Backoff,
+    Connect,
+    Vendor,
+    Gateway,
+    Delivery,
+}
 
-const UPLOAD: Part = |parts| &mut parts.upload;
-const QUEUE: Part = |parts| &mut parts.queue;
-const BACKOFF: Part = |parts| &mut parts.backoff;
-const CONNECT: Part = |parts| &mut parts.connect;
-const VENDOR: Part = |parts| &mut parts.vendor;
-const GATEWAY: Part = |parts| &mut parts.gateway;
-const DELIVERY: Part = |parts| &mut parts.delivery;
+const PARTS: usize = Part::Delivery as usize + 1;
 
 /// Goes through the time of a call from its first to its last moment; each is counted once.
 struct Walk {
     started: Instant,
-    now: Duration,
-    end: Duration,
-    parts: Breakdown,
+    /// In whole microseconds from the start, as all that follows.
+    now: u64,
+    end: u64,
+    parts: [u64; PARTS],
 }
 
 impl Walk {
     /// What passed until `until` was `part`.
     fn until(&mut self, until: Instant, part: Part) {
-        let until = micros(self.started, until).clamp(self.now, self.end);
-        *part(&mut self.parts) += until - self.now;
+        let until = whole_micros(self.started, until).clamp(self.now, self.end);
+        self.parts[part as usize] += until - self.now;
         self.now = until;
     }
+
+    fn parts(&self) -> Breakdown {
+        let of = |part| Duration::from_micros(self.parts[part as usize]);
+        Breakdown {
+            upload: of(Part::Upload),
+            queue: of(Part::Queue),
+            backoff: of(Part::Backoff),
+            connect: of(Part::Connect),
+            vendor: of(Part::Vendor),
+            gateway: of(Part::Gateway),
+            delivery: of(Part::Delivery),
+        }
+    }
+}
+
+/// [`super::micros`] as a number: a walk adds and compares many.
+fn whole_micros(started: Instant, at: Instant) -> u64 {
+    let passed = at.saturating_duration_since(started);
+    passed.as_secs().saturating_mul(1_000_000).saturating_add(passed.subsec_micros().into())
 }
 
 impl Timeline {
@@ -94,45 +116,40 @@ impl Timeline {
 fn split(timeline: &Timeline, started: Instant, end: Instant) -> Breakdown {
     let end = end.max(started);
     let head = timeline.head_at().unwrap_or(end).clamp(started, end);
-    let mut walk = Walk {
-        started,
-        now: Duration::ZERO,
-        end: micros(started, head),
-        parts: Breakdown::default(),
-    };
+    let mut walk = Walk { started, now: 0, end: whole_micros(started, head), parts: [0; PARTS] };
     if let Some((began, ended)) = timeline.upload(head) {
-        walk.until(began, GATEWAY);
-        walk.until(ended, UPLOAD);
+        walk.until(began, Part::Gateway);
+        walk.until(ended, Part::Upload);
     }
     // What the time is spent on between two steps depends on the one before.
-    let mut between = GATEWAY;
+    let mut between = Part::Gateway;
     for step in timeline.steps() {
         match step {
             Step::Wait(wait) => {
                 walk.until(wait.entered, between);
-                walk.until(wait.left, QUEUE);
-                between = GATEWAY;
+                walk.until(wait.left, Part::Queue);
+                between = Part::Gateway;
             }
             Step::Try(tried) => {
                 let ended = tried.ended.unwrap_or(head);
                 walk.until(tried.began, between);
-                walk.until(tried.sent.unwrap_or(ended), CONNECT);
-                walk.until(ended, VENDOR);
-                between = BACKOFF;
+                walk.until(tried.sent.unwrap_or(ended), Part::Connect);
+                walk.until(ended, Part::Vendor);
+                between = Part::Backoff;
             }
         }
     }
-    walk.until(head, GATEWAY);
-    walk.end = micros(started, end);
-    walk.until(end, DELIVERY);
-    walk.parts
+    walk.until(head, Part::Gateway);
+    walk.end = whole_micros(started, end);
+    walk.until(end, Part::Delivery);
+    walk.parts()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Code;
-    use crate::record::Wait;
+    use crate::record::{Wait, micros};
     use http::StatusCode;
     use proptest::prelude::*;
 

@@ -5,7 +5,6 @@
 //! Each limit is set when something changes, and is at least `shortest` long. So a look that comes
 //! no later than `shortest` is never too late.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Limits, TooSlow};
 use crate::clock::Instant;
 use crate::proof::SendProof;
+use crate::quick_map::QuickMap;
 
 /// The watch of one connection.
 pub(super) struct Activity {
@@ -39,9 +39,9 @@ struct State {
     arriving_since: Instant,
     /// Answers of which the connection took a piece and has not asked for the next, with the time
     /// when it took it.
-    owed: HashMap<u64, Instant>,
+    owed: QuickMap<u64, Instant>,
     /// The token that ends the stream of a request, in HTTP/2.
-    streams: HashMap<u64, CancellationToken>,
+    streams: QuickMap<u64, CancellationToken>,
     /// The call that waits for an answer's head, in HTTP/1.
     waiting: Option<Arc<SendProof>>,
     /// Set when the connection was told to end: how long it may still be idle.
@@ -89,8 +89,8 @@ impl Activity {
             arriving: 0,
             idle_since: Instant::now(),
             arriving_since: Instant::now(),
-            owed: HashMap::new(),
-            streams: HashMap::new(),
+            owed: QuickMap::default(),
+            streams: QuickMap::default(),
             waiting: None,
             last: None,
         };
@@ -227,9 +227,10 @@ impl Drop for Answering {
         state.owed.remove(&self.name);
         state.streams.remove(&self.name);
         state.open -= 1;
-        state.arriving_since = Instant::now();
+        let now = Instant::now();
+        state.arriving_since = now;
         if state.open == 0 {
-            state.idle_since = Instant::now();
+            state.idle_since = now;
         }
     }
 }

@@ -37,7 +37,10 @@ pub struct RequestBody {
 
 /// What becomes of the rest of a body, once the body was dropped and its request was answered.
 #[derive(Clone)]
-pub(super) struct Rest(Arc<Mutex<Left>>);
+pub(super) struct Rest(
+    /// `None` if there was no body.
+    Option<Arc<Mutex<Left>>>,
+);
 
 struct Left {
     version: Version,
@@ -57,14 +60,17 @@ impl RequestBody {
         inner: Incoming,
         answering: &Answering,
     ) -> (Self, Rest) {
+        if inner.is_end_stream() {
+            return (Self { inner: None, rest: Rest(None), arriving: None }, Rest(None));
+        }
         let left = Left {
             version: request.version(),
             waits: request.headers().contains_key(header::EXPECT),
             answered: false,
             body: None,
         };
-        let rest = Rest(Arc::new(Mutex::new(left)));
-        let arriving = (!inner.is_end_stream()).then(|| answering.arriving());
+        let rest = Rest(Some(Arc::new(Mutex::new(left))));
+        let arriving = Some(answering.arriving());
         (Self { inner: Some(inner), rest: rest.clone(), arriving }, rest)
     }
 }
@@ -101,7 +107,7 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(body) = self.inner.take().filter(|inner| !inner.is_end_stream()) else { return };
-        let mut left = self.rest.left();
+        let Some(mut left) = self.rest.left() else { return };
         if !left.answered {
             left.body = Some(body);
         } else if !left.waits {
@@ -116,7 +122,7 @@ impl Rest {
     /// The request is answered by `response`. If the connection must end after it, `response` is
     /// made to say so.
     pub(super) fn answered<B>(&self, response: &mut Response<B>) {
-        let mut left = self.left();
+        let Some(mut left) = self.left() else { return };
         left.answered = true;
         let Some(body) = left.body.take() else { return };
         // A client that was too slow is not waited for (RFC 9110 section 15.5.9).
@@ -134,8 +140,9 @@ impl Rest {
     }
 
     /// std, not tokio: each section is a few assignments and never awaits.
-    fn left(&self) -> MutexGuard<'_, Left> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn left(&self) -> Option<MutexGuard<'_, Left>> {
+        let left = self.0.as_ref()?;
+        Some(left.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -8,8 +8,10 @@ mod event;
 mod form;
 mod levels;
 mod line;
+mod member;
 mod writer;
 
+use std::cell::RefCell;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
@@ -23,10 +25,11 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
 
-use crate::record::{Marks, Record};
+use crate::record::{Breakdown, Marks, Record};
 pub use form::Format;
 use form::{Form, Lines};
 pub use levels::{Level, Target};
+use line::Line;
 pub use writer::{Flush, Writer};
 
 /// What is logged on standard output, and in which form: the table `[logs]` of the configuration.
@@ -63,10 +66,24 @@ pub struct Logs {
 /// Where access lines go.
 #[derive(Clone)]
 pub struct AccessLog {
-    write: Arc<dyn Fn(Vec<u8>) + Send + Sync>,
+    output: Output,
     choice: Arc<ArcSwap<Choice>>,
-    writer: Option<Writer>,
 }
+
+/// Who takes the lines.
+#[derive(Clone)]
+enum Output {
+    Writer(Writer),
+    Given(Arc<dyn Fn(Vec<u8>) + Send + Sync>),
+}
+
+thread_local! {
+    /// Where a thread makes its lines.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A longer buffer is not kept for the next line.
+const LONG: usize = 4 << 10;
 
 /// What applies until the next reload.
 #[derive(Clone)]
@@ -160,38 +177,61 @@ impl AccessLog {
     /// An access log that gives each line, as JSON and with its line feed, to `write`, which must
     /// not block.
     pub fn new(write: impl Fn(Vec<u8>) + Send + Sync + 'static) -> Self {
-        let choice = Choice { form: Form::Json, access: tracing::metadata::LevelFilter::INFO };
-        let choice = Arc::new(ArcSwap::from_pointee(choice));
-        Self { write: Arc::new(write), choice, writer: None }
+        Self::of(Output::Given(Arc::new(write)), tracing::metadata::LevelFilter::INFO)
     }
 
     /// An access log that puts each line, as JSON, into `writer`.
     #[must_use]
     pub fn through(writer: Writer) -> Self {
-        let lines = writer.clone();
-        Self { writer: Some(writer), ..Self::new(move |line| lines.put(&line)) }
+        Self::of(Output::Writer(writer), tracing::metadata::LevelFilter::INFO)
     }
 
     /// No access log.
     #[must_use]
     pub fn none() -> Self {
-        let choice = Choice { form: Form::Json, access: tracing::metadata::LevelFilter::OFF };
-        Self { choice: Arc::new(ArcSwap::from_pointee(choice)), ..Self::new(drop) }
+        Self::of(Output::Given(Arc::new(drop)), tracing::metadata::LevelFilter::OFF)
+    }
+
+    fn of(output: Output, access: tracing::metadata::LevelFilter) -> Self {
+        let choice = Choice { form: Form::Json, access };
+        Self { output, choice: Arc::new(ArcSwap::from_pointee(choice)) }
     }
 
     /// Lines dropped so far for lack of room, of this log and of the process's own events.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.writer.as_ref().map_or(0, Writer::dropped)
+        match &self.output {
+            Output::Writer(writer) => writer.dropped(),
+            Output::Given(_) => 0,
+        }
     }
 
-    /// Writes the line of a finished call, if its level is wanted; `trace` is the trace of the
-    /// call.
-    pub fn write(&self, record: &Record, marks: &Marks, trace: Option<TraceId>) {
+    /// Writes the line of a finished call, if its level is wanted; its parts took `time`, and
+    /// `trace` is its trace.
+    pub fn write(&self, record: &Record, marks: &Marks, time: &Breakdown, trace: Option<TraceId>) {
         let choice = self.choice.load();
         let level = line::level(marks);
-        if level <= choice.access {
-            (self.write)(line::of(choice.form, level, record, marks, trace));
+        if level > choice.access {
+            return;
+        }
+        let write = |line: &mut Vec<u8>| {
+            let what = Line { level, record, marks, time, trace };
+            line::write(line, choice.form, &what);
+        };
+        match &self.output {
+            Output::Writer(writer) => {
+                // A thread that is ending has none any more.
+                let mut line = LINE.try_with(RefCell::take).unwrap_or_default();
+                write(&mut line);
+                writer.put(&line);
+                line.shrink_to(LONG);
+                let _ = LINE.try_with(|kept| kept.replace(line));
+            }
+            Output::Given(take) => {
+                let mut line = Vec::new();
+                write(&mut line);
+                take(line);
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use tower::{Layer, Service};
 use super::*;
 use crate::call::testing::{self, Leaf, now, reply};
 use crate::call::{BoxFuture, Request};
+use crate::clock;
 use crate::error::{Cause, Outcome};
 use crate::identity::{Key, NewKey, Scopes};
 use crate::record::{Denied, Record, Trust};

@@ -69,7 +69,8 @@ where
     ) -> fmt::Result {
         let form = self.choice.load().form;
         let Form::Human { colours } = form else {
-            let line = tame(event::json(event));
+            let mut line = event::json(event);
+            tame(&mut line);
             return writeln!(writer, "{}", String::from_utf8_lossy(&line));
         };
         let (level, target) = (*event.metadata().level(), event.metadata().target());
@@ -150,16 +151,16 @@ fn is_wild(c: char) -> bool {
     c.is_control() || hides(c)
 }
 
-/// A line of JSON whose strings can't control a terminal.
-pub(super) fn tame(line: Vec<u8>) -> Vec<u8> {
+/// Makes of `line` a line of JSON whose strings can't control a terminal.
+pub(super) fn tame(line: &mut Vec<u8>) {
     // The loop has no early exit, so that the compiler can test many bytes at a time.
     let plain = line.iter().fold(true, |plain, octet| plain & (b' '..=b'~').contains(octet));
     if plain {
-        return line;
+        return;
     }
     let mut tamed = String::with_capacity(line.len() + 16);
     let mut tame = Tame { writer: &mut tamed };
     // A write to a string does not fail.
-    let _ = tame.write_str(&String::from_utf8_lossy(&line));
-    tamed.into_bytes()
+    let _ = tame.write_str(&String::from_utf8_lossy(line));
+    *line = tamed.into_bytes();
 }

@@ -83,7 +83,7 @@ fn access_of(
         choice: Arc::new(ArcSwap::from_pointee(choice)),
         ..AccessLog::new(move |line| lines.lock().unwrap()(line))
     };
-    log.write(record, marks, None);
+    log.write(record, marks, &marks.breakdown(record.started), None);
     output.text()
 }
 

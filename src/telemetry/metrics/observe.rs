@@ -38,9 +38,15 @@ impl Metrics {
         }
     }
 
-    /// Counts a finished call, which can be found in `trace`.
-    pub fn observe(&self, record: &Record, marks: &Marks, trace: Option<TraceId>) {
-        let call = Seen::of(record, marks, trace);
+    /// Counts a finished call, whose parts took `time` and which can be found in `trace`.
+    pub fn observe(
+        &self,
+        record: &Record,
+        marks: &Marks,
+        time: &Breakdown,
+        trace: Option<TraceId>,
+    ) {
+        let call = Seen::of(record, marks, *time, trace);
         let id = marks.operation.as_ref().map(|row| &row.id);
         let key = || id.map_or(NO_OPERATION.into(), Arc::clone);
         let handles = self.handles.operations.get(id.map_or(NO_OPERATION, |id| id), key);
@@ -132,8 +138,8 @@ impl Metrics {
                 self.rejected.get_or_create(&Labels([of(id)])).inc();
             }
             Some(code) if is_rule(code) => {
-                let rule = ("rule", Value::Word(code.as_str()));
-                self.refusals.get_or_create(&Labels([of(id), rule])).inc();
+                let labels = || [of(id), ("rule", Value::Word(code.as_str()))];
+                resolved(&handles.refusals.0[code as usize], &self.refusals, labels).inc();
             }
             _ => {}
         }
@@ -174,12 +180,12 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn of(record: &Record, marks: &'a Marks, trace: Option<TraceId>) -> Self {
+    fn of(record: &Record, marks: &'a Marks, time: Breakdown, trace: Option<TraceId>) -> Self {
         let started = record.started;
         Self {
             marks,
             started,
-            time: marks.breakdown(started),
+            time,
             attempts: marks.timeline.attempts(),
             example: Example::of(record, trace),
             ended_at: record.started_at + marks.ended().saturating_duration_since(started),

@@ -20,15 +20,18 @@ use crate::catalog::Operation;
 use crate::ids::RandomId;
 use crate::proof::SendProof;
 
-/// The flights that go on without their waiters. Shutdown waits for them.
+/// The flights that go on without their waiters. Shutdown waits for them. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Flights {
+pub struct Flights(Arc<Airspace>);
+
+#[derive(Debug)]
+struct Airspace {
     tasks: TaskTracker,
     runtime: Handle,
     /// Cancelled when no waiter may wait any longer.
     last_call: CancellationToken,
     /// std, not tokio: touched only when a waiter leaves and when its call lands.
-    under_way: Arc<Mutex<HashMap<RandomId, Arc<Operation>>>>,
+    under_way: Mutex<HashMap<RandomId, Arc<Operation>>>,
 }
 
 /// The future of a call, which can move to a task of its own.
@@ -51,24 +54,24 @@ impl Flights {
     /// No flights yet. Must be called inside the runtime in which they will go on.
     #[must_use]
     pub fn new() -> Self {
-        Self {
+        Self(Arc::new(Airspace {
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             last_call: CancellationToken::new(),
-            under_way: Arc::default(),
-        }
+            under_way: Mutex::default(),
+        }))
     }
 
     /// How many flights go on without a waiter.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.tasks.len()
+        self.0.tasks.len()
     }
 
     /// True if no flight goes on without a waiter.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+        self.0.tasks.is_empty()
     }
 
     /// Call id and operation of each flight that goes on.
@@ -86,27 +89,27 @@ impl Flights {
             drop(call.await);
             drop(landing);
         };
-        self.tasks.spawn_on(going_on, &self.runtime);
+        self.0.tasks.spawn_on(going_on, &self.0.runtime);
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<RandomId, Arc<Operation>>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The gateway stops: from now on nobody waits for a call.
     pub fn end_waits(&self) {
-        self.last_call.cancel();
+        self.0.last_call.cancel();
     }
 
     /// Ends when nobody may wait any longer.
     pub fn waits_ended(&self) -> WaitForCancellationFutureOwned {
-        self.last_call.clone().cancelled_owned()
+        self.0.last_call.clone().cancelled_owned()
     }
 
     /// Waits until no flight is left. Call it only when no new call can start.
     pub async fn landed(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
     }
 }
 

@@ -91,8 +91,14 @@ fn is_for_the_vendors_origin(name: &str) -> bool {
     )
 }
 
-/// Removes the fields whose name says that they go. A head has few fields and fewer of these, so
-/// one look at each costs less than a search for each that could be there.
+/// True when `headers` have one of `names`. A head has few fields, so one look at each costs less
+/// than a search for each that could be there.
+#[must_use]
+pub fn have_one(headers: &HeaderMap, names: &[HeaderName]) -> bool {
+    headers.keys().any(|name| names.contains(name))
+}
+
+/// Removes the fields whose name says that they go, in the same way.
 fn strip(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
     while let Some(name) = headers.keys().find(|name| goes(name.as_str())).cloned() {
         headers.remove(name);

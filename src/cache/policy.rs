@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::fields::{self, seconds, words};
+use crate::headers::have_one;
 use crate::record::Unkept;
 
 /// How long a copy lives.
@@ -133,6 +134,9 @@ fn forbidden(headers: &HeaderMap) -> Option<Unkept> {
 #[must_use]
 pub fn wants(headers: &HeaderMap) -> Wants {
     let mut wants = Wants::default();
+    if !have_one(headers, &[header::CACHE_CONTROL, header::PRAGMA]) {
+        return wants;
+    }
     for (name, value) in words(headers, &header::CACHE_CONTROL) {
         if name.eq_ignore_ascii_case("no-cache") {
             wants.no_cache = true;

@@ -5,6 +5,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::{fields, key};
+use crate::headers::have_one;
 
 /// The fields by which a client asks for an answer only if it has changed.
 const CONDITIONS: [HeaderName; 2] = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
@@ -31,7 +32,7 @@ const OF_THE_CONTENT: [HeaderName; 5] = [
 /// True when the request asks for an answer only if it has changed.
 #[must_use]
 pub fn is_conditional(request: &HeaderMap) -> bool {
-    CONDITIONS.iter().any(|name| request.contains_key(name))
+    have_one(request, &CONDITIONS)
 }
 
 /// The conditions of `request`.
@@ -90,7 +91,7 @@ pub fn freshen(kept: &HeaderMap, told: &HeaderMap) -> HeaderMap {
 /// conditions (RFC 9110, section 13.2.2).
 #[must_use]
 pub fn has_it(request: &HeaderMap, status: StatusCode, kept: &HeaderMap) -> bool {
-    if status != StatusCode::OK {
+    if status != StatusCode::OK || !is_conditional(request) {
         return false;
     }
     if request.contains_key(header::IF_NONE_MATCH) {

@@ -91,6 +91,13 @@ where
     if body.is_end_stream() { empty() } else { stream(body) }
 }
 
+/// True when `head` tells the length `held`, once.
+fn tells(head: &Head, held: u64) -> bool {
+    let mut lines = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let told = lines.next().filter(|_| lines.next().is_none());
+    told.is_some_and(|told| told.to_str().is_ok_and(|told| told.parse() == Ok(held)))
+}
+
 impl Throttled {
     /// The pause in whole seconds, rounded up, as `Retry-After` has it.
     #[must_use]
@@ -175,11 +182,15 @@ impl Reply {
     #[must_use]
     pub fn framed(self, method: &Method, texts: &mut FieldTexts) -> Self {
         let (mut head, body) = self.into_parts();
-        let told = head.headers.remove(header::CONTENT_LENGTH);
         head.headers.remove(header::TRANSFER_ENCODING);
         let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let held = body.size_hint().exact();
+        if !bodiless && method != Method::HEAD && held.is_some_and(|held| tells(&head, held)) {
+            return Self::from_parts(head, body);
+        }
+        let told = head.headers.remove(header::CONTENT_LENGTH);
         let unread = method == Method::HEAD && body.is_end_stream();
-        let length = match body.size_hint().exact() {
+        let length = match held {
             _ if bodiless => None,
             _ if unread => told,
             Some(held) => told

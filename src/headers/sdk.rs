@@ -20,6 +20,8 @@ const FERN_LANGUAGE: HeaderName = HeaderName::from_static("x-fern-language");
 const FERN_VERSION: HeaderName = HeaderName::from_static("x-fern-sdk-version");
 const STAINLESS_RETRIES: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 
+use super::have_one;
+
 /// Longest part of a name that is taken over.
 const PART_MAX: usize = 16;
 
@@ -43,16 +45,10 @@ impl Sdk {
     /// The SDK that sent `headers`, if one of Courier's did.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let word = |name: &HeaderName| super::word(headers, name, PART_MAX);
-        if let Some(language) = word(&STAINLESS_LANG) {
-            let version = word(&STAINLESS_VERSION);
-            return Some(Self::new(Maker::Stainless, language, version));
-        }
-        if headers.contains_key(&FERN_NAME) {
-            let language = word(&FERN_LANGUAGE).unwrap_or("fern");
-            let version = word(&FERN_VERSION);
-            let version = version.map(|version| version.strip_prefix('v').unwrap_or(version));
-            return Some(Self::new(Maker::Fern, language, version));
+        if have_one(headers, &[STAINLESS_LANG, FERN_NAME])
+            && let Some(sdk) = Self::named(headers)
+        {
+            return Some(sdk);
         }
         let agent = headers.get(USER_AGENT)?.to_str().ok()?;
         let (maker, language, version) = [
@@ -70,6 +66,20 @@ impl Sdk {
             language,
             version.filter(|version| super::is_word(version, PART_MAX)),
         ))
+    }
+
+    /// The one that says its name in fields of its own.
+    fn named(headers: &HeaderMap) -> Option<Self> {
+        let word = |name: &HeaderName| super::word(headers, name, PART_MAX);
+        if let Some(language) = word(&STAINLESS_LANG) {
+            return Some(Self::new(Maker::Stainless, language, word(&STAINLESS_VERSION)));
+        }
+        headers.contains_key(&FERN_NAME).then(|| {
+            let language = word(&FERN_LANGUAGE).unwrap_or("fern");
+            let version = word(&FERN_VERSION);
+            let version = version.map(|version| version.strip_prefix('v').unwrap_or(version));
+            Self::new(Maker::Fern, language, version)
+        })
     }
 
     fn new(maker: Maker, language: &str, version: Option<&str>) -> Self {
@@ -149,8 +159,10 @@ impl Habits {
     /// Of the client that sent `headers`, which is `sdk` if it is one.
     #[must_use]
     pub fn of(headers: &HeaderMap, sdk: Option<&Sdk>) -> Self {
-        let count = super::word(headers, &STAINLESS_RETRIES, 4);
-        let retries = count.and_then(|count| count.parse().ok());
+        let retries = have_one(headers, &[STAINLESS_RETRIES])
+            .then(|| super::word(headers, &STAINLESS_RETRIES, 4))
+            .flatten()
+            .and_then(|count| count.parse().ok());
         let Some(sdk) = sdk else { return Self { retries, ..Self::default() } };
         Self {
             retries,

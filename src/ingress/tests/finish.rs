@@ -119,6 +119,10 @@ async fn a_length_is_what_the_answer_holds() {
     let reply = finish(asks(Method::GET), lie).await;
     assert_eq!(field(&reply, "content-length"), Some("2"));
     assert_eq!(field(&reply, "transfer-encoding"), None);
+    let twice =
+        || Ok(with(super::reply(200, "it"), &[("content-length", "2"), ("content-length", "2")]));
+    let reply = self::finish(asks(Method::GET), twice).await;
+    assert_eq!(reply.headers().get_all("content-length").iter().count(), 1);
     for status in [204, 304] {
         let below = move || Ok(with(super::reply(status, ""), &[("content-length", "5")]));
         assert_eq!(field(&finish(asks(Method::GET), below).await, "content-length"), None);

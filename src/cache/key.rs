@@ -1,26 +1,40 @@
-//! What makes two reads the same. Pure.
+//! What makes two reads the same. Pure, but for a secret that each process draws once.
 //!
 //! A key can't be built without a connection. It covers the header fields that may change an
 //! answer: all that are sent, or those by which the answers of its URL are known to be told apart.
-//! Its parts are length-delimited and hashed (SHA-256), so that a key costs no allocation and can't
-//! be confused with another.
+//! Its parts are length-delimited and hashed to 128 bits under the secret (SipHash-2-4), so that a
+//! key costs no allocation and nobody can find two reads that have one. Whose answer it is stands
+//! beside the hash: whatever the hash says, no connection gets the copy of another.
+
+use std::hash::Hasher;
+use std::sync::LazyLock;
 
 use http::header::{HeaderMap, HeaderName};
 use http::uri::PathAndQuery;
-use sha2::{Digest, Sha256};
+use siphasher::sip128::{Hasher128, SipHasher24};
 
 use crate::ids::ConnectionId;
 
 /// One read of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CacheKey([u8; 32]);
+pub struct CacheKey {
+    /// That of its parts: no two connections ever have the same.
+    epoch: u64,
+    hash: u128,
+}
+
+static SECRET: LazyLock<[u8; 16]> = LazyLock::new(|| {
+    let mut secret = [0; 16];
+    getrandom::fill(&mut secret).expect("the system has random bytes once it has booted");
+    secret
+});
 
 /// What a key is made of beside header fields.
 #[derive(Clone, Copy)]
 pub struct Parts<'a> {
     /// Whose credential is used.
     pub connection: &'a ConnectionId,
-    /// Counts the credentials and places that the connection has had.
+    /// Counts the credentials and places that all connections have had: one of each has this one.
     pub epoch: u64,
     /// The id of the row.
     pub operation: &'a str,
@@ -32,7 +46,10 @@ pub struct Parts<'a> {
 }
 
 /// Length-delimited parts on their way into the hash.
-struct Writer(Sha256);
+struct Writer {
+    epoch: u64,
+    hasher: SipHasher24,
+}
 
 impl CacheKey {
     /// The key of a read, told apart from others by the fields `names` of `headers` only.
@@ -60,8 +77,8 @@ impl CacheKey {
         if names.is_empty() {
             return *self;
         }
-        let mut writer = Writer(Sha256::new());
-        writer.text(&self.0);
+        let mut writer = Writer::empty(self.epoch);
+        writer.text(&self.hash.to_be_bytes());
         names.iter().for_each(|name| writer.field(headers, name));
         writer.finish()
     }
@@ -77,15 +94,18 @@ impl CacheKey {
     /// Spreads what is done for many keys: 0 to 255.
     #[must_use]
     pub fn dice(&self) -> u8 {
-        self.0[0]
+        self.hash.to_be_bytes()[0]
     }
 }
 
 impl Writer {
+    fn empty(epoch: u64) -> Self {
+        Self { epoch, hasher: SipHasher24::new_with_key(&SECRET) }
+    }
+
     fn new(parts: Parts<'_>) -> Self {
-        let mut writer = Self(Sha256::new());
+        let mut writer = Self::empty(parts.epoch);
         writer.text(parts.connection.as_str().as_bytes());
-        writer.number(parts.epoch);
         writer.text(parts.operation.as_bytes());
         writer.number(parts.reads);
         writer.text(parts.target.path().as_bytes());
@@ -94,17 +114,17 @@ impl Writer {
     }
 
     fn number(&mut self, number: u64) {
-        self.0.update(number.to_be_bytes());
+        self.hasher.write_u64(number);
     }
 
     fn count(&mut self, count: usize) {
         let count = u32::try_from(count).expect("a head that was read is shorter than 4 GiB");
-        self.0.update(count.to_be_bytes());
+        self.hasher.write_u32(count);
     }
 
     fn text(&mut self, text: &[u8]) {
         self.count(text.len());
-        self.0.update(text);
+        self.hasher.write(text);
     }
 
     /// Sorted by name; parameters of one name keep their order, and values are left as they are.
@@ -128,7 +148,7 @@ impl Writer {
     }
 
     fn finish(self) -> CacheKey {
-        CacheKey(self.0.finalize().into())
+        CacheKey { epoch: self.epoch, hash: self.hasher.finish128().as_u128() }
     }
 }
 

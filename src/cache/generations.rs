@@ -19,6 +19,9 @@ const TAGS: u64 = 4096;
 /// Places for connections, behind those of the tags.
 const CONNECTIONS: u64 = 1024;
 
+/// Carries each bit of a number into the upper half of the product: 2^64 by the golden ratio.
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The counters.
 pub struct Generations {
     places: Box<[Counter]>,
@@ -95,9 +98,9 @@ impl TagPlace {
     /// Where a tag of a workspace is counted.
     #[must_use]
     pub fn of_tag(workspace: Name, tag: Name) -> Self {
-        let mut hasher = DefaultHasher::new();
-        (workspace.0, tag.0).hash(&mut hasher);
-        Self::within(0, TAGS, hasher.finish())
+        // Both are hashes already: they only have to be mixed.
+        let mixed = (workspace.0 ^ tag.0.rotate_left(32)).wrapping_mul(ODD);
+        Self::within(0, TAGS, mixed >> 32)
     }
 
     /// Where a connection is counted.
@@ -119,6 +122,13 @@ impl Generations {
     pub fn new(start: Instant) -> Self {
         let places = (0..TAGS + CONNECTIONS).map(|_| Counter::default()).collect();
         Self { places, start }
+    }
+
+    /// What [`moment`](Self::moment) says of the counters alone.
+    #[must_use]
+    pub fn generation(&self, places: impl IntoIterator<Item = TagPlace>) -> u64 {
+        let counters = places.into_iter().map(|place| &self.counter(place).generation);
+        counters.fold(0, |sum, counter| sum.wrapping_add(counter.load(SeqCst)))
     }
 
     /// What a read of `places` that begins `now` sees.

@@ -7,20 +7,21 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use http::StatusCode;
 use tokio_util::either::Either;
 
 use crate::cache::generations::{Clearing, End};
-use crate::cache::{RowKind, Shelf};
+use crate::cache::{RowKind, Shelf, accept};
 use crate::call::{BoxFuture, BufferedCall, Next, Notes, Reply, Result, Stage, StageLayer, Staged};
 use crate::clock::Instant;
 use crate::detached::Flights;
 use crate::error::Error;
 use crate::proof::SendProof;
 use crate::record::{Cached, Kept, Record};
-use read::Read;
+use read::{Found, Read};
 
 /// Answers reads from copies.
 pub struct Caching {
@@ -113,16 +114,16 @@ impl<S: Next<BufferedCall>> Stage<S> for Caching {
     type Call = BufferedCall;
     type Reply = Reply;
     type Error = Error;
-    type Future = Either<S::Future, BoxFuture>;
+    type Future = Either<S::Future, Either<Ready<Result>, BoxFuture>>;
 
-    fn call(this: &Staged<Self, S>, call: BufferedCall) -> Self::Future {
+    fn call(this: &Staged<Self, S>, mut call: BufferedCall) -> Self::Future {
         let Self { shelf, flights } = &**this.stage();
         let Some(row) = shelf.row(&call) else {
             return Either::Left(this.pass(call));
         };
-        let (shelf, flights) = (shelf.clone(), flights.clone());
         let future: BoxFuture = if let RowKind::Write = row.kind {
-            let clearing = Some(shelf.open(call.caller.ix, &row));
+            let shelf = shelf.clone();
+            let clearing = Some(shelf.open(call.caller.ix, row));
             call.record.mark(|marks| marks.clears = true);
             let mut write = Write { clearing, shelf, proof: call.proof.clone() };
             let answer = this.pass(call);
@@ -133,8 +134,15 @@ impl<S: Next<BufferedCall>> Stage<S> for Caching {
                 result
             })
         } else {
-            Box::pin(Read { shelf, flights, row, inner: this.next() }.answer(call))
+            accept::normalise(&mut call.headers);
+            // Most copies answer here, and cost nothing of what a wait needs.
+            let found = Found::at_once(shelf, row, &call);
+            if let Some(reply) = found.as_ref().and_then(|found| found.hit(&call)) {
+                return Either::Right(Either::Left(ready(Ok(reply))));
+            }
+            let (shelf, flights, row) = (shelf.clone(), flights.clone(), row.clone());
+            Box::pin(Read { shelf, flights, row, inner: this.next() }.answer(call, found))
         };
-        Either::Right(future)
+        Either::Right(Either::Right(future))
     }
 }

@@ -181,12 +181,12 @@ impl Shelf {
 
     /// What is done for `call`, if the cache has any part in it.
     #[must_use]
-    pub fn row(&self, call: &BufferedCall) -> Option<Arc<CacheRow>> {
+    pub fn row(&self, call: &BufferedCall) -> Option<&Arc<CacheRow>> {
         let row = self.rows[call.operation.ix].as_ref()?;
         let reads = [Method::GET, Method::HEAD].contains(&call.method);
         let write = matches!(row.kind, RowKind::Write);
         // A path outside the catalogue is taken for a write unless its method says otherwise.
-        (reads != write).then(|| row.clone())
+        (reads != write).then_some(row)
     }
 
     /// What the client asks of the cache, if its app has a say in it.
@@ -227,9 +227,20 @@ impl Shelf {
     /// What a read of `row` that begins now sees.
     #[must_use]
     pub fn moment(&self, connection: ConnectionIx, row: &CacheRow) -> VersionSnapshot {
+        self.cache.0.generations.moment(self.places(connection, row), Instant::now())
+    }
+
+    /// True while nothing was written since `copy`, an answer of `row`, was fetched.
+    #[must_use]
+    pub fn is_current(&self, copy: &Copy, connection: ConnectionIx, row: &CacheRow) -> bool {
+        let generation = self.cache.0.generations.generation(self.places(connection, row));
+        copy.generation() == generation
+    }
+
+    fn places(&self, connection: ConnectionIx, row: &CacheRow) -> impl Iterator<Item = TagPlace> {
         let seat = &self.seats[connection];
         let tags = row.tags.iter().map(|tag| TagPlace::of_tag(seat.workspace, *tag));
-        self.cache.0.generations.moment(tags.chain([seat.place]), Instant::now())
+        tags.chain([seat.place])
     }
 
     /// Where the answer to a request for `url` with the fields `request` is kept, by what is known
@@ -245,7 +256,7 @@ impl Shelf {
         let (key, copy) = self.store.find(url, request).await;
         let copy = copy.filter(|copy| {
             // After the wait: a write that ended during it counts.
-            copy.generation() == self.moment(connection, row).generation
+            self.is_current(copy, connection, row)
                 && copy.variant().is_read(&url, request, copy.headers())
         });
         (key, copy)

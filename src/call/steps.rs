@@ -9,7 +9,7 @@ use http::HeaderValue;
 
 use super::{Call, Held, StreamBody};
 use crate::clock::Instant;
-use crate::record::KeyUse;
+use crate::record::{Cached, KeyUse};
 
 /// A body that the client has not been asked for yet; nothing where there is none.
 pub struct Unread(pub Option<StreamBody>);
@@ -75,6 +75,12 @@ impl<B> Call<B> {
     pub fn goes_under(&self, key: KeyUse) {
         self.notes.key(key);
         self.record.mark(|marks| marks.key_use = Some(key));
+    }
+
+    /// The cache answers the call.
+    pub fn cached(&self, cached: Cached) {
+        self.notes.cached(cached);
+        self.record.cached(cached);
     }
 
     /// The same call with another body, and the body that it had.

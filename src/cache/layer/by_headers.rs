@@ -52,7 +52,7 @@ impl<S: Next<BufferedCall>> Read<S> {
     pub(super) async fn by_headers(self, mut call: BufferedCall) -> Result {
         if let Some(reason) = passes_by(&call) {
             let (why, kept) = (Forward::Bypass, Kept::Not(reason));
-            Says::of(&call).cached(Cached::Missed { why, kept });
+            call.cached(Cached::Missed { why, kept });
             return self.alone(call).await;
         }
         let wants = self.shelf.wants(&call);
@@ -62,7 +62,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         if let Some(copy) = &copy
             && let Some((age, left)) = usable(copy, wants, self.shelf.wall())
         {
-            Says::of(&call).cached(Cached::Hit { age, left });
+            call.cached(Cached::Hit { age, left });
             return Ok(reuse(copy, &call.headers, age));
         }
         if wants.only_if_cached {
@@ -73,7 +73,7 @@ impl<S: Next<BufferedCall>> Read<S> {
             Some(_) => Forward::Stale,
             None => Forward::Miss,
         };
-        Says::of(&call).cached(Cached::Missed { why, kept: Kept::Undecided });
+        call.cached(Cached::Missed { why, kept: Kept::Undecided });
         call.body = Buffered::default();
         let request = call.headers.clone();
         let asks = copy.as_ref().and_then(|copy| validate::ask(&request, copy.headers()));
@@ -93,7 +93,7 @@ impl<S: Next<BufferedCall>> Read<S> {
             ReadTurn::Alone => None,
             ReadTurn::Shares(copy) => match shared(&copy, &asking, self.shelf.wall()) {
                 Some(age) => {
-                    Says::of(&call).cached(Cached::Shared);
+                    call.cached(Cached::Shared);
                     return Ok(reuse(&copy, &asking.request, age));
                 }
                 None => None,

@@ -1,6 +1,8 @@
 //! A read: a copy, another caller's answer, or the vendor's.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method};
@@ -11,7 +13,7 @@ use super::fetch::{Fetch, Keep, Leads};
 use crate::cache::key::{self, CacheKey};
 use crate::cache::policy::{LISTED, Wants};
 use crate::cache::store::Copy;
-use crate::cache::{CacheRow, Landed, RowKind, Shelf, accept, validate};
+use crate::cache::{CacheRow, Landed, RowKind, Shelf, validate};
 use crate::call::{BoxFuture, Buffered, BufferedCall, Next, Reply, Result};
 use crate::clock::Instant;
 use crate::detached::{Flight, Flights};
@@ -30,6 +32,14 @@ pub(super) struct Read<S> {
     pub(super) flights: Flights,
     pub(super) row: Arc<CacheRow>,
     pub(super) inner: S,
+}
+
+/// What a read of a row with seconds finds.
+pub(super) struct Found {
+    wants: Wants,
+    url: CacheKey,
+    key: CacheKey,
+    copy: Option<Arc<Copy>>,
 }
 
 /// What is asked for.
@@ -52,20 +62,20 @@ pub(super) enum ReadTurn {
 }
 
 impl<S: Next<BufferedCall>> Read<S> {
-    pub(super) async fn answer(self, mut call: BufferedCall) -> Result {
-        accept::normalise(&mut call.headers);
+    /// `found` is what could be found at once.
+    pub(super) async fn answer(self, call: BufferedCall, found: Option<Found>) -> Result {
         let row = self.row.clone();
         match &row.kind {
             RowKind::Kept(seconds, own) => {
-                let wants = self.shelf.wants(&call);
-                let url = self.shelf.key(&call, &row, Some(own));
-                let connection = call.caller.ix;
-                let (key, copy) = self.shelf.find(url, &call.headers, connection, &row).await;
-                if let Some(reply) = copy.as_ref().and_then(|copy| hit(copy, wants, &call)) {
+                let found = match found {
+                    Some(found) => found,
+                    None => Found::look(&self.shelf, &row, own, &call).await,
+                };
+                if let Some(reply) = found.hit(&call) {
                     return Ok(reply);
                 }
                 // A future of its own: a hit carries none of what a miss needs.
-                Box::pin(self.missed(call, (*seconds, own), (url, key), (wants, copy))).await
+                Box::pin(self.missed(call, (*seconds, own), found)).await
             }
             RowKind::Shared if call.method == Method::GET && call.body.bytes.is_empty() => {
                 let url = self.shelf.key(&call, &row, None);
@@ -88,8 +98,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         self,
         mut call: BufferedCall,
         (seconds, own): (Duration, &[HeaderName]),
-        (url, key): (CacheKey, CacheKey),
-        (wants, copy): (Wants, Option<Arc<Copy>>),
+        Found { wants, url, key, copy }: Found,
     ) -> Result {
         let (connection, says) = (call.caller.ix, Says::of(&call));
         let (call_id, proof) = (call.record.call_id, call.proof.clone());
@@ -147,7 +156,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         match turn(&self.shelf, &self.row, call.caller.ix, &asked, &call.headers).await {
             ReadTurn::Lead(lead) => self.fetch(call, asked, keep, Some(lead)).await,
             ReadTurn::Shares(copy) => {
-                Says::of(&call).cached(Cached::Shared);
+                call.cached(Cached::Shared);
                 Ok(copy.reply(&call.method, &asked.conditions))
             }
             ReadTurn::Alone => self.fetch(call, asked, keep, None).await,
@@ -208,14 +217,33 @@ async fn join(shelf: &Shelf, row: &CacheRow, connection: ConnectionIx, key: Cach
     }
 }
 
-/// The answer from a copy that is fresh and fresh enough.
-fn hit(copy: &Copy, wants: Wants, call: &BufferedCall) -> Option<Reply> {
-    let now = Instant::now();
-    let (left, age) = (copy.fresh_for(now)?, copy.age(now));
-    wants.takes(age, left).then(|| {
-        Says::of(call).cached(Cached::Hit { age, left });
-        copy.reply(&call.method, &call.headers)
-    })
+impl Found {
+    /// What `call` finds, if `row` has seconds and the store need not wait: it does so now and then
+    /// to tidy itself up.
+    pub(super) fn at_once(shelf: &Shelf, row: &CacheRow, call: &BufferedCall) -> Option<Self> {
+        let RowKind::Kept(_, own) = &row.kind else { return None };
+        let look = pin!(Self::look(shelf, row, own, call));
+        match look.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(found) => Some(found),
+            Poll::Pending => None,
+        }
+    }
+
+    async fn look(shelf: &Shelf, row: &CacheRow, own: &[HeaderName], call: &BufferedCall) -> Self {
+        let (wants, url) = (shelf.wants(call), shelf.key(call, row, Some(own)));
+        let (key, copy) = shelf.find(url, &call.headers, call.caller.ix, row).await;
+        Self { wants, url, key, copy }
+    }
+
+    /// The answer from a copy that is fresh and fresh enough.
+    pub(super) fn hit(&self, call: &BufferedCall) -> Option<Reply> {
+        let (copy, now) = (self.copy.as_ref()?, Instant::now());
+        let (left, age) = (copy.fresh_for(now)?, copy.age(now));
+        self.wants.takes(age, left).then(|| {
+            call.cached(Cached::Hit { age, left });
+            copy.reply(&call.method, &call.headers)
+        })
+    }
 }
 
 /// What becomes of the answer to a read of a row whose answers live for `seconds`.
@@ -238,7 +266,7 @@ fn stands_in(
 ) -> Option<Cached> {
     let now = Instant::now();
     let since = copy.stale_since(now)?;
-    let current = copy.generation() == shelf.moment(connection, row).generation;
+    let current = shelf.is_current(copy, connection, row);
     current.then_some(Cached::Stale { age: copy.age(now), since })
 }
 

@@ -22,22 +22,19 @@ impl FieldTexts {
 
     /// A value that says `text`; `None` if a field can't hold it (RFC 9110 section 5.5).
     pub fn value(&mut self, text: impl Display) -> Option<HeaderValue> {
-        self.written(|buffer| write!(buffer, "{text}").ok())
+        let mut shown = true;
+        self.written(|buffer| shown = write!(buffer, "{text}").is_ok()).filter(|_| shown)
     }
 
     /// A value that says `number`.
     pub fn number(&mut self, number: u64) -> Option<HeaderValue> {
-        self.written(|buffer| Some(digits::number(buffer, number)))
+        self.written(|buffer| digits::number(buffer, number))
     }
 
     /// The value that `write` puts behind those before it.
-    pub fn written(
-        &mut self,
-        write: impl FnOnce(&mut BytesMut) -> Option<()>,
-    ) -> Option<HeaderValue> {
-        let written = write(&mut self.0);
-        let text = self.0.split().freeze();
-        written.and_then(|()| HeaderValue::from_maybe_shared(text).ok())
+    pub fn written(&mut self, write: impl FnOnce(&mut BytesMut)) -> Option<HeaderValue> {
+        write(&mut self.0);
+        HeaderValue::from_maybe_shared(self.0.split().freeze()).ok()
     }
 }
 

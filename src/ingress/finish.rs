@@ -179,9 +179,9 @@ impl Asked {
             marks.status = Some(status);
             marks.timeline.breakdown(record.started, now)
         });
-        put(headers, SERVER_TIMING, texts.written(|field| Some(server_timing(&time, field))));
+        put(headers, SERVER_TIMING, texts.written(|field| server_timing(&time, field)));
         if let Some(rate_limit) = noted.rate_limit {
-            let field = texts.written(|field| Some(no_later(&rate_limit, when, field)));
+            let field = texts.written(|field| no_later(&rate_limit, when, field));
             put(headers, RATE_LIMIT, field);
             headers.insert(RATE_LIMIT_POLICY, rate_limit.policy);
         }

@@ -193,10 +193,11 @@ impl SocketPool {
     /// A call has read its answer to the end: its HTTP/1.1 socket may carry another.
     fn put_back(&self, socket: VendorSocket) {
         let idle = self.with(|sockets| sockets.waiting == 0);
-        if socket.takes_calls(self.site.limits().max_age)
+        let now = Instant::now();
+        if socket.takes_calls(self.site.limits().max_age, now)
             && !self.site.places().owes(self.member, idle)
         {
-            self.with(|sockets| sockets.h1.push((socket, Instant::now())));
+            self.with(|sockets| sockets.h1.push((socket, now)));
             self.news.notify_one();
         }
     }
@@ -260,14 +261,17 @@ impl Sockets {
 
     /// A socket that may take a new call; those that may not are dropped on the way.
     fn take(&mut self, limits: &HostLimits) -> Option<VendorSocket> {
-        self.h2.retain(|(socket, _)| socket.takes_calls(limits.max_age));
+        // Read once: there may be as many sockets as calls.
+        let now = Instant::now();
+        self.h2.retain(|(socket, _)| socket.takes_calls(limits.max_age, now));
         let room =
             |(socket, _): &&(VendorSocket, Instant)| socket.load().is_some_and(|load| load.begin());
         if let Some(socket) = self.h2.iter().find(room).and_then(|(socket, _)| socket.shared()) {
             return Some(socket);
         }
         self.h1.retain(|(socket, since)| {
-            socket.takes_calls(limits.max_age) && since.elapsed() < limits.idle
+            socket.takes_calls(limits.max_age, now)
+                && now.saturating_duration_since(*since) < limits.idle
         });
         self.h1.pop().map(|(socket, _)| socket)
     }

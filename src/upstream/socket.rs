@@ -129,13 +129,13 @@ impl VendorSocket {
         self.reused
     }
 
-    /// It is open and younger than `max_age`.
-    pub(super) fn takes_calls(&self, max_age: Duration) -> bool {
+    /// It is open and, at `now`, younger than `max_age`.
+    pub(super) fn takes_calls(&self, max_age: Duration, now: Instant) -> bool {
         let open = match &self.sender {
             Sender::H1(sender) => !sender.is_closed(),
             Sender::H2(sender, _) => !sender.is_closed(),
         };
-        open && self.born.elapsed() < max_age
+        open && now.saturating_duration_since(self.born) < max_age
     }
 
     pub(super) fn load(&self) -> Option<&Arc<Load>> {

@@ -1,10 +1,12 @@
 //! Turns a configuration into the plan of admission.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::admission::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
 use crate::catalog::Operation;
-use crate::config::{Config, Connection, Tenant};
+use crate::config::{AppTable, Config, Connection, Tenant};
+use crate::ids::ConnectionId;
 use crate::quota::{Past, PoolSettings};
 
 /// The quotas of `config` and what its operations cost.
@@ -13,7 +15,7 @@ pub(crate) fn plan(config: &Config) -> AdmissionPlan {
     let tenants = config.settings.tenant.iter().map(|tenant| TenantPlan {
         id: tenant.id.clone(),
         connections: tenant.connection.iter().map(|c| connection(config, c)).collect(),
-        apps: tenant.connection.iter().flat_map(|c| apps(tenant, c)).collect(),
+        apps: apps(tenant),
     });
     AdmissionPlan {
         costs: catalog.all().map(|operation| (operation.id.clone(), cost(operation))).collect(),
@@ -58,14 +60,28 @@ fn named(config: &Config) -> Vec<PoolSettings> {
         .collect()
 }
 
-/// The apps that may use `connection`.
-fn apps<'a>(tenant: &'a Tenant, connection: &'a Connection) -> impl Iterator<Item = AppPlan> + 'a {
-    let users = tenant.app.iter().filter(|app| app.may_use(&connection.id));
-    users.map(|app| AppPlan {
-        connection: connection.id.clone(),
-        app: app.id.clone(),
-        settings: app.quota(),
-    })
+/// The apps of each connection, one connection after the other.
+fn apps(tenant: &Tenant) -> Vec<AppPlan> {
+    let mut users: HashMap<&ConnectionId, Vec<&AppTable>> = HashMap::new();
+    for app in &tenant.app {
+        match &app.connections {
+            Some(listed) => listed.iter().for_each(|id| users.entry(id).or_default().push(app)),
+            None => tenant
+                .connection
+                .iter()
+                .for_each(|connection| users.entry(&connection.id).or_default().push(app)),
+        }
+    }
+    let mut plans = Vec::new();
+    for connection in &tenant.connection {
+        let users = users.remove(&connection.id).unwrap_or_default();
+        plans.extend(users.into_iter().map(|app| AppPlan {
+            connection: connection.id.clone(),
+            app: app.id.clone(),
+            settings: app.quota(),
+        }));
+    }
+    plans
 }
 
 fn cost(operation: &Arc<Operation>) -> Cost {

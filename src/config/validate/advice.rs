@@ -1,6 +1,6 @@
 //! Warnings about what is legal but most likely not meant.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use super::{Check, key, within};
@@ -62,14 +62,24 @@ impl Check<'_> {
             );
             self.warn(&place("app"), message);
         }
-        let owned =
-            |id: &ConnectionId| tenant.connection.iter().any(|connection| connection.id == *id);
-        let right = |ids: &Vec<ConnectionId>| !ids.is_empty() && ids.iter().all(owned);
+        self.advise_unused(t, tenant);
+    }
+
+    /// Warns about connections that no app uses.
+    fn advise_unused(&mut self, t: usize, tenant: &Tenant) {
+        let owned: HashSet<_> = tenant.connection.iter().map(|connection| &connection.id).collect();
+        let right =
+            |ids: &Vec<ConnectionId>| !ids.is_empty() && ids.iter().all(|id| owned.contains(id));
         // A name that no connection has may be a misspelled one.
         let known = tenant.app.iter().all(|app| app.connections.as_ref().is_none_or(right));
+        let uses_all = tenant.app.iter().any(|app| app.connections.is_none());
+        if !known || uses_all || tenant.app.is_empty() {
+            return;
+        }
+        let used: HashSet<_> =
+            tenant.app.iter().flat_map(|app| app.connections.iter().flatten()).collect();
         for (c, connection) in tenant.connection.iter().enumerate() {
-            let used = tenant.app.iter().any(|app| app.may_use(&connection.id));
-            if known && !tenant.app.is_empty() && !used {
+            if !used.contains(&connection.id) {
                 let message = format!(
                     "connection '{0}' is used by no app: write \"{0}\" into an app's connections, or leave it out",
                     connection.id
@@ -144,9 +154,9 @@ impl Check<'_> {
     /// Warns about a limit that the quota reaches first.
     fn advise_limit(&mut self, place: &[PathStep], tenant: &Tenant, app: &AppTable) {
         let Some(limit) = app.limit else { return };
-        let used = tenant.connection.iter().filter(|connection| {
-            app.connections.as_ref().is_none_or(|listed| listed.contains(&connection.id))
-        });
+        let listed = app.connections.as_ref().map(|listed| listed.iter().collect::<HashSet<_>>());
+        let may_use = |id| listed.as_ref().is_none_or(|listed| listed.contains(id));
+        let used = tenant.connection.iter().filter(|connection| may_use(&connection.id));
         for connection in used {
             let Ok(quota) = self.settings().quota_of(connection) else { continue };
             let (calls, window) = (quota.pool.calls, quota.pool.window);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::numbers::numbered;
+use super::numbers::Numbering;
 use super::{Check, key, within};
 use crate::catalog::Catalog;
 use crate::config::admin::MOST_CALLS;
@@ -16,11 +16,25 @@ fn taken(id: &KeyId) -> String {
     format!("key id '{}' is taken: it must be unique in the file", id.as_str())
 }
 
+/// What all apps of one tenant share.
+struct Common<'a> {
+    t: usize,
+    tenant: &'a Tenant,
+    numbering: Numbering<'a>,
+    /// True if all connections of the tenant could be read.
+    whole: bool,
+}
+
 impl Check<'_> {
     pub(super) fn apps(&mut self, catalog: Option<&Catalog>) -> Keys {
         let mut keys = Keys::default();
+        let mut before = 0;
         for (t, tenant) in self.settings().tenant.iter().enumerate() {
             let mut names = HashSet::new();
+            let numbering = Numbering::of(tenant, before);
+            let mut common =
+                Common { t, tenant, numbering, whole: self.connections_read(t, tenant) };
+            before += tenant.connection.len();
             for (a, app) in tenant.app.iter().enumerate() {
                 if !names.insert(&app.id) {
                     let message =
@@ -35,8 +49,8 @@ impl Check<'_> {
                     self.refuse(&within(t, "app", a, &["limit"]), message);
                 }
                 let scopes = self.scopes(&within(t, "app", a, &["scopes"]), app, catalog);
-                let names = self.app_connections(t, a, tenant, app);
-                let connections = numbered(self.settings(), (t, a), &names);
+                let names = self.app_connections(&common, a, app);
+                let connections = common.numbering.next(&names);
                 let identity = Arc::new(identity::App {
                     id: app.id.clone(),
                     tenant: tenant.id.clone(),
@@ -90,43 +104,42 @@ impl Check<'_> {
         })
     }
 
+    /// True if all connections of the tenant could be read, and their names.
+    fn connections_read(&self, t: usize, tenant: &Tenant) -> bool {
+        let list = [PathStep::Key("tenant"), PathStep::Index(t), PathStep::Key("connection")];
+        let read = |c| !self.document.is_hollow(&within(t, "connection", c, &["id"]));
+        (0..tenant.connection.len()).all(read) && !self.document.is_hollow(&list)
+    }
+
     fn app_connections(
         &mut self,
-        t: usize,
+        common: &Common<'_>,
         a: usize,
-        tenant: &Tenant,
         app: &AppTable,
     ) -> Vec<ConnectionId> {
-        let path = within(t, "app", a, &["connections"]);
-        let named = (0..tenant.connection.len())
-            .all(|c| !self.document.is_hollow(&within(t, "connection", c, &["id"])));
-        let all = named
-            && !self.document.is_hollow(&[
-                PathStep::Key("tenant"),
-                PathStep::Index(t),
-                PathStep::Key("connection"),
-            ]);
-        let owned: Vec<&ConnectionId> = tenant.connection.iter().map(|c| &c.id).collect();
+        let tenant = common.tenant;
+        let path = within(common.t, "app", a, &["connections"]);
+        let owned = || tenant.connection.iter().map(|connection| &connection.id);
         let Some(listed) = &app.connections else {
-            if owned.len() != 1 && all {
-                let message = if owned.is_empty() {
+            if owned().len() != 1 && common.whole {
+                let message = if owned().len() == 0 {
                     format!(
                         "app '{}' has no connection to call through: write a [[tenant.connection]] in tenant '{}'",
                         app.id, tenant.id
                     )
                 } else {
-                    let names: Vec<_> = owned.iter().map(|id| format!("\"{id}\"")).collect();
+                    let names: Vec<_> = owned().map(|id| format!("\"{id}\"")).collect();
                     format!(
                         "app '{}' must say which connections it may use, its default first, since tenant '{}' has {}: write connections = [{}], or fewer of them",
                         app.id,
                         tenant.id,
-                        owned.len(),
+                        owned().len(),
                         names.join(", ")
                     )
                 };
                 self.refuse(&path, message);
             }
-            return owned.into_iter().cloned().collect();
+            return owned().cloned().collect();
         };
         if listed.is_empty() {
             self.refuse(
@@ -138,10 +151,12 @@ impl Check<'_> {
             );
         }
         for (at, connection) in listed.iter().enumerate() {
-            if !owned.contains(&connection) && all {
+            if common.whole && !common.numbering.has(connection) {
                 let message = format!(
-                    "app '{}': tenant '{}' has no connection '{connection}': it has {owned:?}",
-                    app.id, tenant.id
+                    "app '{}': tenant '{}' has no connection '{connection}': it has {:?}",
+                    app.id,
+                    tenant.id,
+                    owned().collect::<Vec<_>>()
                 );
                 self.refuse(&[path.as_slice(), &[PathStep::Index(at)]].concat(), message);
             }

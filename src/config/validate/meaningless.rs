@@ -1,5 +1,6 @@
 //! Values that can be read but mean nothing: empty names, and words that are in a list twice.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Check, key, within};
@@ -52,8 +53,9 @@ impl Check<'_> {
 
     /// Refuses words that the list at `path` has already.
     fn twice(&mut self, path: &[PathStep], words: &[String]) {
+        let mut seen = HashSet::new();
         for (at, word) in words.iter().enumerate() {
-            if words[..at].contains(word) {
+            if !seen.insert(word) {
                 let message = format!("'{word}' is in this list twice: leave one of them");
                 self.refuse(&[path, &[PathStep::Index(at)]].concat(), message);
             }

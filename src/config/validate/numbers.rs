@@ -1,37 +1,47 @@
 //! The numbers of connections, and of apps on them.
 
-use crate::config::{AppTable, Settings, Tenant};
+use std::collections::HashMap;
+
+use crate::config::Tenant;
 use crate::identity::AppConnection;
 use crate::ids::ConnectionId;
 use crate::numbers::{AppIx, ConnectionIx};
 
-impl AppTable {
-    /// Whether the app may use `connection` of its tenant.
-    #[must_use]
-    pub fn may_use(&self, connection: &ConnectionId) -> bool {
-        self.connections.as_ref().is_none_or(|listed| listed.contains(connection))
+/// Numbers the connections of one tenant, and the apps on each of them in the order of the file.
+/// It counts along: a search for each app would take as long as all apps before it.
+pub(super) struct Numbering<'a>(HashMap<&'a ConnectionId, Counted>);
+
+/// A connection's number, and how many apps on it have one.
+struct Counted {
+    ix: ConnectionIx,
+    apps: usize,
+}
+
+impl<'a> Numbering<'a> {
+    /// Begins with the connections of `tenant`, when those before it have `before`.
+    pub(super) fn of(tenant: &'a Tenant, before: usize) -> Self {
+        let mut counted = HashMap::with_capacity(tenant.connection.len());
+        for (place, connection) in tenant.connection.iter().enumerate() {
+            let ix = ConnectionIx::from(before + place);
+            counted.entry(&connection.id).or_insert(Counted { ix, apps: 0 });
+        }
+        Self(counted)
     }
-}
 
-/// The connections of the `a`th app of the `t`th tenant, by their `names`. Names that the tenant
-/// does not have are left out.
-pub(super) fn numbered(
-    settings: &Settings,
-    (t, a): (usize, usize),
-    names: &[ConnectionId],
-) -> Vec<AppConnection> {
-    let before: usize = settings.tenant.iter().take(t).map(|other| other.connection.len()).sum();
-    let tenant = &settings.tenant[t];
-    let numbered = names.iter().filter_map(|name| {
-        let place = tenant.connection.iter().position(|connection| connection.id == *name)?;
-        let ix = ConnectionIx::from(before + place);
-        Some(AppConnection { id: name.clone(), ix, app: number(tenant, a, name) })
-    });
-    numbered.collect()
-}
+    /// Whether the tenant has `connection`.
+    pub(super) fn has(&self, connection: &ConnectionId) -> bool {
+        self.0.contains_key(connection)
+    }
 
-/// How many apps before the `a`th may use `connection`.
-fn number(tenant: &Tenant, a: usize, connection: &ConnectionId) -> AppIx {
-    let others = tenant.app.iter().take(a).filter(|app| app.may_use(connection));
-    AppIx::from(others.count())
+    /// The connections of the next app, by their `names`. Names that the tenant does not have are
+    /// left out.
+    pub(super) fn next(&mut self, names: &[ConnectionId]) -> Vec<AppConnection> {
+        let numbered = names.iter().filter_map(|name| {
+            let Counted { ix, apps } = self.0.get_mut(name)?;
+            let app = AppIx::from(*apps);
+            *apps += 1;
+            Some(AppConnection { id: name.clone(), ix: *ix, app })
+        });
+        numbered.collect()
+    }
 }

@@ -62,8 +62,8 @@ fn main() {
     for (name, record) in &records {
         let observe = || {
             record.read(|marks| {
-                metrics.observe(black_box(record), marks, &marks.breakdown(record.started), None)
-            })
+                metrics.observe(black_box(record), marks, &marks.breakdown(record.started), None);
+            });
         };
         observe();
         let used = allocation_counter::measure(observe);

@@ -4,8 +4,8 @@
 use bytes::BufMut;
 
 /// Appends `number`.
-pub fn number(text: &mut impl BufMut, number: impl itoa::Integer) {
-    text.put_slice(itoa::Buffer::new().format(number).as_bytes());
+pub fn number(text: &mut impl BufMut, number: impl Into<u64>) {
+    serde_json::to_writer(text.writer(), &number.into()).expect("a number is always JSON");
 }
 
 /// Appends a thousandth of `number`, with its three places.

@@ -19,6 +19,7 @@ mod ring;
 mod search;
 mod sentence;
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -27,7 +28,6 @@ pub use entry::Entry;
 
 use crate::clock;
 use crate::ids::{AppId, TenantId};
-use crate::quick_map::QuickMap;
 use crate::record::{Marks, Observer, Record};
 use entry::EntryKind;
 use ring::Ring;
@@ -50,7 +50,7 @@ struct Kept {
     quiet: Ring,
     refused: Vec<Ring>,
     /// The index of each app's refused calls.
-    whose: QuickMap<(TenantId, AppId), usize>,
+    whose: HashMap<(TenantId, AppId), usize>,
 }
 
 /// Which calls are wanted. `None` means any.
@@ -97,7 +97,7 @@ impl Default for Calls {
     fn default() -> Self {
         let ring = || Ring::new(PLACES, PLACES);
         let (eventful, quiet) = (ring(), ring());
-        Self(Mutex::new(Kept { eventful, quiet, refused: Vec::new(), whose: QuickMap::default() }))
+        Self(Mutex::new(Kept { eventful, quiet, refused: Vec::new(), whose: HashMap::default() }))
     }
 }
 

@@ -40,7 +40,6 @@ pub mod numbers;
 pub mod paths;
 pub mod pipeline;
 pub mod proof;
-mod quick_map;
 pub mod quota;
 pub mod record;
 pub mod retry;

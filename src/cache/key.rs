@@ -2,16 +2,15 @@
 //!
 //! A key can't be built without a connection. It covers the header fields that may change an
 //! answer: all that are sent, or those by which the answers of its URL are known to be told apart.
-//! Its parts are length-delimited and hashed to 128 bits under the secret (SipHash-2-4), so that a
-//! key costs no allocation and nobody can find two reads that have one. Whose answer it is stands
-//! beside the hash: whatever the hash says, no connection gets the copy of another.
+//! Its parts are length-delimited and hashed to 128 bits under the secret (SipHash-1-3, twice), so
+//! that a key costs no allocation and nobody can find two reads that have one. Whose answer it is
+//! stands beside the hash: whatever the hash says, no connection gets the copy of another.
 
-use std::hash::Hasher;
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
 use http::header::{HeaderMap, HeaderName};
 use http::uri::PathAndQuery;
-use siphasher::sip128::{Hasher128, SipHasher24};
 
 use crate::ids::ConnectionId;
 
@@ -23,11 +22,9 @@ pub struct CacheKey {
     hash: u128,
 }
 
-static SECRET: LazyLock<[u8; 16]> = LazyLock::new(|| {
-    let mut secret = [0; 16];
-    getrandom::fill(&mut secret).expect("the system has random bytes once it has booted");
-    secret
-});
+/// One for each half of a hash.
+static SECRETS: LazyLock<[RandomState; 2]> =
+    LazyLock::new(|| [RandomState::new(), RandomState::new()]);
 
 /// What a key is made of beside header fields.
 #[derive(Clone, Copy)]
@@ -48,7 +45,7 @@ pub struct Parts<'a> {
 /// Length-delimited parts on their way into the hash.
 struct Writer {
     epoch: u64,
-    hasher: SipHasher24,
+    halves: [DefaultHasher; 2],
 }
 
 impl CacheKey {
@@ -100,7 +97,7 @@ impl CacheKey {
 
 impl Writer {
     fn empty(epoch: u64) -> Self {
-        Self { epoch, hasher: SipHasher24::new_with_key(&SECRET) }
+        Self { epoch, halves: SECRETS.each_ref().map(RandomState::build_hasher) }
     }
 
     fn new(parts: Parts<'_>) -> Self {
@@ -114,17 +111,17 @@ impl Writer {
     }
 
     fn number(&mut self, number: u64) {
-        self.hasher.write_u64(number);
+        self.halves.iter_mut().for_each(|half| half.write_u64(number));
     }
 
     fn count(&mut self, count: usize) {
         let count = u32::try_from(count).expect("a head that was read is shorter than 4 GiB");
-        self.hasher.write_u32(count);
+        self.halves.iter_mut().for_each(|half| half.write_u32(count));
     }
 
     fn text(&mut self, text: &[u8]) {
         self.count(text.len());
-        self.hasher.write(text);
+        self.halves.iter_mut().for_each(|half| half.write(text));
     }
 
     /// Sorted by name; parameters of one name keep their order, and values are left as they are.
@@ -148,7 +145,8 @@ impl Writer {
     }
 
     fn finish(self) -> CacheKey {
-        CacheKey { epoch: self.epoch, hash: self.hasher.finish128().as_u128() }
+        let [high, low] = self.halves.map(|half| u128::from(half.finish()));
+        CacheKey { epoch: self.epoch, hash: high << 64 | low }
     }
 }
 

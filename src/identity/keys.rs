@@ -5,6 +5,7 @@
 //! help attackers to load the gateway. A key is found by its public id and compared in constant
 //! time.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,7 +18,6 @@ use subtle::ConstantTimeEq;
 use super::{App, Refusal};
 use crate::hex::{self, Hex};
 use crate::ids::KeyId;
-use crate::quick_map::QuickMap;
 use crate::words::read_as_text;
 
 /// The characters of a secret: 32 bytes in base64url without padding.
@@ -50,7 +50,7 @@ pub struct NewKey {
 /// Every key by id, with its holder: an app, or what an operator's key may do.
 #[derive(Debug)]
 pub struct Keys<T = Arc<App>> {
-    by_id: QuickMap<KeyId, (Key, T)>,
+    by_id: HashMap<KeyId, (Key, T)>,
 }
 
 /// What an operator's key may do.
@@ -130,7 +130,7 @@ impl NewKey {
 
 impl<T> Default for Keys<T> {
     fn default() -> Self {
-        Self { by_id: QuickMap::default() }
+        Self { by_id: HashMap::default() }
     }
 }
 

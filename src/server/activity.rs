@@ -5,6 +5,7 @@
 //! Each limit is set when something changes, and is at least `shortest` long. So a look that comes
 //! no later than `shortest` is never too late.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use super::{Limits, TooSlow};
 use crate::clock::Instant;
 use crate::proof::SendProof;
-use crate::quick_map::QuickMap;
 
 /// The watch of one connection.
 pub(super) struct Activity {
@@ -39,9 +39,9 @@ struct State {
     arriving_since: Instant,
     /// Answers of which the connection took a piece and has not asked for the next, with the time
     /// when it took it.
-    owed: QuickMap<u64, Instant>,
+    owed: HashMap<u64, Instant>,
     /// The token that ends the stream of a request, in HTTP/2.
-    streams: QuickMap<u64, CancellationToken>,
+    streams: HashMap<u64, CancellationToken>,
     /// The call that waits for an answer's head, in HTTP/1.
     waiting: Option<Arc<SendProof>>,
     /// Set when the connection was told to end: how long it may still be idle.
@@ -89,8 +89,8 @@ impl Activity {
             arriving: 0,
             idle_since: Instant::now(),
             arriving_since: Instant::now(),
-            owed: QuickMap::default(),
-            streams: QuickMap::default(),
+            owed: HashMap::default(),
+            streams: HashMap::default(),
             waiting: None,
             last: None,
         };

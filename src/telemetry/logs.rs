@@ -29,7 +29,7 @@ use crate::record::{Breakdown, Marks, Record};
 pub use form::Format;
 use form::{Form, Lines};
 pub use levels::{Level, Target};
-use line::Line;
+use line::AccessLine;
 pub use writer::{Flush, Writer};
 
 /// What is logged on standard output, and in which form: the table `[logs]` of the configuration.
@@ -215,7 +215,7 @@ impl AccessLog {
             return;
         }
         let write = |line: &mut Vec<u8>| {
-            let what = Line { level, record, marks, time, trace };
+            let what = AccessLine { level, record, marks, time, trace };
             line::write(line, choice.form, &what);
         };
         match &self.output {

@@ -13,7 +13,7 @@ use syn::visit::Visit;
 
 /// Modules from the ground up: a module imports only from lower layers, or from itself.
 const LAYERS: &[&[&str]] = &[
-    &["words", "targets"],
+    &["digits", "words", "targets"],
     &[
         "address",
         "clock",

@@ -6,7 +6,7 @@ use opentelemetry::trace::TraceId;
 use tracing::Level;
 
 use super::form::{self, Form};
-use super::member::{Member, Millis, Text, Word};
+use super::member::{LineMember, Millis, Text, Word};
 use crate::digits;
 use crate::error::Code;
 use crate::record::{Breakdown, Cached, Marks, Record};
@@ -18,7 +18,7 @@ const USUAL: usize = 768;
 /// A call in a few words: method, operation, status. None of them was written by a caller.
 struct Said<'a>(&'a Marks);
 
-impl Member for Said<'_> {
+impl LineMember for Said<'_> {
     fn write(&self, line: &mut Vec<u8>) {
         line.push(b'"');
         line.extend_from_slice(method(&self.0.request.method).as_bytes());
@@ -65,7 +65,7 @@ pub(super) fn level(marks: &Marks) -> Level {
 }
 
 /// What a line tells of.
-pub(super) struct Line<'a> {
+pub(super) struct AccessLine<'a> {
     pub(super) level: Level,
     pub(super) record: &'a Record,
     pub(super) marks: &'a Marks,
@@ -74,7 +74,7 @@ pub(super) struct Line<'a> {
 }
 
 /// Writes the line, with its line feed, over what `line` holds.
-pub(super) fn write(line: &mut Vec<u8>, form: Form, what: &Line<'_>) {
+pub(super) fn write(line: &mut Vec<u8>, form: Form, what: &AccessLine<'_>) {
     line.clear();
     match form {
         Form::Json => {
@@ -87,8 +87,8 @@ pub(super) fn write(line: &mut Vec<u8>, form: Form, what: &Line<'_>) {
     line.push(b'\n');
 }
 
-fn json(line: &mut Vec<u8>, what: &Line<'_>) {
-    let Line { level, record, marks, time, trace } = *what;
+fn json(line: &mut Vec<u8>, what: &AccessLine<'_>) {
+    let AccessLine { level, record, marks, time, trace } = *what;
     let taken = marks.ended().saturating_duration_since(record.started);
     let attempts = marks.timeline.attempts();
     let id = marks.request.id.as_deref();
@@ -127,8 +127,8 @@ fn json(line: &mut Vec<u8>, what: &Line<'_>) {
 
 /// The line for people: time, status, method, operation, app, total, queue, cache, code. It holds
 /// nothing that a caller wrote.
-fn human(colours: bool, what: &Line<'_>) -> String {
-    let Line { level, record, marks, time, .. } = *what;
+fn human(colours: bool, what: &AccessLine<'_>) -> String {
+    let AccessLine { level, record, marks, time, .. } = *what;
     let status = marks.status.map_or_else(|| "---".into(), |status| status.as_u16().to_string());
     let taken = marks.ended().saturating_duration_since(record.started);
     format!(

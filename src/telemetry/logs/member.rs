@@ -8,7 +8,7 @@ use crate::ids::RandomId;
 use crate::{clock, digits, hex};
 
 /// What can be a member of a line.
-pub(super) trait Member {
+pub(super) trait LineMember {
     /// Appends it as JSON.
     fn write(&self, line: &mut Vec<u8>);
 }
@@ -22,7 +22,7 @@ pub(super) struct Text<'a>(pub(super) &'a str);
 /// A time that passed, in milliseconds.
 pub(super) struct Millis(pub(super) Duration);
 
-impl Member for Word<'_> {
+impl LineMember for Word<'_> {
     fn write(&self, line: &mut Vec<u8>) {
         line.push(b'"');
         line.extend_from_slice(self.0.as_bytes());
@@ -30,26 +30,26 @@ impl Member for Word<'_> {
     }
 }
 
-impl Member for Text<'_> {
+impl LineMember for Text<'_> {
     fn write(&self, line: &mut Vec<u8>) {
         serde_json::to_writer(line, self.0).expect("a string is always JSON");
     }
 }
 
-impl Member for Millis {
+impl LineMember for Millis {
     fn write(&self, line: &mut Vec<u8>) {
         let micros = u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX);
         digits::shortest_thousandth(line, micros);
     }
 }
 
-impl Member for RandomId {
+impl LineMember for RandomId {
     fn write(&self, line: &mut Vec<u8>) {
         Word(self.digits().as_str()).write(line);
     }
 }
 
-impl Member for TraceId {
+impl LineMember for TraceId {
     fn write(&self, line: &mut Vec<u8>) {
         let mut digits = [b'"'; 34];
         hex::write(&self.to_bytes(), &mut digits[1..33]);
@@ -57,7 +57,7 @@ impl Member for TraceId {
     }
 }
 
-impl Member for SystemTime {
+impl LineMember for SystemTime {
     fn write(&self, line: &mut Vec<u8>) {
         line.push(b'"');
         clock::write_rfc3339(line, *self);
@@ -65,13 +65,13 @@ impl Member for SystemTime {
     }
 }
 
-impl Member for u64 {
+impl LineMember for u64 {
     fn write(&self, line: &mut Vec<u8>) {
         digits::number(line, *self);
     }
 }
 
-impl<M: Member> Member for Option<M> {
+impl<M: LineMember> LineMember for Option<M> {
     fn write(&self, line: &mut Vec<u8>) {
         match self {
             Some(member) => member.write(line),

@@ -9,7 +9,6 @@ use super::labels::{Labels, Value};
 use super::observe::unix;
 use super::{MOST_APPS, Metrics};
 use crate::ids::{AppId, TenantId};
-use crate::quick_map::QuickMap;
 
 /// An app of the configuration.
 pub struct AppRow {
@@ -25,7 +24,7 @@ impl Metrics {
     /// Gives the first apps series of their own. An app that was named once stays named, and there
     /// are never more than [`MOST_APPS`] of them.
     pub fn name_apps(&self, rows: &[AppRow]) {
-        let mut named = QuickMap::clone(&self.handles.apps.load());
+        let mut named = HashMap::clone(&self.handles.apps.load());
         for row in rows {
             if named.len() < MOST_APPS {
                 named.entry((row.tenant.clone(), row.app.clone())).or_insert_with(|| {

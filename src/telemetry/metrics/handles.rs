@@ -5,6 +5,7 @@
 //! touched.
 
 use std::borrow::Borrow;
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +18,6 @@ use super::Seconds;
 use super::labels::{Labels, Value};
 use crate::error::Code;
 use crate::ids::{AppId, ConnectionId, TenantId};
-use crate::quick_map::QuickMap;
 
 /// Status classes, by the first digit of the status.
 pub(super) const CLASSES: [&str; 7] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx", "other"];
@@ -40,7 +40,7 @@ pub(super) struct HandleRow<M, const N: usize>(pub(super) [Slot<M>; N]);
 pub struct Handles {
     pub(super) operations: KeptHandles<Arc<str>, OfOperation>,
     pub(super) connections: KeptHandles<ConnectionId, OfConnection>,
-    pub(super) apps: ArcSwap<QuickMap<(TenantId, AppId), Arc<OfApp>>>,
+    pub(super) apps: ArcSwap<HashMap<(TenantId, AppId), Arc<OfApp>>>,
     pub(super) others: OfApp,
     pub(super) octets: HandleRow<Counter, 2>,
 }
@@ -75,7 +75,7 @@ pub(super) struct OfApp {
 }
 
 /// What was made for each key of a closed set. It is read far more often than it grows.
-pub(super) struct KeptHandles<K, V>(ArcSwap<QuickMap<K, Arc<V>>>);
+pub(super) struct KeptHandles<K, V>(ArcSwap<HashMap<K, Arc<V>>>);
 
 /// The handle in `slot`; it is resolved now if it is not there.
 pub(super) fn resolved<'a, M: Clone, C: MetricConstructor<M>, const N: usize>(
@@ -98,7 +98,7 @@ impl<M, const N: usize> Default for HandleRow<M, N> {
 
 impl<K, V> Default for KeptHandles<K, V> {
     fn default() -> Self {
-        Self(ArcSwap::from_pointee(QuickMap::default()))
+        Self(ArcSwap::from_pointee(HashMap::default()))
     }
 }
 
@@ -115,7 +115,7 @@ impl<K: Hash + Eq + Clone, V: Default> KeptHandles<K, V> {
         // Made outside the swap, which may run again and must not make another.
         let made = Arc::new(V::default());
         self.0.rcu(|all| {
-            let mut all = QuickMap::clone(all);
+            let mut all = HashMap::clone(all);
             all.entry(own()).or_insert_with(|| made.clone());
             all
         });

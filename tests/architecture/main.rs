@@ -13,14 +13,12 @@ use syn::visit::Visit;
 
 /// Modules from the ground up: a module imports only from lower layers, or from itself.
 const LAYERS: &[&[&str]] = &[
-    &["digits", "words", "targets"],
+    &["digits", "hex", "words", "targets"],
     &[
         "address",
         "clock",
         "descriptors",
-        "error",
         "headers",
-        "hex",
         "hosts",
         "ids",
         "numbers",
@@ -31,6 +29,7 @@ const LAYERS: &[&[&str]] = &[
         "units",
         "document",
     ],
+    &["error"],
     &["proof"],
     &["catalog"],
     &["quota"],

@@ -25,8 +25,7 @@
 //!    caller that left.
 //!
 //! **Left out.** The state file's writing and locking (its format is [`state_file`]), the bytes
-//! held by waiting bodies, waking the tasks, metrics. Slots that several replicas share are in
-//! [`replica`], which nothing uses yet.
+//! held by waiting bodies, waking the tasks, metrics, slots shared by several replicas.
 
 mod app;
 mod arrival;
@@ -48,7 +47,6 @@ mod promises;
 pub mod queue;
 mod queue_position;
 pub mod rate_limit;
-pub mod replica;
 mod rest;
 mod scheduler;
 mod scheduler_view;

@@ -109,7 +109,8 @@ fn list(call: &Call<'_>, key: &str, envelope: Envelope) -> Outcome {
 /// A listed journey shows the version that was asked for. Other documents show a number.
 fn listed(call: &Call<'_>, document: &Value, envelope: Envelope) -> Value {
     let mut row = document.clone();
-    if envelope == Envelope::Templates {
+    // A journey that was put as a text alone has no members.
+    if envelope == Envelope::Templates && row.is_object() {
         row["version"] = json!(call.query.get("version").unwrap_or("published"));
     }
     row

@@ -80,6 +80,25 @@ fn any_call() -> impl Strategy<Value = (usize, String, String, Value)> {
     (0..198_usize, id, query, any_json())
 }
 
+#[test]
+fn rows_that_were_put_as_a_text_alone_are_listed() {
+    let rows: Vec<_> = CATALOGUE.rows().collect();
+    let mut sim = Simulator::new(Options { limits: Vec::new(), ..Options::seeded(1) });
+    for pass in 0..2 {
+        for (n, row) in rows.iter().enumerate() {
+            let reads = row.method == "GET";
+            if reads != (pass == 1) || row.method == "DELETE" {
+                continue;
+            }
+            let path: Vec<&str> =
+                row.path.split('/').map(|s| if s.starts_with('{') { "a" } else { s }).collect();
+            let request = Request::new(&row.method, &path.join("/")).token("t").json(&json!("EQ"));
+            let reply = sim.handle(Micros::from_secs((pass * rows.len() + n) as u64), request);
+            assert!(matches!(reply.status, 200..=204 | 400 | 404 | 409), "{}", row.id);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 

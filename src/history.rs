@@ -97,7 +97,7 @@ impl Default for Calls {
     fn default() -> Self {
         let ring = || Ring::new(PLACES, PLACES);
         let (eventful, quiet) = (ring(), ring());
-        Self(Mutex::new(Kept { eventful, quiet, refused: Vec::new(), whose: HashMap::default() }))
+        Self(Mutex::new(Kept { eventful, quiet, refused: Vec::new(), whose: HashMap::new() }))
     }
 }
 

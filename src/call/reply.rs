@@ -193,9 +193,7 @@ impl Reply {
         let length = match held {
             _ if bodiless => None,
             _ if unread => told,
-            Some(held) => told
-                .filter(|told| told.to_str().is_ok_and(|told| told.parse() == Ok(held)))
-                .or_else(|| texts.number(held)),
+            Some(held) => texts.number(held),
             None if method == Method::HEAD => told,
             None => None,
         };

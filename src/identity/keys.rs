@@ -130,7 +130,7 @@ impl NewKey {
 
 impl<T> Default for Keys<T> {
     fn default() -> Self {
-        Self { by_id: HashMap::default() }
+        Self { by_id: HashMap::new() }
     }
 }
 

@@ -89,8 +89,8 @@ impl Activity {
             arriving: 0,
             idle_since: Instant::now(),
             arriving_since: Instant::now(),
-            owed: HashMap::default(),
-            streams: HashMap::default(),
+            owed: HashMap::new(),
+            streams: HashMap::new(),
             waiting: None,
             last: None,
         };

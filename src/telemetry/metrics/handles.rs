@@ -98,7 +98,7 @@ impl<M, const N: usize> Default for HandleRow<M, N> {
 
 impl<K, V> Default for KeptHandles<K, V> {
     fn default() -> Self {
-        Self(ArcSwap::from_pointee(HashMap::default()))
+        Self(ArcSwap::from_pointee(HashMap::new()))
     }
 }
 

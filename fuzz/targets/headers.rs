@@ -120,7 +120,9 @@ fn leads_to_no_vendor(reference: &str, prefix: &str, named: bool) {
         // Hosts know no case, and paths do.
         let path = &reference[reference.len() - path.len()..];
         let default = if scheme == "http" { ":80" } else { ":443" };
-        let host = host.strip_suffix(default).unwrap_or(host).trim_end_matches('.');
+        let host = host.strip_suffix(default).unwrap_or(host);
+        // One dot ends a whole name; a name with two is nobody's (RFC 1034 section 3.1).
+        let host = host.strip_suffix('.').unwrap_or(host);
         // What stands beside the base is not the gateway's to lead to, and two slashes would be a host.
         let below = path.strip_prefix(prefix).filter(|rest| !rest.starts_with("//"));
         let below = below.is_some_and(|rest| rest.starts_with('/'));

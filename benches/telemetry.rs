@@ -37,7 +37,7 @@ use tollgate::proof::SendProof;
 use tollgate::record::layer::Recorded;
 use tollgate::record::{Marks, Observer, Record};
 use tollgate::runtime::State;
-use tollgate::server::{self, Answer, Bound, Drain, Limits, RequestBody, Terms};
+use tollgate::server::{self, Answer, Bound, Drain, Limits, RequestBody, Terms, Workers};
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::{AccessLog, Writer};
 
@@ -275,7 +275,7 @@ async fn serve(text: &str, told: Told) -> SocketAddr {
     let terms = Arc::new(ArcSwap::from_pointee(Terms { limits, tls: None }));
     let bound = Bound::ForMany { sockets: 100, per_peer: None };
     let port = Port(Arc::new(pipeline));
-    tokio::spawn(server::serve(listener, bound, terms, port, Drain::default()));
+    tokio::spawn(server::serve(listener, (Workers::here(), bound), terms, port, Drain::default()));
     address
 }
 

@@ -25,6 +25,7 @@ use crate::record::layer::Recorded;
 use crate::runtime::State;
 use crate::server::{
     self, Answer, Bound, Drain, Event, Handshake, Limits, RequestBody, Terms, TooSlow, Unreadable,
+    Workers,
 };
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::AccessLog;
@@ -54,6 +55,8 @@ pub struct Gateway {
     drain_delay: Option<Duration>,
     drain: Drain,
     accepting: Vec<JoinHandle<()>>,
+    /// They serve those who are connected after no more is accepted.
+    workers: Workers,
 }
 
 /// What can't change while the gateway runs.
@@ -104,19 +107,26 @@ struct Data {
 }
 
 impl Gateway {
-    /// Starts a gateway that writes its access lines to `access`.
+    /// Starts a gateway that writes its access lines to `access`, all of it in one runtime.
     ///
     /// # Errors
     /// When a port can't be taken; then nothing runs.
     pub async fn start(config: Config, access: AccessLog) -> Result<Self, CannotStart> {
+        Self::start_with(config, access, Workers::here()).await
+    }
+
+    /// The same, whose applications are served by `workers`.
+    ///
+    /// # Errors
+    /// When a port can't be taken; then nothing runs.
+    pub async fn start_with(
+        config: Config,
+        access: AccessLog,
+        workers: Workers,
+    ) -> Result<Self, CannotStart> {
         let fixed = Fixed::of(&config);
         make_room(&config);
-        let data = listen("server.listen", fixed.data)?;
-        let ops = listen("ops.listen", fixed.ops)?;
-        let admin = match config.admin.is_empty() {
-            true => None,
-            false => Some(listen("admin.listen", fixed.admin)?),
-        };
+        let Ports { data, ops, admin } = Ports::take(&fixed, !config.admin.is_empty())?;
         let telemetry = Telemetry::new(access);
         let state = State::new(&config, telemetry).map_err(CannotStart::State)?;
         say_state(&config);
@@ -130,21 +140,21 @@ impl Gateway {
         answer.begin();
         let plain = Terms { limits: operators(limits(&config)), tls: None };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
-        let clients =
-            Bound::ForMany { sockets: config.sockets.clients, per_peer: fixed.sockets_per_peer };
+        let clients = (workers.clone(), clients(&config));
+        let few = (Workers::here(), OPERATORS);
         let health = Ops::new(state.clone());
         let operators = Arc::new(ArcSwap::new(config.admin.clone()));
         let mut accepting = vec![
             tokio::spawn(server::serve(data, clients, terms.clone(), answer, drain.clone())),
             // Not drained: it says that the gateway drains.
-            tokio::spawn(server::serve(ops, OPERATORS, plain.clone(), health, Drain::default())),
+            tokio::spawn(server::serve(ops, few.clone(), plain.clone(), health, Drain::default())),
         ];
         tracing::info!(listener = "data", addr = %data_port, tls = config.tls.is_some(), "listening");
         tracing::info!(listener = "ops", addr = %ops_port, "listening");
         let admin_port = admin.as_ref().map(address).transpose()?;
         if let Some((listener, address)) = admin.zip(admin_port) {
             let api = Api::new(state.clone(), Door::new(address, operators.clone()));
-            let serving = server::serve(listener, OPERATORS, plain, api, Drain::default());
+            let serving = server::serve(listener, few, plain, api, Drain::default());
             accepting.push(tokio::spawn(serving));
         }
         say_admin(admin_port);
@@ -164,6 +174,7 @@ impl Gateway {
             drain_delay: config.settings.server.drain_delay.map(Span::get),
             drain,
             accepting,
+            workers,
         })
     }
 
@@ -245,12 +256,29 @@ impl Gateway {
         for task in &self.accepting {
             task.abort();
         }
+        drop(self.workers);
         self.state.write_usage().await;
         if in_time {
             self.state.close();
         }
         self.state.traces().shut_down(self.grace.saturating_sub(begun.elapsed())).await;
         Drained { connections, flights }
+    }
+}
+
+/// What is listened to.
+struct Ports {
+    data: TcpListener,
+    ops: TcpListener,
+    admin: Option<TcpListener>,
+}
+
+impl Ports {
+    fn take(fixed: &Fixed, with_admin: bool) -> Result<Self, CannotStart> {
+        let data = listen("server.listen", fixed.data)?;
+        let ops = listen("ops.listen", fixed.ops)?;
+        let admin = with_admin.then(|| listen("admin.listen", fixed.admin)).transpose()?;
+        Ok(Self { data, ops, admin })
     }
 }
 
@@ -332,6 +360,11 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, CannotStart> {
         address: nowhere,
         source,
     })
+}
+
+fn clients(config: &Config) -> Bound {
+    let per_peer = config.settings.server.sockets_per_peer;
+    Bound::ForMany { sockets: config.sockets.clients, per_peer }
 }
 
 fn limits(config: &Config) -> Limits {

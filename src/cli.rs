@@ -212,9 +212,10 @@ fn refused(error: &config::ConfigError) -> ExitCode {
     ExitCode::from(WRONG_CONFIGURATION)
 }
 
-/// The runtime of the whole process.
+/// The runtime of what is no client's call. It has a thread of its own, so that a reload on this one
+/// holds up nobody.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {

@@ -13,6 +13,7 @@ mod places;
 mod socket;
 mod streams;
 mod watched;
+mod workers;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+pub use workers::Workers;
+use workers::moved;
 
 /// The most bytes that TLS has ready for a client. A piece of an answer fits with its framing.
 /// Little is held for a client that does not read.
@@ -109,10 +112,11 @@ impl Drain {
     }
 }
 
-/// Serves `listener` until `drain` begins, with as many connections at a time as `bound` says.
+/// Serves `listener` by `workers` until `drain` begins, with as many connections at a time as `bound`
+/// says.
 pub async fn serve<A: Answer>(
     listener: TcpListener,
-    bound: Bound,
+    (workers, bound): (Workers, Bound),
     terms: Arc<ArcSwap<Terms>>,
     answer: A,
     drain: Drain,
@@ -137,7 +141,9 @@ pub async fn serve<A: Answer>(
             continue;
         };
         let (terms, answer, token) = (terms.load_full(), answer.clone(), drain.token.clone());
-        drain.connections.spawn(async move {
+        let (runtime, served) = workers.next();
+        let connection = async move {
+            let _served = served;
             let place = tokio::select! {
                 place = ticket.place(terms.limits.head_time) => place,
                 () = token.cancelled() => return,
@@ -146,7 +152,8 @@ pub async fn serve<A: Answer>(
                 Some(place) => held(place, tcp, terms, answer, token).await,
                 None => answer.happened(Event::TurnedAway),
             }
-        });
+        };
+        drain.connections.spawn_on(connection, runtime);
     }
 }
 
@@ -191,6 +198,10 @@ async fn open<A: Answer>(
         let activity = Arc::new(Activity::new(&terms.limits));
         place.watch(activity.clone());
         activity
+    };
+    let tcp = match moved(tcp) {
+        Ok(tcp) => tcp,
+        Err(error) => return tracing::warn!(cause = %error, "a client connection can't be served"),
     };
     // Answers are written whole; waiting for more would only delay them.
     let _ = tcp.set_nodelay(true);

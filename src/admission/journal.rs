@@ -1,7 +1,7 @@
 //! The files of one tenant's pools: which pool has which, and what its slots do.
 //!
 //! What a slot does is noted under the tenant's lock and written after it, by the thread that noted
-//! it. So a write that blocks holds up those who take a slot of that pool, and nobody else.
+//! it. So a write that blocks holds up its thread and those who take a slot of that pool.
 
 mod file;
 mod log;

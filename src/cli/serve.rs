@@ -4,6 +4,7 @@
 //! waited for. SIGHUP reads the configuration again; a bad one changes nothing and says why.
 
 use std::io::IsTerminal as _;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use super::started::Started;
 use super::{failed, refused, runtime};
 use crate::app::{Gateway, LAST_ANSWERS, say_left};
 use crate::config::Config;
+use crate::server::Workers;
 use crate::telemetry::logs::Logs;
 use crate::terminal::complain;
 
@@ -29,15 +31,19 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
+    let workers = match Workers::start(cores()) {
+        Ok(workers) => workers,
+        Err(error) => return failed(&error),
+    };
     let logs = Logs::start(&config.settings.logs);
     log_panics();
-    let code = runtime.block_on(serve(path, config, &logs));
+    let code = runtime.block_on(serve(path, config, &logs, workers));
     // A call that outlived its grace must not hold the process.
     runtime.shutdown_background();
     code
 }
 
-async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
+async fn serve(path: &Path, config: Config, logs: &Logs, workers: Workers) -> ExitCode {
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -47,7 +53,7 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let started = Started::of(&config);
-    let mut gateway = match Gateway::start(config, logs.access()).await {
+    let mut gateway = match Gateway::start_with(config, logs.access(), workers).await {
         Ok(gateway) => gateway,
         Err(error) => return failed(&error),
     };
@@ -82,6 +88,11 @@ async fn serve(path: &Path, config: Config, logs: &Logs) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// As many as the process may use, by its affinity and the limit of its control group.
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// On a terminal there is no load balancer that has to be told.

@@ -273,7 +273,9 @@ impl Sockets {
             socket.takes_calls(limits.max_age, now)
                 && now.saturating_duration_since(*since) < limits.idle
         });
-        self.h1.pop().map(|(socket, _)| socket)
+        let near = self.h1.iter().rposition(|(socket, _)| socket.is_near());
+        let at = near.or(self.h1.len().checked_sub(1))?;
+        Some(self.h1.remove(at).0)
     }
 
     /// Takes a new socket in, whose first call is that of its opener.

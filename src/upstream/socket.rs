@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,6 +43,8 @@ const HEAD: usize = 128 << 10;
 pub(super) struct VendorSocket {
     sender: Sender,
     born: Instant,
+    /// The thread whose runtime reads and writes it.
+    thread: ThreadId,
     reused: bool,
 }
 
@@ -83,7 +86,7 @@ impl VendorSocket {
         builder.max_headers(160).max_buf_size(HEAD);
         let (sender, connection) = builder.handshake(Sips(io)).await?;
         tokio::spawn(drive(connection, place));
-        Ok(Self { sender: Sender::H1(sender), born: Instant::now(), reused: false })
+        Ok(Self::new(Sender::H1(sender)))
     }
 
     /// Speaks HTTP/2 over `io`, once the vendor has said how many streams it takes: a burst on a
@@ -117,7 +120,16 @@ impl VendorSocket {
             ended
         });
         tokio::spawn(drive(watched, place));
-        Ok(Self { sender: Sender::H2(sender, load), born: Instant::now(), reused: false })
+        Ok(Self::new(Sender::H2(sender, load)))
+    }
+
+    fn new(sender: Sender) -> Self {
+        Self { sender, born: Instant::now(), thread: thread::current().id(), reused: false }
+    }
+
+    /// True if this thread's runtime reads and writes it: no other has to be woken.
+    pub(super) fn is_near(&self) -> bool {
+        self.thread == thread::current().id()
     }
 
     pub(super) fn is_h2(&self) -> bool {
@@ -149,7 +161,7 @@ impl VendorSocket {
     pub(super) fn shared(&self) -> Option<Self> {
         let Sender::H2(sender, load) = &self.sender else { return None };
         let sender = Sender::H2(sender.clone(), load.clone());
-        Some(Self { sender, born: self.born, reused: true })
+        Some(Self { sender, born: self.born, thread: self.thread, reused: true })
     }
 
     /// The connection task of an HTTP/1.1 socket may still be putting the last answer away. Gives

@@ -63,4 +63,5 @@ mod unwritten;
 mod uploads;
 mod usage;
 mod vendor;
+mod workers;
 mod zero;

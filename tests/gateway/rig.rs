@@ -110,7 +110,7 @@ impl Certificate {
         alpn: &[u8],
     ) -> tokio_rustls::client::TlsStream<TcpStream> {
         let config = self.client(alpn);
-        let tcp = TcpStream::connect(address).await.unwrap();
+        let tcp = tcp(address).await;
         let name = ServerName::try_from("localhost").unwrap();
         let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
@@ -144,8 +144,8 @@ impl Client {
     /// One of the four ways in: HTTP/1.1 or HTTP/2, plain or over TLS.
     pub(crate) async fn connect(address: SocketAddr, h2: bool, tls: Option<&Certificate>) -> Self {
         match (h2, tls) {
-            (false, None) => Self::h1(TcpStream::connect(address).await.unwrap()).await,
-            (true, None) => Self::h2(TcpStream::connect(address).await.unwrap()).await,
+            (false, None) => Self::h1(tcp(address).await).await,
+            (true, None) => Self::h2(tcp(address).await).await,
             (false, Some(tls)) => Self::h1(tls.connect(address, b"http/1.1").await).await,
             (true, Some(tls)) => Self::h2(tls.connect(address, b"h2").await).await,
         }
@@ -196,6 +196,14 @@ impl Client {
             Self::H2(sender) => sender.send_request(request).await.unwrap(),
         }
     }
+}
+
+/// What is written leaves at once: with Nagle's algorithm a reset of a stream would wait for the
+/// acknowledgement of the frame before it (RFC 1122 section 4.2.3.4), some 40 ms.
+async fn tcp(address: SocketAddr) -> TcpStream {
+    let tcp = TcpStream::connect(address).await.unwrap();
+    tcp.set_nodelay(true).unwrap();
+    tcp
 }
 
 /// Sends octets and reads until the gateway closes or `until` is there.

@@ -116,9 +116,10 @@ impl Desk {
     ) -> (std::result::Result<(), QuotaRefusal>, Option<RateLimit>) {
         let place = self.place(&call.caller, &call.operation);
         let ticket = |usual| place.ticket(call, usual);
-        let (answer, room) = place.seat.quotas.preview(&place.pools(), ticket, back_since);
-        let told = place.shows(room).or_else(|| place.lately());
-        (answer, told)
+        let known = place.known();
+        let pools = AppPools { asks_room: known.is_none(), ..place.pools() };
+        let (answer, room) = place.seat.quotas.preview(&pools, ticket, back_since);
+        (answer, place.shows(room).or(known))
     }
 
     /// Lets `call` in, now or when its turn comes, or refuses it; says what its app may do after
@@ -129,9 +130,10 @@ impl Desk {
     ) -> (std::result::Result<Turn, QuotaRefusal>, Option<RateLimit>) {
         let place = self.place(&call.caller, &call.operation);
         let ticket = |usual| place.ticket(call, usual);
-        let (entry, room) = place.seat.quotas.enter(&place.pools(), ticket, call.back_since);
-        let told = place.shows(room).or_else(|| place.lately());
-        (entry.map(Turn), told)
+        let known = place.known();
+        let pools = AppPools { asks_room: known.is_none(), ..place.pools() };
+        let (entry, room) = place.seat.quotas.enter(&pools, ticket, call.back_since);
+        (entry.map(Turn), place.shows(room).or(known))
     }
 
     /// Accounts for the slots of `call` and says what its app may do after it. Without an answer
@@ -221,7 +223,8 @@ impl Desk {
 impl CallPlace<'_> {
     fn pools(&self) -> AppPools<'_> {
         let pools = self.policy().map_or(&[][..], |policy| &policy.ids);
-        AppPools { connection: self.seat.number, app: self.app.number, pools }
+        let (connection, app) = (self.seat.number, self.app.number);
+        AppPools { connection, app, pools, asks_room: true }
     }
 
     fn policy(&self) -> Option<&Policy> {
@@ -232,14 +235,20 @@ impl CallPlace<'_> {
         self.app.shown.get(usize::from(self.price.0))
     }
 
-    /// What the app was told just now, or may do now.
+    /// What the app was told just now.
+    fn known(&self) -> Option<RateLimit> {
+        let shown = self.last()?.load();
+        let shown = shown.as_ref().filter(|shown| shown.at.elapsed() < LATELY)?;
+        Some(shown.rate_limit.clone())
+    }
+
+    /// The same, or what it may do now.
     fn lately(&self) -> Option<RateLimit> {
-        let known = self.last().map(ArcSwapOption::load);
-        match known.as_deref().and_then(Option::as_ref).filter(|s| s.at.elapsed() < LATELY) {
-            Some(shown) => Some(shown.rate_limit.clone()),
-            None if self.pools().pools.is_empty() => None,
-            None => self.shows(self.seat.quotas.room(&self.pools())),
-        }
+        let pools = self.pools();
+        self.known().or_else(|| match pools.pools {
+            [] => None,
+            _ => self.shows(self.seat.quotas.room(&pools)),
+        })
     }
 
     /// What is asked for `call`, to which the vendor usually takes so long.

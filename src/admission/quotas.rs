@@ -56,6 +56,8 @@ pub(super) struct AppPools<'a> {
     pub(super) connection: ConnectionNo,
     pub(super) app: AppNo,
     pub(super) pools: &'a [PoolId],
+    /// What the app can do is asked for, even if its call is let in.
+    pub(super) asks_room: bool,
 }
 
 pub(super) struct Core {
@@ -114,7 +116,7 @@ impl Quotas {
         })
     }
 
-    /// Whether a call would be refused now, and then what its app can do; see [`Edition::enter`].
+    /// Whether a call would be refused now, and what its app can do; see [`Edition::enter`].
     pub(super) fn preview(
         &self,
         of: &AppPools<'_>,
@@ -125,7 +127,7 @@ impl Quotas {
         self.with(|core, now| {
             let ticket = ticket(core.quota.usual_answer(of.connection));
             let answer = core.quota.ask_again(now, &ticket, since.unwrap_or(now)).map(drop);
-            let room = core.room_if(answer.is_err(), of, now);
+            let room = core.room_after(&answer, of, now);
             (answer, room)
         })
     }
@@ -278,14 +280,14 @@ impl Core {
         rooms.min_by_key(|tightest| tightest.room.calls)
     }
 
-    /// The same after all that follows from what was done, if somebody is to be told.
-    pub(super) fn room_if(
+    /// The same after all that follows from what was done, if `done` is a refusal or somebody asks.
+    pub(super) fn room_after<T>(
         &mut self,
-        told: bool,
+        done: &Result<T, QuotaRefusal>,
         of: &AppPools<'_>,
         now: Moment,
     ) -> Option<Tightest> {
-        if !told {
+        if done.is_ok() && !of.asks_room {
             return None;
         }
         self.pump(now);

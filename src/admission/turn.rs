@@ -60,7 +60,7 @@ impl Drop for QueueWaiter {
 impl Edition {
     /// Lets a call in, or into the queue. `ticket` is made of the time to the vendor's usual
     /// answer; a call that goes back to its line came there first at `since`. Says what the app can
-    /// do after it, if the call is refused.
+    /// do after it, if the call is refused or that was asked for.
     pub(super) fn enter(
         self: &Arc<Self>,
         of: &AppPools<'_>,
@@ -86,7 +86,7 @@ impl Edition {
                 }
                 AdmissionVerdict::Refused(refusal) => Err(refusal),
             };
-            let room = core.room_if(entered.is_err(), of, now);
+            let room = core.room_after(&entered, of, now);
             (entered, room)
         });
         noted.write();

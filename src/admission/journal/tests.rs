@@ -64,7 +64,7 @@ impl World {
 
     fn of(connection: usize) -> AppPools<'static> {
         let call = Self::call(connection);
-        AppPools { connection: call.connection, app: call.app, pools: &[] }
+        AppPools { connection: call.connection, app: call.app, pools: &[], asks_room: false }
     }
 
     fn enter(&self, connection: usize) -> Entered {

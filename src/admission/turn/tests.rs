@@ -43,7 +43,8 @@ fn one() -> One {
 
 impl One {
     fn pools(&self) -> AppPools<'static> {
-        AppPools { connection: self.request.connection, app: self.request.app, pools: &[] }
+        let AdmissionRequest { connection, app, .. } = self.request;
+        AppPools { connection, app, pools: &[], asks_room: false }
     }
 
     /// The answer to the call of `pass` is here.
@@ -97,6 +98,23 @@ fn is_told(waiter: &mut QueueWaiter) -> bool {
         }
         Err(_) => false,
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_look_at_the_quota_lets_a_call_in_and_tells_what_is_left() {
+    let one = one();
+    let own = one.edition.with(|core, _| core.quota.own_pool(one.request.connection));
+    let own = [own.unwrap()];
+    let pools = |asks_room| AppPools { pools: &own, asks_room, ..one.pools() };
+    let enter = |asks_room| one.edition.enter(&pools(asks_room), |_| one.request, None);
+    let left = |room: Option<Tightest>| room.map(|tightest| tightest.room.calls);
+    let (entered, room) = enter(true);
+    assert!(matches!(entered, Ok(Entered::Let(_))));
+    assert_eq!(left(room), Some(0), "its own slot is taken");
+    drop(entered);
+    let (entered, room) = enter(false);
+    assert!(matches!(entered, Ok(Entered::Let(_))));
+    assert_eq!(left(room), None, "nobody asked");
 }
 
 #[tokio::test(start_paused = true)]

@@ -54,7 +54,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway.
-    Serve(File),
+    Serve(serve::ServeArgs),
     /// Check a configuration file and report every problem in it, as file:line:column.
     Check(check::CheckArgs),
     /// Run a simulated Courier, a gateway in front of it, and a little traffic, on this machine.
@@ -155,7 +155,7 @@ pub fn run() -> ExitCode {
         Err(error) => return unread(&error),
     };
     match command {
-        Command::Serve(file) => file.path().map_or_else(|code| code, |file| serve::run(&file)),
+        Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
         #[cfg(feature = "demo")]
         Command::Demo { r#for, faults } => demo::run(r#for.map(Span::get), faults),

@@ -14,16 +14,29 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use super::started::Started;
-use super::{failed, refused, runtime};
+use super::{File, failed, refused, runtime};
 use crate::app::{Gateway, LAST_ANSWERS, say_left};
 use crate::config::Config;
 use crate::server::Workers;
 use crate::telemetry::logs::Logs;
 use crate::terminal::complain;
 
-/// Runs the gateway of the configuration at `path` until it is told to stop.
-pub(super) fn run(path: &Path) -> ExitCode {
-    let config = match Config::load(path) {
+#[derive(clap::Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    file: File,
+    /// Threads that serve clients [default: one for each core that the process may use].
+    #[arg(long, value_name = "N", env = "TOKIO_WORKER_THREADS", hide_env_values = true)]
+    threads: Option<NonZeroUsize>,
+}
+
+/// Runs the gateway until it is told to stop.
+pub(super) fn run(args: ServeArgs) -> ExitCode {
+    let path = match args.file.path() {
+        Ok(path) => path,
+        Err(code) => return code,
+    };
+    let config = match Config::load(&path) {
         Ok(config) => config,
         Err(error) => return refused(&error),
     };
@@ -31,13 +44,13 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    let workers = match Workers::start(cores()) {
+    let workers = match Workers::start(args.threads.unwrap_or_else(cores)) {
         Ok(workers) => workers,
         Err(error) => return failed(&error),
     };
     let logs = Logs::start(&config.settings.logs);
     log_panics();
-    let code = runtime.block_on(serve(path, config, &logs, workers));
+    let code = runtime.block_on(serve(&path, config, &logs, workers));
     // A call that outlived its grace must not hold the process.
     runtime.shutdown_background();
     code

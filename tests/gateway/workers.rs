@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tollgate::app::Gateway;
 use tollgate::server::Workers;
 
+use crate::process::{Process, tollgate};
 use crate::rig::{Client, PORTS};
 use crate::support::{Lines, Setup};
 
@@ -45,4 +46,21 @@ async fn threads_share_quota_copies_and_sockets_and_a_drain_waits_for_their_call
     assert!(left.is_sorted_by(|one, next| one > next), "threads have one quota: {left:?}");
     let drained = gateway.shut_down().await;
     assert_eq!((drained.connections, drained.flights), (0, 0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_program_has_as_many_threads_for_clients_as_it_is_told() {
+    let setup = Setup::new(PORTS);
+    for value in ["3", "1"] {
+        let mut command = tollgate();
+        command.env("TOKIO_WORKER_THREADS", value);
+        let gateway = Process::start_by(&setup, command);
+        let threads = std::fs::read_dir(format!("/proc/{}/task", gateway.id())).unwrap();
+        let names = threads.map(|thread| {
+            std::fs::read_to_string(thread.unwrap().path().join("comm")).unwrap_or_default()
+        });
+        let workers = names.filter(|name| name.starts_with("worker-")).count();
+        assert_eq!(workers.to_string(), value);
+    }
 }

@@ -13,6 +13,7 @@ mod expiry;
 mod findings;
 mod quota;
 mod reference;
+mod seat;
 mod settings;
 mod traces;
 mod validate;

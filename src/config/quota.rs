@@ -96,7 +96,10 @@ impl QuotaTable {
 
 fn share(own: &QuotaTable, all: &QuotaTable, calls: u32) -> Result<u32, String> {
     match own.static_share.or(all.static_share) {
-        Some(share) if calls > 0 => static_share(calls, share.replicas, share.index),
+        Some(share) if calls > 0 => {
+            let (replicas, index) = share.seat()?;
+            static_share(calls, replicas, index)
+        }
         _ => Ok(calls),
     }
 }

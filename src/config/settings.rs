@@ -250,7 +250,8 @@ pub struct QuotaTable {
     /// Bulk calls in a window that go before waiting interactive calls. Default: `calls` / 20.
     pub bulk_floor: Option<u32>,
     /// This process's fixed share of `calls`, if several processes run without a shared store: `{
-    /// replicas = 3, index = 0 }`. The index counts from 0.
+    /// replicas = 3, index = 0 }`. What is left out comes from the environment, so that all of them
+    /// can have the same file with `{}`.
     pub static_share: Option<StaticShare>,
 }
 
@@ -268,10 +269,11 @@ pub enum QuotaMode {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table: { replicas = 3, index = 0 }")]
 pub struct StaticShare {
-    /// How many processes share the quota.
-    pub replicas: u32,
-    /// Which of them this is, from 0.
-    pub index: u32,
+    /// How many processes share the quota. Default: `$TOLLGATE_REPLICAS`.
+    pub replicas: Option<u32>,
+    /// Which of them this is, from 0. Default: `$TOLLGATE_REPLICA_INDEX`, else the number at the
+    /// end of the host's name, as in `gateway-0`.
+    pub index: Option<u32>,
 }
 
 /// What is remembered over a restart.

@@ -5,12 +5,17 @@
 
 mod activity;
 mod connection;
+mod desk;
 mod event;
 mod failures;
+mod front;
+mod handshake;
+mod heads;
 mod keep_alive;
 mod linger;
 mod places;
 mod socket;
+mod spoken;
 mod streams;
 mod watched;
 mod workers;
@@ -23,25 +28,21 @@ use crate::proof::SendProof;
 use activity::Activity;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use connection::{Protocol, ServedClient};
+use connection::ServedClient;
 pub use event::{Event, Handshake, TooSlow, Unreadable};
 use failures::Failures;
+use front::Protocol;
 use hyper::body::Body;
 pub use linger::RequestBody;
 pub use places::Bound;
 use places::{ConnectionPlace, ConnectionPlaces};
 use socket::Socket;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 pub use workers::Workers;
 use workers::moved;
-
-/// The most bytes that TLS has ready for a client. A piece of an answer fits with its framing.
-/// Little is held for a client that does not read.
-const CODED: usize = 12 << 10;
 
 /// What a client connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -194,110 +195,35 @@ async fn open<A: Answer>(
     answer: &A,
     (token, place): (CancellationToken, &ConnectionPlace),
 ) {
-    let watched = || {
-        let activity = Arc::new(Activity::new(&terms.limits));
-        place.watch(activity.clone());
-        activity
-    };
     let tcp = match moved(tcp) {
         Ok(tcp) => tcp,
         Err(error) => return tracing::warn!(cause = %error, "a client connection can't be served"),
     };
     // Answers are written whole; waiting for more would only delay them.
     let _ = tcp.set_nodelay(true);
-    let (socket, reset, leaving) = Socket::new(tcp);
+    let (io, reset, leaving) = Socket::new(tcp);
+    let limits = &terms.limits;
     let Some(tls) = &terms.tls else {
-        let activity = watched();
-        let client =
-            ServedClient { io: socket, protocol: Protocol::Told, reset, leaving, activity };
-        return connection::serve(client, terms.limits, answer.clone(), token).await;
+        let activity = watch(limits, place);
+        let client = ServedClient { io, protocol: Protocol::Told, reset, leaving, activity };
+        return connection::serve(client, limits, answer, token).await;
     };
-    let handshake = TlsAcceptor::from(tls.clone()).accept(socket);
-    let ended = tokio::time::timeout(terms.limits.handshake, handshake).await;
-    answer.happened(Event::Handshake(match &ended {
-        Ok(Ok(_)) => Handshake::Done,
-        Ok(Err(_)) => Handshake::Failed,
-        Err(_) => Handshake::Slow,
-    }));
-    match ended {
-        Ok(Ok(mut io)) => {
-            io.get_mut().1.set_buffer_limit(Some(CODED));
-            let protocol = Protocol::agreed(io.get_ref().1.alpn_protocol());
-            let client = ServedClient { io, protocol, reset, leaving, activity: watched() };
-            connection::serve(client, terms.limits, answer.clone(), token).await;
-        }
-        Ok(Err(error)) => tracing::debug!(cause = %error, "TLS handshake failed"),
-        Err(_) => tracing::debug!("TLS handshake took too long"),
+    // What TLS needs is in boxes, so that the task of a plain connection is small.
+    let secured = Box::pin(handshake::secured(io, tls.clone(), limits.handshake, answer)).await;
+    if let Some((io, protocol)) = secured {
+        let activity = watch(limits, place);
+        let client = ServedClient { io, protocol, reset, leaving, activity };
+        connection::serve(client, limits, answer, token).await;
     }
+}
+
+/// The watch of a connection; `place` asks it, too.
+fn watch(limits: &Limits, place: &ConnectionPlace) -> Arc<Activity> {
+    let activity = Arc::new(Activity::new(limits));
+    place.watch(activity.clone());
+    activity
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use http_body_util::Full;
-    use places::PlaceTicket;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::sync::Notify;
-
-    use super::*;
-
-    /// Limits as they are by default.
-    pub(crate) fn limits() -> Limits {
-        Limits {
-            handshake: Duration::from_secs(10),
-            head_size: 1 << 15,
-            head_fields: 100,
-            head_time: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(60),
-            stalled_reader: Duration::from_secs(30),
-            streams: 100,
-        }
-    }
-
-    /// Says that a request came, and answers it when it may.
-    #[derive(Clone)]
-    struct Gated(Arc<Notify>, Arc<Notify>);
-
-    impl Answer for Gated {
-        type Body = Full<Bytes>;
-
-        async fn answer(
-            &self,
-            _: http::Request<RequestBody>,
-            _: Arc<SendProof>,
-        ) -> http::Response<Full<Bytes>> {
-            self.0.notify_one();
-            self.1.notified().await;
-            http::Response::new(Full::from("whole"))
-        }
-    }
-
-    #[tokio::test]
-    async fn a_call_that_came_whole_after_the_look_is_answered_before_its_place_is_given_away() {
-        for (bound, answered) in [
-            (Bound::ForMany { sockets: 2, per_peer: None }, true),
-            (Bound::ForFew { sockets: 2 }, false),
-        ] {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            let (tcp, peer) = listener.accept().await.unwrap();
-            let Some(PlaceTicket::Seated(place)) =
-                Arc::new(ConnectionPlaces::new(bound)).take(peer.ip())
-            else {
-                panic!("there is a place");
-            };
-            let (needed, gate) = (place.needed(), Gated(Arc::default(), Arc::default()));
-            let terms = Arc::new(Terms { limits: limits(), tls: None });
-            let serving =
-                tokio::spawn(held(place, tcp, terms, gate.clone(), CancellationToken::new()));
-            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-            gate.0.notified().await;
-            needed.cancel();
-            tokio::task::yield_now().await;
-            gate.1.notify_one();
-            let mut answer = String::new();
-            let _ = client.read_to_string(&mut answer).await;
-            assert_eq!(answer.ends_with("whole"), answered, "{bound:?}: {answer}");
-            serving.await.unwrap();
-        }
-    }
-}
+#[path = "server/tests.rs"]
+pub(crate) mod tests;

@@ -1,19 +1,28 @@
-//! Watches one connection for three things: no first request, nothing to do, or a client that does
-//! not read.
+//! Watches one connection for four things: no first request, a short rest, nothing to do for too
+//! long, or a client that does not read.
 //!
 //! No request has a timer. The connection looks at its watch when the earliest limit could be over.
 //! Each limit is set when something changes, and is at least `shortest` long. So a look that comes
-//! no later than `shortest` is never too late.
+//! no later than `shortest` is never too late. A rest may begin sooner; the connection asks for that
+//! by itself.
+
+mod answering;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub(super) use answering::{Answering, Arriving};
 use tokio_util::sync::CancellationToken;
 
 use super::{Limits, TooSlow};
 use crate::clock::Instant;
 use crate::proof::SendProof;
+
+/// For so long after an answer, what was built for its HTTP/1 connection is kept. A client that has
+/// more to ask mostly does so at once.
+pub(super) const KEPT: Duration = Duration::from_millis(50);
 
 /// The watch of one connection.
 pub(super) struct Activity {
@@ -22,6 +31,8 @@ pub(super) struct Activity {
     stalled_reader: Duration,
     /// The shortest of all limits that can apply.
     shortest: Duration,
+    /// Something was written, and the socket has not taken all of it.
+    unwritten: AtomicBool,
     /// std, not tokio: each section is a few assignments and never awaits.
     state: Mutex<State>,
 }
@@ -46,16 +57,19 @@ struct State {
     waiting: Option<Arc<SendProof>>,
     /// Set when the connection was told to end: how long it may still be idle.
     last: Option<Duration>,
+    head: Head,
 }
 
-/// One request on a connection, until its answer is over.
-pub(super) struct Answering {
-    activity: Arc<Activity>,
-    name: u64,
+/// Whether an HTTP/1 connection is between two requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Head {
+    /// No request has come since the connection woke.
+    First,
+    /// One has come, and is read and answered, or is not.
+    Came,
+    /// The one before was read to its end and answered, and the next one may come.
+    Awaited,
 }
-
-/// A request whose body is still on its way, until this is dropped.
-pub(super) struct Arriving(Arc<Activity>);
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +87,8 @@ pub(super) enum Doing {
 pub(super) enum ActivityVerdict {
     /// Go on.
     Fine,
+    /// Nothing to do, and all is written: what was built for the connection can go.
+    Rests,
     /// Nothing to do for too long.
     Idle,
     /// The client broke a limit.
@@ -93,10 +109,31 @@ impl Activity {
             streams: HashMap::new(),
             waiting: None,
             last: None,
+            head: Head::First,
         };
         let Limits { head_time, keep_alive, stalled_reader, .. } = *limits;
         let shortest = head_time.min(keep_alive).min(stalled_reader);
-        Self { head_time, keep_alive, stalled_reader, shortest, state: Mutex::new(state) }
+        let (unwritten, state) = (AtomicBool::new(false), Mutex::new(state));
+        Self { head_time, keep_alive, stalled_reader, shortest, unwritten, state }
+    }
+
+    /// Whether something was written that the socket has not taken whole.
+    pub(super) fn unwritten(&self, is: bool) {
+        self.unwritten.store(is, Ordering::Relaxed);
+    }
+
+    /// hyper waits for the head of a request. It does so only if it may take one: nothing of the
+    /// request before is left to be read or answered.
+    pub(super) fn awaits_head(&self) {
+        let mut state = self.state();
+        if state.head == Head::Came {
+            state.head = Head::Awaited;
+        }
+    }
+
+    /// The connection woke. It rests no more before a request has come.
+    pub(super) fn wakes(&self) {
+        self.state().head = Head::First;
     }
 
     /// The connection was told to end. Without a request under way it has `last` more.
@@ -149,6 +186,17 @@ impl Activity {
         self.limit(&self.state()).map_or(latest, |(at, _)| at.min(latest))
     }
 
+    /// True if the connection is to rest sooner than at `look`.
+    pub(super) fn rests_before(&self, look: Instant) -> bool {
+        let state = self.state();
+        self.may_rest(&state) && state.idle_since + KEPT < look
+    }
+
+    /// When a connection that rests is over.
+    pub(super) fn rests_until(&self) -> Instant {
+        self.idle_limit(&self.state()).0
+    }
+
     pub(super) fn verdict(&self) -> ActivityVerdict {
         match self.limit(&self.state()) {
             Some((at, verdict)) if at <= Instant::now() => verdict,
@@ -159,14 +207,28 @@ impl Activity {
     /// The limit that is over first.
     fn limit(&self, state: &State) -> Option<(Instant, ActivityVerdict)> {
         if state.open == 0 {
-            let rests = state.last.map(|last| (state.idle_since + last, ActivityVerdict::Idle));
-            return rests.or(Some(match state.requests {
-                0 => (state.idle_since + self.head_time, ActivityVerdict::Slow(TooSlow::NoRequest)),
-                _ => (state.idle_since + self.keep_alive, ActivityVerdict::Idle),
-            }));
+            let (ends, rests) = (self.idle_limit(state), state.idle_since + KEPT);
+            let rests_first = self.may_rest(state) && rests < ends.0;
+            return Some(if rests_first { (rests, ActivityVerdict::Rests) } else { ends });
         }
         let oldest = state.owed.values().min()?;
         Some((*oldest + self.stalled_reader, ActivityVerdict::Slow(TooSlow::AnswerUnread)))
+    }
+
+    /// The limit of a connection without a request under way.
+    fn idle_limit(&self, state: &State) -> (Instant, ActivityVerdict) {
+        let (time, verdict) = match (state.last, state.requests) {
+            (Some(last), _) => (last, ActivityVerdict::Idle),
+            (None, 0) => (self.head_time, ActivityVerdict::Slow(TooSlow::NoRequest)),
+            (None, _) => (self.keep_alive, ActivityVerdict::Idle),
+        };
+        (state.idle_since + time, verdict)
+    }
+
+    /// Whether nothing is lost with what was built for the connection.
+    fn may_rest(&self, state: &State) -> bool {
+        let between = state.open == 0 && state.head == Head::Awaited;
+        between && state.last.is_none() && !self.unwritten.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -174,149 +236,6 @@ impl Activity {
     }
 }
 
-// === impl Answering ===
-
-impl Answering {
-    /// A request came; `stream` ends its stream alone, if it has one.
-    pub(super) fn begin(activity: Arc<Activity>, stream: Option<CancellationToken>) -> Self {
-        let name = {
-            let mut state = activity.state();
-            if state.open == 0 {
-                state.arriving_since = Instant::now();
-            }
-            state.requests += 1;
-            state.open += 1;
-            let name = state.requests;
-            state.streams.extend(stream.map(|stream| (name, stream)));
-            name
-        };
-        Self { activity, name }
-    }
-
-    /// A part of the request is still on its way.
-    pub(super) fn arriving(&self) -> Arriving {
-        self.activity.state().arriving += 1;
-        Arriving(self.activity.clone())
-    }
-
-    /// The call that waits for the head of the answer; `None` once it is here. HTTP/1 has one at a
-    /// time.
-    pub(super) fn waits(&self, waiter: Option<Arc<SendProof>>) {
-        self.activity.state().waiting = waiter;
-    }
-
-    /// True if the connection was told to end, so that it takes no request after this one.
-    pub(super) fn is_last(&self) -> bool {
-        self.activity.state().last.is_some()
-    }
-
-    /// The connection asks for the next piece: it has room again.
-    pub(super) fn asked(&self) {
-        self.activity.state().owed.remove(&self.name);
-    }
-
-    /// The connection has a piece to write.
-    pub(super) fn gave(&self) {
-        self.activity.state().owed.insert(self.name, Instant::now());
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        let mut state = self.activity.state();
-        state.owed.remove(&self.name);
-        state.streams.remove(&self.name);
-        state.open -= 1;
-        let now = Instant::now();
-        state.arriving_since = now;
-        if state.open == 0 {
-            state.idle_since = now;
-        }
-    }
-}
-
-impl Drop for Arriving {
-    fn drop(&mut self) {
-        self.0.state().arriving -= 1;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::time::advance;
-
-    fn activity() -> Arc<Activity> {
-        Arc::new(Activity::new(&super::super::tests::limits()))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_that_never_asks_is_closed_after_the_time_for_a_head() {
-        let activity = activity();
-        advance(Duration::from_millis(9_999)).await;
-        assert_eq!(activity.verdict(), ActivityVerdict::Fine);
-        advance(Duration::from_millis(1)).await;
-        assert!(matches!(activity.verdict(), ActivityVerdict::Slow(_)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_rests_as_long_as_it_may_after_its_last_answer() {
-        let activity = activity();
-        let first = Answering::begin(activity.clone(), None);
-        let second = Answering::begin(activity.clone(), None);
-        drop(first);
-        advance(Duration::from_secs(100)).await;
-        assert_eq!(activity.verdict(), ActivityVerdict::Fine, "one answer is still being made");
-        drop(second);
-        advance(Duration::from_secs(59)).await;
-        assert_eq!(activity.verdict(), ActivityVerdict::Fine);
-        advance(Duration::from_secs(1)).await;
-        assert_eq!(activity.verdict(), ActivityVerdict::Idle);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_served_from_the_last_octet_of_a_request_on() {
-        let activity = activity();
-        let opened = Instant::now();
-        assert_eq!(activity.doing(), Doing::Rests(opened));
-        advance(Duration::from_secs(1)).await;
-        let begun = Instant::now();
-        let first = Answering::begin(activity.clone(), None);
-        let body = first.arriving();
-        assert_eq!(activity.doing(), Doing::Arrives(begun));
-        let second = Answering::begin(activity.clone(), None);
-        assert_eq!(activity.doing(), Doing::Served, "the second has no body");
-        advance(Duration::from_secs(1)).await;
-        drop(second);
-        assert_eq!(activity.doing(), Doing::Arrives(Instant::now()), "and is answered");
-        drop(body);
-        assert_eq!(activity.doing(), Doing::Served);
-        drop(first);
-        assert_eq!(activity.doing(), Doing::Rests(Instant::now()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_not_read_closes_the_connection() {
-        let activity = activity();
-        let answering = Answering::begin(activity.clone(), None);
-        answering.gave();
-        advance(Duration::from_secs(29)).await;
-        answering.asked();
-        answering.gave();
-        advance(Duration::from_secs(29)).await;
-        assert_eq!(activity.verdict(), ActivityVerdict::Fine);
-        advance(Duration::from_secs(1)).await;
-        assert!(matches!(activity.verdict(), ActivityVerdict::Slow(_)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_look_is_never_later_than_a_limit_that_is_set_after_it_was_planned() {
-        let activity = activity();
-        let answering = Answering::begin(activity.clone(), None);
-        let planned = activity.next_look();
-        answering.gave();
-        assert!(planned <= activity.next_look());
-        drop(answering);
-        assert!(planned <= activity.next_look());
-    }
-}
+#[path = "activity/tests.rs"]
+mod tests;

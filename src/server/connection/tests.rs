@@ -1,6 +1,9 @@
 //! One connection over a pipe, with a paused clock. HTTP/2 frames are written by hand where a
 //! well-behaved client would not send what the test needs.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::{Response, StatusCode};
@@ -11,7 +14,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::proof::SendProof;
+use crate::server::RequestBody;
 use crate::server::tests::limits;
+
+#[path = "rests.rs"]
+mod rests;
 
 /// Answers `/` at once, `/slow` after seven seconds, `/large` with 1 MiB, `/endless` without a
 /// length, and reads `POST /read`.
@@ -63,7 +71,7 @@ fn open(protocol: Protocol, drain: CancellationToken, keep_alive: Duration) -> D
         leaving: Leaving::default(),
         activity,
     };
-    tokio::spawn(serve(client, limits, Paths, drain));
+    tokio::spawn(async move { serve(client, &limits, &Paths, drain).await });
     ours
 }
 

@@ -35,6 +35,7 @@ pub use desk::Desk;
 use desk::Seat;
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use pass::Pass;
+use plan::AppsByConnection;
 pub use plan::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
 pub use quotas::{Edition, Quotas};
 pub use store::{Assume, SlotStore};
@@ -99,10 +100,12 @@ impl Admission {
         }
         let identities: Vec<Identity> =
             plan.connections().map(|(_, connection)| self.identity(&connection.token)).collect();
-        let places = placing::place(&books.tenants, &plan, &identities)?;
+        let apps = plan.apps();
+        let places = placing::place(&books.tenants, &plan, &apps, &identities)?;
         let edition = books.edition + 1;
         let prices = books.number_prices(&plan, edition, oldest)?;
-        let desk = self.apply(&mut books, &plan, (&identities, &places), (edition, oldest), prices);
+        let (placed, numbers) = ((&*identities, &*places), (edition, oldest));
+        let desk = self.apply(&mut books, (&plan, &apps), placed, numbers, prices);
         (books.costs, books.edition) = (plan.costs, edition);
         self.write_index(&books);
         Ok(desk)
@@ -112,7 +115,7 @@ impl Admission {
     fn apply(
         &self,
         books: &mut Books,
-        plan: &AdmissionPlan,
+        (plan, apps): (&AdmissionPlan, &AppsByConnection<'_>),
         (identities, places): (&[Identity], &[Placing]),
         (edition, oldest): (u64, u64),
         prices: Table<OperationIx, PriceNo>,
@@ -135,13 +138,13 @@ impl Admission {
         let change = Change {
             edition,
             plan,
+            apps,
             prices: books.prices.known(oldest).collect(),
             plain: books.prices.plain(edition),
             before: reshape::before(&books.costs, &plan.costs),
             tokens: &tokens,
             base: self.0.base,
         };
-        let apps: Vec<&AppPlan> = plan.tenants.iter().flat_map(|tenant| &tenant.apps).collect();
         let mut by_quotas: Vec<Vec<Seated<'_>>> =
             books.tenants.iter().map(|_| Vec::new()).collect();
         for (place, seat) in places.iter().zip(seated) {
@@ -152,7 +155,7 @@ impl Admission {
         for ((_, quotas), seated) in books.tenants.iter().zip(&by_quotas) {
             let known = Edition::of(quotas);
             quotas.look(|core, now| {
-                let numbers = core.reshape(&change, seated, &apps, now);
+                let numbers = core.reshape(&change, seated, now);
                 core.write_files();
                 for (connection, number) in seated.iter().zip(numbers) {
                     let seat = Seat::of(&known, core, &change, connection.plan, number);

@@ -11,6 +11,7 @@ mod syntax;
 mod veil;
 mod words;
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use toml::Spanned;
@@ -38,7 +39,9 @@ pub struct Document<'i, T> {
     /// The value that was read.
     pub value: T,
     text: &'i str,
-    root: DeTable<'i>,
+    /// Its entries. If none was taken out they are parsed again when a place is asked for: a good
+    /// file has few such places, or none.
+    root: OnceCell<DeTable<'i>>,
 }
 
 /// One step from the root to an entry.
@@ -58,49 +61,21 @@ struct Found {
     hollow: bool,
 }
 
-impl<T> Document<'_, T> {
+impl<'i, T> Document<'i, T> {
     /// A problem at the entry that `path` leads to, or at the deepest entry on the way that exists.
     pub fn problem(&self, path: &[PathStep], message: impl Into<String>) -> Problem {
-        let (line, column) = position(self.text, self.find(path).at);
+        let (line, column) = position(self.text, find(self.root(), path).at);
         Problem::new(line, column, message)
     }
 
     /// True if `path` leads to something that was taken out, whole or in part. For that there is a
     /// problem already.
     pub fn is_hollow(&self, path: &[PathStep]) -> bool {
-        self.find(path).hollow
+        self.root.get().is_some_and(|root| find(root, path).hollow)
     }
 
-    fn find(&self, path: &[PathStep]) -> Found {
-        let mut at = 0;
-        let mut last = 0;
-        let mut reached = true;
-        let mut table = Some(&self.root);
-        let mut array: Option<&DeArray<'_>> = None;
-        for step in path {
-            let next = match step {
-                PathStep::Key(name) => table.and_then(|t| t.get_key_value(*name)).map(|(k, v)| {
-                    at = if entries::is_hollow(k.span().start) { at } else { k.span().start };
-                    v
-                }),
-                PathStep::Index(index) => {
-                    array.and_then(|a| a.get(*index)).inspect(|v| at = v.span().start)
-                }
-            };
-            let Some(value) = next else {
-                reached = false;
-                break;
-            };
-            last = value.span().start;
-            let value = Spanned::get_ref(value);
-            (table, array) = (value.as_table(), value.as_array());
-            // Of a list, only a part may have been taken out.
-            if entries::is_hollow(last) && array.is_none() {
-                break;
-            }
-        }
-        let in_part = |table: &DeTable<'_>| !path.is_empty() && entries::has_hollow_part(table);
-        Found { at, hollow: entries::is_hollow(last) || (reached && table.is_some_and(in_part)) }
+    fn root(&self) -> &DeTable<'i> {
+        self.root.get_or_init(|| DeTable::parse_recoverable(self.text).0.into_inner())
     }
 }
 
@@ -141,6 +116,39 @@ impl fmt::Display for Problem {
             (None, line) => write!(f, "line {line}, column {}: {}", self.column, self.message),
         }
     }
+}
+
+/// What `path` leads to, or the deepest entry on the way that exists.
+fn find(root: &DeTable<'_>, path: &[PathStep]) -> Found {
+    let mut at = 0;
+    let mut last = 0;
+    let mut reached = true;
+    let mut table = Some(root);
+    let mut array: Option<&DeArray<'_>> = None;
+    for step in path {
+        let next = match step {
+            PathStep::Key(name) => table.and_then(|t| t.get_key_value(*name)).map(|(k, v)| {
+                at = if entries::is_hollow(k.span().start) { at } else { k.span().start };
+                v
+            }),
+            PathStep::Index(index) => {
+                array.and_then(|a| a.get(*index)).inspect(|v| at = v.span().start)
+            }
+        };
+        let Some(value) = next else {
+            reached = false;
+            break;
+        };
+        last = value.span().start;
+        let value = Spanned::get_ref(value);
+        (table, array) = (value.as_table(), value.as_array());
+        // Of a list, only a part may have been taken out.
+        if entries::is_hollow(last) && array.is_none() {
+            break;
+        }
+    }
+    let in_part = |table: &DeTable<'_>| !path.is_empty() && entries::has_hollow_part(table);
+    Found { at, hollow: entries::is_hollow(last) || (reached && table.is_some_and(in_part)) }
 }
 
 fn position(text: &str, offset: usize) -> (usize, usize) {

@@ -63,6 +63,7 @@ mod ticket;
 mod view;
 mod waiting_apps;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use app::AppSettings;
@@ -89,6 +90,8 @@ use scheduler::Scheduler;
 pub struct Quota {
     pools: Pools,
     lines: Vec<Scheduler>,
+    /// The connections of which calls wait.
+    waiting: BTreeSet<usize>,
     /// Which connection of each pool, if it is one's own.
     owners: Vec<Option<usize>>,
     /// Which connection is looked at first: they take turns at the named pools.
@@ -134,7 +137,7 @@ impl Quota {
             let prices = prices.collect();
             lines.push(Scheduler::new(number, own, settings.clone(), prices, now));
         }
-        Ok(Self { pools, lines, owners, first: 0, now })
+        Ok(Self { pools, lines, waiting: BTreeSet::new(), owners, first: 0, now })
     }
 
     /// Adds an app to a connection; `None` if there is no such connection or it has
@@ -172,6 +175,7 @@ impl Quota {
             ArrivalVerdict::Wait(call, standing) => {
                 line.kept_its_promise(call.key, now);
                 let place = QueuePlace { connection: ticket.connection, place: line.push(call) };
+                self.waiting.insert(usize::from(ticket.connection.0));
                 AdmissionVerdict::Wait(place, standing)
             }
             ArrivalVerdict::Start(key, would) => match line.start(&mut self.pools, key, would, now)
@@ -230,20 +234,20 @@ impl Quota {
     /// The next waiting call whose waiting is over, if one's is. To be called until `None`.
     pub fn poll(&mut self, now: Moment) -> Option<QueueEvent> {
         let now = self.release_expired(now);
-        for turn in 0..self.lines.len() {
-            let at = (self.first + turn) % self.lines.len();
+        let turns = self.waiting.range(self.first..).chain(self.waiting.range(..self.first));
+        for at in turns.copied() {
             let line = &mut self.lines[at];
-            if line.is_empty() {
-                continue;
+            let mut event = line.dismiss(&self.pools, now);
+            if event.is_none() {
+                let key = line.choose(&self.pools, now);
+                event = key.and_then(|key| line.serve(&mut self.pools, key, now));
+                self.first = if event.is_some() { at + 1 } else { self.first };
             }
-            if let Some(event) = line.dismiss(&self.pools, now) {
-                return Some(event);
-            }
-            if let Some(key) = line.choose(&self.pools, now)
-                && let Some(event) = line.serve(&mut self.pools, key, now)
-            {
-                self.first = at + 1;
-                return Some(event);
+            if event.is_some() {
+                if line.is_empty() {
+                    self.waiting.remove(&at);
+                }
+                return event;
             }
         }
         None
@@ -254,8 +258,8 @@ impl Quota {
     pub fn next_wake(&mut self, now: Moment) -> Option<Moment> {
         let now = self.now.max(now);
         let pools = &self.pools;
-        let wakes = self.lines.iter().filter_map(|line| next_wake(&line.view(pools, now)));
-        wakes.min()
+        let waiting = self.waiting.iter().map(|at| &self.lines[*at]);
+        waiting.filter_map(|line| next_wake(&line.view(pools, now))).min()
     }
 
     /// Ends a call. Returns when the last of its slots is free again.
@@ -280,7 +284,11 @@ impl Quota {
         let Some(line) = self.line_mut(place.connection) else {
             return false;
         };
-        line.leave(place.place)
+        let left = line.leave(place.place);
+        if line.is_empty() {
+            self.waiting.remove(&usize::from(place.connection.0));
+        }
+        left
     }
 
     /// The vendor answered 429 (or 503 with `Retry-After`) to the call of this grant: closes the

@@ -1,6 +1,6 @@
 //! Where a call stands: its quotas, connection, app and price, for one configuration.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -299,9 +299,9 @@ impl Seat {
         let own = (member.own, &plan.settings.pool);
         let of = |cost| Policy::of(cost, own, &change.plan.named, &member.pools);
         let policies = costs.iter().map(of).collect();
-        let numbers: HashMap<&AppId, AppNo> = core.members.apps_of(number).collect();
-        let apps = change.plan.apps_of(&plan.id).map(|app| AppSeat {
-            number: numbers[&app.app],
+        let numbers = &core.members.apps[&number];
+        let apps = change.apps_of(&plan.id).iter().map(|app| AppSeat {
+            number: numbers[&app.app].number,
             shown: costs.iter().map(|_| ArcSwapOption::empty()).collect(),
         });
         Self { quotas: quotas.clone(), number, apps: apps.collect(), policies }

@@ -21,7 +21,7 @@ pub(super) struct Members {
     pub(super) edition: u64,
     pub(super) list: Vec<ConnectionMember>,
     pub(super) named: Vec<Named>,
-    pub(super) apps: HashMap<(ConnectionNo, AppId), MemberApp>,
+    pub(super) apps: HashMap<ConnectionNo, HashMap<AppId, MemberApp>>,
     pub(super) vacant: Vec<(ConnectionNo, PoolId)>,
     pub(super) vacant_pools: Vec<PoolId>,
 }
@@ -82,8 +82,8 @@ impl Members {
 
     /// The apps of a connection of now.
     pub(super) fn apps_of(&self, number: ConnectionNo) -> impl Iterator<Item = (&AppId, AppNo)> {
-        let current = self.apps.iter().filter(|(_, app)| app.edition == self.edition);
-        current.filter(move |((of, _), _)| *of == number).map(|((_, id), app)| (id, app.number))
+        let known = self.apps.get(&number).into_iter().flatten();
+        known.filter(|(_, app)| app.edition == self.edition).map(|(id, app)| (id, app.number))
     }
 
     /// The numbers of an app of now on a connection of now.
@@ -93,7 +93,7 @@ impl Members {
         app: &AppId,
     ) -> Option<(ConnectionNo, AppNo)> {
         let number = self.current().find(|member| member.id == *connection)?.number;
-        let known = self.apps.get(&(number, app.clone()))?;
+        let known = self.apps.get(&number)?.get(app)?;
         (known.edition == self.edition).then_some((number, known.number))
     }
 
@@ -118,11 +118,10 @@ impl Members {
     /// The lines of the index, whose hashes are under `key`.
     pub(super) fn entries(&self, key: &IdentityKey) -> Vec<IndexEntry> {
         let mut entries = Vec::new();
+        let files: HashMap<PoolId, &str> = self.files().collect();
         for member in &self.list {
-            let named = member.pools.iter().filter_map(|(name, pool)| {
-                let named = self.named.iter().find(|named| named.pool == *pool)?;
-                Some((name.as_str(), named.file.as_str()))
-            });
+            let named = member.pools.iter();
+            let named = named.filter_map(|(name, pool)| Some((name.as_str(), *files.get(pool)?)));
             let pools: Vec<_> =
                 std::iter::once((CONNECTION_POOL, member.file.as_str())).chain(named).collect();
             let place = key.of_place(&member.reference);

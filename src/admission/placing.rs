@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::identity::Identity;
-use super::plan::{AdmissionPlan, ConnectionQuotaPlan, TenantPlan};
+use super::plan::{AdmissionPlan, AppPlan, AppsByConnection, ConnectionQuotaPlan};
 use super::quotas::Quotas;
 use super::reshape::Seated;
 use crate::catalog::CONNECTION_POOL;
@@ -42,6 +42,7 @@ pub(super) struct Placing {
 pub(super) fn place(
     tenants: &[(TenantId, Arc<Quotas>)],
     plan: &AdmissionPlan,
+    apps: &AppsByConnection<'_>,
     identities: &[Identity],
 ) -> Result<Vec<Placing>, String> {
     let known = known(tenants);
@@ -69,10 +70,9 @@ pub(super) fn place(
         }
     }
     let at = quotas_of(tenants, plan, &places)?;
-    for (place, (tenant, connection)) in places.iter().zip(plan.connections()) {
-        place.map_or(Ok(()), |known| {
-            has_room(&tenants[known.at].1, known.number, tenant, connection)
-        })?;
+    for (place, (_, connection)) in places.iter().zip(plan.connections()) {
+        let (Some(known), Some(apps)) = (place, apps.get(&connection.id)) else { continue };
+        has_room(&tenants[known.at].1, known.number, connection, apps)?;
     }
     let placed = at.into_iter().zip(places).zip(identities.iter().zip(plan.connections()));
     let placings = placed.map(|((at, place), (identity, (_, plan)))| {
@@ -146,12 +146,13 @@ fn quotas_of(
 fn has_room(
     quotas: &Quotas,
     number: ConnectionNo,
-    tenant: &TenantPlan,
     connection: &ConnectionQuotaPlan,
+    apps: &[&AppPlan],
 ) -> Result<(), String> {
-    let apps = tenant.apps.iter().filter(|app| app.connection == connection.id);
     quotas.look(|core, _| {
-        let new = apps.filter(|app| !core.members.apps.contains_key(&(number, app.app.clone())));
+        let known = core.members.apps.get(&number);
+        let is_known = |app: &AppPlan| known.is_some_and(|known| known.contains_key(&app.app));
+        let new = apps.iter().filter(|app| !is_known(app));
         if new.count() <= core.quota.spare_apps(number) {
             return Ok(());
         }

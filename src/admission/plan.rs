@@ -63,14 +63,17 @@ pub struct AppPlan {
     pub settings: AppSettings,
 }
 
+/// Apps by the connection that they may use.
+pub(super) type AppsByConnection<'a> = HashMap<&'a ConnectionId, Vec<&'a AppPlan>>;
+
 impl AdmissionPlan {
-    /// The apps that may use `connection`, in the order of their numbers.
-    pub(super) fn apps_of<'a>(
-        &'a self,
-        connection: &'a ConnectionId,
-    ) -> impl Iterator<Item = &'a AppPlan> {
-        let all = self.tenants.iter().flat_map(|tenant| &tenant.apps);
-        all.filter(move |app| app.connection == *connection)
+    /// The apps that may use each connection, in the order of their numbers.
+    pub(super) fn apps(&self) -> AppsByConnection<'_> {
+        let mut apps = AppsByConnection::new();
+        for app in self.tenants.iter().flat_map(|tenant| &tenant.apps) {
+            apps.entry(&app.connection).or_default().push(app);
+        }
+        apps
     }
 
     /// All connections, tenant by tenant.

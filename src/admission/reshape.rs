@@ -4,23 +4,27 @@
 //! its connections paid under that name or in its place; rests of other pools that they paid before
 //! are carried over: at most the limit, never fewer than the vendor may count.
 
+mod shared;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::identity::Identity;
-use super::members::{ConnectionMember, MemberApp, Named, new_file};
-use super::plan::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost};
+use super::members::{ConnectionMember, MemberApp, new_file};
+use super::plan::{AdmissionPlan, AppPlan, AppsByConnection, ConnectionQuotaPlan, Cost};
 use super::quotas::Core;
 use super::store::{Seeker, SlotStore};
 use crate::catalog::CONNECTION_POOL;
 use crate::clock::Instant;
+use crate::ids::ConnectionId;
 use crate::numbers::ConnectionIx;
 use crate::quota::slots::RestRule;
-use crate::quota::{ConnectionNo, Moment, Past, PoolId, PoolSettings, Price, PriceNo};
+use crate::quota::{ConnectionNo, Moment, Past, PoolId, Price, PriceNo};
 
 /// A configuration, for all tenants.
 pub(super) struct Change<'a> {
     pub(super) edition: u64,
     pub(super) plan: &'a AdmissionPlan,
+    pub(super) apps: &'a AppsByConnection<'a>,
     /// Every price that is known, by its number.
     pub(super) prices: Vec<(PriceNo, &'a Cost)>,
     /// The usual price.
@@ -69,44 +73,27 @@ impl Cost {
     }
 }
 
-/// A pool that a workspace wants, and where its slots come from.
-struct Wanted<'a> {
-    workspace: &'a str,
-    settings: &'a PoolSettings,
-    /// The pools that its connections pay under this name.
-    same: Vec<PoolId>,
-    /// The pools that they paid in its place.
-    instead: Vec<PoolId>,
-    base: Option<PoolId>,
-}
-
 impl Core {
-    /// Becomes what `change` says for the connections `seated`, with `apps`. Gives their numbers.
+    /// Becomes what `change` says for the connections `seated`, with their apps. Gives their numbers.
     pub(super) fn reshape(
         &mut self,
         change: &Change<'_>,
         seated: &[Seated<'_>],
-        apps: &[&AppPlan],
         now: Moment,
     ) -> Vec<ConnectionNo> {
         self.members.edition = change.edition;
         let mut numbers = Vec::new();
-        let mut new = HashSet::new();
         for seat in seated {
-            numbers.push(seat.number.unwrap_or_else(|| {
-                let number = self.join(change, seat, now);
-                new.insert(number);
-                number
-            }));
+            numbers.push(seat.number.unwrap_or_else(|| self.join(change, seat, now)));
         }
         self.carry_own(change, seated, &numbers, now);
         for (seat, number) in seated.iter().zip(&numbers) {
             self.settle_in(change, seat, *number, now);
         }
-        self.share_pools(change, seated, &new, now);
+        self.share_pools(change, seated, now);
         self.price(change);
         self.limit(seated, &numbers, now);
-        self.staff(change, seated, &numbers, apps, now);
+        self.staff(change, seated, &numbers, now);
         self.plain = change.plain;
         numbers
     }
@@ -205,158 +192,6 @@ impl Core {
         self.quota.rename(member.own, &seat.plan.settings.pool.name);
     }
 
-    /// The named pools of every workspace.
-    fn share_pools(
-        &mut self,
-        change: &Change<'_>,
-        seated: &[Seated<'_>],
-        new: &HashSet<ConnectionNo>,
-        now: Moment,
-    ) {
-        let mut wanted = self.wanted(change, seated);
-        self.find_bases(change, &mut wanted);
-        for Wanted { workspace, settings, same, instead, base } in wanted {
-            let rest = RestRule::of(settings.window, settings.hard_limit);
-            let sources: BTreeSet<PoolId> = same.into_iter().chain(instead).collect();
-            let sources = sources.into_iter().filter(|pool| Some(*pool) != base);
-            let mut until: Vec<Moment> =
-                sources.flat_map(|pool| self.quota.rests(pool, &rest)).collect();
-            until.extend(self.left_of(change, workspace, settings, seated, new));
-            let pool = self.named_pool(change.edition, workspace, settings, base, now);
-            self.quota.carry(pool, &until, now);
-            let edition = change.edition;
-            let members = self.members.list.iter_mut().filter(|member| member.edition == edition);
-            for member in members.filter(|member| member.workspace == workspace) {
-                member.pools.insert(settings.name.clone(), pool);
-            }
-        }
-    }
-
-    /// Every named pool of every workspace, with where its slots are now.
-    fn wanted<'a>(&self, change: &Change<'a>, seated: &[Seated<'a>]) -> Vec<Wanted<'a>> {
-        let workspaces: BTreeSet<&str> = seated.iter().map(|s| s.plan.workspace.as_str()).collect();
-        let mut wanted = Vec::new();
-        for workspace in workspaces {
-            let members = || self.members.current().filter(|m| m.workspace == workspace);
-            for settings in &change.plan.named {
-                let before = change.before.get(settings.name.as_str());
-                let instead = members().flat_map(|member| {
-                    let paid = before.into_iter().flatten();
-                    paid.filter_map(|name| match *name {
-                        CONNECTION_POOL => Some(member.own),
-                        name => member.pools.get(name).copied(),
-                    })
-                });
-                wanted.push(Wanted {
-                    workspace,
-                    settings,
-                    same: members().filter_map(|m| m.pools.get(&settings.name).copied()).collect(),
-                    instead: instead.collect(),
-                    base: None,
-                });
-            }
-        }
-        wanted
-    }
-
-    /// Which pool goes on as which: the one of the same workspace and name, then the one that its
-    /// connections pay under the name, then one that is paid no more, then one that was there
-    /// before.
-    fn find_bases(&self, change: &Change<'_>, wanted: &mut [Wanted<'_>]) {
-        let declared = |name: &str| change.plan.named.iter().any(|pool| pool.name == name);
-        let of = |pool: PoolId| self.members.named.iter().find(|named| named.pool == pool);
-        let is_at_home = |wanted: &Wanted<'_>, pool: PoolId| {
-            of(pool).is_some_and(|named| {
-                named.workspace == wanted.workspace && named.name == wanted.settings.name
-            })
-        };
-        let mut taken = HashSet::new();
-        for rule in 0..4 {
-            for want in wanted.iter_mut().filter(|want| want.base.is_none()) {
-                let free = |pool: &PoolId| !taken.contains(pool);
-                want.base = match rule {
-                    0 => {
-                        want.same.iter().copied().find(|pool| free(pool) && is_at_home(want, *pool))
-                    }
-                    1 => want.same.iter().copied().find(|pool| free(pool)),
-                    2 => want.instead.iter().copied().find(|pool| {
-                        free(pool) && of(*pool).is_some_and(|named| !declared(&named.name))
-                    }),
-                    _ => {
-                        let pools = self.members.named.iter().map(|named| named.pool);
-                        pools.into_iter().find(|pool| free(pool) && is_at_home(want, *pool))
-                    }
-                };
-                taken.extend(want.base);
-            }
-        }
-    }
-
-    /// What an earlier process, or another tenant's quotas, left of a pool for connections that are
-    /// new.
-    fn left_of(
-        &self,
-        change: &Change<'_>,
-        workspace: &str,
-        settings: &PoolSettings,
-        seated: &[Seated<'_>],
-        new: &HashSet<ConnectionNo>,
-    ) -> Vec<Moment> {
-        let joined = |seat: &&Seated<'_>| {
-            let member = || self.members.current().find(|member| member.is(&seat.identity));
-            seat.plan.workspace == workspace && member().is_some_and(|m| new.contains(&m.number))
-        };
-        let joined: Vec<&Seated<'_>> = seated.iter().filter(joined).collect();
-        let inherited = joined.iter().filter_map(|seat| seat.inherits.get(&settings.name));
-        let mut until: Vec<Moment> = inherited.flatten().copied().collect();
-        if let Some(store) = self.store().filter(|_| !joined.is_empty()) {
-            let seekers: Vec<Seeker<'_>> =
-                joined.iter().map(|seat| seat.seeker(change, store)).collect();
-            match store.past(&seekers, settings, false, change.base) {
-                Past::Fresh => {}
-                Past::Resting(rests) => until.extend(rests),
-                Past::Unknown => {
-                    let rest = RestRule::of(settings.window, settings.hard_limit);
-                    let rested = rest.after_no_response(store.opened(change.base));
-                    until.extend(std::iter::repeat_n(rested, settings.calls as usize));
-                }
-            }
-        }
-        until
-    }
-
-    /// The pool of a workspace, which goes on from `base` or is new.
-    fn named_pool(
-        &mut self,
-        edition: u64,
-        workspace: &str,
-        settings: &PoolSettings,
-        base: Option<PoolId>,
-        now: Moment,
-    ) -> PoolId {
-        let pool = base.unwrap_or_else(|| {
-            let pool = self.quota.add_pool(settings, self.members.vacant_pool(), now);
-            let named = Named {
-                pool,
-                workspace: String::new(),
-                name: String::new(),
-                file: new_file(),
-                edition,
-            };
-            self.members.named.push(named);
-            pool
-        });
-        for named in self.members.named.iter_mut().filter(|named| named.pool == pool) {
-            named.workspace = workspace.to_owned();
-            named.name.clone_from(&settings.name);
-            named.edition = edition;
-        }
-        self.quota.rename(pool, &settings.name);
-        self.quota.set_window(pool, settings.window, settings.hard_limit, now);
-        self.quota.set_limit(pool, settings.calls, now);
-        pool
-    }
-
     /// What every number costs on every connection of now.
     fn price(&mut self, change: &Change<'_>) {
         let Self { quota, members, .. } = self;
@@ -394,22 +229,27 @@ impl Core {
         change: &Change<'_>,
         seated: &[Seated<'_>],
         numbers: &[ConnectionNo],
-        apps: &[&AppPlan],
         now: Moment,
     ) {
-        let by_id: HashMap<_, _> =
-            seated.iter().zip(numbers).map(|(seat, number)| (&seat.plan.id, *number)).collect();
         let edition = change.edition;
-        for AppPlan { connection, app, settings } in apps {
-            let Some(connection) = by_id.get(connection).copied() else { continue };
-            let known = self.members.apps.get_mut(&(connection, app.clone()));
-            if let Some(known) = known {
-                known.edition = edition;
-                self.quota.configure_app(connection, known.number, settings.clone(), now);
-            } else if let Some(number) = self.quota.add_app(connection, settings.clone(), now) {
-                self.members.apps.insert((connection, app.clone()), MemberApp { number, edition });
+        for (seat, connection) in seated.iter().zip(numbers.iter().copied()) {
+            let members = self.members.apps.entry(connection).or_default();
+            for AppPlan { app, settings, .. } in change.apps_of(&seat.plan.id) {
+                if let Some(known) = members.get_mut(app) {
+                    known.edition = edition;
+                    self.quota.configure_app(connection, known.number, settings.clone(), now);
+                } else if let Some(number) = self.quota.add_app(connection, settings.clone(), now) {
+                    members.insert(app.clone(), MemberApp { number, edition });
+                }
             }
         }
+    }
+}
+
+impl<'a> Change<'a> {
+    /// The apps that may use `connection`, in the order of their numbers.
+    pub(super) fn apps_of(&self, connection: &ConnectionId) -> &[&'a AppPlan] {
+        self.apps.get(connection).map(Vec::as_slice).unwrap_or_default()
     }
 }
 

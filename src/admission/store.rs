@@ -57,11 +57,13 @@ struct Folder {
     index: Mutex<Index>,
     /// The index could not be written the last time.
     index_fails: AtomicBool,
-    lock: File,
+    /// Which file the lock is; it is kept open for its lock.
+    place: (u64, u64),
+    _lock: File,
 }
 
 struct Index {
-    /// What an earlier process left, as far as nobody has claimed it.
+    /// What an earlier process left, as far as nobody has claimed it; in the order of tokens.
     left: Vec<IndexEntry>,
 }
 
@@ -102,13 +104,14 @@ impl SlotStore {
         }
         let (key, made) = IdentityKey::of_file(&path.join("key")).map_err(wrong)?;
         let files = slot_files(path).map_err(wrong)?;
-        let (left, whole) = match fs::read_to_string(path.join(INDEX)) {
+        let (mut left, whole) = match fs::read_to_string(path.join(INDEX)) {
             Ok(text) => index::read(&text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), true),
             Err(error) => return Err(wrong(error)),
         };
-        let named = |file: &String| left.iter().any(|entry| entry.file == *file);
-        let strange = !files.iter().all(named) || (made && !left.is_empty());
+        left.sort_unstable_by_key(|entry| entry.identity);
+        let named: HashSet<&String> = left.iter().map(|entry| &entry.file).collect();
+        let strange = !files.iter().all(|file| named.contains(file)) || (made && !left.is_empty());
         let folder = Folder {
             path: path.to_owned(),
             boot: clock::boot_id(),
@@ -119,7 +122,8 @@ impl SlotStore {
             cut: !whole,
             index: Mutex::new(Index { left }),
             index_fails: AtomicBool::new(false),
-            lock,
+            place: lock.metadata().map(|lock| place(&lock)).map_err(wrong)?,
+            _lock: lock,
         };
         Ok(Self(Arc::new(folder)))
     }
@@ -133,11 +137,7 @@ impl SlotStore {
     /// Another process may have a new one.
     pub(super) fn stands(&self) -> bool {
         let here = fs::metadata(self.0.path.join(LOCK));
-        let ours = self.0.lock.metadata();
-        here.and_then(|here| {
-            Ok((here.dev(), here.ino()) == ours.map(|ours| (ours.dev(), ours.ino()))?)
-        })
-        .unwrap_or(false)
+        here.is_ok_and(|here| place(&here) == self.0.place)
     }
 
     /// The key of the identities in this folder.
@@ -327,14 +327,23 @@ fn claimed<'a>(
     seeker: &'a Seeker<'_>,
 ) -> impl Iterator<Item = &'a IndexEntry> {
     type Rule = fn(&IndexEntry, &Seeker<'_>) -> bool;
-    let rules: [Rule; 4] = [
-        |entry, seeker| entry.identity == seeker.identity,
+    let rules: [Rule; 3] = [
         |entry, seeker| entry.connection == seeker.connection && seeker.is_free(entry),
         |entry, seeker| entry.place == Some(seeker.place) && seeker.is_free(entry),
         |entry, seeker| entry.connection == seeker.connection || entry.place == Some(seeker.place),
     ];
-    let rule = rules.into_iter().find(|rule| left.iter().any(|entry| rule(entry, seeker)));
-    left.iter().filter(move |entry| rule.is_some_and(|rule| rule(entry, seeker)))
+    // Nearly always under its token, so that a start with many connections is quick.
+    let from = left.partition_point(|entry| entry.identity < seeker.identity);
+    let count = left[from..].partition_point(|entry| entry.identity == seeker.identity);
+    let others = if count == 0 { left } else { &[] };
+    let rule = rules.into_iter().find(|rule| others.iter().any(|entry| rule(entry, seeker)));
+    let others = others.iter().filter(move |entry| rule.is_some_and(|rule| rule(entry, seeker)));
+    left[from..from + count].iter().chain(others)
+}
+
+/// Which file it is, whatever its name.
+fn place(file: &fs::Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 /// The names of all files of slots in a folder.

@@ -60,11 +60,11 @@ impl Core {
     pub(super) fn sweep(&mut self, oldest: u64, now: Moment) {
         let Self { quota, members, journal, .. } = self;
         let gone = |edition: u64, pool| edition < oldest && quota.is_idle(pool, now);
-        let mut over = Vec::new();
+        let mut over = HashSet::new();
         members.list.retain(|member| {
             let gone = gone(member.edition, member.own);
             if gone {
-                over.push(member.own);
+                over.insert(member.own);
                 members.vacant.push((member.number, member.own));
             }
             !gone
@@ -72,7 +72,7 @@ impl Core {
         members.named.retain(|named| {
             let gone = gone(named.edition, named.pool);
             if gone {
-                over.push(named.pool);
+                over.insert(named.pool);
                 members.vacant_pools.push(named.pool);
             }
             !gone
@@ -84,14 +84,14 @@ impl Core {
             over.iter().for_each(|pool| journal.forget(*pool));
         }
         let left: HashSet<ConnectionNo> = members.list.iter().map(|member| member.number).collect();
-        members.apps.retain(|(connection, _), app| {
-            if !left.contains(connection) {
-                return false;
-            }
-            if app.edition < oldest {
-                quota.remove_app(*connection, app.number);
-            }
-            app.edition >= oldest
-        });
+        members.apps.retain(|connection, _| left.contains(connection));
+        for (connection, apps) in &mut members.apps {
+            apps.retain(|_, app| {
+                if app.edition < oldest {
+                    quota.remove_app(*connection, app.number);
+                }
+                app.edition >= oldest
+            });
+        }
     }
 }

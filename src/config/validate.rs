@@ -86,8 +86,8 @@ fn out_of_time(cert: &Path, tls: &tls::Server, now: SystemTime) -> Option<String
     })
 }
 
-struct Check<'a> {
-    document: &'a Document<'a, Settings>,
+struct Check<'a, 'i> {
+    document: &'a Document<'i, Settings>,
     look: Look,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
@@ -109,7 +109,7 @@ fn within(tenant: usize, list: &'static str, at: usize, below: &[&'static str]) 
     path
 }
 
-impl<'a> Check<'a> {
+impl<'a> Check<'a, '_> {
     fn settings(&self) -> &'a Settings {
         &self.document.value
     }

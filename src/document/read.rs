@@ -1,5 +1,6 @@
 //! Reads a document again and again, each time without what was wrong before.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;
@@ -40,10 +41,18 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Reading<'_, T> {
     if let Some(problem) = syntax::other_language(text) {
         return Reading { document: None, problems: vec![problem] };
     }
-    let (root, errors) = DeTable::parse_recoverable(text);
+    let (mut root, errors) = DeTable::parse_recoverable(text);
     let wrong = syntax::Wrong::of(text, &errors);
     if wrong.spreads {
         return Reading { document: None, problems: wrong.problems };
+    }
+    if errors.is_empty() {
+        if let Ok(value) = T::deserialize(toml::Deserializer::from(root)) {
+            let document = Document { value, text, root: OnceCell::new() };
+            return Reading { document: Some(document), problems: Vec::new() };
+        }
+        // Read again from its text: what most files need is not slowed by a copy.
+        root = DeTable::parse_recoverable(text).0;
     }
     let span = root.span();
     let readable = root.into_inner();
@@ -83,7 +92,8 @@ impl<'i> Draft<'i> {
             let table = Spanned::new(self.span.clone(), self.readable.clone());
             match T::deserialize(toml::Deserializer::from(table)) {
                 Ok(value) => {
-                    let document = Document { value, text: self.text, root: self.places };
+                    let document =
+                        Document { value, text: self.text, root: OnceCell::from(self.places) };
                     return (Some(document), self.problems);
                 }
                 Err(error) if self.problems.len() < MOST_PROBLEMS => {

@@ -106,3 +106,13 @@ fn what_was_taken_out_is_hollow_and_its_neighbours_are_not() {
     assert_eq!(document.value.item.len(), 2);
     assert_eq!(document.problem(&item(1, "id"), "").line, 6);
 }
+
+#[test]
+fn a_good_file_is_parsed_again_only_when_a_place_is_asked_for() {
+    let document = parse::<Sample>("[[item]]\nid = \"a\"\n").unwrap();
+    let id = [PathStep::Key("item"), PathStep::Index(0), PathStep::Key("id")];
+    assert!(!document.is_hollow(&id));
+    assert!(document.root.get().is_none());
+    let problem = document.problem(&id, "is wrong");
+    assert_eq!((problem.line, problem.column), (2, 1));
+}

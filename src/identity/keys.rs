@@ -24,7 +24,7 @@ use crate::words::read_as_text;
 const SECRET_LEN: usize = 43;
 
 /// SHA-256 over a whole key string.
-#[derive(Clone, PartialEq, Eq, schemars::JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Hash, schemars::JsonSchema)]
 #[schemars(with = "String")]
 pub struct Digest([u8; 32]);
 

@@ -6,7 +6,11 @@
 //! a pool for a time; its slots go on resting meanwhile, and it opens again step by step
 //! (`opening`).
 
+mod due;
+
 use std::time::Duration;
+
+use due::DueTimes;
 
 use super::moment::Moment;
 use super::opening::Opening;
@@ -154,6 +158,8 @@ impl SlotPool {
 #[derive(Debug, Default)]
 pub struct Pools {
     list: Vec<SlotPool>,
+    /// From when on each is to be looked at: not later than its next slot comes back.
+    due: DueTimes,
 }
 
 impl Pools {
@@ -164,6 +170,7 @@ impl Pools {
     pub fn add(&mut self, pool: SlotPool) -> PoolId {
         let id = u16::try_from(self.list.len()).expect("a quota has fewer than 65,536 pools");
         self.list.push(pool);
+        self.due.set(PoolId(id), Moment::ZERO);
         PoolId(id)
     }
 
@@ -188,17 +195,22 @@ impl Pools {
 
     /// The pool, to be changed.
     pub fn get_mut(&mut self, id: PoolId) -> Option<&mut SlotPool> {
-        self.list.get_mut(usize::from(id.0))
+        let pool = self.list.get_mut(usize::from(id.0))?;
+        // What it becomes is seen at the next look.
+        self.due.set(id, Moment::ZERO);
+        Some(pool)
     }
 
     /// Frees every slot whose rest is over; `freed` hears the pool and the owner of each.
     pub fn release_expired(&mut self, now: Moment, mut freed: impl FnMut(PoolId, u32)) {
-        for (id, pool) in (0..).map(PoolId).zip(&mut self.list) {
-            while let Some(owner) = pool.slots.release_expired(now) {
+        while let Some(id) = self.due.first(now) {
+            let slots = &mut self.list[usize::from(id.0)].slots;
+            while let Some(owner) = slots.release_expired(now) {
                 if owner != NOBODY {
                     freed(id, owner);
                 }
             }
+            self.due.set(id, slots.next_end());
         }
     }
 
@@ -323,5 +335,46 @@ impl Pools {
         });
         pool.closed_until = until;
         Some(until)
+    }
+}
+
+#[cfg(test)]
+impl Pools {
+    /// No slot comes back before its pool is to be looked at.
+    pub(crate) fn assert_due(&self) {
+        for (id, pool) in self.iter() {
+            assert!(self.due.of(id) <= pool.slots.next_end(), "{id:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::slots::RestRule;
+
+    #[test]
+    fn a_pool_is_looked_at_only_when_a_slot_of_it_comes_back() {
+        let second = |seconds| Moment::from(Duration::from_secs(seconds));
+        let rest = RestRule::of(Duration::from_secs(60), Duration::from_secs(60));
+        let mut pools = Pools::default();
+        let all: Vec<PoolId> =
+            (0..1000).map(|_| pools.add(SlotPool::new("pool", Slots::fresh(1, rest)))).collect();
+        let look = |pools: &mut Pools, at| {
+            let mut freed = Vec::new();
+            pools.release_expired(at, |pool, _| freed.push(pool));
+            freed
+        };
+        assert_eq!(look(&mut pools, second(1)), []);
+        let paid = pools.pay(&Price::new(&[(all[700], 1)]).unwrap(), 7, second(1)).unwrap();
+        let mut back = Moment::NEVER;
+        pools.settle(paid, (Settlement::FirstByteAt(second(2)), false), second(2), |_, at| {
+            back = at;
+        });
+        assert_eq!(look(&mut pools, second(2)), []);
+        assert_eq!(pools.due.first(second(50)), None);
+        assert_eq!(pools.due.first(back), Some(all[700]));
+        assert_eq!(look(&mut pools, back), [all[700]]);
+        assert_eq!(pools.due.first(Moment::NEVER.before(Duration::from_nanos(1))), None);
     }
 }

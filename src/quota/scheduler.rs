@@ -40,6 +40,8 @@ pub(crate) struct Scheduler {
     prices: Vec<Price>,
     costs: Vec<u32>,
     apps: Vec<AppBooks>,
+    /// Apps that were removed, and whose numbers are nobody else's yet.
+    removed: BTreeSet<u32>,
     /// Apps of the interactive lane that hold or want something; a superset.
     listed: Vec<u32>,
     /// Apps of which calls wait, per lane: by their tag, then by the call that waits longest.
@@ -84,6 +86,7 @@ impl Scheduler {
             prices,
             settings,
             apps: Vec::new(),
+            removed: BTreeSet::new(),
             listed: Vec::new(),
             order: Default::default(),
             limited: Vec::new(),

@@ -4,6 +4,8 @@
 //! the owner of the quota says when a number is vacant and gives it to another. So calls that wait,
 //! calls that run and whoever knew the shape before stay where they are.
 
+use std::collections::BTreeSet;
+
 use super::Quota;
 use super::moment::Moment;
 use super::pools::{PoolId, Pools, Price, SlotPool};
@@ -16,7 +18,14 @@ impl Quota {
     /// A quota without a connection.
     #[must_use]
     pub fn empty(now: Moment) -> Self {
-        Self { pools: Pools::default(), lines: Vec::new(), owners: Vec::new(), first: 0, now }
+        Self {
+            pools: Pools::default(),
+            lines: Vec::new(),
+            waiting: BTreeSet::new(),
+            owners: Vec::new(),
+            first: 0,
+            now,
+        }
     }
 
     /// Adds a named pool, under the `vacant` number if there is one.

@@ -268,12 +268,23 @@ impl Slots {
     #[must_use]
     pub fn next_release(&self) -> Option<Moment> {
         let rests = self.resting.get(self.excess()).map(|(until, _)| *until);
-        let lost = (self.oldest != NIL).then(|| self.slots[self.oldest as usize].state);
-        let lost = match lost {
-            Some(SlotState::InUse(taken)) => Some(self.rest.after_no_response(taken)),
-            _ => None,
-        };
-        rests.into_iter().chain(lost).min()
+        rests.into_iter().chain(self.next_lost()).min()
+    }
+
+    /// When [`Slots::release_expired`] next has something to do, after it said `None`, if nothing
+    /// is changed meanwhile.
+    #[must_use]
+    pub fn next_end(&self) -> Moment {
+        let rests = self.resting.front().map(|(until, _)| *until);
+        rests.into_iter().chain(self.next_lost()).min().unwrap_or(Moment::NEVER)
+    }
+
+    /// When the call that runs for longest is past everything it could do.
+    fn next_lost(&self) -> Option<Moment> {
+        match self.slots.get(self.oldest as usize)?.state {
+            SlotState::InUse(taken) => Some(self.rest.after_no_response(taken)),
+            SlotState::Free | SlotState::Resting(_) | SlotState::Absent => None,
+        }
     }
 
     /// Changes the limit.

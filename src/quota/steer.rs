@@ -62,13 +62,16 @@ impl Quota {
         let Some(line) = self.line_mut(connection) else {
             return;
         };
-        line.set_mode(mode);
+        if line.set_mode(mode) == mode {
+            return;
+        }
         let (own, calls) = (line.own_pool(), line.settings().pool.calls);
+        let paid = line.paid_pools();
         if mode == Mode::Enforce {
             self.set_limit(own, calls, now);
-            let named: Vec<_> = self.pools.iter().map(|(id, p)| (id, p.slots.limit())).collect();
-            for (id, calls) in named.into_iter().filter(|(id, _)| *id != own) {
-                self.set_limit(id, calls, now);
+            for named in paid.into_iter().filter(|pool| *pool != own) {
+                let limit = self.pools.get(named).map(|pool| pool.slots.limit());
+                self.set_limit(named, limit.unwrap_or_default(), now);
             }
         }
     }

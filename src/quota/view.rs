@@ -201,8 +201,12 @@ impl Quota {
 
 #[cfg(test)]
 impl Quota {
-    /// What the apps' books say is what their slots do.
+    /// What the apps' books say is what their slots do, and nobody is forgotten who is looked at
+    /// only when there is something to do.
     pub(crate) fn assert_balance(&self) {
+        let waiting = (0..self.lines.len()).filter(|at| !self.lines[*at].is_empty());
+        assert!(self.waiting.iter().copied().eq(waiting), "{:?} do not wait", self.waiting);
+        self.pools.assert_due();
         for line in &self.lines {
             line.assert_balance(&self.pools, self.now);
         }

@@ -20,7 +20,7 @@ struct Entry<'a> {
     place: Vec<PathStep>,
 }
 
-impl Check<'_> {
+impl Check<'_, '_> {
     /// Warns about all that is legal but most likely not meant.
     pub(super) fn advise(&mut self, tokens: &Tokens) {
         let settings = self.settings();
@@ -175,7 +175,7 @@ impl Check<'_> {
     fn advise_keys(&mut self) {
         let settings = self.settings();
         let now = clock::wall();
-        let mut seen: HashMap<String, &KeyId> = HashMap::new();
+        let mut seen: HashMap<&Digest, &KeyId> = HashMap::new();
         let apps = settings.tenant.iter().enumerate().flat_map(|(t, tenant)| {
             tenant.app.iter().enumerate().flat_map(move |(a, app)| {
                 app.keys.iter().enumerate().map(move |(k, key)| Entry {
@@ -210,7 +210,7 @@ impl Check<'_> {
                     "key '{id}' has a placeholder in sha256, which no key fits: write what `tollgate keys new` prints"
                 );
                 self.warn(&at("sha256"), message);
-            } else if let Some(other) = seen.insert(entry.sha256.to_string(), entry.id) {
+            } else if let Some(other) = seen.insert(entry.sha256, entry.id) {
                 let message = format!(
                     "keys '{}' and '{id}' have one sha256, and a key fits its own id only: write what `tollgate keys new` prints for each",
                     other.as_str()

@@ -25,7 +25,7 @@ struct Common<'a> {
     whole: bool,
 }
 
-impl Check<'_> {
+impl Check<'_, '_> {
     pub(super) fn apps(&mut self, catalog: Option<&Catalog>) -> Keys {
         let mut keys = Keys::default();
         let mut before = 0;

@@ -1,17 +1,46 @@
 //! Connections: their names, workspaces, quotas and tokens.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Check, key, within};
 use crate::config::Connection;
 use crate::document::PathStep;
 use crate::ids::{ConnectionId, TenantId, WorkspaceId};
-use crate::secret::Tokens;
+use crate::secret::{Tokens, VendorToken};
 
-impl Check<'_> {
+/// The tokens of all connections, and whose each of them is.
+struct KnownTokens {
+    tokens: Tokens,
+    /// By hashes under `key`.
+    owners: HashMap<[u8; 32], ConnectionId>,
+    key: [u8; 32],
+}
+
+impl KnownTokens {
+    fn none() -> Self {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).expect("the system has random bytes once it has booted");
+        Self { tokens: Tokens::new(), owners: HashMap::new(), key }
+    }
+
+    /// Adds the token of a connection, unless another one has it: that one is returned.
+    fn add(&mut self, connection: &ConnectionId, token: VendorToken) -> Option<ConnectionId> {
+        match self.owners.entry(token.keyed_hash(&self.key)) {
+            Entry::Occupied(twin) => Some(twin.get().clone()),
+            Entry::Vacant(free) => {
+                free.insert(connection.clone());
+                self.tokens.insert(connection.clone(), token);
+                None
+            }
+        }
+    }
+}
+
+impl Check<'_, '_> {
     /// Names, workspaces and tokens of all connections.
     pub(super) fn connections(&mut self) -> Tokens {
-        let mut tokens = Tokens::new();
+        let mut known = KnownTokens::none();
         let mut owners: HashMap<&ConnectionId, &TenantId> = HashMap::new();
         let mut workspaces: BTreeMap<&WorkspaceId, &TenantId> = BTreeMap::new();
         let mut tenants = HashSet::new();
@@ -43,10 +72,10 @@ impl Check<'_> {
                 for problem in self.settings().quota_of(connection).err().unwrap_or_default() {
                     self.quota(&path("quota"), connection, &problem);
                 }
-                self.token(&path("token"), connection, &mut tokens);
+                self.token(&path("token"), connection, &mut known);
             }
         }
-        tokens
+        known.tokens
     }
 
     /// Adds a problem of a quota, at the key with which its text begins.
@@ -63,7 +92,7 @@ impl Check<'_> {
         self.refuse(&place, message);
     }
 
-    fn token(&mut self, path: &[PathStep], connection: &Connection, tokens: &mut Tokens) {
+    fn token(&mut self, path: &[PathStep], connection: &Connection, known: &mut KnownTokens) {
         if connection.token.is_token_itself() {
             let message = "the token itself seems to stand here: write the name of a variable or a file that holds it, and take a new token, as this one was in a file";
             return self.refuse(path, message);
@@ -74,16 +103,12 @@ impl Check<'_> {
         let Some(token) = self.accept(path, connection.token.read()) else {
             return;
         };
-        let twin = tokens.iter().find(|(_, other)| other.same_as(&token)).map(|(id, _)| id.clone());
-        match twin {
-            Some(twin) => {
-                let message = format!(
-                    "connections '{twin}' and '{}' have one token: they would share one quota unknowingly",
-                    connection.id
-                );
-                self.refuse(path, message);
-            }
-            None => drop(tokens.insert(connection.id.clone(), token)),
+        if let Some(twin) = known.add(&connection.id, token) {
+            let message = format!(
+                "connections '{twin}' and '{}' have one token: they would share one quota unknowingly",
+                connection.id
+            );
+            self.refuse(path, message);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{Check, key, within};
 use crate::config::{AppTable, Connection, Tenant};
 use crate::document::PathStep;
 
-impl Check<'_> {
+impl Check<'_, '_> {
     /// Finds all of them, except those that another rule finds.
     pub(super) fn meaningless(&mut self) {
         let settings = self.settings();

@@ -9,7 +9,7 @@ use crate::config::Tenant;
 use crate::document::PathStep;
 use crate::quota::settings::{MOST_APPS, MOST_QUOTAS};
 
-impl Check<'_> {
+impl Check<'_, '_> {
     /// The rules that concern connections, apps and rows together.
     pub(super) fn quotas(&mut self, catalog: Option<&Catalog>) {
         let dearest = catalog.and_then(|catalog| {

@@ -19,7 +19,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.port() != 0 && (a == b || all(a, b) || all(b, a))
 }
 
-impl Check<'_> {
+impl Check<'_, '_> {
     /// Refuses limits that would refuse every request.
     pub(super) fn limits(&mut self) {
         let (server, vendor) = (&self.settings().server, &self.settings().vendor);

@@ -9,7 +9,7 @@ use super::{Check, key};
 /// A file that is made only to see whether it can be made. It is removed at once.
 const TRIAL: &str = ".tollgate-check";
 
-impl Check<'_> {
+impl Check<'_, '_> {
     /// Checks that this user can use the folder.
     pub(super) fn state(&mut self) {
         let settings = self.settings();

@@ -15,11 +15,13 @@ impl Scheduler {
     /// Gives an app a number; `None` if there is none left.
     pub(crate) fn add_app(&mut self, settings: AppSettings, now: Moment) -> Option<AppNo> {
         let app = AppBooks::new(settings, now);
-        let gone = self.apps.iter().position(|a| a.removed && a.is_idle());
-        let at = match gone {
-            Some(at) => {
+        let vacant = self.vacant_apps().next();
+        let at = match vacant {
+            Some(number) => {
+                self.removed.remove(&number);
+                let at = number as usize;
                 // The number is another app's from now on, which nobody paused.
-                self.paused.retain(|number| *number as usize != at);
+                self.paused.retain(|paused| *paused != number);
                 let AppBooks { listed, changed, claim, standing, .. } = self.apps[at];
                 self.apps[at] = AppBooks { listed, changed, claim, standing, ..app };
                 at
@@ -38,8 +40,13 @@ impl Scheduler {
 
     /// Apps that could be added now.
     pub(crate) fn spare_apps(&self) -> usize {
-        let vacant = self.apps.iter().filter(|app| app.removed && app.is_idle()).count();
-        MOST_NUMBERS.saturating_sub(self.apps.len()) + vacant
+        MOST_NUMBERS.saturating_sub(self.apps.len()) + self.vacant_apps().count()
+    }
+
+    /// Numbers of removed apps that can be given to others, the lowest first.
+    fn vacant_apps(&self) -> impl Iterator<Item = u32> {
+        let removed = self.removed.iter().copied();
+        removed.filter(|number| self.apps[*number as usize].is_idle())
     }
 
     /// Lets an app remember what it did before somebody looked by way of trial.

@@ -1,9 +1,11 @@
 //! What operators change on one connection while calls run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::app::AppSettings;
 use super::super::moment::Moment;
+use super::super::pools::{PoolId, Price};
 use super::super::settings::{ConnectionSettings, Mode};
 use super::super::slots::RestRule;
 use super::super::ticket::AppNo;
@@ -31,9 +33,14 @@ impl Scheduler {
         }
     }
 
-    /// Whether calls are held back.
-    pub(crate) const fn set_mode(&mut self, mode: Mode) {
-        self.settings.mode = mode;
+    /// Whether calls are held back from now on; says whether they were.
+    pub(crate) const fn set_mode(&mut self, mode: Mode) -> Mode {
+        std::mem::replace(&mut self.settings.mode, mode)
+    }
+
+    /// The pools that its calls pay.
+    pub(crate) fn paid_pools(&self) -> BTreeSet<PoolId> {
+        self.prices.iter().flat_map(Price::parts).map(|(pool, _)| pool).collect()
     }
 
     /// Everything else; the pool and the mode stay as they are.
@@ -73,6 +80,7 @@ impl Scheduler {
         self.pause(app, true);
         if let Some(books) = self.apps.get_mut(app.0 as usize) {
             books.removed = true;
+            self.removed.insert(app.0);
         }
     }
 }

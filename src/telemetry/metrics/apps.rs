@@ -1,6 +1,6 @@
 //! Which apps have series of their own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -34,7 +34,10 @@ impl Metrics {
             }
         }
         self.handles.apps.store(Arc::new(named));
-        rows.iter().for_each(|row| self.begin_app(&self.app_labels(&row.tenant, &row.app)));
+        // Many apps can share one name.
+        let names: HashSet<_> =
+            rows.iter().map(|row| self.app_labels(&row.tenant, &row.app)).collect();
+        names.iter().for_each(|labels| self.begin_app(labels));
         self.key_expiry.clear();
         let mut ends = HashMap::new();
         for row in rows {

@@ -103,14 +103,22 @@ impl<K, V> Default for KeptHandles<K, V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Default> KeptHandles<K, V> {
+    /// What is kept for `key`, if something has touched it.
+    pub(super) fn known<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Arc<V>>
+    where
+        K: Borrow<Q>,
+    {
+        self.0.load().get(key).cloned()
+    }
+
     /// What is kept for `key`. If it is not there it is made now, under the owned form of the key
     /// that `own` gives.
     pub(super) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q, own: impl Fn() -> K) -> Arc<V>
     where
         K: Borrow<Q>,
     {
-        if let Some(kept) = self.0.load().get(key) {
-            return kept.clone();
+        if let Some(kept) = self.known(key) {
+            return kept;
         }
         // Made outside the swap, which may run again and must not make another.
         let made = Arc::new(V::default());
@@ -129,5 +137,19 @@ impl OfApp {
         let others = [Value::Word("other"), Value::Word("other")];
         let [tenant, app] = self.named.clone().unwrap_or(others);
         Labels([("tenant", tenant), ("app", app)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ids::ConnectionId;
+    use crate::telemetry::metrics::Metrics;
+
+    #[test]
+    fn a_connection_that_no_call_has_touched_has_no_handles() {
+        let (metrics, connection) = (Metrics::new(), "acme-prod".parse::<ConnectionId>().unwrap());
+        metrics.token_loaded(&connection);
+        metrics.show_tokens(std::iter::once(&connection));
+        assert!(metrics.handles.connections.known(&connection).is_none());
     }
 }

@@ -24,16 +24,17 @@ const NO_OPERATION: &str = "none";
 impl Metrics {
     /// The token of `connection` was loaded.
     pub fn token_loaded(&self, connection: &ConnectionId) {
-        let handles = self.handles.connections.get(connection, || connection.clone());
-        handles.token_refused.store(false, Ordering::Relaxed);
+        if let Some(handles) = self.handles.connections.known(connection) {
+            handles.token_refused.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Shows whether the vendor takes the token of each of `connections`.
     pub fn show_tokens<'a>(&self, connections: impl Iterator<Item = &'a ConnectionId>) {
         self.token_good.clear();
         for connection in connections {
-            let handles = self.handles.connections.get(connection, || connection.clone());
-            let good = !handles.token_refused.load(Ordering::Relaxed);
+            let handles = self.handles.connections.known(connection);
+            let good = handles.is_none_or(|known| !known.token_refused.load(Ordering::Relaxed));
             self.token_good.get_or_create(&Labels([of(connection)])).set(good.into());
         }
     }

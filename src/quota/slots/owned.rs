@@ -78,6 +78,9 @@ impl Slots {
 mod tests {
     use std::time::Duration;
 
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::super::{RestRule, Settlement};
     use super::*;
 
@@ -136,5 +139,35 @@ mod tests {
         assert_eq!((gone, slots.in_use(), slots.free(), slots.limit()), (3, 1, 0, 1));
         assert!(slots.settle(call, Settlement::FirstByteAt(at(3)), at(3)).is_some());
         assert_eq!(slots.resting(), 1);
+    }
+
+    proptest! {
+        /// Whatever comes, goes and is used: every slot is in one list, and the counts are theirs.
+        #[test]
+        fn counts_are_those_of_the_slots(steps in vec((0..6_u8, 0..12_u32, 1..4_u32), 0..200)) {
+            let mut slots = owner_of(0..4);
+            let mut calls = Vec::new();
+            for (second, (step, id, many)) in (1..).zip(steps) {
+                let now = at(second);
+                while slots.release_expired(now).is_some() {}
+                match step {
+                    0 => slots.adopt(id..id + many, at(second + u64::from(id)), now),
+                    1 => slots.disown(id..id + many, |_| ()),
+                    2 => slots.disown_idle(id..id + many, |_| ()),
+                    3 | 4 => calls.extend(slots.take(many, id, now)),
+                    _ if calls.is_empty() => {}
+                    _ => {
+                        let call = calls.remove(id as usize % calls.len());
+                        slots.settle(call, Settlement::FirstByteAt(now), now);
+                    }
+                }
+                let count = |is: fn(&SlotState) -> bool| count(slots.states().filter(is).count());
+                prop_assert_eq!(slots.free(), count(|s| *s == SlotState::Free));
+                prop_assert_eq!(slots.in_use(), count(|s| matches!(s, SlotState::InUse(_))));
+                prop_assert_eq!(slots.resting(), count(|s| matches!(s, SlotState::Resting(_))));
+                prop_assert_eq!(slots.limit(), count(|s| *s != SlotState::Absent));
+                prop_assert_eq!(slots.live, slots.limit());
+            }
+        }
     }
 }

@@ -23,12 +23,14 @@
 mod blocks;
 mod books;
 mod pace;
+mod sharing;
 mod sighting;
 #[cfg(test)]
 mod tests;
 mod view;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::moment::Moment;
@@ -74,8 +76,8 @@ struct Heard {
 /// What is reported besides the slots.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// For each shared pool, what its apps want.
-    pub demand: Vec<Vec<AppDemand>>,
+    /// What the apps want of each shared pool.
+    pub demand: BTreeMap<PoolId, Vec<AppDemand>>,
     /// Calls that wait.
     pub waiting: usize,
     /// The store, as this process sees it.
@@ -141,11 +143,8 @@ impl Replica {
         };
     }
 
-    /// The limit of a pool changed.
-    pub fn limit(&mut self, pool: PoolId, calls: u32, version: u64, now: Moment) {
-        if let Some(books) = self.pools.iter_mut().find(|books| books.shared.id == pool) {
-            books.limit(calls, version);
-        }
+    /// Syncs soon, unless it sleeps.
+    fn soon(&mut self, now: Moment) {
         if self.due != Moment::NEVER {
             self.due = self.due.min(now);
         }
@@ -156,7 +155,7 @@ impl Replica {
     pub fn request(
         &mut self,
         pools: &mut Pools,
-        report: Report<'_>,
+        mut report: Report<'_>,
         now: Moment,
         mut freed: impl FnMut(PoolId, u32),
     ) -> SyncRequest {
@@ -166,11 +165,10 @@ impl Replica {
         let bye = self.is_idle(pools, report.waiting, now);
         let terms = self.terms(pools, bye || self.life == Life::Leaving, now);
         let mut reports = Vec::with_capacity(self.pools.len());
-        let demand = report.demand.into_iter().chain(std::iter::repeat_with(Vec::new));
-        for (books, apps) in self.pools.iter_mut().zip(demand) {
+        for books in &mut self.pools {
+            let apps = report.demand.remove(&books.shared.id).unwrap_or_default();
             if let Some(pool) = pools.get_mut(books.shared.id) {
-                let apps = if terms.leaving { Vec::new() } else { summed(apps) };
-                reports.push(books.report(&mut pool.slots, apps, &terms, &mut freed));
+                reports.push(books.report(&mut pool.slots, summed(apps), &terms, &mut freed));
             }
         }
         self.seq += 1;
@@ -223,6 +221,8 @@ impl Replica {
                         books.take_in(&mut pool.slots, said, now, &mut freed);
                     }
                 }
+                let slots = |id| pools.get(id).map(|pool| &pool.slots);
+                self.pools.retain(|books| !slots(books.shared.id).is_none_or(|s| books.is_gone(s)));
                 self.due = now + self.pause(pools, now);
                 if asked.bye {
                     self.said_bye(now);
@@ -240,6 +240,7 @@ impl Replica {
         (self.heard, self.due) = (None, Moment::NEVER);
         self.epoch.clear();
         self.life = if self.life == Life::Leaving { Life::Gone } else { Life::Asleep };
+        self.forget_retired();
         if self.eager && self.life == Life::Asleep {
             self.wake(now);
         }

@@ -91,7 +91,7 @@ impl Callers {
             replica: caller.name.clone(),
             seq: caller.seq,
             ack: caller.ack.saturating_sub(behind),
-            elapsed: dice.u64(0..1500),
+            elapsed: dice.u64(0..2500),
             epoch: caller.epoch.clone(),
             epoch_number: caller.epoch_number,
             incarnation: caller.incarnation.clone(),

@@ -19,6 +19,8 @@ pub(super) struct PoolBooks {
     give: u32,
     hot: bool,
     shares: BTreeMap<String, f64>,
+    /// It is to be shared no more: everything goes back, as its calls end.
+    retired: bool,
     /// Still held, but what comes free of it is used no more, so that the whole can go back: when
     /// its slots that are out already are free. Blocks of one slot are never in here.
     draining: Vec<(u32, Moment)>,
@@ -36,6 +38,7 @@ impl PoolBooks {
             give: 0,
             hot: false,
             shares: BTreeMap::new(),
+            retired: false,
             draining: Vec::new(),
             returning: Vec::new(),
         }
@@ -59,6 +62,20 @@ impl PoolBooks {
         }
     }
 
+    /// From now on everything goes back.
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
+    }
+
+    pub(super) const fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// Whether it was retired, and all of it has gone back.
+    pub(super) fn is_gone(&self, slots: &Slots) -> bool {
+        self.retired && self.returning.is_empty() && slots.limit() == 0
+    }
+
     /// Whether a request that is made now would move a block back that shall go soon.
     pub(super) fn owes(&self, slots: &Slots, terms: &ReportTerms) -> bool {
         let owned = owned(&self.shared, slots, terms);
@@ -80,7 +97,9 @@ impl PoolBooks {
         freed: &mut impl FnMut(PoolId, u32),
     ) -> PoolReport {
         let owned = owned(&self.shared, slots, terms);
-        for block in self.chosen(&owned, terms.leaving) {
+        let leaving = terms.leaving || self.retired;
+        let apps = if leaving { Vec::new() } else { apps };
+        for block in self.chosen(&owned, leaving) {
             self.draining.push((block.id, Moment::ZERO));
         }
         self.drain(slots, &owned, freed);

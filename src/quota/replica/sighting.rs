@@ -19,13 +19,14 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// The store said at `now` that it is this one.
-    pub fn sees(&mut self, incarnation: &str, now: Moment) {
-        if self.incarnation != incarnation || now.since(self.last) > SIGHT {
+    /// The store said that it is this one: asked at `asked`, heard at `now`. It was there at some
+    /// moment between the two, so that less is sure than both together tell.
+    pub fn sees(&mut self, incarnation: &str, asked: Moment, now: Moment) {
+        if self.incarnation != incarnation || asked.since(self.last) > SIGHT {
             self.incarnation.replace_range(.., incarnation);
             self.first = now;
         }
-        self.last = now;
+        self.last = asked;
     }
 
     /// The store; empty if none was seen.
@@ -38,5 +39,25 @@ impl Sighting {
     #[must_use]
     pub fn age(&self) -> Duration {
         self.last.since(self.first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_what_lies_between_an_answer_and_a_later_question() {
+        let at = |seconds| Moment::from(Duration::from_secs(seconds));
+        let mut sighting = Sighting::default();
+        sighting.sees("one", at(100), at(102));
+        assert_eq!(sighting.age(), Duration::ZERO);
+        sighting.sees("one", at(107), at(109));
+        assert_eq!((sighting.incarnation(), sighting.age()), ("one", Duration::from_secs(5)));
+        sighting.sees("one", at(123), at(123));
+        assert_eq!(sighting.age(), Duration::ZERO, "nobody looked for sixteen seconds");
+        sighting.sees("two", at(124), at(124));
+        sighting.sees("two", at(130), at(130));
+        assert_eq!((sighting.incarnation(), sighting.age()), ("two", Duration::from_secs(6)));
     }
 }

@@ -27,6 +27,12 @@ impl Replica {
         self.pools.iter().filter(move |books| books.shared.id == pool).flat_map(PoolBooks::shares)
     }
 
+    /// Whether slots of a pool come from the ledger, or are still to go back to it.
+    #[must_use]
+    pub fn is_shared(&self, pool: PoolId) -> bool {
+        self.pools.iter().any(|books| books.shared.id == pool)
+    }
+
     /// How many slots a pool has in all, as the ledger last said.
     #[must_use]
     pub fn all_slots(&self, pool: PoolId) -> Option<u32> {

@@ -1,5 +1,7 @@
 //! Blocks under load, and what the ledger's shares say to a queue.
 
+use std::collections::BTreeMap;
+
 use super::super::super::Moment;
 use super::super::super::pools::{PoolId, Pools, SlotPool};
 use super::super::super::rest::RestRule;
@@ -39,7 +41,8 @@ impl Rig {
     fn request(&mut self, now: Moment) -> SyncRequest {
         self.pools.release_expired(now, |_, _| ());
         let sighting = &Sighting::default();
-        let report = Report { demand: Vec::new(), waiting: 9, sighting, nonce: "0".to_owned() };
+        let demand = BTreeMap::new();
+        let report = Report { demand, waiting: 9, sighting, nonce: "0".to_owned() };
         self.replica.request(&mut self.pools, report, now, |_, _| ())
     }
 
@@ -122,4 +125,24 @@ fn shares_come_in_slots_and_the_limit_is_the_ledgers() {
     rig.request(at(3.0));
     rig.accept(grant(1, &[], 1), at(3.1));
     assert_eq!((rig.replica.shares(pool).count(), rig.replica.all_slots(pool)), (0, Some(4)));
+}
+
+#[test]
+fn a_pool_that_is_shared_no_more_goes_back_as_its_calls_end_and_then_its_number_is_free() {
+    let (mut rig, calls) = Rig::busy();
+    let pool = rig.pool;
+    rig.replica.unshare(pool, at(2.0));
+    assert_eq!(rig.replica.due(), at(2.0));
+    let request = rig.request(at(2.0));
+    assert_eq!((request.pools[0].hold.len(), rig.slots().free()), (2, 0));
+    rig.accept(grant(2, &[], 2), at(2.1));
+    for call in calls {
+        assert!(rig.slots().settle(call, Settlement::FirstByteAt(at(4.0)), at(4.0)).is_some());
+    }
+    let request = rig.request(at(5.0));
+    assert_eq!((request.pools[0].hold.len(), request.pools[0].ret.len()), (0, 2));
+    assert!(rig.replica.is_shared(pool), "no reply says yet that they are back");
+    rig.accept(grant(2, &[], 0), at(5.1));
+    assert!(!rig.replica.is_shared(pool));
+    assert_eq!(rig.request(at(6.0)).pools, []);
 }

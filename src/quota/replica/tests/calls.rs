@@ -5,11 +5,29 @@ use std::time::Duration;
 use super::super::super::Moment;
 use super::super::super::slots::Settlement;
 use super::mutation::Mutation;
-use super::node::Running;
-use super::scene::at;
+use super::node::{Node, Running, Waiting};
+use super::scene::{Habit, at};
 use super::world::{Happens, SentCall, World};
 
 impl World {
+    /// Fills a backlog up again.
+    fn fill(&mut self, node: usize) {
+        let Habit::Backlog(many) = self.scene.habits[node] else { return };
+        if self.scene.fair {
+            for app in self.scene.apps[node].clone() {
+                let waiting = |node: &Node| node.queue.iter().filter(|w| w.app == app).count();
+                while waiting(&self.nodes[node]) < many {
+                    let call = Waiting { app, nested: false, since: self.now };
+                    self.nodes[node].queue.push_back(call);
+                }
+            }
+        } else {
+            while self.nodes[node].queue.len() < many {
+                self.enqueue(node);
+            }
+        }
+    }
+
     /// Starts what can be started, asks for slots where calls wait, and arms the next wakes.
     pub(super) fn dispatch(&mut self, node: usize) {
         self.fill(node);
@@ -17,6 +35,9 @@ impl World {
         self.nodes[node].release_expired(now);
         let mut turn = 0;
         while turn < self.nodes[node].queue.len() {
+            if self.scene.fair {
+                self.nodes[node].fairest_first();
+            }
             if self.start(node, turn, now) {
                 self.fill(node);
             } else {
@@ -45,6 +66,8 @@ impl World {
         }
         let Some(paid) = process.pools.pay(&price, call.app, now) else { return false };
         process.queue.remove(turn);
+        let part = 1.0 / process.share(call.app);
+        *process.served.entry(call.app).or_default() += part;
         self.serial += 1;
         let serial = self.serial;
         let running = Running { paid, call, taken: now, sent: None, how: None };
@@ -88,6 +111,7 @@ impl World {
         running.how = how;
         running.sent = Some(self.sent.len());
         self.sent.push(SentCall {
+            app: call.app,
             nested: call.nested,
             slots,
             waited: taken.since(call.since),

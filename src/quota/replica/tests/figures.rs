@@ -53,3 +53,19 @@ fn a_burst_on_a_sleeping_connection_is_sent_in_milliseconds() {
     assert_eq!(world.sent.len(), 50);
     assert!(slowest.is_some_and(|slowest| slowest <= seconds(0.01)), "{slowest:?}");
 }
+
+#[test]
+fn apps_are_served_by_their_weights_wherever_they_call() {
+    let mut scene = Scene::plain(3, 100, 5);
+    (scene.fair, scene.weights) = (true, vec![3, 1, 2]);
+    scene.apps = vec![vec![0, 1], vec![0, 2], vec![0]];
+    scene.habits = vec![Habit::Backlog(20); 3];
+    let world = run(scene);
+    let of = |app: u32| world.sent.iter().filter(|call| call.app == app).count() as f64;
+    let all = world.sent.len() as f64;
+    for (app, part) in [(0, 3.0 / 6.0), (1, 1.0 / 6.0), (2, 2.0 / 6.0)] {
+        let got = of(app) / all;
+        println!("app {app}: {got:.3} of all calls, {part:.3} by its weight");
+        assert!((got - part).abs() < 0.02, "app {app}: {got}");
+    }
+}

@@ -18,7 +18,8 @@ fn fleet_of_one(calls: u32) -> (Replica, Pools) {
 }
 
 fn request(replica: &mut Replica, pools: &mut Pools, now: Moment) -> SyncRequest {
-    let demand = vec![vec![AppDemand("an app".to_owned(), 2, 3.0)]];
+    let own = pools.iter().next().unwrap().0;
+    let demand = [(own, vec![AppDemand("an app".to_owned(), 2, 3.0)])].into();
     let sighting = &Sighting::default();
     let report = Report { demand, waiting: 3, sighting, nonce: "dice".to_owned() };
     replica.request(pools, report, now, |_, _| ())

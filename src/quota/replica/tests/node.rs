@@ -69,6 +69,8 @@ pub(super) struct Node {
     pub(super) cut_until: Moment,
     pub(super) armed: Moment,
     pub(super) ripens: Moment,
+    /// What each app was served, by its weight here.
+    pub(super) served: BTreeMap<u32, f64>,
     /// Takes beyond the lease, of a broken rule.
     pub(super) stolen: VecDeque<Moment>,
 }
@@ -102,6 +104,7 @@ impl Node {
             cut_until: Moment::ZERO,
             armed: Moment::NEVER,
             ripens: Moment::NEVER,
+            served: BTreeMap::new(),
             stolen: VecDeque::new(),
         }
     }
@@ -114,8 +117,8 @@ impl Node {
 
     /// What each app wants of each pool; of the wide one for the narrow one's calls only as much
     /// as that one could take.
-    pub(super) fn demand(&self, weights: &[u32]) -> Vec<Vec<AppDemand>> {
-        let mut wants = Vec::new();
+    pub(super) fn demand(&self, weights: &[u32]) -> BTreeMap<PoolId, Vec<AppDemand>> {
+        let mut wants = BTreeMap::new();
         for (at, shared) in self.shared.iter().enumerate() {
             let mut calls = vec![0.0_f64; weights.len()];
             let slots = &self.pools.get(shared.id).expect("its own").slots;
@@ -140,9 +143,26 @@ impl Node {
             let demand = |(app, (calls, weight)): (usize, (f64, &u32))| {
                 AppDemand(format!("app{app}"), *weight, calls / block)
             };
-            wants.push(apps.map(demand).collect());
+            wants.insert(shared.id, apps.map(demand).collect());
         }
         wants
+    }
+
+    /// How many slots the ledger lets an app fill here.
+    pub(super) fn share(&self, app: u32) -> f64 {
+        let name = format!("app{app}");
+        let mut shares = self.replica.shares(self.shared[0].id);
+        shares.find(|(app, _)| **app == name).map_or(0.01, |(_, share)| share.max(0.01))
+    }
+
+    /// Puts a call of the app first that was served least for its share.
+    pub(super) fn fairest_first(&mut self) {
+        let served = |app: u32| self.served.get(&app).copied().unwrap_or_default();
+        let calls = self.queue.iter().enumerate();
+        let least = calls.min_by(|(_, a), (_, b)| served(a.app).total_cmp(&served(b.app)));
+        if let Some((at, _)) = least {
+            self.queue.swap(0, at);
+        }
     }
 
     pub(super) fn release_expired(&mut self, now: Moment) {

@@ -66,6 +66,8 @@ pub(super) struct Scene {
     pub(super) weights: Vec<u32>,
     /// Which apps call at which replica.
     pub(super) apps: Vec<Vec<u32>>,
+    /// Each app has a backlog, and is served by what the ledger says is its share.
+    pub(super) fair: bool,
     pub(super) network: Network,
     pub(super) skew: i64,
     /// Seconds.
@@ -105,6 +107,7 @@ impl Scene {
             habits: vec![Habit::Backlog(calls as usize); replicas],
             weights: vec![1],
             apps: vec![vec![0]; replicas],
+            fair: false,
             network: CALM,
             skew: 200,
             length: 600.0,

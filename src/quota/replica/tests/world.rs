@@ -47,6 +47,7 @@ impl Happens {
 /// One call as the vendor may see it, in true time.
 #[derive(Clone, Debug)]
 pub(super) struct SentCall {
+    pub(super) app: u32,
     pub(super) nested: bool,
     /// Which slot of each pool.
     pub(super) slots: Vec<u32>,
@@ -190,7 +191,7 @@ impl World {
                 {
                     let now = self.nodes[node].skew.local(self.now);
                     let incarnation = self.store.look(self.dice.next(), self.now);
-                    self.nodes[node].sighting.sees(&incarnation, now);
+                    self.nodes[node].sighting.sees(&incarnation, now, now);
                 }
                 self.later(node, LOOK.as_secs_f64(), Happens::Looks(node));
             }
@@ -216,15 +217,6 @@ impl World {
         let nested = self.scene.child.is_some() && self.dice.chance(0.4);
         let call = Waiting { app, nested, since: self.now };
         self.nodes[node].queue.push_back(call);
-    }
-
-    /// Fills a backlog up again, by turns for each app and kind.
-    pub(super) fn fill(&mut self, node: usize) {
-        if let Habit::Backlog(many) = self.scene.habits[node] {
-            while self.nodes[node].queue.len() < many {
-                self.enqueue(node);
-            }
-        }
     }
 
     fn due(&mut self, node: usize) {

@@ -25,7 +25,8 @@
 //!    caller that left.
 //!
 //! **Left out.** The state file's writing and locking (its format is [`state_file`]), the bytes
-//! held by waiting bodies, waking the tasks, metrics, slots shared by several replicas.
+//! held by waiting bodies, waking the tasks, metrics. Slots that several replicas share are in
+//! [`replica`], which nothing uses yet.
 
 mod app;
 mod arrival;
@@ -47,6 +48,7 @@ mod promises;
 pub mod queue;
 mod queue_position;
 pub mod rate_limit;
+pub mod replica;
 mod rest;
 mod scheduler;
 mod scheduler_view;

@@ -13,12 +13,13 @@
 //! that is not over.
 //!
 //! The structure knows no queue and no clock. It serves the owner of all slots of a pool; an owner
-//! of some adds slots with their rest ([`Slots::add`]).
+//! of some takes them in and gives them back by number ([`Slots::adopt`], [`Slots::disown`]).
 //!
 //! Cost: `take` and `release_expired` O(1), `settle` O(log N) comparisons. `settle` moves only the
 //! slots that rest longer than the settled one: those whose answer never came.
 
 mod carry;
+mod owned;
 mod window;
 
 use std::collections::VecDeque;
@@ -303,7 +304,7 @@ impl Slots {
         self.grow(now);
     }
 
-    /// Adds one slot that is free at `until`: what an owner of some slots does with a granted one.
+    /// Adds one slot that is free at `until`, under any number.
     pub fn add(&mut self, until: Moment, now: Moment) {
         let id = self.make();
         self.live += 1;
@@ -368,6 +369,11 @@ impl Slots {
             self.slots[id as usize].owner = NOBODY;
             return id;
         }
+        self.push_absent();
+        count(self.slots.len()) - 1
+    }
+
+    fn push_absent(&mut self) {
         self.slots.push(Slot {
             state: SlotState::Absent,
             rested: None,
@@ -377,7 +383,6 @@ impl Slots {
             newer: NIL,
             sibling: NIL,
         });
-        count(self.slots.len()) - 1
     }
 
     fn occupy(&mut self, id: u32, owner: u32, sibling: u32, now: Moment) -> u32 {

@@ -11,7 +11,7 @@ mod neighbours;
 mod pausing;
 mod people;
 mod pools;
-mod random;
+pub(in crate::quota) mod random;
 mod slots;
 mod standing;
 mod steer;

@@ -1,0 +1,38 @@
+//! Which pools are shared, while the replica runs.
+
+use super::super::moment::Moment;
+use super::super::pools::PoolId;
+use super::blocks::SharedPool;
+use super::books::PoolBooks;
+use super::{Life, Replica};
+
+impl Replica {
+    /// A further pool is shared: one of a number that is not ([`Replica::is_shared`]).
+    pub fn share(&mut self, pool: SharedPool, now: Moment) {
+        self.pools.push(PoolBooks::new(pool));
+        self.soon(now);
+    }
+
+    /// A pool is shared no more, once its slots went back: no call pays it from now on. Its number
+    /// is free when [`Replica::is_shared`] says so.
+    pub fn unshare(&mut self, pool: PoolId, now: Moment) {
+        self.pools.iter_mut().filter(|b| b.shared.id == pool).for_each(PoolBooks::retire);
+        self.forget_retired();
+        self.soon(now);
+    }
+
+    /// The limit of a pool changed.
+    pub fn limit(&mut self, pool: PoolId, calls: u32, version: u64, now: Moment) {
+        if let Some(books) = self.pools.iter_mut().find(|books| books.shared.id == pool) {
+            books.limit(calls, version);
+        }
+        self.soon(now);
+    }
+
+    /// A replica that sleeps has nothing to give back.
+    pub(super) fn forget_retired(&mut self) {
+        if matches!(self.life, Life::Asleep | Life::Gone) {
+            self.pools.retain(|books| !books.is_retired());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a replica may do, and what is left to its queue.
+
+use std::time::Duration;
+
+use super::super::moment::Moment;
+use super::super::pools::PoolId;
+use super::books::PoolBooks;
+use super::{Life, Replica};
+
+impl Replica {
+    /// Whether slots may be taken.
+    #[must_use]
+    pub fn may_take(&self, now: Moment) -> bool {
+        now < self.lease_end
+    }
+
+    /// Whether a call that took its slots at `taken` may write its first byte. If not, its slots
+    /// come back as nothing was sent, and it waits again.
+    #[must_use]
+    pub fn may_write(&self, taken: Moment, hard_limit: Duration, now: Moment) -> bool {
+        self.may_take(now) && now.since(taken) <= hard_limit / 2
+    }
+
+    /// How many slots of a pool each app may fill here, if it is limited at all: what the fleet's
+    /// shares leave to this replica, for the weights of its queue.
+    pub fn shares(&self, pool: PoolId) -> impl Iterator<Item = (&str, f64)> {
+        self.pools.iter().filter(move |books| books.shared.id == pool).flat_map(PoolBooks::shares)
+    }
+
+    /// Whether slots of a pool come from the ledger, or are still to go back to it.
+    #[must_use]
+    pub fn is_shared(&self, pool: PoolId) -> bool {
+        self.pools.iter().any(|books| books.shared.id == pool)
+    }
+
+    /// How many slots a pool has in all, as the ledger last said.
+    #[must_use]
+    pub fn all_slots(&self, pool: PoolId) -> Option<u32> {
+        let books = self.pools.iter().find(|books| books.shared.id == pool)?;
+        Some(books.blocks.saturating_mul(books.shared.size()))
+    }
+
+    /// Whether a reply is awaited.
+    #[must_use]
+    pub const fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether it gave everything back for good.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.life == Life::Gone
+    }
+}

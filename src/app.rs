@@ -15,7 +15,7 @@ use crate::admin::{Api, Door, Ops};
 use crate::admission::Assume;
 use crate::call;
 use crate::clock::Instant;
-use crate::config::Config;
+use crate::config::{Config, SharedTable};
 use crate::descriptors::{self, Budget};
 use crate::detached::Flights;
 use crate::identity::{Keys, Rights};
@@ -70,6 +70,7 @@ struct Fixed {
     /// A port that speaks TLS must not begin to take keys in clear text.
     secure: bool,
     state: (Option<PathBuf>, Option<Assume>),
+    shared: SharedTable,
 }
 
 /// Why a gateway did not start.
@@ -191,7 +192,7 @@ impl Gateway {
     /// then the old one stays.
     pub fn reload(&mut self, config: &Config) -> Result<(), String> {
         if Fixed::of(config) != self.fixed {
-            return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen, admin.listen, whether there is server.tls, and [state] can't change in a running gateway: restart it".into());
+            return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen, admin.listen, whether there is server.tls, [state] and [shared] can't change in a running gateway: restart it".into());
         }
         if self.admin.is_none() && !config.admin.is_empty() {
             return Err(
@@ -407,6 +408,7 @@ impl Fixed {
             sockets_per_peer: settings.server.sockets_per_peer,
             secure: config.tls.is_some(),
             state: (config.state_dir(), settings.state.assume),
+            shared: settings.shared.clone(),
         }
     }
 }

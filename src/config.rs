@@ -15,6 +15,7 @@ mod quota;
 mod reference;
 mod seat;
 mod settings;
+mod shared;
 mod traces;
 mod validate;
 
@@ -31,6 +32,7 @@ pub use settings::{
     AppKey, AppLimit, AppTable, Connection, QuotaMode, QuotaTable, ServerTable, Settings,
     StateTable, StaticShare, Tenant, TlsFiles, Vendor,
 };
+pub use shared::SharedTable;
 
 pub use traces::{Collector, TracesTable};
 
@@ -39,6 +41,7 @@ use crate::descriptors::Budget;
 use crate::document::{self, Problem};
 use crate::identity::{Keys, Rights};
 use crate::secret::Tokens;
+use crate::shared::StoreSettings;
 use crate::tls;
 
 /// A configuration that can be run.
@@ -59,6 +62,8 @@ pub struct Config {
     pub vendor_tls: tls::Client,
     /// How to reach the collector of traces, if there is one.
     pub collector: Option<Collector>,
+    /// How to reach the Redis that replicas share, if there is one.
+    pub store: Option<StoreSettings>,
     /// The sockets for which this process has descriptors.
     pub sockets: Budget,
     /// What is legal but most likely not meant, or can't be had on this machine.
@@ -99,7 +104,7 @@ impl Config {
 /// What a check looks at besides the file.
 #[derive(Clone, Copy)]
 pub struct Look {
-    /// Tokens, fields of the collector, certificates and keys.
+    /// Tokens, fields of the collector, passwords, certificates and keys.
     pub secrets: bool,
     /// The state folder, which a start makes or opens by itself.
     pub state: bool,

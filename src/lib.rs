@@ -46,6 +46,7 @@ pub mod retry;
 pub mod runtime;
 mod secret;
 pub mod server;
+pub mod shared;
 mod single_flight;
 mod targets;
 pub mod telemetry;

@@ -25,6 +25,7 @@ use crate::idempotency::SendKeys;
 use crate::ids::RandomId;
 use crate::record::Observer;
 use crate::retry::Budgets;
+use crate::shared::SharedStore;
 use crate::telemetry::{Both, Telemetry};
 use crate::upstream::{Dial, Dialer, Host, HostLimits};
 use crate::usage::Usage;
@@ -39,6 +40,8 @@ struct Inner {
     flights: Flights,
     telemetry: Arc<Telemetry>,
     usage: Option<Arc<Usage>>,
+    /// What replicas share.
+    store: Option<SharedStore>,
     observer: Arc<dyn Observer>,
     calls: Arc<Calls>,
     ready: AtomicBool,
@@ -110,9 +113,9 @@ impl State {
 
     fn make(config: &Config, telemetry: Telemetry, dialing: Dialing) -> Result<Self, String> {
         let open = |dir: std::path::PathBuf| SlotStore::open(&dir, config.settings.state.assume);
-        let store = config.state_dir().map(open).transpose()?;
-        let admission = Admission::new(store);
-        // This comes after the store, whose lock keeps other processes out of the folder.
+        let slots = config.state_dir().map(open).transpose()?;
+        let admission = Admission::new(slots);
+        // This comes after the slots, whose lock keeps other processes out of the folder.
         let keys =
             config.state_dir().map(|dir| SendKeys::open(&dir)).transpose()?.unwrap_or_default();
         let (telemetry, instance) = (Arc::new(telemetry), RandomId::new().to_string().into());
@@ -132,10 +135,12 @@ impl State {
             None => told,
         };
         let owners = gauges::take_over(config, &telemetry.metrics);
+        let store = config.store.clone().map(|store| SharedStore::open(store, &telemetry.metrics));
         let state = Self(Arc::new(Inner {
             instance,
             flights: Flights::new(),
             usage,
+            store,
             calls,
             observer,
             telemetry,
@@ -303,6 +308,12 @@ impl State {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.0.cache
+    }
+
+    /// The Redis that replicas share, if there is one.
+    #[must_use]
+    pub fn store(&self) -> Option<&SharedStore> {
+        self.0.store.as_ref()
     }
 
     /// Writes the usage that is not in its file yet.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Admin, CacheTable, OpsTable, ServerTable, Settings, TracesTable, Vendor};
+use super::{Admin, CacheTable, OpsTable, ServerTable, Settings, SharedTable, TracesTable, Vendor};
 use crate::catalog::{Access, Catalog};
 use crate::telemetry::logs::LogSettings as Logs;
 use crate::usage::book::Counts;
@@ -23,6 +23,7 @@ pub fn schema() -> Value {
         ("cache", serde_json::to_value(CacheTable::default())),
         ("logs", serde_json::to_value(Logs::default())),
         ("traces", serde_json::to_value(TracesTable::default())),
+        ("shared", serde_json::to_value(SharedTable::default())),
     ];
     for (table, values) in defaults {
         for (name, value) in values.ok().iter().filter_map(Value::as_object).flatten() {

@@ -13,6 +13,7 @@ use super::base_url::BaseUrl;
 use super::cache::{CacheControl, CacheTable};
 use super::cors::CorsTable;
 use super::expiry::Expiry;
+use super::shared::SharedTable;
 use super::traces::TracesTable;
 use crate::admission::Assume;
 use crate::catalog::Lane;
@@ -46,6 +47,9 @@ pub struct Settings {
     pub traces: TracesTable,
     /// What survives a restart.
     pub state: StateTable,
+    /// The Redis that several replicas of this gateway share. `docs/shared.md` says what it is used
+    /// for. A change needs a restart.
+    pub shared: SharedTable,
     /// What is logged on standard output, and in which form. A reload can change it. Where the
     /// variable `RUST_LOG` is set, such as `warn,tollgate::server=debug`, it replaces `level` and
     /// `levels`, for libraries too.

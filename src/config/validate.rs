@@ -19,6 +19,7 @@ use crate::catalog::Catalog;
 use crate::clock;
 use crate::descriptors::{self, Budget, WantedSockets};
 use crate::document::{Document, PathStep, Problem, Reading};
+use crate::shared::StoreSettings;
 use crate::tls;
 
 /// Reads what the file refers to and checks it as a whole.
@@ -34,6 +35,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
     let catalog = check.catalog();
     check.cache(catalog.as_deref());
     let collector = check.traces();
+    let store = check.shared();
     let tokens = check.connections();
     let keys = check.apps(catalog.as_deref());
     check.quotas(catalog.as_deref());
@@ -61,6 +63,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
             tls,
             vendor_tls,
             collector,
+            store,
             sockets,
             warnings,
         }),
@@ -274,5 +277,18 @@ impl<'a> Check<'a, '_> {
             self.no_loop(&key(&["traces", "endpoint"]), url);
         }
         collector
+    }
+
+    fn shared(&mut self) -> Option<StoreSettings> {
+        let shared = &self.settings().shared;
+        let read = if self.look.secrets { shared.store() } else { Ok(None) };
+        let (store, unread) = match read {
+            Ok(store) => (store, Vec::new()),
+            Err(problems) => (None, problems),
+        };
+        for (name, message) in shared.problems().into_iter().chain(unread) {
+            self.refuse(&key(&["shared", name]), message);
+        }
+        store
     }
 }

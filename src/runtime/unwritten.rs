@@ -49,21 +49,23 @@ impl State {
     /// The text of a readiness check that succeeds.
     #[must_use]
     pub fn readiness(&self) -> String {
-        let mut given_up = String::new();
+        let away = self.store().map(crate::shared::SharedStore::status).filter(|it| !it.connected);
+        // Calls go on without it.
+        let mut further = away.map_or_else(String::new, |status| format!("{status}\n"));
         for connection in self.given_up().all() {
-            given_up += &format!(
+            further += &format!(
                 "the token in the file of {connection} was refused: the one before is used until a restart\n"
             );
         }
         let unwritten = self.unwritten().into_iter().filter(|(_, files)| *files > 0);
         let words: Vec<&str> = unwritten.map(|(word, _)| word).collect();
         match words.as_slice() {
-            [] => format!("ok\n{given_up}"),
+            [] => format!("ok\n{further}"),
             words if self.folder_stands() => {
-                format!("ok\nthe state folder can't be written: {}\n{given_up}", words.join(", "))
+                format!("ok\nthe state folder can't be written: {}\n{further}", words.join(", "))
             }
             words => format!(
-                "ok\nthe state folder was removed or replaced, a restart makes it anew: {}\n{given_up}",
+                "ok\nthe state folder was removed or replaced, a restart makes it anew: {}\n{further}",
                 words.join(", ")
             ),
         }

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
+use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
 
@@ -18,7 +19,7 @@ const LONG: usize = 24;
 pub type Tokens = HashMap<ConnectionId, VendorToken>;
 
 /// A reference to a token; the token may stand with or without the word `Bearer`.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum TokenSource {
     /// A file that holds the token and nothing else. Another one in it is used within two seconds.
@@ -77,6 +78,19 @@ impl TokenSource {
             .ok_or_else(|| format!("{self} holds nothing that can stand in a header"))?;
         value.set_sensitive(true);
         Ok(value)
+    }
+
+    /// A password: all that the source holds, but the end of its last line.
+    ///
+    /// # Errors
+    /// What is wrong with the source, without any of its contents.
+    pub fn password(&self) -> Result<SecretString, String> {
+        let text = self.text()?;
+        let password = text.trim_end_matches(['\r', '\n']);
+        if password.is_empty() {
+            return Err(format!("{self} is empty: it must hold the password"));
+        }
+        Ok(password.into())
     }
 
     /// Which version of its file this is; nothing where there is none to be seen.

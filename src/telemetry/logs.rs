@@ -49,8 +49,9 @@ pub struct LogSettings {
     /// `info`. `tollgate` is everything else. `tollgate::admission` covers the slots kept over a
     /// restart. `tollgate::app` covers the ports, and what is left at a stop. `tollgate::cli`
     /// covers the line of a start, signals and reloads. `tollgate::edge` says why calls failed.
-    /// `tollgate::server` covers client sockets. `tollgate::stage` covers Courier and its tokens.
-    /// `tollgate::telemetry` covers the usage files.
+    /// `tollgate::shared` covers the Redis that replicas share. `tollgate::server` covers client
+    /// sockets. `tollgate::stage` covers Courier and its tokens. `tollgate::telemetry` covers the
+    /// usage files.
     pub levels: levels::Map,
 }
 
@@ -105,6 +106,8 @@ struct Surroundings {
 impl LogSettings {
     fn choose(&self, around: &Surroundings) -> (Targets, Choice) {
         let targets = around.rust_log.clone().unwrap_or_else(|| levels::targets(self));
+        // It repeats what Redis says, and Redis may repeat a password.
+        let targets = targets.with_target("redis", tracing::metadata::LevelFilter::OFF);
         let form = self.format.on(around.terminal, around.colours);
         let access = levels::access(&targets);
         (targets, Choice { form, access })

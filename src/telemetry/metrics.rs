@@ -224,6 +224,14 @@ instruments! {
     /// Files of the state folder that can't be written, or that were removed, by what they keep:
     /// slots, made-keys, usage. Calls go on, but a restart loses what is in them.
     unwritten: Gauges<1> = Gauges::default(), "gauge" "tollgate_state_files_unwritten" ["kind"];
+    /// 1 while the shared store (`[shared]`) is connected and takes writes, by what it is: single,
+    /// sentinel, cluster. Without `[shared]` there is none of the three `tollgate_shared_store` rows.
+    store_up: Gauges<1> = Gauges::default(), "gauge" "tollgate_shared_store_up" ["kind"];
+    /// Commands to the shared store, by outcome: done, refused, timed-out, lost (the connection broke),
+    /// away (there was none, so nothing was sent), unreadable.
+    store_commands: Counters<1> = Counters::default(), "counter" "tollgate_shared_store_commands" ["outcome"];
+    /// Time of those commands.
+    store_duration: Durations<1> = durations(), "histogram" "tollgate_shared_store_command_duration_seconds" ["outcome"];
     /// Log lines that were dropped because the output did not keep up.
     lines_dropped: Counter = Counter::default(), "counter" "tollgate_log_lines_dropped" [];
     /// Spans that the collector took.

@@ -35,6 +35,7 @@ const LAYERS: &[&[&str]] = &[
     &["quota"],
     &["record", "call"],
     &["detached", "single_flight", "identity", "telemetry", "local_reply"],
+    &["shared"],
     &["admission", "history", "usage"],
     &["cache", "upstream"],
     &["breaker", "credentials", "idempotency", "retry"],

@@ -46,6 +46,7 @@ mod restart;
 mod resting;
 mod retries;
 mod rig;
+mod shared;
 mod shifts;
 mod slow;
 mod sockets;

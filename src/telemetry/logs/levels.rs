@@ -56,6 +56,9 @@ pub enum Target {
     /// Why calls failed.
     #[serde(rename = "tollgate::edge")]
     Edge,
+    /// The Redis that replicas share.
+    #[serde(rename = "tollgate::shared")]
+    Shared,
     /// Client sockets.
     #[serde(rename = "tollgate::server")]
     Server,
@@ -69,13 +72,14 @@ pub enum Target {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Access,
         Self::Tollgate,
         Self::Admission,
         Self::App,
         Self::Cli,
         Self::Edge,
+        Self::Shared,
         Self::Server,
         Self::Stage,
         Self::Telemetry,
@@ -91,6 +95,7 @@ impl Target {
             Self::App => "tollgate::app",
             Self::Cli => "tollgate::cli",
             Self::Edge => "tollgate::edge",
+            Self::Shared => "tollgate::shared",
             Self::Server => "tollgate::server",
             Self::Stage => "tollgate::stage",
             Self::Telemetry => "tollgate::telemetry",

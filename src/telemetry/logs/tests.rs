@@ -229,6 +229,18 @@ fn libraries_say_no_more_than_warnings() {
 }
 
 #[test]
+fn the_library_that_is_told_a_password_never_logs() {
+    let all = Surroundings { rust_log: Some("trace".parse().unwrap()), ..around(false, false) };
+    for around in [around(false, false), all] {
+        let text = logged(&wanted("level = \"trace\""), &around, || {
+            tracing::error!(target: "redis::cluster_async", "hunter2");
+            tracing::error!(target: "tollgate::shared", "one");
+        });
+        assert!(text.contains("one") && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
 fn rust_log_stands_in_place_of_the_levels() {
     let around = Surroundings {
         rust_log: Some("warn,tollgate::edge=debug".parse().unwrap()),

@@ -1,0 +1,15 @@
+//! The shared store with real programs: `redis-server`, `redis-sentinel` and `redis-cli`.
+//!
+//! They are ignored by `cargo test`, which needs the toolchain only; `.ci/run` installs the programs
+//! and runs all of it. A missing program is a failure.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod cluster;
+mod commands;
+mod failures;
+mod listening;
+mod login;
+mod rig;
+mod secure;
+mod sentinel;
+mod servers;

@@ -263,7 +263,10 @@ async fn sighup_swaps_a_good_configuration_and_a_bad_one_changes_nothing() {
     std::fs::write(&process.file, format!("[state]\ndir = '/elsewhere'\n{}", setup.text)).unwrap();
     process.signal("HUP");
     let line = process.line("configuration not reloaded; the old one stays");
-    assert!(line["reason"].as_str().unwrap().contains("[state] can't change"), "{line}");
+    assert!(
+        line["reason"].as_str().unwrap().contains("[state] and [shared] can't change"),
+        "{line}"
+    );
 
     std::fs::write(
         &process.file,

@@ -112,15 +112,15 @@ impl TokenSource {
                     true => format!(" (it is looked for in '{}')", from.display()),
                     false => String::new(),
                 };
-                format!("{self} is not there{from}: put the token into it, or correct the path")
+                format!("{self} is not there{from}: put the secret into it, or correct the path")
             }
             ErrorKind::PermissionDenied => {
                 format!("{self} cannot be read by this user: let it, or run as the one who may")
             }
             ErrorKind::IsADirectory => {
-                format!("{self} is a folder: name the file that holds the token")
+                format!("{self} is a folder: name the file that holds the secret")
             }
-            ErrorKind::InvalidData => format!("{self} is no text: it must hold the token alone"),
+            ErrorKind::InvalidData => format!("{self} is no text: it must hold the secret alone"),
             kind => format!("{self} cannot be read: {kind}"),
         }
     }
@@ -131,7 +131,7 @@ impl TokenSource {
                 std::fs::read_to_string(path).map_err(|error| self.unreadable(path, &error))?
             }
             Self::Env(name) => std::env::var(name)
-                .map_err(|_| format!("{self} is not set: it must hold the token"))?,
+                .map_err(|_| format!("{self} is not set: it must hold the secret"))?,
         };
         Ok(Zeroizing::new(text))
     }
@@ -142,7 +142,7 @@ impl std::fmt::Display for TokenSource {
         match self {
             // It would be in a log.
             _ if self.is_token_itself() => f.write_str("a name that looks like a token"),
-            Self::File(path) => write!(f, "token file '{}'", path.display()),
+            Self::File(path) => write!(f, "file '{}'", path.display()),
             Self::Env(name) => write!(f, "environment variable '{name}'"),
         }
     }

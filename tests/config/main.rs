@@ -172,7 +172,7 @@ fn an_app_with_several_connections_must_choose() {
 fn a_token_that_is_missing_or_unusable_is_named_by_its_place() {
     let text = tenant("acme", "tok-1", &app("billing", "k1", ""));
     let missing = text.replace("token-acme-tok-1", "nowhere");
-    refused(&missing, "nowhere' is not there: put the token into it");
+    refused(&missing, "nowhere' is not there: put the secret into it");
     let variable = "[[tenant]]\nid = \"a\"\n[[tenant.connection]]\nid = \"c\"\ntoken = { env = \"TOLLGATE_TEST_UNSET\" }\n";
     refused(variable, "environment variable 'TOLLGATE_TEST_UNSET' is not set");
     refused(&tenant("acme", "Bearer ", &app("billing", "k1", "")), "is empty");

@@ -18,6 +18,9 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn new(metrics: &Arc<Metrics>, kind: &'static str) -> Self {
         words(&metrics.store_commands, "outcome", OUTCOMES);
+        // A rate of it is 0 before the first command, and not nothing.
+        let done = Labels([("outcome", Value::Word("done"))]);
+        let _ = metrics.store_duration.get_or_create(&done);
         let meter = Self { metrics: metrics.clone(), kind };
         meter.connected(false);
         meter

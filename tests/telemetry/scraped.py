@@ -37,7 +37,7 @@ LIST = '{"name":"a"}'
 
 
 def installed(program: str) -> str:
-    """A program of Debian's package `prometheus`, or openssl. A missing one fails the suite."""
+    """A program of Debian's packages `prometheus` and `redis-server`, or openssl. A missing one fails the suite."""
     found = shutil.which(program)
     assert found, f"{program} is not installed; .ci/run does that"
     return found
@@ -49,6 +49,17 @@ def until(what: str, ready: Callable[[], bool]) -> None:
     while not ready():
         assert time.monotonic() < deadline, f"not after {PATIENCE} s: {what}"
         time.sleep(0.05)
+
+
+def start_redis(stack: ExitStack, folder: Path) -> str:
+    """The address of a Redis. The gateway waits for it by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
+    redis = subprocess.Popen([installed("redis-server"), *options], stdout=subprocess.DEVNULL)
+    stack.callback(redis.wait, PATIENCE)
+    stack.callback(redis.terminate)
+    return f"127.0.0.1:{port}"
 
 
 class Scraped:
@@ -65,6 +76,7 @@ class Scraped:
         self.vendor = wait_for_address(simulator)
         self.collector = OtelTap()
         stack.callback(self.collector.stop)
+        self.redis = start_redis(stack, folder)
         self.config = folder / "tollgate.toml"
         self.config.write_text(self.configuration(folder), encoding="utf-8")
         self.gateway = Program([tollgate(), "serve", "--config", str(self.config)])
@@ -103,6 +115,8 @@ tls = {{ cert = '{cert}', key = '{key}' }}
 listen = "127.0.0.1:0"
 [vendor]
 base_url = "http://{self.vendor}"
+[shared]
+redis = "redis://{self.redis}"
 [quota]
 calls = 30
 max_wait = "100ms"

@@ -99,6 +99,10 @@ VALUES = {
     'tollgate_spans_exported_total': SPANS,
     'tollgate_spans_dropped_total': 0,
     'sum(tollgate_build_info{version!="",rustc!="",commit!=""})': 1,
+    # Nothing is shared through it yet.
+    'tollgate_shared_store_up{kind="single"}': 1,
+    'sum(tollgate_shared_store_commands_total)': 0,
+    'sum(tollgate_shared_store_command_duration_seconds_count)': 0,
     'process_cpu_seconds_total > bool 0': 1,
     'process_resident_memory_bytes > bool 1e6': 1,
     'process_virtual_memory_bytes > bool 1e6': 1,
@@ -147,6 +151,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
         until("Prometheus has scraped the last call", lambda: scraped.value("sum(tollgate_requests_total)") == 23)
         until("Prometheus has seen the last span leave", lambda: scraped.value("tollgate_spans_exported_total") == SPANS)
         until("Prometheus has seen the last socket close", lambda: scraped.value("tollgate_client_sockets") == 0)
+        until("Prometheus has seen the store", lambda: scraped.value("tollgate_shared_store_up") == 1)
         scraped.spans = scraped.collector.spans()
         yield scraped
 

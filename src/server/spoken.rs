@@ -113,9 +113,8 @@ async fn goes_on<C: Future<Output = hyper::Result<()>>>(
             // Whatever can be done is done before a verdict.
             biased;
             told = served => match told {
-                Served::Ended(Ok(())) => return false,
-                Served::Ended(Err(error)) => {
-                    ended(&desk.answer, &error);
+                Served::Ended(told) => {
+                    told.unwrap_or_else(|error| ended(&desk.answer, &error));
                     return false;
                 }
                 Served::Left => {

@@ -12,7 +12,7 @@ use crate::rig::{Client, PORTS};
 use crate::support::{Lines, Setup};
 
 #[tokio::test]
-async fn threads_share_quota_copies_and_sockets_and_a_drain_waits_for_their_calls() {
+async fn threads_share_one_quota_and_one_cache_and_end_with_nothing_left() {
     let mut options = Options::default();
     options.journal.body = 1 << 10;
     let courier = simulator::Server::new(options);

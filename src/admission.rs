@@ -13,6 +13,7 @@ mod identity;
 mod index;
 mod journal;
 pub mod layer;
+mod lending;
 mod members;
 mod pass;
 mod placing;
@@ -30,9 +31,11 @@ mod view;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 pub use desk::Desk;
 use desk::Seat;
+pub use lending::Terms as LendingTerms;
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use pass::Pass;
 use plan::AppsByConnection;
@@ -47,9 +50,13 @@ use crate::numbers::{OperationIx, Table};
 use crate::quota::PriceNo;
 use crate::secret::VendorToken;
 use identity::{Identity, IdentityKey};
+use lending::Lending;
 use placing::Placing;
 use prices::Prices;
 use reshape::{Change, Seated};
+
+/// Between two looks at whether all slots have gone back.
+const LEAVING: Duration = Duration::from_millis(20);
 
 /// The quotas of this gateway. Clones share them.
 #[derive(Clone)]
@@ -60,6 +67,7 @@ struct Inner {
     /// Of this process, where there is no store.
     key: Option<IdentityKey>,
     base: Instant,
+    lending: Option<Arc<Lending>>,
     /// std, not tokio: changed by a reload or a new token only.
     books: Mutex<Books>,
 }
@@ -81,8 +89,31 @@ impl Admission {
     /// No connection yet; `store` keeps their slots over a restart.
     #[must_use]
     pub fn new(store: Option<SlotStore>) -> Self {
-        let key = store.is_none().then(IdentityKey::of_process);
-        Self(Arc::new(Inner { store, key, base: Instant::now(), books: Mutex::default() }))
+        Self::make(store, None, Instant::now())
+    }
+
+    /// No connection yet; ledgers lend their slots. Must be called inside the runtime.
+    #[must_use]
+    pub fn lent(terms: LendingTerms) -> Self {
+        let base = Instant::now();
+        Self::make(None, Some(Lending::start(terms, base)), base)
+    }
+
+    fn make(store: Option<SlotStore>, lending: Option<Arc<Lending>>, base: Instant) -> Self {
+        let key = store.is_none().then(|| match lending {
+            Some(_) => IdentityKey::of_fleet(),
+            None => IdentityKey::of_process(),
+        });
+        Self(Arc::new(Inner { store, key, base, lending, books: Mutex::default() }))
+    }
+
+    /// Gives all slots back to the ledgers that lent them. Nothing is sent after this.
+    pub async fn leave(&self) {
+        let tenants: Vec<Arc<Quotas>> =
+            self.books().tenants.iter().map(|(_, quotas)| quotas.clone()).collect();
+        while !tenants.iter().fold(true, |left, quotas| quotas.leave() && left) {
+            tokio::time::sleep(LEAVING).await;
+        }
     }
 
     /// Makes the quotas what `plan` says, and a desk for it. Slots, queues and calls stay where
@@ -130,7 +161,11 @@ impl Admission {
             .collect();
         for (place, (tenant, _)) in places.iter().zip(plan.connections()) {
             if place.at == books.tenants.len() {
-                let quotas = Quotas::start(self.0.base, self.0.store.as_ref());
+                let quotas = Quotas::start(
+                    self.0.base,
+                    self.0.store.as_ref(),
+                    self.0.lending.as_ref(),
+                );
                 books.tenants.push((tenant.id.clone(), quotas));
             }
         }
@@ -144,6 +179,7 @@ impl Admission {
             before: reshape::before(&books.costs, &plan.costs),
             tokens: &tokens,
             base: self.0.base,
+            key: self.key(),
         };
         let mut by_quotas: Vec<Vec<Seated<'_>>> =
             books.tenants.iter().map(|_| Vec::new()).collect();
@@ -174,7 +210,7 @@ impl Admission {
         let identity = self.identity(token);
         let books = self.books();
         for (_, quotas) in &books.tenants {
-            quotas.look(|core, now| core.token_changed(connection, identity, now));
+            quotas.look(|core, now| core.token_changed(connection, identity, self.key(), now));
         }
         self.write_index(&books);
     }
@@ -207,6 +243,14 @@ impl Admission {
         let figures = self.figures();
         let own = figures.iter().flat_map(|all| &all.pools).filter(|pool| pool.owner.is_some());
         own.map(|pool| pool.slots.in_use + pool.slots.resting).sum()
+    }
+
+    /// Pools whose ledger does not answer, and of which nothing may be taken.
+    #[must_use]
+    pub fn cut_off(&self) -> usize {
+        let books = self.books();
+        let each = books.tenants.iter();
+        each.map(|(_, quotas)| quotas.look(|core, _| core.quota.cut_off())).sum()
     }
 
     /// Files of slots that can't be written, the index among them.
@@ -244,8 +288,12 @@ impl Admission {
     }
 
     fn identity(&self, token: &VendorToken) -> Identity {
+        self.key().of(token)
+    }
+
+    fn key(&self) -> &IdentityKey {
         let key = self.0.store.as_ref().map(SlotStore::key).or(self.0.key.as_ref());
-        key.expect("there is a store or a key of the process").of(token)
+        key.expect("there is a store or a key of its own")
     }
 
     fn write_index(&self, books: &Books) {

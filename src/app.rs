@@ -259,6 +259,7 @@ impl Gateway {
         }
         drop(self.workers);
         self.state.write_usage().await;
+        self.state.leave().await;
         if in_time {
             self.state.close();
         }

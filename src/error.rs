@@ -116,6 +116,8 @@ codes! {
         "The operator has to replace the token of the connection.";
     VendorDown = "vendor-down", SERVICE_UNAVAILABLE, "destination_unavailable", "Courier is down",
         "Come back after `Retry-After`.";
+    LedgerAway = "ledger-away", SERVICE_UNAVAILABLE, "connection_limit_reached", "The shared quota can't be used",
+        "Come back after `Retry-After`: the replicas' Redis does not answer.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway is at its limit",
         "Come back after `Retry-After`.";
     Stopping = "stopping", SERVICE_UNAVAILABLE, "http_request_denied", "The gateway is stopping",

@@ -21,12 +21,13 @@
 //! 1. calls [`Quota::enter`] for each call, and [`Quota::ask`] before it reads a body;
 //! 2. calls [`Quota::poll`] until it has nothing to say, after every `enter`, `settle`, `leave`,
 //!    change of settings, and at the moment that [`Quota::next_wake`] then gives;
-//! 3. settles every [`Grant`], whatever became of the call, and gives back the [`QueuePlace`] of a
+//! 3. asks the ledgers of pools whose slots are lent, when [`Quota::next_sync`] says so;
+//! 4. settles every [`Grant`], whatever became of the call, and gives back the [`QueuePlace`] of a
 //!    caller that left.
 //!
 //! **Left out.** The state file's writing and locking (its format is [`state_file`]), the bytes
-//! held by waiting bodies, waking the tasks, metrics. Slots that several replicas share are in
-//! [`replica`], which nothing uses yet.
+//! held by waiting bodies, waking the tasks, metrics. Of slots that several
+//! replicas share ([`replica`]), the ledger itself and the way to it.
 
 mod app;
 mod arrival;
@@ -38,6 +39,7 @@ mod estimate;
 pub mod feedback;
 mod forecast;
 mod judge;
+mod ledgers;
 mod moment;
 mod opening;
 mod paces;
@@ -69,6 +71,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use app::AppSettings;
+pub use ledgers::{LoanState, LoanView};
 pub use moment::Moment;
 pub use pools::{PoolId, Price, SlotPool};
 pub use queue::Lane;
@@ -83,6 +86,7 @@ pub use view::{AdmissionPreview, AppGauge, Gauge};
 
 use arrival::ArrivalVerdict;
 use choose::next_wake;
+use ledgers::Ledgers;
 use pools::Pools;
 use problems::problems;
 use scheduler::Scheduler;
@@ -96,6 +100,8 @@ pub struct Quota {
     waiting: BTreeSet<usize>,
     /// Which connection of each pool, if it is one's own.
     owners: Vec<Option<usize>>,
+    /// Those whose slots are lent.
+    ledgers: Ledgers,
     /// Which connection is looked at first: they take turns at the named pools.
     first: usize,
     /// The latest time that was passed in. Whoever read the clock first may come in second.
@@ -139,7 +145,8 @@ impl Quota {
             let prices = prices.collect();
             lines.push(Scheduler::new(number, own, settings.clone(), prices, now));
         }
-        Ok(Self { pools, lines, waiting: BTreeSet::new(), owners, first: 0, now })
+        let (waiting, ledgers) = (BTreeSet::new(), Ledgers::default());
+        Ok(Self { pools, lines, waiting, owners, ledgers, first: 0, now })
     }
 
     /// Adds an app to a connection; `None` if there is no such connection or it has

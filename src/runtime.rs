@@ -9,6 +9,7 @@ mod unwritten;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::uri::{Authority, Scheme};
@@ -42,6 +43,8 @@ struct Inner {
     usage: Option<Arc<Usage>>,
     /// What replicas share.
     store: Option<SharedStore>,
+    /// The state folder, whose slots are not used while a store lends them; it is ours all the same.
+    _folder: Option<SlotStore>,
     observer: Arc<dyn Observer>,
     calls: Arc<Calls>,
     ready: AtomicBool,
@@ -89,6 +92,9 @@ impl Dialing {
     }
 }
 
+/// Time for giving slots back.
+const LEAVING: Duration = Duration::from_secs(2);
+
 impl State {
     /// The state of a gateway that starts with `config`. Must be called inside a tokio runtime.
     ///
@@ -114,11 +120,16 @@ impl State {
     fn make(config: &Config, telemetry: Telemetry, dialing: Dialing) -> Result<Self, String> {
         let open = |dir: std::path::PathBuf| SlotStore::open(&dir, config.settings.state.assume);
         let slots = config.state_dir().map(open).transpose()?;
-        let admission = Admission::new(slots);
+        let telemetry = Arc::new(telemetry);
+        let store = config.store.clone().map(|store| SharedStore::open(store, &telemetry.metrics));
+        let (admission, folder) = match &store {
+            Some(store) => (Admission::lent(wiring::admission::lending(config, store)), slots),
+            None => (Admission::new(slots), None),
+        };
         // This comes after the slots, whose lock keeps other processes out of the folder.
         let keys =
             config.state_dir().map(|dir| SendKeys::open(&dir)).transpose()?.unwrap_or_default();
-        let (telemetry, instance) = (Arc::new(telemetry), RandomId::new().to_string().into());
+        let instance: Arc<str> = RandomId::new().to_string().into();
         telemetry.traces.reconfigure(
             wiring::traces::rules(config),
             wiring::traces::collector(config, &instance),
@@ -135,12 +146,12 @@ impl State {
             None => told,
         };
         let owners = gauges::take_over(config, &telemetry.metrics);
-        let store = config.store.clone().map(|store| SharedStore::open(store, &telemetry.metrics));
         let state = Self(Arc::new(Inner {
             instance,
             flights: Flights::new(),
             usage,
             store,
+            _folder: folder,
             calls,
             observer,
             telemetry,
@@ -321,6 +332,12 @@ impl State {
         if let Some(usage) = &self.0.usage {
             Usage::write_aside(usage.clone()).await;
         }
+    }
+
+    /// Gives lent slots back, so that other replicas have them at once. What can't be given back in
+    /// time goes to them when the lease is over.
+    pub async fn leave(&self) {
+        let _ = tokio::time::timeout(LEAVING, self.0.admission.leave()).await;
     }
 
     /// Marks the memory of slots as whole. Nothing is sent after this.

@@ -1,7 +1,7 @@
 //! Redis, which the replicas of a gateway share: one connection, kept by a task of its own.
 //!
-//! Each command has a time-out, and says what is known when it fails. Nothing here is called while
-//! a request waits. Without `[shared]` in the configuration nothing of this exists.
+//! Each command has a time-out, and says what is known when it fails. What a
+//! request may wait for has a time of its own. Without `[shared]` in the configuration nothing of this exists.
 
 mod batch;
 mod commands;
@@ -117,6 +117,12 @@ impl SharedStore {
     #[must_use]
     pub fn key(&self, group: &str, name: &str) -> StoreKey {
         StoreKey::of(&self.keeper.settings.prefix, group, name)
+    }
+
+    /// Whether keys of different groups may lie on different servers.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.keeper.settings.kind == Kind::Cluster
     }
 
     /// Whether it is connected, since when, and why not.

@@ -203,6 +203,10 @@ impl Desk {
             QuotaRule::AppLimited => {
                 (Code::AppLimited, "the app's own limit is reached".to_owned())
             }
+            QuotaRule::LedgerAway => {
+                let detail = "the replicas' Redis does not answer, and the slots that it lent may be used no longer";
+                return Error::refused(Code::LedgerAway, detail).with_retry_after(refusal.after);
+            }
             QuotaRule::AppPaused => {
                 return Error::refused(Code::AppPaused, "an operator has paused this app")
                     .with_retry_after(refusal.after);

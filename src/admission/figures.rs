@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::members::ConnectionMember;
 use super::quotas::{Core, Quotas};
 use crate::ids::{AppId, ConnectionId};
-use crate::quota::{AppGauge, Gauge, Lane, Moment, PoolId};
+use crate::quota::{AppGauge, Gauge, Lane, LoanState, Moment, PoolId};
 
 /// The figures of one workspace at one moment.
 pub struct Figures {
@@ -32,6 +32,8 @@ pub struct PoolFigures {
     pub window: Duration,
     /// For how long it stays closed.
     pub closed: Duration,
+    /// How it stands with the ledger that lends its slots, if one does.
+    pub loan: Option<LoanState>,
 }
 
 /// One lane of a connection.
@@ -116,6 +118,7 @@ impl Core {
     ) -> Option<PoolFigures> {
         let slots = self.quota.gauge(pool)?;
         let window = self.quota.pools().get(pool)?.slots.rest().window;
-        Some(PoolFigures { owner, name, slots, window, closed: slots.closed_until.since(now) })
+        let (closed, loan) = (slots.closed_until.since(now), self.quota.loan(pool));
+        Some(PoolFigures { owner, name, slots, window, closed, loan })
     }
 }

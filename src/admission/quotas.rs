@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
+use super::lending::{Lending, Place, keep_lent};
 use super::journal::{NotedSlots, SlotJournal};
 use super::members::Members;
 use super::store::SlotStore;
@@ -21,7 +22,7 @@ use crate::quota::{
     PriceNo, QueueEvent, QueuePlace, Quota, QuotaRefusal, Settlement,
 };
 
-/// How often the clock task looks when nobody waits; it is woken as soon as somebody does.
+/// How often a task looks that has nothing to do; it is woken as soon as it has.
 const NOTHING_TO_DO: Duration = Duration::from_secs(3600);
 
 /// How waiting ends: with slots, whose take is to be written before the call is sent.
@@ -34,7 +35,9 @@ pub struct Quotas {
     core: Mutex<Core>,
     base: Instant,
     news: Arc<Notify>,
-    clock: Mutex<Option<AbortHandle>>,
+    /// Tells those who ask the ledgers.
+    sync_news: Arc<Notify>,
+    tasks: Mutex<Vec<AbortHandle>>,
 }
 
 /// A tenant's quotas as one configuration knows them. As long as it lives, what it knows by a
@@ -67,8 +70,12 @@ pub(super) struct Core {
     /// What the usual call pays.
     pub(super) plain: PriceNo,
     pub(super) journal: Option<SlotJournal>,
-    /// When the clock task looks next.
+    /// What lends the slots of the pools, and where the ledger of each is.
+    pub(super) lending: Option<Arc<Lending>>,
+    pub(super) ledgers: HashMap<PoolId, Place>,
+    /// When the clock task looks next, and when a ledger is asked next.
     planned: Moment,
+    next_sync: Moment,
 }
 
 impl Deref for Edition {
@@ -89,23 +96,37 @@ impl Quotas {
     /// Quotas without a connection, on the clock that began at `base`.
     ///
     /// Must be called inside the runtime.
-    pub(super) fn start(base: Instant, store: Option<&SlotStore>) -> Arc<Self> {
+    pub(super) fn start(
+        base: Instant,
+        store: Option<&SlotStore>,
+        lending: Option<&Arc<Lending>>,
+    ) -> Arc<Self> {
         let core = Core {
             quota: Quota::empty(moment(base, Instant::now())),
             members: Members::default(),
             waiting: HashMap::new(),
             plain: PriceNo(0),
             journal: store.map(|store| SlotJournal::new(store.clone(), base)),
+            lending: lending.cloned(),
+            ledgers: HashMap::new(),
             planned: Moment::NEVER,
+            next_sync: Moment::NEVER,
         };
         let quotas = Arc::new(Self {
             core: Mutex::new(core),
             base,
             news: Arc::default(),
-            clock: Mutex::new(None),
+            sync_news: Arc::default(),
+            tasks: Mutex::default(),
         });
-        let clock = tokio::spawn(tick(Arc::downgrade(&quotas), quotas.news.clone())).abort_handle();
-        *quotas.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
+        let weak = Arc::downgrade(&quotas);
+        let mut tasks = quotas.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.push(tokio::spawn(tick(weak.clone(), quotas.news.clone())).abort_handle());
+        if let Some(lending) = lending {
+            let kept = keep_lent(weak, lending.clone(), quotas.sync_news.clone());
+            tasks.push(tokio::spawn(kept).abort_handle());
+        }
+        drop(tasks);
         quotas
     }
 
@@ -214,10 +235,16 @@ impl Quotas {
         let next = core.quota.next_wake(now).unwrap_or(Moment::NEVER);
         let sooner = next < core.planned;
         core.planned = next;
+        let next = core.quota.next_sync();
+        let asks_sooner = next < core.next_sync;
+        core.next_sync = next;
         let noted = core.journal.as_mut().map(SlotJournal::take_noted);
         drop(core);
         if sooner {
             self.news.notify_one();
+        }
+        if asks_sooner {
+            self.sync_news.notify_one();
         }
         if let Some(noted) = noted {
             noted.have_written();
@@ -241,7 +268,15 @@ impl Quotas {
 
     /// When the clock task shall look.
     fn next_look(&self) -> Instant {
-        let planned = self.core().planned;
+        self.look_at(self.core().planned)
+    }
+
+    /// When a ledger is to be asked.
+    pub(super) fn next_sync(&self) -> Instant {
+        self.look_at(self.core().next_sync)
+    }
+
+    fn look_at(&self, planned: Moment) -> Instant {
         let latest = Instant::now() + NOTHING_TO_DO;
         self.instant_of(planned).map_or(latest, |at| at.min(latest))
     }
@@ -249,9 +284,8 @@ impl Quotas {
 
 impl Drop for Quotas {
     fn drop(&mut self) {
-        if let Some(clock) = self.clock.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            clock.abort();
-        }
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -313,6 +347,7 @@ impl Core {
                 }
             }
         }
+        self.quota.want(now);
     }
 
     pub(super) fn settle(&mut self, grant: Grant, how: Settlement, now: Moment) {

@@ -4,11 +4,12 @@
 //! its connections paid under that name or in its place; rests of other pools that they paid before
 //! are carried over: at most the limit, never fewer than the vendor may count.
 
+pub(super) mod lent;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::identity::Identity;
+use super::identity::{Identity, IdentityKey};
 use super::members::{ConnectionMember, MemberApp, new_file};
 use super::plan::{AdmissionPlan, AppPlan, AppsByConnection, ConnectionQuotaPlan, Cost};
 use super::quotas::Core;
@@ -34,6 +35,7 @@ pub(super) struct Change<'a> {
     /// Every token of the configuration.
     pub(super) tokens: &'a HashSet<Identity>,
     pub(super) base: Instant,
+    pub(super) key: &'a IdentityKey,
 }
 
 /// A connection of the configuration in these quotas.
@@ -91,6 +93,7 @@ impl Core {
             self.settle_in(change, seat, *number, now);
         }
         self.share_pools(change, seated, now);
+        self.lend(change, seated, &numbers, now);
         self.price(change);
         self.limit(seated, &numbers, now);
         self.staff(change, seated, &numbers, now);
@@ -109,7 +112,8 @@ impl Core {
 
     /// A connection that isn't here yet, with what an earlier process left of it.
     fn join(&mut self, change: &Change<'_>, seat: &Seated<'_>, now: Moment) -> ConnectionNo {
-        let settings = seat.plan.settings.clone();
+        let mut settings = seat.plan.settings.clone();
+        settings.pool.past = self.past();
         let rest = RestRule::of(settings.pool.window, settings.pool.hard_limit);
         let mut identities = vec![(seat.identity, Moment::NEVER)];
         let (mut until, mut unknown_until) = (Vec::new(), Moment::ZERO);
@@ -119,7 +123,7 @@ impl Core {
             let former = store.former(&seeker).into_iter().map(|identity| (identity, rested));
             identities.extend(former);
             until = match store.past(&[seeker], &settings.pool, true, change.base) {
-                Past::Fresh => Vec::new(),
+                Past::Fresh | Past::Lent => Vec::new(),
                 Past::Resting(until) => until,
                 Past::Unknown => {
                     unknown_until = rested;

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::identity::Identity;
+use super::identity::{Identity, IdentityKey};
 use super::quotas::{Core, Quotas};
+use super::reshape::lent::own_place;
 use crate::ids::ConnectionId;
-use crate::quota::{ConnectionNo, Moment, PoolId};
+use crate::quota::{ConnectionNo, Moment, PoolId, SlotPool};
 
 impl Quotas {
     /// How many files of slots can't be written, or are not in the folder any more. One that was
@@ -45,6 +46,7 @@ impl Core {
         &mut self,
         connection: &ConnectionId,
         identity: Identity,
+        key: &IdentityKey,
         now: Moment,
     ) {
         let edition = self.members.edition;
@@ -53,16 +55,34 @@ impl Core {
             let pool = self.quota.pools().get(member.own);
             let rested = pool.map_or(now, |pool| pool.slots.rest().after_no_response(now));
             member.goes_by(identity, now, rested);
+            if let Some(place) = self.ledgers.get_mut(&member.own) {
+                let calls = pool.map_or(0, SlotPool::whole);
+                place.becomes(own_place(key, connection, identity, calls));
+            }
         }
+    }
+
+    /// The pools that no configuration from `oldest` on knows and of which no rest is left. What was
+    /// lent of them has gone back.
+    fn unused(&mut self, oldest: u64, now: Moment) -> HashSet<PoolId> {
+        let own = self.members.list.iter().map(|member| (member.edition, member.own));
+        let named = self.members.named.iter().map(|named| (named.edition, named.pool));
+        let unused: Vec<PoolId> = own
+            .chain(named)
+            .filter(|(edition, pool)| *edition < oldest && self.quota.is_idle(*pool, now))
+            .map(|(_, pool)| pool)
+            .collect();
+        unused.into_iter().filter(|pool| self.has_left(*pool, now)).collect()
     }
 
     /// Forgets what no configuration from `oldest` on knows and what no rest is left of.
     pub(super) fn sweep(&mut self, oldest: u64, now: Moment) {
+        let gone = self.unused(oldest, now);
         let Self { quota, members, journal, .. } = self;
-        let gone = |edition: u64, pool| edition < oldest && quota.is_idle(pool, now);
+        
         let mut over = HashSet::new();
         members.list.retain(|member| {
-            let gone = gone(member.edition, member.own);
+            let gone = gone.contains(&member.own);
             if gone {
                 over.insert(member.own);
                 members.vacant.push((member.number, member.own));
@@ -70,7 +90,7 @@ impl Core {
             !gone
         });
         members.named.retain(|named| {
-            let gone = gone(named.edition, named.pool);
+            let gone = gone.contains(&named.pool);
             if gone {
                 over.insert(named.pool);
                 members.vacant_pools.push(named.pool);

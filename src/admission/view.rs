@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::members::{ConnectionMember, Members};
 use super::quotas::{Core, Quotas};
 use crate::ids::{AppId, ConnectionId};
-use crate::quota::{AdmissionPreview, Lane, Moment, PoolId, PriceNo, Quota};
+use crate::quota::{AdmissionPreview, Lane, LoanView, Moment, PoolId, PriceNo, Quota};
 
 /// A connection, as operators see it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -43,6 +43,21 @@ pub struct PoolView {
     pub resting: u32,
     /// For how long the vendor has closed it.
     pub closed_ms: u64,
+    /// Where replicas share its slots: how it stands with them. The other figures are this replica's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedView>,
+}
+
+/// A replica's part of the slots that all replicas share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SharedView {
+    /// `lent`, `asleep` (nothing is lent, and nobody calls), `asking` or `away` (Redis does not
+    /// answer, and calls are refused).
+    pub state: &'static str,
+    /// Calls in any window, of all replicas together.
+    pub calls: u32,
+    /// For how long slots may be taken if Redis does not answer from now on.
+    pub lease_ms: u64,
 }
 
 /// Calls that wait.
@@ -94,6 +109,10 @@ pub struct AppQuotaView {
     pub window_ms: u64,
     /// Until one more slot is free.
     pub next_slot_ms: u64,
+    /// Where replicas share its slots: how this one stands with them. `calls` are then those that it
+    /// has or shall have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedView>,
     /// The app itself.
     #[serde(flatten)]
     pub app: AppView,
@@ -133,6 +152,7 @@ impl AppQuotaView {
             calls: preview.calls,
             window_ms: ms(preview.window),
             next_slot_ms: ms(preview.room.next),
+            shared: preview.loan.as_ref().map(SharedView::of),
             app: AppView::of(app, preview),
         }
     }
@@ -190,5 +210,16 @@ fn pool_view(quota: &Quota, id: PoolId, name: &str, now: Moment) -> Option<PoolV
         in_use: gauge.in_use,
         resting: gauge.resting,
         closed_ms: ms(gauge.closed_until.since(now)),
+        shared: shared_view(quota, id, now),
     })
+}
+
+fn shared_view(quota: &Quota, id: PoolId, now: Moment) -> Option<SharedView> {
+    quota.loan_view(id, now).as_ref().map(SharedView::of)
+}
+
+impl SharedView {
+    fn of(loan: &LoanView) -> Self {
+        Self { state: loan.state.as_str(), calls: loan.calls, lease_ms: ms(loan.lease) }
+    }
 }

@@ -20,6 +20,9 @@ impl Settings {
             Ok(part) => (part, Vec::new()),
             Err(problem) => (calls, vec![problem]),
         };
+        if self.shared.redis.is_some() && own.static_share.or(all.static_share).is_some() {
+            problems.push("static_share and shared.redis exclude each other: with Redis the replicas share the whole quota; leave one of them out".into());
+        }
         let mut settings = ConnectionSettings::of(&name, calls, window);
         settings.pool.hard_limit = self.vendor.hard_limit.get();
         let span = |own: Option<Span>, all: Option<Span>| own.or(all).map(Span::get);
@@ -109,6 +112,7 @@ impl AppTable {
     #[must_use]
     pub fn quota(&self) -> AppSettings {
         AppSettings {
+            name: self.id.as_str().into(),
             lane: self.lane,
             weight: self.weight,
             limit: self.limit.map(|limit| (limit.calls, limit.window.get())),

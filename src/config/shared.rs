@@ -44,8 +44,12 @@ pub struct SharedTable {
     pub ca_file: Option<PathBuf>,
     /// Allows `redis://` to hosts other than this machine. The password is then sent in clear text.
     pub allow_plain: bool,
-    /// Time for one command. No request waits for it.
+    /// Time for one command.
     pub timeout: Span,
+    /// For how long a replica uses the slots that it has when Redis does not answer. It is also how
+    /// long the slots of a replica that died are out of use, beside their rest. All replicas need the
+    /// same, and `timeout` must be under a quarter of it.
+    pub lease: Span,
     /// What all keys and channels begin with. Gateways that share nothing need different ones.
     pub prefix: String,
 }
@@ -62,6 +66,7 @@ impl Default for SharedTable {
             ca_file: None,
             allow_plain: false,
             timeout: Span::secs(2),
+            lease: Span::secs(20),
             prefix: "tg".into(),
         }
     }
@@ -126,6 +131,17 @@ impl SharedTable {
         let limits = Duration::from_millis(10)..=Duration::from_secs(10);
         if !limits.contains(&self.timeout.get()) {
             problems.push(("timeout", "shared.timeout must be 10ms to 10s".into()));
+        }
+        if !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&self.lease.get()) {
+            problems.push(("lease", "shared.lease must be 1s to 60s".into()));
+        } else if self.timeout.get() * 4 > self.lease.get() {
+            problems.push((
+                "timeout",
+                format!(
+                    "shared.timeout = \"{}\" is over a quarter of shared.lease = \"{}\": a command that fails must leave time for further ones",
+                    self.timeout, self.lease
+                ),
+            ));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         if !(1..=64).contains(&self.prefix.len()) || !self.prefix.chars().all(plain) {

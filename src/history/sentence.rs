@@ -95,6 +95,9 @@ fn because(rule: QuotaRule) -> &'static str {
         QuotaRule::DeadlineTooNear => "no slot would be free before its caller's own deadline",
         QuotaRule::VendorThrottled => "Courier had asked for a pause",
         QuotaRule::AppLimited => "its app's own limit was reached",
+        QuotaRule::LedgerAway => {
+            "the replicas' Redis did not answer, and without it nobody may use the shared quota for longer"
+        }
         QuotaRule::AppPaused => "an operator had paused its app",
     }
 }
@@ -106,6 +109,7 @@ fn bound(stood: &Stood) -> String {
         LimitedBy::Share => "for slots that were kept for others' shares".into(),
         LimitedBy::Pace => "for the pace that spreads calls".into(),
         LimitedBy::Vendor(_) => format!("for the end of the pause that Courier asked of '{pool}'"),
+        LimitedBy::Ledger(_) => format!("for the replicas' Redis, which lends slots of '{pool}'"),
         LimitedBy::AppLimit => "for its app's own limit".into(),
     }
 }

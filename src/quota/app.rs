@@ -1,6 +1,7 @@
 //! The books of one app on one connection.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::count::Count;
@@ -17,6 +18,8 @@ pub(crate) const TICK: u64 = 1 << 20;
 /// An app as the operator describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppSettings {
+    /// The name under which replicas know it.
+    pub name: Arc<str>,
     /// The lane of its calls.
     pub lane: Lane,
     /// Its weight among the apps of the connection; 0 counts as 1.
@@ -27,7 +30,7 @@ pub struct AppSettings {
 
 impl Default for AppSettings {
     fn default() -> Self {
-        Self { lane: Lane::Interactive, weight: 1, limit: None }
+        Self { name: "".into(), lane: Lane::Interactive, weight: 1, limit: None }
     }
 }
 

@@ -55,14 +55,14 @@ pub(crate) fn kept_from_bulk(view: &View<'_>, number: u32) -> Option<BulkReserve
     let kept = need(calls, DEVIATIONS, back) - 1.0;
     let slots = kept.max(f64::from(bulk_leaves(view)));
     // What apps want that have not called yet is not known: then all are paced.
-    let all = f64::from(view.settings.pool.calls);
+    let all = f64::from(view.reach());
     let paced = if others == 0 { NEAR * slots } else { all };
     Some(BulkReserve { slots, paced })
 }
 
 /// Slots that bulk leaves free at the least where interactive calls are to be expected.
 fn bulk_leaves(view: &View<'_>) -> u32 {
-    LEAVES.min(view.settings.pool.calls / 10)
+    LEAVES.min(view.reach() / 10)
 }
 
 /// Whether the bulk lane's own rules let a call of an app go that costs so much.

@@ -1,6 +1,8 @@
 //! When a call could start: from the rests of the slots, the calls before it, its app's share and
 //! the paces.
 
+use std::time::Duration;
+
 use super::bulk::kept_from_bulk;
 use super::moment::Moment;
 use super::pools::PoolId;
@@ -15,6 +17,8 @@ const EPSILON: f64 = 1e-6;
 /// would be right if nobody came any more, but at 1.3 times the load a tenth of the calls would be
 /// accepted and expire; with none at all, more would be refused that could have started.
 const LEFT_OVER: u32 = 6;
+/// A ledger that doesn't answer is thought to be away for so much longer: who may wait longer does.
+const AWAY_FOR: Duration = Duration::from_secs(10);
 
 /// When a call could start, and the latest start that one rule of its own allows.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +29,8 @@ pub(crate) struct Estimate {
     pub(crate) opens: Moment,
     /// The app's own limit lets it go.
     pub(crate) limited: Moment,
+    /// A ledger that lends it slots does not answer.
+    pub(crate) away: bool,
     /// The rule that keeps it longest.
     pub(crate) bound: LimitedBy,
 }
@@ -49,7 +55,7 @@ pub(crate) fn estimate(
     snapshot: &DemandSnapshot,
 ) -> Estimate {
     let price = view.prices[usize::from(key.price)];
-    let mut opens = Moment::ZERO;
+    let (mut opens, mut away) = (Moment::ZERO, false);
     // Whoever may go now and is not served waits for what is kept for others.
     let mut latest = Latest(view.now, LimitedBy::Share);
     for (id, cost) in price.parts() {
@@ -59,6 +65,10 @@ pub(crate) fn estimate(
         });
         opens = opens.max(closed);
         latest.or(closed, LimitedBy::Vendor(id));
+        if view.pools.get(id).is_some_and(|pool| pool.is_away(view.now)) {
+            away = true;
+            latest.or(view.now + AWAY_FOR, LimitedBy::Ledger(id));
+        }
         let (ripe, bound) = match (id == view.main, key.lane) {
             (true, Lane::Interactive) => by_shares(view, key, (before, promised), snapshot),
             (true, Lane::Bulk) => by_bulk_rules(view, key, snapshot),
@@ -78,7 +88,7 @@ pub(crate) fn estimate(
     latest.or(limited, LimitedBy::AppLimit);
     latest.or(paced, LimitedBy::Pace);
     let Latest(at, bound) = latest;
-    Estimate { at, opens, limited, bound }
+    Estimate { at, opens, limited, away, bound }
 }
 
 /// When the own pool has slots for an interactive call: those of all, in the order of the tags,
@@ -195,9 +205,9 @@ fn ripe(view: &View<'_>, id: PoolId, k: u32) -> Moment {
     let Some(pool) = view.pools.get(id) else {
         return Moment::NEVER;
     };
-    pool.slots.nth_free(k as usize, view.now).unwrap_or_else(|| {
+    pool.nth_free(k as usize, view.waiting(), view.now).unwrap_or_else(|| {
         let known = pool.slots.free() + pool.slots.resting();
-        let rounds = k.saturating_sub(known) / pool.slots.limit().max(1);
+        let rounds = k.saturating_sub(known) / pool.reach().max(1);
         beyond(view, rounds)
     })
 }

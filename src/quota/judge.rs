@@ -1,6 +1,6 @@
 //! Whether a call starts without a closer look, and whether the queue is full.
 
-use super::pools::{PoolId, Price};
+use super::pools::{PoolId, Price, SlotPool};
 use super::queue::{FifoKey, Lane};
 use super::scheduler_view::View;
 
@@ -17,9 +17,9 @@ pub(crate) fn starts_easily(view: &View<'_>, key: FifoKey) -> bool {
         return false;
     }
     let Some(kept) = view.forecast.kept(view.now) else { return false };
-    let kept = kept + f64::from(view.settings.pool.calls / 20);
+    let kept = kept + f64::from(view.reach() / 20);
     let cost = view.costs[price];
-    let free = view.own_pool().map_or(0, |pool| pool.slots.free());
+    let free = view.own_pool().map_or(0, |pool| pool.free(view.now));
     let paced = cost == 0 || view.paces.burst_ready(view.now).is_none();
     paced && (cost == 0 || f64::from(free) >= f64::from(cost) + kept) && view.app_may(key.app)
 }
@@ -45,7 +45,7 @@ pub(crate) fn is_full(view: &View<'_>, key: FifoKey) -> bool {
         return waiting(&plain) > view.settings.depth;
     }
     named.any(|(id, _)| {
-        let limit = view.pools.get(id).map_or(0, |pool| pool.slots.limit());
+        let limit = view.pools.get(id).map_or(0, SlotPool::whole);
         waiting(&|price: &Price| price.of(id)) > limit
     })
 }

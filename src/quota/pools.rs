@@ -7,10 +7,12 @@
 //! (`opening`).
 
 mod due;
+mod lent;
 
 use std::time::Duration;
 
-use due::DueTimes;
+pub(crate) use due::DueTimes;
+pub use lent::Lent;
 
 use super::moment::Moment;
 use super::opening::Opening;
@@ -94,6 +96,8 @@ pub struct SlotPool {
     /// Refusals in a row, without a good answer to a call that was taken after a pause.
     consecutive_429s: u32,
     opening: Option<Opening>,
+    /// Its slots are lent by a ledger.
+    lent: Option<Lent>,
 }
 
 impl SlotPool {
@@ -106,6 +110,7 @@ impl SlotPool {
             closed_until: Moment::ZERO,
             consecutive_429s: 0,
             opening: None,
+            lent: None,
         }
     }
 
@@ -149,7 +154,7 @@ impl SlotPool {
 
     /// The rate of the pool in calls per second: the smaller, the narrower.
     fn rate(&self) -> f64 {
-        f64::from(self.slots.limit()) / self.slots.rest().window.as_secs_f64()
+        f64::from(self.whole()) / self.slots.rest().window.as_secs_f64()
     }
 }
 
@@ -218,7 +223,7 @@ impl Pools {
     #[must_use]
     pub fn affords(&self, price: &Price, now: Moment) -> bool {
         price.parts().all(|(id, cost)| {
-            self.get(id).is_some_and(|p| p.slots.free() >= cost && p.opens_at(now) <= now)
+            self.get(id).is_some_and(|p| p.free(now) >= cost && p.opens_at(now) <= now)
         })
     }
 
@@ -236,13 +241,18 @@ impl Pools {
         Some(paid)
     }
 
-    /// Takes what the price says whether or not it is there: the mode that holds nothing back.
+    /// Takes what the price says whether or not it is there: the mode that holds nothing back. Of
+    /// slots that are lent it takes what is there.
     pub fn force(&mut self, price: &Price, owner: u32, now: Moment) -> Paid {
         let mut paid = Paid::default();
         for (part, (id, cost)) in paid.parts.iter_mut().zip(price.parts()) {
             let Some(pool) = self.get_mut(id) else { continue };
             pool.starts(now);
-            *part = pool.slots.force(cost, owner, now).map(|held| (id, held));
+            let held = match pool.lent {
+                None => pool.slots.force(cost, owner, now),
+                Some(_) => pool.slots.take(cost.min(pool.free(now)), owner, now),
+            };
+            *part = held.map(|held| (id, held));
         }
         paid
     }
@@ -272,7 +282,7 @@ impl Pools {
     pub fn affordable_at(&self, price: &Price, now: Moment) -> Option<Moment> {
         let mut at = now;
         for (id, cost) in price.parts() {
-            let pool = self.get(id)?;
+            let pool = self.get(id).filter(|pool| pool.may_take(now))?;
             let ripe = pool.slots.nth_free(cost as usize - 1, now)?;
             at = at.max(ripe).max(pool.opens_at(now));
         }

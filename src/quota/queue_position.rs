@@ -18,6 +18,8 @@ pub enum LimitedBy {
     Vendor(PoolId),
     /// The app's own limit.
     AppLimit,
+    /// The ledger that lends the pool's slots does not answer.
+    Ledger(PoolId),
 }
 
 /// Where a call stood when it came and could not start at once.
@@ -45,6 +47,7 @@ impl LimitedBy {
             Self::Pace => "pace",
             Self::Vendor(_) => "vendor",
             Self::AppLimit => "app-limit",
+            Self::Ledger(_) => "ledger",
         }
     }
 
@@ -52,7 +55,7 @@ impl LimitedBy {
     #[must_use]
     pub const fn pool(self) -> Option<PoolId> {
         match self {
-            Self::Slot(pool) | Self::Vendor(pool) => Some(pool),
+            Self::Slot(pool) | Self::Vendor(pool) | Self::Ledger(pool) => Some(pool),
             Self::Share | Self::Pace | Self::AppLimit => None,
         }
     }

@@ -17,8 +17,7 @@
 //! 3. asks [`Replica::may_take`] before it takes a slot, and [`Replica::may_write`] before the
 //!    first byte of the call goes out.
 //!
-//! **Left out.** The store, the network, and what the program does with all of it: nothing uses
-//! this yet.
+//! **Left out.** The store and the network.
 
 mod blocks;
 mod books;
@@ -108,6 +107,8 @@ pub struct Replica {
     eager: bool,
     /// When there last was something to do.
     active: Moment,
+    /// Requests in a row that nobody answered.
+    unanswered: u32,
 }
 
 impl Replica {
@@ -131,6 +132,7 @@ impl Replica {
             waiting: 0,
             eager: false,
             active: Moment::ZERO,
+            unanswered: 0,
         }
     }
 
@@ -202,6 +204,7 @@ impl Replica {
         let Some(asked) = self.asked.take_if(|asked| asked.seq == reply.seq()) else {
             return false;
         };
+        self.unanswered = 0;
         match reply {
             SyncReply::Old { .. } => self.due = now + HURRIED,
             SyncReply::Epoch { epoch, epoch_number, .. } => {

@@ -10,6 +10,7 @@ mod balance;
 mod demand;
 mod order;
 mod steer;
+mod wants;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -79,13 +79,23 @@ impl<'a> View<'a> {
         self.pools.get(self.main)
     }
 
+    /// Slots of the own pool that are here, or are to be.
+    pub(crate) fn reach(&self) -> u32 {
+        self.own_pool().map_or(0, SlotPool::reach)
+    }
+
+    /// Calls that wait.
+    pub(crate) fn waiting(&self) -> u32 {
+        Lane::ALL.iter().map(|lane| self.queue.lane_len(*lane)).sum()
+    }
+
     /// What a forecast is made of.
     pub(crate) fn frame(&self) -> Frame {
-        let limit = self.own_pool().map_or(0, |pool| pool.slots.limit());
+        let limit = self.reach();
         Frame {
             window: self.rest.window,
             began: self.began,
-            calls: self.settings.pool.calls,
+            calls: limit,
             // What bulk holds comes back at its time; the shares are over the others.
             slots: f64::from(limit.saturating_sub(self.books.held(Lane::Bulk))),
         }

@@ -43,6 +43,8 @@ pub enum Past {
     Unknown,
     /// These slots are not free before these moments.
     Resting(Vec<Moment>),
+    /// A ledger lends the slots: none is here yet.
+    Lent,
 }
 
 /// What an operation costs: slots of the connection's own pool, and of named pools.
@@ -78,6 +80,7 @@ impl PoolSettings {
         match &self.past {
             Past::Fresh => Slots::fresh(self.calls, rest),
             Past::Unknown => Slots::unknown(self.calls, rest, now),
+            Past::Lent => Slots::none(0, rest),
             Past::Resting(until) => Slots::restored(self.calls, rest, until.clone(), now),
         }
     }

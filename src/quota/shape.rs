@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Quota;
+use super::ledgers::Ledgers;
 use super::moment::Moment;
 use super::pools::{PoolId, Pools, Price, SlotPool};
 use super::scheduler::Scheduler;
@@ -23,6 +24,7 @@ impl Quota {
             lines: Vec::new(),
             waiting: BTreeSet::new(),
             owners: Vec::new(),
+            ledgers: Ledgers::default(),
             first: 0,
             now,
         }
@@ -97,6 +99,10 @@ impl Quota {
     /// Lets slots of a pool rest until these moments: calls that others paid, which count here from
     /// now on. More of them than its limit are like a limit that was lowered.
     pub fn carry(&mut self, pool: PoolId, until: &[Moment], now: Moment) {
+        if self.is_lent(pool) {
+            // The ledger knows of them.
+            return;
+        }
         let now = self.release_expired(now);
         if let Some(pool) = self.pools.get_mut(pool) {
             pool.slots.carry(until, now);

@@ -18,7 +18,9 @@ impl Quota {
     /// checked before; 0 lets nothing start.
     pub fn set_limit(&mut self, pool: PoolId, calls: u32, now: Moment) {
         let now = self.release_expired(now);
-        if let Some(pool) = self.pools.get_mut(pool) {
+        if self.is_lent(pool) {
+            self.limit_loan(pool, calls, now);
+        } else if let Some(pool) = self.pools.get_mut(pool) {
             pool.slots.set_limit(calls, now);
         }
         if let Some(line) = self.line_of(pool) {
@@ -70,7 +72,7 @@ impl Quota {
         if mode == Mode::Enforce {
             self.set_limit(own, calls, now);
             for named in paid.into_iter().filter(|pool| *pool != own) {
-                let limit = self.pools.get(named).map(|pool| pool.slots.limit());
+                let limit = self.pools.get(named).map(super::SlotPool::whole);
                 self.set_limit(named, limit.unwrap_or_default(), now);
             }
         }

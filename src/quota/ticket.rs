@@ -58,17 +58,20 @@ pub enum QuotaRule {
     AppLimited,
     /// An operator paused the app.
     AppPaused,
+    /// Slots are lent by a ledger that doesn't answer, and the time for which they were lent is over.
+    LedgerAway,
 }
 
 impl QuotaRule {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::QuotaExhausted,
         Self::QueueFull,
         Self::DeadlineTooNear,
         Self::VendorThrottled,
         Self::AppLimited,
         Self::AppPaused,
+        Self::LedgerAway,
     ];
 
     /// The problem code: stable, for clients, metrics and logs.
@@ -81,6 +84,7 @@ impl QuotaRule {
             Self::VendorThrottled => "vendor-throttled",
             Self::AppLimited => "app-limited",
             Self::AppPaused => "app-paused",
+            Self::LedgerAway => "ledger-away",
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Quota;
+use super::ledgers::LoanView;
 use super::app::AppSettings;
 use super::moment::Moment;
 use super::pools::{PoolId, Pools};
@@ -54,6 +55,8 @@ pub struct AdmissionPreview {
     pub calls: u32,
     /// The window.
     pub window: Duration,
+    /// How the pool stands with its ledger, if it has one.
+    pub loan: Option<LoanView>,
     /// What it could start at once.
     pub room: Headroom,
     /// A call that came now: `None` if it could start, where it would stand, or why not.
@@ -84,8 +87,9 @@ impl Quota {
             asked: false,
         };
         let start = self.ask(now, &ticket);
-        let slots = &self.pools.get(main)?.slots;
-        let (calls, window) = (slots.limit(), slots.rest().window);
+        let loan = self.loan_view(main, now);
+        let pool = self.pools.get(main)?;
+        let (calls, window) = (pool.reach(), pool.slots.rest().window);
         let app = self.line_mut(connection)?.put_back(app, before)?;
         Some(AdmissionPreview {
             settings: app.settings.clone(),
@@ -94,6 +98,7 @@ impl Quota {
             held: app.lanes.iter().map(|lane| lane.held).sum(),
             calls,
             window,
+            loan,
             room,
             start,
         })
@@ -185,9 +190,9 @@ impl Quota {
     ) -> Option<Headroom> {
         let now = self.release_expired(now);
         let line = self.lines.get_mut(usize::from(connection.0))?;
-        let slots = &self.pools.get(pool)?.slots;
-        let opens = self.pools.get(pool)?.opens_at(now);
-        let mut calls = slots.free();
+        let shared = self.pools.get(pool)?;
+        let (slots, opens) = (&shared.slots, shared.opens_at(now));
+        let mut calls = shared.free(now);
         if pool == line.own_pool() {
             calls = calls.min(line.room(&self.pools, app.0, now));
         }

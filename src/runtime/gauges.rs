@@ -9,6 +9,7 @@ use crate::catalog::CONNECTION_POOL;
 use crate::clock::{self, Instant};
 use crate::config::{Config, Tenant};
 use crate::ids::{ConnectionId, TenantId};
+use crate::quota::LoanState;
 use crate::telemetry::exposition::ExpositionFormat;
 use crate::telemetry::metrics::{AppRow, Labels, Metrics, Value, of, unix};
 use crate::tls;
@@ -119,6 +120,13 @@ impl State {
         metrics.pace.clear();
         metrics.app_waiting.clear();
         metrics.app_slots.clear();
+        metrics.loans.clear();
+        if self.store().is_some() {
+            for state in LoanState::ALL {
+                let state = Labels([("state", Value::Word(state.as_str()))]);
+                metrics.loans.get_or_create(&state).set(0);
+            }
+        }
         let owners = self.0.owners.load();
         for Figures { workspace, pools, lanes, apps } in self.0.admission.figures() {
             let alone = lanes.first().filter(|_| !lanes.iter().any(differs(&lanes)));
@@ -127,6 +135,10 @@ impl State {
                 None => ("connection", Value::id(&format!("workspace/{workspace}"))),
             };
             pools.iter().for_each(|pool| show_pool(metrics, pool, &shared));
+            for loan in pools.iter().filter_map(|pool| pool.loan) {
+                let state = Labels([("state", Value::Word(loan.as_str()))]);
+                metrics.loans.get_or_create(&state).inc();
+            }
             lanes.iter().for_each(|lane| show_lane(metrics, lane));
             for app in &apps {
                 if let Some(tenant) = owners.get(&app.connection) {

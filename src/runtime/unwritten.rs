@@ -52,6 +52,10 @@ impl State {
         let away = self.store().map(crate::shared::SharedStore::status).filter(|it| !it.connected);
         // Calls go on without it.
         let mut further = away.map_or_else(String::new, |status| format!("{status}\n"));
+        let cut_off = self.admission().cut_off();
+        if cut_off > 0 {
+            further += &format!("{cut_off} shared quotas can't be used until the shared store answers\n");
+        }
         for connection in self.given_up().all() {
             further += &format!(
                 "the token in the file of {connection} was refused: the one before is used until a restart\n"

@@ -227,6 +227,9 @@ instruments! {
     /// 1 while the shared store (`[shared]`) is connected and takes writes, by what it is: single,
     /// sentinel, cluster. Without `[shared]` there is none of the three `tollgate_shared_store` rows.
     store_up: Gauges<1> = Gauges::default(), "gauge" "tollgate_shared_store_up" ["kind"];
+    /// Quotas that replicas share (`[shared]`), by how this replica stands: lent, asleep (nothing is
+    /// lent, and nobody calls), asking, away (Redis does not answer, and calls are refused).
+    loans: Gauges<1> = Gauges::default(), "gauge" "tollgate_shared_quotas" ["state"];
     /// Commands to the shared store, by outcome: done, refused, timed-out, lost (the connection broke),
     /// away (there was none, so nothing was sent), unreadable.
     store_commands: Counters<1> = Counters::default(), "counter" "tollgate_shared_store_commands" ["outcome"];

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::admission::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
+use crate::admission::{
+    AdmissionPlan, AppPlan, Assume, ConnectionQuotaPlan, Cost, LendingTerms, TenantPlan,
+};
 use crate::catalog::Operation;
 use crate::config::{AppTable, Config, Connection, Tenant};
 use crate::ids::ConnectionId;
 use crate::quota::{Past, PoolSettings};
+use crate::shared::SharedStore;
 
 /// The quotas of `config` and what its operations cost.
 pub(crate) fn plan(config: &Config) -> AdmissionPlan {
@@ -34,6 +37,15 @@ fn connection(config: &Config, connection: &Connection) -> ConnectionQuotaPlan {
         token: token.expect("the configuration refuses a connection without a token").clone(),
         reference: connection.token.to_string(),
         settings: settings.expect("the configuration refuses a quota that makes no sense"),
+    }
+}
+
+/// What lends the slots of a gateway with a shared store.
+pub(crate) fn lending(config: &Config, store: &SharedStore) -> LendingTerms {
+    LendingTerms {
+        store: store.clone(),
+        lease: config.settings.shared.lease.get(),
+        fresh: config.settings.state.assume == Some(Assume::Fresh),
     }
 }
 

@@ -32,7 +32,7 @@ const RESTS: u32 = 2;
 fn world(connections: usize, calls: u32) -> World {
     let folder = std::env::temp_dir().join(format!("tollgate-slots-{}", RandomId::new()));
     let store = SlotStore::open(&folder, None).unwrap();
-    let quotas = Quotas::start(Instant::now(), Some(&store));
+    let quotas = Quotas::start(Instant::now(), Some(&store), None);
     let pools = (0..connections).map(|number| {
         quotas.with(|core, now| {
             let mut settings = ConnectionSettings::of("acme", calls, Duration::from_secs(3600));

@@ -96,7 +96,7 @@ impl Core {
             let seekers: Vec<Seeker<'_>> =
                 joined.iter().map(|seat| seat.seeker(change, store)).collect();
             match store.past(&seekers, settings, false, change.base) {
-                Past::Fresh => {}
+                Past::Fresh | Past::Lent => {}
                 Past::Resting(rests) => until.extend(rests),
                 Past::Unknown => {
                     let rest = RestRule::of(settings.window, settings.hard_limit);
@@ -118,7 +118,8 @@ impl Core {
         now: Moment,
     ) -> PoolId {
         let pool = base.unwrap_or_else(|| {
-            let pool = self.quota.add_pool(settings, self.members.vacant_pool(), now);
+            let settings = PoolSettings { past: self.past(), ..settings.clone() };
+            let pool = self.quota.add_pool(&settings, self.members.vacant_pool(), now);
             let named = Named {
                 pool,
                 workspace: String::new(),

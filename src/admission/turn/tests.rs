@@ -17,7 +17,7 @@ struct One {
 }
 
 fn one() -> One {
-    let quotas = Quotas::start(Instant::now(), None);
+    let quotas = Quotas::start(Instant::now(), None, None);
     let (connection, app) = quotas.with(|core, now| {
         let mut settings = ConnectionSettings::of("acme", 1, WINDOW);
         (settings.max_wait, settings.depth, settings.app_depth) = (6 * WINDOW, 10, 10);

@@ -278,6 +278,7 @@ fn is_no_answer(result: &Result) -> bool {
             Code::QuotaExhausted
             | Code::QueueFull
             | Code::DeadlineTooNear
+            | Code::LedgerAway
             | Code::VendorThrottled => true,
             Code::Internal | Code::Loop => false,
             code => code.status().is_server_error(),

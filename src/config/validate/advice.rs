@@ -30,10 +30,6 @@ impl Check<'_, '_> {
         if let Some(message) = settings.vendor.base_url.advice() {
             self.warn(&key(&["vendor", "base_url"]), message);
         }
-        if settings.shared.redis.is_some() {
-            let message = "shared.redis is watched, and nothing is shared through it yet: replicas still need quota.static_share; or leave [shared] out";
-            self.warn(&key(&["shared", "redis"]), message);
-        }
         self.advise_hard_limit();
         for (t, tenant) in settings.tenant.iter().enumerate() {
             self.advise_tenant(t, tenant);

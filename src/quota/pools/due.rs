@@ -9,14 +9,14 @@ use crate::quota::Moment;
 
 /// See the module text.
 #[derive(Debug, Default)]
-pub(super) struct DueTimes {
+pub(crate) struct DueTimes {
     /// The root at 1, the children of `i` at `2 * i` and `2 * i + 1`; the second half are leaves.
     nodes: Vec<Moment>,
 }
 
 impl DueTimes {
     /// From `at` on `pool` is to be looked at.
-    pub(super) fn set(&mut self, pool: PoolId, at: Moment) {
+    pub(crate) fn set(&mut self, pool: PoolId, at: Moment) {
         while usize::from(pool.0) >= self.leaves() {
             self.grow();
         }
@@ -31,8 +31,13 @@ impl DueTimes {
         }
     }
 
+    /// When the first pool is to be looked at.
+    pub(crate) fn next(&self) -> Moment {
+        self.nodes.get(1).copied().unwrap_or(Moment::NEVER)
+    }
+
     /// The first pool that is to be looked at by now.
-    pub(super) fn first(&self, now: Moment) -> Option<PoolId> {
+    pub(crate) fn first(&self, now: Moment) -> Option<PoolId> {
         let is_due = |node: usize| self.nodes.get(node).is_some_and(|at| *at <= now);
         if !is_due(1) {
             return None;

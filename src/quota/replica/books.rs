@@ -15,10 +15,12 @@ pub(super) struct PoolBooks {
     pub(super) shared: SharedPool,
     pub(super) blocks: u32,
     version: u64,
-    target: u32,
+    pub(super) target: u32,
     give: u32,
     hot: bool,
     shares: BTreeMap<String, f64>,
+    /// The settings were loaded, and the ledger has not said yet what it knew of the limit.
+    loaded: bool,
     /// It is to be shared no more: everything goes back, as its calls end.
     retired: bool,
     /// Still held, but what comes free of it is used no more, so that the whole can go back: when
@@ -38,6 +40,7 @@ impl PoolBooks {
             give: 0,
             hot: false,
             shares: BTreeMap::new(),
+            loaded: true,
             retired: false,
             draining: Vec::new(),
             returning: Vec::new(),
@@ -59,6 +62,17 @@ impl PoolBooks {
         (self.shared.calls, self.shared.version) = (calls, version);
         if version > self.version {
             (self.blocks, self.version) = (self.shared.blocks(), version);
+        }
+    }
+
+    /// The same for settings that were loaded here: they are newer than what the ledger knows.
+    pub(super) fn relimit(&mut self, calls: u32) {
+        match self.loaded {
+            true => {
+                self.shared.calls = calls;
+                self.blocks = self.shared.blocks();
+            }
+            false => self.limit(calls, self.version + 1),
         }
     }
 
@@ -129,10 +143,15 @@ impl PoolBooks {
         freed: &mut impl FnMut(PoolId, u32),
     ) {
         self.returning.clear();
-        if said.version >= self.version && said.blocks <= MOST_BLOCKS {
+        let known = said.version >= self.version && said.blocks <= MOST_BLOCKS;
+        let other = self.loaded && known && said.blocks != self.shared.blocks();
+        if other {
+            (self.blocks, self.version) = (self.shared.blocks(), said.version + 1);
+        } else if known {
             (self.blocks, self.version) = (said.blocks, said.version);
         }
-        (self.target, self.give, self.hot) = (said.target, said.give, said.hot > 0);
+        self.loaded = false;
+        (self.target, self.give, self.hot) = (said.target, said.give, said.hot > 0 || other);
         self.shares.clone_from(&said.shares);
         for id in &said.lost {
             self.draining.retain(|(draining, _)| draining != id);

@@ -42,11 +42,11 @@ impl Replica {
         self.due = self.due.min(soonest.max(now));
     }
 
-    /// No reply came in time. `dice` is random, from 0 to 1.
+    /// No reply came in time, or nothing could be asked. `dice` is random, from 0 to 1.
     pub fn give_up(&mut self, dice: f64, now: Moment) {
-        if self.asked.take().is_some() {
-            self.due = now + HURRIED + HURRIED.mul_f64(dice.clamp(0.0, 1.0));
-        }
+        self.asked = None;
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.due = now + HURRIED + HURRIED.mul_f64(dice.clamp(0.0, 1.0));
     }
 
     pub(super) fn wake(&mut self, now: Moment) {

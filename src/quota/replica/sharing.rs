@@ -29,6 +29,27 @@ impl Replica {
         self.soon(now);
     }
 
+    /// The settings say another limit. It holds on all replicas, as what was loaded last does.
+    pub fn relimit(&mut self, pool: PoolId, calls: u32, now: Moment) {
+        if let Some(books) = self.pools.iter_mut().find(|books| books.shared.id == pool)
+            && books.shared.calls != calls
+        {
+            books.relimit(calls);
+            self.soon(now);
+        }
+    }
+
+    /// Blocks of another size, if the ledger was never asked.
+    pub fn set_block(&mut self, pool: PoolId, block: u32) {
+        if self.seq > 0 {
+            return;
+        }
+        let known = self.pools.iter_mut().find(|books| books.shared.id == pool);
+        if let Some(books) = known.filter(|books| books.shared.block != block) {
+            *books = PoolBooks::new(SharedPool { block, ..books.shared.clone() });
+        }
+    }
+
     /// A replica that sleeps has nothing to give back.
     pub(super) fn forget_retired(&mut self) {
         if matches!(self.life, Life::Asleep | Life::Gone) {

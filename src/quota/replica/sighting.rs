@@ -29,6 +29,11 @@ impl Sighting {
         self.last = asked;
     }
 
+    /// Nobody called before this store was there: it counts as old as can be.
+    pub fn is_old(&mut self) {
+        self.first = Moment::ZERO;
+    }
+
     /// The store; empty if none was seen.
     #[must_use]
     pub fn incarnation(&self) -> &str {

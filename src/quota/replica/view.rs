@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::moment::Moment;
-use super::super::pools::PoolId;
+use super::super::pools::{Lent, PoolId};
 use super::books::PoolBooks;
 use super::{Life, Replica};
 
@@ -36,8 +36,29 @@ impl Replica {
     /// How many slots a pool has in all, as the ledger last said.
     #[must_use]
     pub fn all_slots(&self, pool: PoolId) -> Option<u32> {
+        self.lent(pool, Moment::ZERO).map(|lent| lent.all)
+    }
+
+    /// How a pool stands here.
+    #[must_use]
+    pub fn lent(&self, pool: PoolId, now: Moment) -> Option<Lent> {
         let books = self.pools.iter().find(|books| books.shared.id == pool)?;
-        Some(books.blocks.saturating_mul(books.shared.size()))
+        let all = books.blocks.saturating_mul(books.shared.size());
+        // One that sleeps is told by its first reply.
+        let told = self.heard.is_some() || self.life == Life::Gone;
+        Some(Lent {
+            until: self.lease_end,
+            all,
+            target: if told { books.target.saturating_mul(books.shared.size()) } else { all },
+            told: u32::try_from(self.waiting).unwrap_or(u32::MAX),
+            away: self.unanswered > 0 && !self.may_take(now),
+        })
+    }
+
+    /// Whether nothing is owned, and nobody wants anything.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        matches!(self.life, Life::Asleep | Life::Gone)
     }
 
     /// Whether a reply is awaited.

@@ -11,7 +11,7 @@ use super::super::choose::{choose, choose_any};
 use super::super::estimate::estimate;
 use super::super::judge::{is_full, starts_easily};
 use super::super::moment::Moment;
-use super::super::pools::Pools;
+use super::super::pools::{Pools, SlotPool};
 use super::super::position::position;
 use super::super::queue::{FifoKey, Lane, QueuedCall};
 use super::super::queue_position::{LimitedBy, QueuePosition};
@@ -103,6 +103,8 @@ impl Scheduler {
             QuotaRule::QueueFull
         } else if estimate.at <= call.latest {
             return Ok((estimate.at, standing));
+        } else if estimate.away {
+            QuotaRule::LedgerAway
         } else if estimate.opens > call.latest.max(now) {
             QuotaRule::VendorThrottled
         } else if estimate.limited > call.latest.max(now) {
@@ -174,7 +176,9 @@ impl Scheduler {
         let snapshot = self.snapshot(pools, now);
         let before = self.queue.fifo_len(call.key);
         let estimate = estimate(&self.view(pools, now), call.key, (before, 0), &snapshot);
-        let rule = if estimate.opens > now {
+        let rule = if estimate.away {
+            QuotaRule::LedgerAway
+        } else if estimate.opens > now {
             QuotaRule::VendorThrottled
         } else if call.by_caller {
             QuotaRule::DeadlineTooNear
@@ -204,7 +208,8 @@ impl Scheduler {
         let weights = self.claims.weights();
         let app = &mut self.apps[key.app as usize];
         let part = f64::from(app.settings.weight.max(1)) / weights.max(1.0);
-        let rate = (f64::from(self.settings.pool.calls) * part.min(1.0)).max(1.0);
+        let reach = pools.get(self.main).map_or(0, SlotPool::reach);
+        let rate = (f64::from(reach) * part.min(1.0)).max(1.0);
         // Behind those that are waited for the slots are apart, if they don't come back together.
         let rate = if promised > 0 { 8.0 * rate } else { rate };
         let next = app.told.hint + self.rest.window.div_f64(rate);

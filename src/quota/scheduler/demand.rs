@@ -3,7 +3,7 @@
 use super::super::app::InLane;
 use super::super::estimate::whole;
 use super::super::moment::Moment;
-use super::super::pools::{PoolId, Pools, Price};
+use super::super::pools::{PoolId, Pools, Price, SlotPool};
 use super::super::queue::{FifoKey, Lane};
 use super::super::scheduler_view::DemandSnapshot;
 use super::super::shares::Claim;
@@ -17,7 +17,7 @@ impl Scheduler {
         let unseen = self.forecast.unseen();
         self.shares = self.claims.divide((slots - unseen).max(0.0));
         DemandSnapshot {
-            free: pools.get(self.main).map_or(0, |pool| pool.slots.free()),
+            free: pools.get(self.main).map_or(0, |pool| pool.free(now)),
             wanted: self.claims.waiting(),
             shortfall: self.shares.shortfall + unseen,
             paced: self.paces.burst_ready(now).is_none(),
@@ -161,7 +161,7 @@ impl Scheduler {
         let unseen = self.forecast.unseen();
         self.set_called(app, called);
         // By way of trial it wants everything.
-        let limit = self.settings.pool.calls;
+        let limit = pools.get(self.main).map_or(0, SlotPool::reach);
         let slots = f64::from(limit.saturating_sub(self.books.held(Lane::Bulk)));
         let counted = self.apps[app as usize].claim;
         let claim = counted.unwrap_or_else(|| self.claim(app, now));
@@ -172,7 +172,7 @@ impl Scheduler {
         let promises = &mut self.apps[app as usize].promises;
         promises.forget(self.rest.window, now);
         let owed = promises.others(now, self.rest.window, now);
-        let free = pools.get(self.main).map_or(0, |pool| pool.slots.free());
+        let free = pools.get(self.main).map_or(0, |pool| pool.free(now));
         // Below its target it may go on, though by less than a whole slot.
         let below = (short - 1e-9).ceil();
         let room = (f64::from(free) - kept).max(below) + 1e-9;
@@ -187,7 +187,7 @@ fn room_beside(pools: &Pools, main: PoolId, price: &Price, now: Moment) -> u32 {
         let calls = pools
             .get(id)
             .filter(|pool| pool.opens_at(now) <= now)
-            .map_or(0, |pool| pool.slots.free() / cost);
+            .map_or(0, |pool| pool.free(now) / cost);
         room = room.min(calls);
     }
     room

@@ -178,6 +178,7 @@ impl Run {
             QuotaRule::AppLimited => prop_assert!(told.limited, "{refusal:?}"),
             QuotaRule::DeadlineTooNear => prop_assert!(ticket.by_caller, "{refusal:?}"),
             QuotaRule::QuotaExhausted | QuotaRule::QueueFull | QuotaRule::VendorThrottled => {}
+            QuotaRule::LedgerAway => prop_assert!(false, "nothing is lent: {refusal:?}"),
         }
         let usage = refusal.usage;
         prop_assert!(usage.own <= usage.held, "{usage:?}");
@@ -242,7 +243,7 @@ impl Run {
             }
             Step::Add(weight, bulk) => {
                 let lane = Lane::ALL[usize::from(bulk)];
-                let app = AppSettings { lane, weight, limit: None };
+                let app = AppSettings { lane, weight, ..AppSettings::default() };
                 let added = self.quota.add_app(first, app, now).unwrap();
                 self.told.insert((0, added.0), CallHistory::default());
             }

@@ -283,5 +283,6 @@ const fn is_rule(code: Code) -> bool {
             | Code::VendorThrottled
             | Code::AppLimited
             | Code::AppPaused
+            | Code::LedgerAway
     )
 }

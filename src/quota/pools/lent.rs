@@ -1,0 +1,135 @@
+//! Slots that a ledger lends: until when they may be taken, and how many more may come.
+
+use std::time::Duration;
+
+use super::SlotPool;
+use crate::quota::Moment;
+
+/// A slot that the ledger has for us is here within about this time.
+const SOON: Duration = Duration::from_millis(100);
+
+/// How a pool stands with its ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lent {
+    /// Until then slots may be taken without a further reply of the ledger.
+    pub until: Moment,
+    /// The slots of all replicas together.
+    pub all: u32,
+    /// So many are to be here.
+    pub target: u32,
+    /// So many calls waited when the target was made.
+    pub told: u32,
+    /// The lease is over, and the ledger does not answer.
+    pub away: bool,
+}
+
+impl SlotPool {
+    /// Whether its slots may be taken.
+    pub(crate) fn may_take(&self, now: Moment) -> bool {
+        self.lent.is_none_or(|lent| now < lent.until)
+    }
+
+    /// How it stands with its ledger, if it has one.
+    #[must_use]
+    pub const fn lent(&self) -> Option<&Lent> {
+        self.lent.as_ref()
+    }
+
+    /// The ledger said something else.
+    pub(crate) const fn lend(&mut self, lent: Lent) {
+        self.lent = Some(lent);
+    }
+
+    /// Whether nobody can say when its slots may be taken.
+    pub(crate) fn is_away(&self, now: Moment) -> bool {
+        self.lent.is_some_and(|lent| lent.away && now >= lent.until)
+    }
+
+    /// Calls per window of all replicas together.
+    #[must_use]
+    pub fn whole(&self) -> u32 {
+        self.lent.map_or_else(|| self.slots.limit(), |lent| lent.all)
+    }
+
+    /// Slots that are here, or are to be.
+    #[must_use]
+    pub fn reach(&self) -> u32 {
+        self.slots.limit().max(self.lent.map_or(0, |lent| lent.target))
+    }
+
+    /// Slots that could be taken now.
+    #[must_use]
+    pub fn free(&self, now: Moment) -> u32 {
+        if self.may_take(now) { self.slots.free() } else { 0 }
+    }
+
+    /// When the (k+1)-th slot from now is free, while so many calls wait; `None` beyond those of
+    /// which that is known.
+    pub(crate) fn nth_free(&self, k: usize, waiting: u32, now: Moment) -> Option<Moment> {
+        let Some(lent) = &self.lent else { return self.slots.nth_free(k, now) };
+        let more = self.more(lent, waiting) as usize;
+        let here = if self.may_take(now) { self.slots.free() as usize } else { 0 };
+        if k < here {
+            Some(now)
+        } else if k < self.slots.free() as usize + more {
+            Some(now + SOON)
+        } else {
+            self.slots.nth_free(k - more, now)
+        }
+    }
+
+    /// Slots that may come from the ledger: what is lacking to the target. If clearly more calls
+    /// wait than it knew of, any other slot may come: it is about to be asked.
+    fn more(&self, lent: &Lent, waiting: u32) -> u32 {
+        let is_news = waiting > 0 && waiting.saturating_mul(4) >= lent.told.saturating_mul(5);
+        let most = if is_news { lent.all } else { lent.target };
+        if lent.away { 0 } else { most.saturating_sub(self.slots.limit()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::slots::{RestRule, Slots};
+
+    fn at(millis: u64) -> Moment {
+        Moment::from(Duration::from_millis(millis))
+    }
+
+    /// A pool that owns 10 of 100 slots until the moment 10 s; the ledger means it to have 12.
+    fn lent() -> SlotPool {
+        let rest = RestRule::of(Duration::from_secs(60), Duration::from_secs(60));
+        let mut pool = SlotPool::new("pool", Slots::none(0, rest));
+        pool.slots.adopt(0..10, at(0), at(1));
+        pool.lend(Lent { until: at(10_000), all: 100, target: 12, told: 0, away: false });
+        pool
+    }
+
+    #[test]
+    fn what_the_ledger_owes_comes_soon_and_the_rest_when_it_rested() {
+        let mut pool = lent();
+        pool.slots.take(10, 7, at(1)).unwrap();
+        assert_eq!(pool.nth_free(1, 0, at(2)), Some(at(2) + SOON));
+        assert_eq!(pool.nth_free(2, 0, at(2)), None, "the calls under way are not answered");
+        assert_eq!((pool.reach(), pool.whole()), (12, 100));
+    }
+
+    #[test]
+    fn any_slot_may_come_until_the_ledger_was_told_of_the_calls_that_wait() {
+        let mut pool = lent();
+        assert_eq!(pool.nth_free(99, 90, at(2)), Some(at(2) + SOON));
+        pool.lend(Lent { told: 90, ..*pool.lent().unwrap() });
+        assert_eq!(pool.nth_free(99, 90, at(2)), None);
+        assert_eq!(pool.nth_free(99, 113, at(2)), Some(at(2) + SOON), "a quarter more wait");
+    }
+
+    #[test]
+    fn after_the_lease_nothing_is_free_before_the_ledger_answered() {
+        let mut pool = lent();
+        assert_eq!((pool.free(at(9_999)), pool.free(at(10_000))), (10, 0));
+        assert_eq!(pool.nth_free(0, 1, at(10_000)), Some(at(10_000) + SOON));
+        assert!(!pool.is_away(at(10_000)));
+        pool.lend(Lent { away: true, ..*pool.lent().unwrap() });
+        assert!(pool.is_away(at(10_000)) && !pool.is_away(at(9_999)));
+    }
+}

@@ -22,6 +22,7 @@ mod prices;
 mod quotas;
 mod reshape;
 mod store;
+mod syncing;
 #[cfg(test)]
 pub(crate) mod testing;
 mod timebase;
@@ -35,8 +36,8 @@ use std::time::Duration;
 
 pub use desk::Desk;
 use desk::Seat;
-pub use lending::Terms as LendingTerms;
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
+pub use lending::LendingTerms;
 pub use pass::Pass;
 use plan::AppsByConnection;
 pub use plan::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
@@ -161,11 +162,9 @@ impl Admission {
             .collect();
         for (place, (tenant, _)) in places.iter().zip(plan.connections()) {
             if place.at == books.tenants.len() {
-                let quotas = Quotas::start(
-                    self.0.base,
-                    self.0.store.as_ref(),
-                    self.0.lending.as_ref(),
-                );
+                let quotas =
+                    Quotas::start(self.0.base, self.0.store.as_ref(), self.0.lending.as_ref());
+                self.0.lending.iter().for_each(|lending| syncing::start(&quotas, lending));
                 books.tenants.push((tenant.id.clone(), quotas));
             }
         }

@@ -122,10 +122,7 @@ impl State {
         let slots = config.state_dir().map(open).transpose()?;
         let telemetry = Arc::new(telemetry);
         let store = config.store.clone().map(|store| SharedStore::open(store, &telemetry.metrics));
-        let (admission, folder) = match &store {
-            Some(store) => (Admission::lent(wiring::admission::lending(config, store)), slots),
-            None => (Admission::new(slots), None),
-        };
+        let (admission, folder) = wiring::admission::admission(config, store.as_ref(), slots);
         // This comes after the slots, whose lock keeps other processes out of the folder.
         let keys =
             config.state_dir().map(|dir| SendKeys::open(&dir)).transpose()?.unwrap_or_default();
@@ -350,6 +347,8 @@ impl State {
     pub fn unready(&self) -> Option<&'static str> {
         if !self.0.ready.load(Ordering::Acquire) {
             Some("draining\n")
+        } else if self.store().is_some_and(|store| !store.status().was_connected) {
+            Some("waiting for the shared store, without which no call can be made\n")
         } else if !self.0.admission.is_usable() {
             Some("resting: of no connection it is known what was called before the start\n")
         } else {

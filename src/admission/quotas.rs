@@ -9,8 +9,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
-use super::lending::{Lending, Place, keep_lent};
 use super::journal::{NotedSlots, SlotJournal};
+use super::lending::{LedgerPlace, Lending};
 use super::members::Members;
 use super::store::SlotStore;
 use super::timebase::{instant, moment};
@@ -72,7 +72,7 @@ pub(super) struct Core {
     pub(super) journal: Option<SlotJournal>,
     /// What lends the slots of the pools, and where the ledger of each is.
     pub(super) lending: Option<Arc<Lending>>,
-    pub(super) ledgers: HashMap<PoolId, Place>,
+    pub(super) ledgers: HashMap<PoolId, LedgerPlace>,
     /// When the clock task looks next, and when a ledger is asked next.
     planned: Moment,
     next_sync: Moment,
@@ -119,15 +119,19 @@ impl Quotas {
             sync_news: Arc::default(),
             tasks: Mutex::default(),
         });
-        let weak = Arc::downgrade(&quotas);
-        let mut tasks = quotas.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.push(tokio::spawn(tick(weak.clone(), quotas.news.clone())).abort_handle());
-        if let Some(lending) = lending {
-            let kept = keep_lent(weak, lending.clone(), quotas.sync_news.clone());
-            tasks.push(tokio::spawn(kept).abort_handle());
-        }
-        drop(tasks);
+        let ticking = tick(Arc::downgrade(&quotas), quotas.news.clone());
+        quotas.keeps(tokio::spawn(ticking).abort_handle());
         quotas
+    }
+
+    /// Ends `task` with itself.
+    pub(super) fn keeps(&self, task: AbortHandle) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    /// Tells when a ledger is to be asked sooner than was thought.
+    pub(super) fn sync_news(&self) -> Arc<Notify> {
+        self.sync_news.clone()
     }
 
     pub(super) fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {

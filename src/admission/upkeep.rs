@@ -79,7 +79,7 @@ impl Core {
     pub(super) fn sweep(&mut self, oldest: u64, now: Moment) {
         let gone = self.unused(oldest, now);
         let Self { quota, members, journal, .. } = self;
-        
+
         let mut over = HashSet::new();
         members.list.retain(|member| {
             let gone = gone.contains(&member.own);

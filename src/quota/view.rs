@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Quota;
-use super::ledgers::LoanView;
 use super::app::AppSettings;
+use super::ledgers::LoanView;
 use super::moment::Moment;
 use super::pools::{PoolId, Pools};
 use super::queue::Lane;

@@ -54,7 +54,8 @@ impl State {
         let mut further = away.map_or_else(String::new, |status| format!("{status}\n"));
         let cut_off = self.admission().cut_off();
         if cut_off > 0 {
-            further += &format!("{cut_off} shared quotas can't be used until the shared store answers\n");
+            further +=
+                &format!("{cut_off} shared quotas can't be used until the shared store answers\n");
         }
         for connection in self.given_up().all() {
             further += &format!(

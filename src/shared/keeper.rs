@@ -142,7 +142,9 @@ impl Keeper {
         self.meter.connected(true);
         let (kind, servers) = (self.settings.kind.as_str(), &self.settings.url);
         tracing::info!(kind, %servers, away_ms = away.as_millis(), "the shared store is connected");
-        self.status.send_replace(Status { connected: true, since: Instant::now(), cause: None });
+        let since = Instant::now();
+        let status = Status { connected: true, was_connected: true, since, cause: None };
+        self.status.send_replace(status);
     }
 
     fn missing(&self, cause: &StoreError) {

@@ -10,6 +10,8 @@ use crate::clock::Instant;
 pub struct Status {
     /// Whether commands are sent.
     pub connected: bool,
+    /// Whether they were ever sent.
+    pub was_connected: bool,
     /// Since when that is so.
     pub since: Instant,
     /// Why the last try to connect failed, or why the connection was given up. It holds no secret.
@@ -19,7 +21,7 @@ pub struct Status {
 impl Status {
     /// Before the first try.
     pub(super) fn new() -> Self {
-        Self { connected: false, since: Instant::now(), cause: None }
+        Self { connected: false, was_connected: false, since: Instant::now(), cause: None }
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::admission::{
-    AdmissionPlan, AppPlan, Assume, ConnectionQuotaPlan, Cost, LendingTerms, TenantPlan,
+    Admission, AdmissionPlan, AppPlan, Assume, ConnectionQuotaPlan, Cost, LendingTerms, SlotStore,
+    TenantPlan,
 };
 use crate::catalog::Operation;
 use crate::config::{AppTable, Config, Connection, Tenant};
@@ -40,13 +41,20 @@ fn connection(config: &Config, connection: &Connection) -> ConnectionQuotaPlan {
     }
 }
 
-/// What lends the slots of a gateway with a shared store.
-pub(crate) fn lending(config: &Config, store: &SharedStore) -> LendingTerms {
-    LendingTerms {
+/// Quotas without a connection, whose slots are in `folder` or are lent from `store`; and the folder
+/// if its slots are of no use then.
+pub(crate) fn admission(
+    config: &Config,
+    store: Option<&SharedStore>,
+    folder: Option<SlotStore>,
+) -> (Admission, Option<SlotStore>) {
+    let Some(store) = store else { return (Admission::new(folder), None) };
+    let terms = LendingTerms {
         store: store.clone(),
         lease: config.settings.shared.lease.get(),
         fresh: config.settings.state.assume == Some(Assume::Fresh),
-    }
+    };
+    (Admission::lent(terms), folder)
 }
 
 /// The workspace whose writes `connection` sees. A slash tells a workspace of its own from one that

@@ -1,4 +1,5 @@
-//! A gateway whose shared store is away goes on; operators hear of it. `tests/redis` has real stores.
+//! A gateway whose shared store is away from the start: nothing is called without a quota that is
+//! sure, and operators hear of it. `tests/redis` has real stores.
 
 use std::net::TcpListener;
 
@@ -13,25 +14,28 @@ fn alone() -> Setup {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_costs_no_call_and_is_told() {
+async fn without_its_store_from_the_start_a_gateway_is_not_ready_and_calls_nothing() {
     let setup = alone();
     let stack = Stack::new(&setup);
     let store = stack.state.store().unwrap();
     store.becomes(|status| status.cause.is_some()).await;
+    let unready = stack.state.unready().unwrap();
+    assert!(unready.starts_with("waiting for the shared store"), "{unready}");
     let said = stack.state.readiness();
-    assert!(stack.state.unready().is_none() && said.starts_with("ok\n"), "{said}");
     assert!(said.contains("the shared store is away for 0 s: connection refused\n"), "{said}");
     let answer = stack.call(request("GET", "/messages", &setup.acme, "")).await;
-    assert_eq!(answer.status.as_u16(), 200);
+    assert_eq!((answer.status.as_u16(), &*answer.code()), (503, "ledger-away"));
+    assert_eq!(answer.headers["retry-after"], "10");
+    assert!(stack.arrived().is_empty());
+    let said = stack.state.readiness();
+    assert!(said.contains("1 shared quotas can't be used"), "{said}");
     let page = Page::of(&stack.state).await;
     assert_eq!(page.sum("tollgate_shared_store_up", &[("kind", "single")]), 0.0);
     let commands = page.find("tollgate_shared_store_commands_total", &[]);
-    assert!(commands.len() == 6 && commands.iter().all(|sample| sample.value == 0.0));
-    let key = store.key("0", "a");
-    assert!(store.get(&key).await.is_err(), "at once: nothing was sent");
-    let page = Page::of(&stack.state).await;
-    let away = page.sum("tollgate_shared_store_commands_total", &[("outcome", "away")]);
-    assert_eq!(away, 1.0);
+    assert_eq!(commands.len(), 6);
+    let sent = commands.iter().filter(|sample| sample.labels["outcome"] != "away");
+    assert_eq!(sent.map(|sample| sample.value).sum::<f64>(), 0.0);
+    assert_eq!(page.sum("tollgate_shared_quotas", &[("state", "away")]), 1.0);
 }
 
 #[tokio::test]
@@ -39,7 +43,7 @@ async fn a_gateway_without_one_has_neither_store_nor_metrics_of_it() {
     let stack = Stack::new(&Setup::new(""));
     assert!(stack.state.store().is_none());
     assert_eq!(stack.state.readiness(), "ok\n");
-    assert!(!stack.state.metrics().page().contains("shared_store"));
+    assert!(!stack.state.metrics().page().contains("tollgate_shared_"));
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn every_counter_is_there_at_zero_before_the_first_call() {
     let both = |name: &str| {
         ["acme-prod", "umbrella-prod"].map(|id| page.find(name, &[("connection", id)]).len())
     };
-    assert_eq!(both("tollgate_quota_refusals_total"), [6, 6]);
+    assert_eq!(both("tollgate_quota_refusals_total"), [7, 7]);
     assert_eq!(both("tollgate_vendor_credential_rejected_total"), [1, 1]);
     assert_eq!(both("tollgate_vendor_throttled_total"), [1, 1]);
 }
@@ -65,7 +65,7 @@ async fn what_a_reload_adds_begins_at_zero_and_the_rest_goes_on() {
     stack.reload(&format!("{}{more}", setup.text)).unwrap();
     let page = Page::of(&stack.state).await;
     let refusals = page.find("tollgate_quota_refusals_total", &[("connection", "wayne-prod")]);
-    assert!(refusals.len() == 6 && refusals.iter().all(|sample| sample.value == 0.0));
+    assert!(refusals.len() == 7 && refusals.iter().all(|sample| sample.value == 0.0));
     let calls = |app| page.sum("tollgate_app_requests_total", &[("app", app), ("code", "ok")]);
     assert_eq!((calls("wayne"), calls("acme")), (0.0, 1.0));
     assert!(!page.find("tollgate_app_requests_total", &[("app", "wayne")]).is_empty());

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::super::identity::Identity;
-use super::{LedgerError, Lending};
+use super::error::LedgerError;
 use crate::quota::replica::block_size;
 use crate::shared::{Script, SharedStore};
 
@@ -35,14 +35,14 @@ pub(crate) struct LedgerNames {
 /// The name of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LedgerName {
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Slots that move together there.
-    pub(super) block: u32,
+    pub(crate) block: u32,
 }
 
 /// Where the ledger of a pool is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LedgerPlace {
     /// Who it is, the surest first.
     aliases: Vec<String>,
     calls: u32,
@@ -51,7 +51,7 @@ pub(crate) struct Place {
     told: String,
 }
 
-impl Place {
+impl LedgerPlace {
     /// Of a pool of `calls` that goes by these.
     pub(crate) fn new(pool: &str, identities: &[Identity], calls: u32) -> Self {
         let aliases = identities.iter().map(|identity| format!("{pool}.{identity}"));
@@ -68,7 +68,7 @@ impl Place {
     }
 
     /// The same as was found for `other`, unless it goes by others now.
-    pub(super) fn learns(&mut self, other: &Self) {
+    pub(crate) fn learns(&mut self, other: &Self) {
         self.known.clone_from(&other.known);
         if self.aliases == other.aliases {
             self.told.clone_from(&other.told);
@@ -95,13 +95,13 @@ impl LedgerNames {
         Self { store, script: Script::new(ALIASES) }
     }
 
-    /// The ledger of `place`. A store that is not the one of before is told of the aliases.
-    pub(super) async fn find(
+    /// The ledger of `place`. A store that is not the one of before is told of the aliases; which
+    /// one it is says `store`.
+    pub(crate) async fn find(
         &self,
-        place: &mut Place,
-        lending: &Lending,
+        place: &mut LedgerPlace,
+        store: &str,
     ) -> Result<LedgerName, LedgerError> {
-        let store = lending.sighting(0).await?.incarnation().to_owned();
         if let Some(known) = place.known.as_ref().filter(|_| place.told == store) {
             return Ok(known.clone());
         }
@@ -116,7 +116,7 @@ impl LedgerNames {
         let found = self.store.eval(&self.script, &keys, &arguments).await?;
         let found = std::str::from_utf8(&found).ok().and_then(LedgerName::parse);
         let found = found.ok_or(LedgerError::Strange)?;
-        (place.known, place.told) = (Some(found.clone()), store);
+        (place.known, place.told) = (Some(found.clone()), store.to_owned());
         Ok(found)
     }
 }
@@ -138,12 +138,12 @@ mod tests {
     #[test]
     fn a_ledger_stays_the_same_and_is_told_again_when_its_aliases_change() {
         let identity = |octet| super::super::super::identity::testing(octet);
-        let mut place = Place::new("own", &[identity(1)], 100);
+        let mut place = LedgerPlace::new("own", &[identity(1)], 100);
         place.known = LedgerName::parse("own.x.1");
         place.told = "store".into();
-        place.becomes(Place::new("own", &[identity(1)], 60));
+        place.becomes(LedgerPlace::new("own", &[identity(1)], 60));
         assert_eq!(place.told, "store");
-        place.becomes(Place::new("own", &[identity(2), identity(1)], 60));
+        place.becomes(LedgerPlace::new("own", &[identity(2), identity(1)], 60));
         assert_eq!((place.told.as_str(), place.known.is_some()), ("", true));
     }
 }

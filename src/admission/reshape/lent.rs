@@ -1,12 +1,12 @@
 //! Pools whose slots are lent: each has a ledger, which goes by the tokens that pay it.
 
 use super::super::identity::{Identity, IdentityKey};
-use super::super::lending::Place;
+use super::super::lending::LedgerPlace;
 use super::super::quotas::Core;
 use super::{Change, Seated};
 use crate::catalog::CONNECTION_POOL;
-use crate::quota::replica::block_size;
 use crate::ids::ConnectionId;
+use crate::quota::replica::block_size;
 use crate::quota::{ConnectionNo, Moment, Past, PoolId};
 
 impl Core {
@@ -44,13 +44,13 @@ impl Core {
                 let mut identities: Vec<Identity> = tokens.map(|seat| seat.identity).collect();
                 identities.sort_unstable();
                 identities.push(change.key.of_place(&format!("workspace\0{workspace}")));
-                let place = Place::new(&settings.name, &identities, settings.calls);
+                let place = LedgerPlace::new(&settings.name, &identities, settings.calls);
                 self.lend_pool(pool, place, settings.calls, now);
             }
         }
     }
 
-    fn lend_pool(&mut self, pool: PoolId, place: Place, calls: u32, now: Moment) {
+    fn lend_pool(&mut self, pool: PoolId, place: LedgerPlace, calls: u32, now: Moment) {
         let Some(lending) = &self.lending else { return };
         match self.ledgers.get_mut(&pool) {
             Some(known) => known.becomes(place),
@@ -78,7 +78,7 @@ pub(in super::super) fn own_place(
     connection: &ConnectionId,
     identity: Identity,
     calls: u32,
-) -> Place {
+) -> LedgerPlace {
     let name = key.of_place(&format!("connection\0{connection}"));
-    Place::new(CONNECTION_POOL, &[identity, name], calls)
+    LedgerPlace::new(CONNECTION_POOL, &[identity, name], calls)
 }

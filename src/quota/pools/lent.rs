@@ -83,7 +83,7 @@ impl SlotPool {
     fn more(&self, lent: &Lent, waiting: u32) -> u32 {
         let is_news = waiting > 0 && waiting.saturating_mul(4) >= lent.told.saturating_mul(5);
         let most = if is_news { lent.all } else { lent.target };
-        if lent.away { 0 } else { most.saturating_sub(self.slots.limit()) }
+        most.saturating_sub(self.slots.limit())
     }
 }
 

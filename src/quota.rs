@@ -180,7 +180,10 @@ impl Quota {
             return AdmissionVerdict::Refused(QuotaRefusal::paused(QuotaUsage::default()));
         };
         match line.arrive(&self.pools, ticket, since, now) {
-            ArrivalVerdict::Refuse(refusal) => AdmissionVerdict::Refused(refusal),
+            ArrivalVerdict::Refuse(refusal) => {
+                self.missed(ticket, &refusal, now);
+                AdmissionVerdict::Refused(refusal)
+            }
             ArrivalVerdict::Wait(call, standing) => {
                 line.kept_its_promise(call.key, now);
                 let place = QueuePlace { connection: ticket.connection, place: line.push(call) };
@@ -234,7 +237,10 @@ impl Quota {
             return Err(QuotaRefusal::paused(QuotaUsage::default()));
         };
         match line.arrive(&self.pools, ticket, since, now) {
-            ArrivalVerdict::Refuse(refusal) => Err(refusal),
+            ArrivalVerdict::Refuse(refusal) => {
+                self.missed(ticket, &refusal, now);
+                Err(refusal)
+            }
             ArrivalVerdict::Start(..) => Ok(None),
             ArrivalVerdict::Wait(_, standing) => Ok(Some(standing)),
         }

@@ -122,7 +122,7 @@ impl State {
         let slots = config.state_dir().map(open).transpose()?;
         let telemetry = Arc::new(telemetry);
         let store = config.store.clone().map(|store| SharedStore::open(store, &telemetry.metrics));
-        let (admission, folder) = wiring::admission::admission(config, store.as_ref(), slots);
+        let (admission, folder) = wiring::admission::admission(config, store.as_ref(), slots)?;
         // This comes after the slots, whose lock keeps other processes out of the folder.
         let keys =
             config.state_dir().map(|dir| SendKeys::open(&dir)).transpose()?.unwrap_or_default();

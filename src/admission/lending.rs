@@ -39,6 +39,8 @@ pub(super) struct Lending {
     sightings: Mutex<Vec<Sighting>>,
     /// A store that was not seen before counts as old: nobody called before.
     fresh: bool,
+    /// Calls were made without the ledgers before this process.
+    renews: bool,
 }
 
 /// What lends the slots of this gateway.
@@ -49,6 +51,8 @@ pub struct LendingTerms {
     pub lease: Duration,
     /// Nobody called before the first replica: a new ledger lends at once.
     pub fresh: bool,
+    /// Calls were made without the ledgers until now.
+    pub renews: bool,
 }
 
 impl Lending {
@@ -64,14 +68,16 @@ impl Lending {
             base,
             sightings: Mutex::new(vec![Sighting::default(); groups]),
             fresh: terms.fresh,
+            renews: terms.renews,
         });
         tokio::spawn(watch(Arc::downgrade(&lending)));
         lending
     }
 
-    /// This process among the replicas, and for how long it may take slots after a reply.
-    pub(super) fn terms(&self) -> (&str, Duration) {
-        (&self.name, self.lease)
+    /// This process among the replicas, for how long it may take slots after a reply, and whether
+    /// calls were made without the ledgers before it.
+    pub(super) fn terms(&self) -> (&str, Duration, bool) {
+        (&self.name, self.lease, self.renews)
     }
 
     fn now(&self) -> Moment {

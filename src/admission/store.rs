@@ -118,7 +118,7 @@ impl SlotStore {
             assume,
             key,
             opened: Instant::now(),
-            strange: strange || path.join(OLD_INDEX).exists(),
+            strange: strange || [OLD_INDEX, LENT].iter().any(|name| path.join(name).exists()),
             cut: !whole,
             index: Mutex::new(Index { left }),
             index_fails: AtomicBool::new(false),
@@ -281,9 +281,30 @@ impl SlotStore {
                 remove(self.file(&file));
             }
         }
-        let old = self.0.path.join(OLD_INDEX);
-        if old.exists() {
-            remove(old);
+        for old in [OLD_INDEX, LENT].map(|name| self.0.path.join(name)) {
+            if old.exists() {
+                remove(old);
+            }
+        }
+    }
+
+    /// From now on a ledger lends the slots: what is in the folder says nothing of them, and a
+    /// process that comes back to it takes all for used. True if slots of the folder may still rest.
+    ///
+    /// # Errors
+    /// What can't be written or removed.
+    pub fn hand_over(&self) -> std::io::Result<bool> {
+        let clocks = self.clocks(self.0.opened);
+        let files = slot_files(&self.0.path)?;
+        let rests = self.0.strange && !self.0.path.join(LENT).exists();
+        let rests = rests || files.iter().any(|file| self.rests(file, &clocks));
+        File::create(self.0.path.join(LENT))?.sync_all()?;
+        for file in files {
+            fs::remove_file(self.file(&file))?;
+        }
+        match fs::remove_file(self.0.path.join(INDEX)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(rests),
         }
     }
 
@@ -318,6 +339,8 @@ const INDEX: &str = "slots.index";
 const SLOTS: &str = ".slots";
 /// Of the first version. Nobody knows whose its files are.
 const OLD_INDEX: &str = "index";
+/// The slots were lent by a ledger, and this folder knows nothing of them.
+const LENT: &str = "lent";
 
 /// What is left of the seeker: under its token, else what is nobody's now under its name, else
 /// where its token stands, else what others have of these. In `placing` a reload goes by the same

@@ -30,7 +30,13 @@ pub(crate) fn starts_easily(view: &View<'_>, key: FifoKey) -> bool {
 /// pool drains, and the depth counts the others.
 pub(crate) fn is_full(view: &View<'_>, key: FifoKey) -> bool {
     let app = &view.apps[key.app as usize];
-    if app.lanes.iter().map(|l| l.waiting).sum::<u32>() > view.settings.app_depth {
+    // Those that only wait for the ledger's word are no queue.
+    let (all, now) = (view.waiting(), view.now);
+    let coming = |id| view.pools.get(id).map_or(0, |pool| pool.coming(all, now));
+    let own = coming(view.main);
+    if app.lanes.iter().map(|l| l.waiting).sum::<u32>()
+        > view.settings.app_depth.saturating_add(own)
+    {
         return true;
     }
     let waiting = |counts: &dyn Fn(&Price) -> u32| -> u32 {
@@ -42,10 +48,10 @@ pub(crate) fn is_full(view: &View<'_>, key: FifoKey) -> bool {
     let mut named = price.parts().filter(is_named).peekable();
     if named.peek().is_none() {
         let plain = |price: &Price| u32::from(!price.parts().any(|part| is_named(&part)));
-        return waiting(&plain) > view.settings.depth;
+        return waiting(&plain) > view.settings.depth.saturating_add(own);
     }
     named.any(|(id, _)| {
         let limit = view.pools.get(id).map_or(0, SlotPool::whole);
-        waiting(&|price: &Price| price.of(id)) > limit
+        waiting(&|price: &Price| price.of(id)) > limit.saturating_add(coming(id))
     })
 }

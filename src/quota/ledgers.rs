@@ -14,6 +14,7 @@ use super::pools::{DueTimes, PoolId, Price};
 use super::replica::{AppDemand, Replica, Report, SharedPool, Sighting, SyncReply, SyncRequest};
 use super::scheduler::Scheduler;
 use super::slots::NOBODY;
+use super::ticket::{AdmissionRequest, QuotaRefusal, QuotaRule};
 
 /// How a pool of a ledger is called in it: there is one in each.
 const POOL: &str = "slots";
@@ -75,16 +76,17 @@ pub struct LoanView {
 
 impl Quota {
     /// From now on the slots of `pool`, which has none, are lent to the replica `name` by a ledger:
-    /// of `calls` in all, for `lease` at a time, `block` together.
+    /// of `calls` in all, for `lease` at a time, `block` together. `renews` if calls were made
+    /// without the ledger before.
     pub fn lend(
         &mut self,
         pool: PoolId,
-        (name, lease): (&str, Duration),
+        (name, lease, renews): (&str, Duration, bool),
         (calls, block): (u32, u32),
         now: Moment,
     ) {
         let shared = SharedPool { id: pool, name: POOL.into(), calls, block, version: 0 };
-        let replica = Replica::new(name.to_owned(), lease, vec![shared]);
+        let replica = Replica::new(name.to_owned(), lease, vec![shared]).renewing(renews);
         self.ledgers.loans.insert(pool, Loan { replica, busy: false });
         self.look_at_loan(pool, now);
     }
@@ -197,6 +199,29 @@ impl Quota {
             let waiting = self.waiting_for(pool);
             if let Some(loan) = self.ledgers.loans.get_mut(&pool) {
                 loan.replica.wants(waiting, now);
+                self.look_at_loan(pool, now);
+            }
+        }
+    }
+
+    /// A call was refused. If that was for want of slots that are lent, their ledger is asked for
+    /// more.
+    pub(crate) fn missed(
+        &mut self,
+        ticket: &AdmissionRequest,
+        refusal: &QuotaRefusal,
+        now: Moment,
+    ) {
+        let lacks = [QuotaRule::QuotaExhausted, QuotaRule::DeadlineTooNear, QuotaRule::QueueFull];
+        if self.ledgers.loans.is_empty() || !lacks.contains(&refusal.rule) {
+            return;
+        }
+        let line = self.lines.get(usize::from(ticket.connection.0));
+        let Some(price) = line.and_then(|line| line.price(ticket.price.0)) else { return };
+        for (pool, cost) in price.parts() {
+            let short = self.pools.get(pool).is_some_and(|pool| pool.free(now) < cost);
+            if let Some(loan) = self.ledgers.loans.get_mut(&pool).filter(|_| short) {
+                loan.replica.misses(now);
                 self.look_at_loan(pool, now);
             }
         }

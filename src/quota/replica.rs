@@ -109,6 +109,8 @@ pub struct Replica {
     active: Moment,
     /// Requests in a row that nobody answered.
     unanswered: u32,
+    /// Calls were made without the ledger before this process, and no reply has said that it knows.
+    renews: bool,
 }
 
 impl Replica {
@@ -133,7 +135,15 @@ impl Replica {
             eager: false,
             active: Moment::ZERO,
             unanswered: 0,
+            renews: false,
         }
+    }
+
+    /// Calls were made without the ledger before: it is to count all as used just now.
+    #[must_use]
+    pub const fn renewing(mut self, renews: bool) -> Self {
+        self.renews = renews;
+        self
     }
 
     /// The process ends: slots go back as their calls end.
@@ -189,6 +199,7 @@ impl Replica {
             trace: millis(terms.trace),
             nonce: report.nonce,
             bye,
+            renew: self.renews,
             pools: reports,
         }
     }
@@ -205,6 +216,7 @@ impl Replica {
             return false;
         };
         self.unanswered = 0;
+        self.renews &= matches!(reply, SyncReply::Old { .. });
         match reply {
             SyncReply::Old { .. } => self.due = now + HURRIED,
             SyncReply::Epoch { epoch, epoch_number, .. } => {

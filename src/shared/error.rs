@@ -23,6 +23,8 @@ pub enum StoreError {
     Refused(Arc<str>),
     /// Redis gave an answer of another kind than this command has.
     Unreadable,
+    /// Gateways of another version keep something else there.
+    OtherSchema,
 }
 
 impl StoreError {
@@ -52,14 +54,14 @@ impl StoreError {
             Self::TimedOut => "timed-out",
             Self::Lost(_) => "lost",
             Self::Refused(_) => "refused",
-            Self::Unreadable => "unreadable",
+            Self::Unreadable | Self::OtherSchema => "unreadable",
         }
     }
 
     /// Whether the connection itself may be at fault, so that somebody has to look.
     pub(super) fn casts_doubt(&self) -> bool {
         match self {
-            Self::Away | Self::Unreadable => false,
+            Self::Away | Self::Unreadable | Self::OtherSchema => false,
             Self::TimedOut | Self::Lost(_) => true,
             Self::Refused(cause) => {
                 REASONS[..DOUBTFUL].iter().any(|(word, _)| *word == first(cause))
@@ -80,6 +82,9 @@ impl fmt::Display for StoreError {
             Self::TimedOut => f.write_str("no answer in time"),
             Self::Lost(cause) | Self::Refused(cause) => f.write_str(cause),
             Self::Unreadable => f.write_str("the answer cannot be read"),
+            Self::OtherSchema => f.write_str(
+                "a gateway of another version keeps its data there in another form: give this one another shared.prefix, or stop the others and remove the key that ends in {0}:schema",
+            ),
         }
     }
 }

@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::commands::bytes;
 use super::dial::{Link, dial};
 use super::error::StoreError;
 use super::meter::Meter;
@@ -24,8 +25,9 @@ const LOOK: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The first pause before a new try, and the longest one.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
-/// What a look writes is gone after this.
-const TRACE_LIFE: u64 = 60_000;
+/// The form in which this version keeps what is shared. A version that changes it has another number
+/// here, and the two refuse to work side by side.
+const SCHEMA: &str = "1";
 
 pub(super) struct Keeper {
     pub(super) settings: StoreSettings,
@@ -97,14 +99,18 @@ impl Keeper {
         Ok(link)
     }
 
-    /// Writes a key that nobody reads.
+    /// Writes the number of the schema, unless there is one. A Redis that takes no writes refuses the
+    /// command in any case.
     async fn look(&self, mut link: Link) -> Result<(), StoreError> {
-        let key = StoreKey::of(&self.settings.prefix, "0", "probe");
+        let key = StoreKey::of(&self.settings.prefix, "0", "schema");
         let mut write = redis::cmd("SET");
-        write.arg(key.as_str()).arg(1).arg("PX").arg(TRACE_LIFE);
+        write.arg(key.as_str()).arg(SCHEMA).arg("NX").arg("GET");
         let limit = self.settings.timeout.max(PATIENCE);
-        timeout(limit, link.send(&write)).await.unwrap_or(Err(StoreError::TimedOut))?;
-        Ok(())
+        let looked = timeout(limit, link.send(&write)).await;
+        match bytes(looked.unwrap_or(Err(StoreError::TimedOut))?)? {
+            Some(other) if other != SCHEMA => Err(StoreError::OtherSchema),
+            _ => Ok(()),
+        }
     }
 
     /// Asks for every channel that somebody listens to, and tells all that they may have missed

@@ -43,18 +43,24 @@ fn connection(config: &Config, connection: &Connection) -> ConnectionQuotaPlan {
 
 /// Quotas without a connection, whose slots are in `folder` or are lent from `store`; and the folder
 /// if its slots are of no use then.
+///
+/// # Errors
+/// When the folder can't say that its slots are of no use any more.
 pub(crate) fn admission(
     config: &Config,
     store: Option<&SharedStore>,
     folder: Option<SlotStore>,
-) -> (Admission, Option<SlotStore>) {
-    let Some(store) = store else { return (Admission::new(folder), None) };
+) -> Result<(Admission, Option<SlotStore>), String> {
+    let Some(store) = store else { return Ok((Admission::new(folder), None)) };
+    let renews = folder.as_ref().map_or(Ok(false), SlotStore::hand_over);
+    let fresh = config.settings.state.assume == Some(Assume::Fresh);
     let terms = LendingTerms {
         store: store.clone(),
         lease: config.settings.shared.lease.get(),
-        fresh: config.settings.state.assume == Some(Assume::Fresh),
+        fresh,
+        renews: renews.map_err(|error| format!("the state folder: {error}"))? && !fresh,
     };
-    (Admission::lent(terms), folder)
+    Ok((Admission::lent(terms), folder))
 }
 
 /// The workspace whose writes `connection` sees. A slash tells a workspace of its own from one that

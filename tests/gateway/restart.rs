@@ -267,3 +267,19 @@ async fn nothing_in_the_state_folder_tells_a_token_or_where_it_stands() {
     let mode = std::fs::metadata(dir.join("key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_ledger_lent_the_slots_a_folder_takes_all_for_used() {
+    let dir = folder();
+    let setup = setup(&dir);
+    drop(Stack::new(&setup));
+    // Nobody is at that port: what was lent is not known here in any case.
+    let shared = format!("[shared]\nredis = \"redis://127.0.0.1:1\"\n{}", setup.text);
+    drop(Stack::of_text(&shared, simulator::Server::new(simulator::Options::default())).unwrap());
+    let stack = Stack::new(&setup);
+    assert_eq!(room(&stack, &setup).await, 0);
+    advance(Duration::from_millis(60_000 + 10_000 + 51)).await;
+    assert_eq!(room(&stack, &setup).await, 3);
+    drop(stack);
+    assert_eq!(room(&Stack::new(&setup), &setup).await, 0, "from now on the folder knows");
+}

@@ -82,3 +82,19 @@ async fn a_redis_that_takes_no_writes_is_away() {
     let refused = rig.store.put(&key, b"1", Duration::from_secs(9)).await.unwrap_err();
     assert_eq!(refused.to_string(), "OOM: its memory is full");
 }
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn gateways_of_versions_that_keep_their_data_in_other_forms_refuse_each_other() {
+    let server = Server::redis("");
+    let rig = Rig::connected(&at(&server)).await;
+    let key = rig.store.key("0", "schema");
+    assert_eq!(rig.store.get(&key).await.unwrap().unwrap(), "1");
+    rig.store.put(&key, b"2", Duration::from_secs(600)).await.unwrap();
+    // The one that runs sees it at its next look.
+    let cause = rig.goes().await;
+    assert!(cause.starts_with("a gateway of another version"), "{cause}");
+    let newcomer = Rig::new(&at(&server));
+    assert_eq!(newcomer.goes().await, cause);
+    assert!(cause.contains("another shared.prefix"), "{cause}");
+}

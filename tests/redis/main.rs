@@ -7,9 +7,13 @@
 mod cluster;
 mod commands;
 mod failures;
+mod lent;
 mod listening;
 mod login;
 mod rig;
 mod secure;
 mod sentinel;
 mod servers;
+#[path = "../gateway/support.rs"]
+#[expect(dead_code, reason = "what the other suite needs is here, too")]
+mod support;

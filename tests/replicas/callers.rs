@@ -100,6 +100,7 @@ impl Callers {
             trace: TRACE,
             nonce: format!("{:x}", dice.u64(..)),
             bye,
+            renew: self.once_in(40),
             pools,
         };
         (at, request)

@@ -78,6 +78,13 @@ impl SlotPool {
         }
     }
 
+    /// Slots that are likely to be here in a moment, while so many calls wait.
+    pub(crate) fn coming(&self, waiting: u32, now: Moment) -> u32 {
+        let Some(lent) = self.lent.filter(|_| !self.is_away(now)) else { return 0 };
+        let here = if self.may_take(now) { 0 } else { self.slots.free() };
+        here.saturating_add(self.more(&lent, waiting))
+    }
+
     /// Slots that may come from the ledger: what is lacking to the target. If clearly more calls
     /// wait than it knew of, any other slot may come: it is about to be asked.
     fn more(&self, lent: &Lent, waiting: u32) -> u32 {
@@ -108,7 +115,7 @@ mod tests {
     #[test]
     fn what_the_ledger_owes_comes_soon_and_the_rest_when_it_rested() {
         let mut pool = lent();
-        pool.slots.take(10, 7, at(1)).unwrap();
+        let _calls = pool.slots.take(10, 7, at(1)).unwrap();
         assert_eq!(pool.nth_free(1, 0, at(2)), Some(at(2) + SOON));
         assert_eq!(pool.nth_free(2, 0, at(2)), None, "the calls under way are not answered");
         assert_eq!((pool.reach(), pool.whole()), (12, 100));

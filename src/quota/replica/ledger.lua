@@ -24,13 +24,13 @@ if not q.r then return cjson.encode({st = 'seen', inc = inc}) end
 local raw = redis.call('GET', KEYS[1]); local S = raw and cmsgpack.unpack(raw)
 local function done(r) redis.call('SET', KEYS[1], cmsgpack.pack(S)); r.seq = q.seq; return cjson.encode(r) end
 -- 1 epoch: state missing, written under another incarnation, older than what the caller has seen, or nobody wrote it for Q
--- and nobody knows that no other store was in this one's place meanwhile (an old primary is back)
+-- and nobody knows that no other store was in this one's place meanwhile (an old primary is back); or calls were made without it
 local gap, r0 = S and now - S.T or 0, S and S.reps[q.r]
 if r0 and r0.seq == q.ack then gap = min(gap, q.el + THETA) end
 local stale = S and (q.en > S.en or (q.en == S.en and q.ep ~= '' and q.ep ~= S.ep))
 local unseen = S and gap >= q.q - STEP and S.T < since and not (q.inc == inc and q.age >= q.q)
-if not S or stale or unseen or S.inc ~= inc then
-  local age = (q.inc == inc and not stale and not unseen) and q.age or 0
+if not S or stale or unseen or q.renew or S.inc ~= inc then
+  local age = (q.inc == inc and not stale and not unseen and not q.renew) and q.age or 0
   S = {inc = inc, ep = q.nonce, en = max(S and S.en or 0, q.en) + 1, T = now, R = 0, L = 0, uh = max(0, q.q - age), nid = 0, reps = {}, pools = {}}
 end
 local rec = S.reps[q.r]

@@ -42,6 +42,17 @@ impl Replica {
         self.due = self.due.min(soonest.max(now));
     }
 
+    /// A call found no slot, and doesn't wait for one.
+    pub fn misses(&mut self, now: Moment) {
+        if self.life == Life::Asleep {
+            self.wake(now);
+        }
+        let soonest = self.heard.map_or(now, |heard| heard.at + HURRIED);
+        if self.life == Life::Awake && self.unanswered == 0 {
+            self.due = self.due.min(soonest.max(now));
+        }
+    }
+
     /// No reply came in time, or nothing could be asked. `dice` is random, from 0 to 1.
     pub fn give_up(&mut self, dice: f64, now: Moment) {
         self.asked = None;

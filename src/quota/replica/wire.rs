@@ -42,6 +42,9 @@ pub struct SyncRequest {
     pub nonce: String,
     /// The last request for now: every slot is given back.
     pub bye: bool,
+    /// Calls were made without the ledger before this: nothing that it knows is enough.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renew: bool,
     /// The books of each pool.
     pub pools: Vec<PoolReport>,
 }

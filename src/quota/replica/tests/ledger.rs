@@ -115,8 +115,8 @@ impl Ledger {
             && old.is_some_and(|s| s.gap(q, now) >= signed(q.trace) - STEP);
         let foreign = self.mutation != Mutation::IncarnationIgnored
             && old.is_some_and(|s| s.incarnation != incarnation);
-        if old.is_none() || stale || unseen || foreign {
-            let knows = q.incarnation == incarnation && !stale && !unseen;
+        if old.is_none() || stale || unseen || q.renew || foreign {
+            let knows = q.incarnation == incarnation && !stale && !unseen && !q.renew;
             let age = if knows { q.age } else { 0 };
             let frozen = match self.mutation {
                 Mutation::NoFreezeInNewEpoch => 0,

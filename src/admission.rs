@@ -112,7 +112,7 @@ impl Admission {
     pub async fn leave(&self) {
         let tenants: Vec<Arc<Quotas>> =
             self.books().tenants.iter().map(|(_, quotas)| quotas.clone()).collect();
-        while !tenants.iter().fold(true, |left, quotas| quotas.leave() && left) {
+        while tenants.iter().filter(|quotas| !quotas.leave()).count() > 0 {
             tokio::time::sleep(LEAVING).await;
         }
     }

@@ -66,6 +66,10 @@ enum Command {
         /// Make the simulated Courier lose connections and answers, before and after it has acted.
         #[arg(long)]
         faults: bool,
+        /// Run so many gateways that share the quota through a local redis-server; one is killed on
+        /// the way, and another one joins.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=8), conflicts_with = "faults")]
+        replicas: Option<u8>,
     },
     /// Run a simulated Courier.
     #[cfg(feature = "demo")]
@@ -158,7 +162,9 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
         #[cfg(feature = "demo")]
-        Command::Demo { r#for, faults } => demo::run(r#for.map(Span::get), faults),
+        Command::Demo { r#for, faults, replicas } => {
+            demo::run(r#for.map(Span::get), faults, replicas)
+        }
         #[cfg(feature = "demo")]
         Command::Simulate(args) => simulate::run(args),
         #[cfg(not(feature = "demo"))]

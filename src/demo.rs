@@ -9,6 +9,7 @@
 
 mod board;
 mod client;
+mod fleet;
 mod scenario;
 mod summary;
 mod traffic;
@@ -58,9 +59,13 @@ const FAULTS: &str = r#"[
 /// Time between two lines of live figures.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Runs the demo for `time`, or until Ctrl-C; with `faults` the simulated Courier misbehaves.
+/// Runs the demo for `time`, or until Ctrl-C; with `faults` the simulated Courier misbehaves; with
+/// `replicas` there are so many gateways.
 #[must_use]
-pub fn run(time: Option<Duration>, faults: bool) -> ExitCode {
+pub fn run(time: Option<Duration>, faults: bool, replicas: Option<u8>) -> ExitCode {
+    if let Some(replicas) = replicas {
+        return fleet::run(time, replicas.into());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(demo(time, faults))) {
         Ok(summary) => {

@@ -230,8 +230,7 @@ impl Quota {
     /// The process ends: everything goes back. True when all of it has gone.
     pub fn leave_ledgers(&mut self, now: Moment) -> bool {
         let pools: Vec<PoolId> = self.ledgers.loans.keys().copied().collect();
-        let gone = pools.into_iter().map(|pool| self.leave_ledger(pool, now));
-        gone.fold(true, |all, gone| all && gone)
+        pools.into_iter().filter(|pool| !self.leave_ledger(*pool, now)).count() == 0
     }
 
     /// The same for one pool, which nobody pays any more.

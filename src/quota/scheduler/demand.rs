@@ -121,7 +121,12 @@ impl Scheduler {
     /// Notes a refusal for want of a slot of the own pool.
     pub(super) fn miss(&mut self, pools: &Pools, number: u32, now: Moment) {
         self.list(number);
-        let slots = self.view(pools, now).frame().slots;
+        // Where slots are lent, this is how others learn that they are wanted here.
+        let lent = pools.get(self.main).filter(|pool| pool.lent().is_some());
+        let slots = match lent {
+            Some(pool) => f64::from(pool.whole()),
+            None => self.view(pools, now).frame().slots,
+        };
         let app = &mut self.apps[number as usize];
         let weight = f64::from(app.settings.weight.max(1));
         let others = self.claims.weights() - app.claim.map_or(0.0, |claim| claim.weight);

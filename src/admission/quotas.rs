@@ -13,7 +13,7 @@ use super::journal::{NotedSlots, SlotJournal};
 use super::lending::{LedgerPlace, Lending};
 use super::members::Members;
 use super::store::SlotStore;
-use super::timebase::{instant, moment};
+use super::timebase::{Sleep, instant, moment};
 use crate::call::Throttled;
 use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId};
@@ -73,6 +73,8 @@ pub(super) struct Core {
     /// What lends the slots of the pools, and where the ledger of each is.
     pub(super) lending: Option<Arc<Lending>>,
     pub(super) ledgers: HashMap<PoolId, LedgerPlace>,
+    /// The sleep of the machine, in which no lease ends by itself.
+    sleep: Sleep,
     /// When the clock task looks next, and when a ledger is asked next.
     planned: Moment,
     next_sync: Moment,
@@ -109,6 +111,7 @@ impl Quotas {
             journal: store.map(|store| SlotJournal::new(store.clone(), base)),
             lending: lending.cloned(),
             ledgers: HashMap::new(),
+            sleep: Sleep::default(),
             planned: Moment::NEVER,
             next_sync: Moment::NEVER,
         };
@@ -234,6 +237,9 @@ impl Quotas {
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Core, Moment) -> T) -> T {
         let mut core = self.core();
         let now = moment(self.base, Instant::now());
+        if core.lending.is_some() && core.sleep.is_over(self.base) {
+            core.quota.slept(now);
+        }
         let result = act(&mut core, now);
         core.pump(now);
         let next = core.quota.next_wake(now).unwrap_or(Moment::NEVER);

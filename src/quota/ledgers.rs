@@ -227,6 +227,17 @@ impl Quota {
         }
     }
 
+    /// The machine slept: nobody knows how long ago the ledgers were last heard.
+    pub fn slept(&mut self, now: Moment) {
+        let pools: Vec<PoolId> = self.ledgers.loans.keys().copied().collect();
+        for pool in pools {
+            if let Some(loan) = self.ledgers.loans.get_mut(&pool) {
+                loan.replica.slept(now);
+            }
+            self.look_at_loan(pool, now);
+        }
+    }
+
     /// The process ends: everything goes back. True when all of it has gone.
     pub fn leave_ledgers(&mut self, now: Moment) -> bool {
         let pools: Vec<PoolId> = self.ledgers.loans.keys().copied().collect();

@@ -53,6 +53,13 @@ impl Replica {
         }
     }
 
+    /// Time passed that `now` does not show: the lease may be over, and the awaited reply is late.
+    pub fn slept(&mut self, now: Moment) {
+        self.lease_end = self.lease_end.min(now);
+        self.asked = None;
+        self.soon(now);
+    }
+
     /// No reply came in time, or nothing could be asked. `dice` is random, from 0 to 1.
     pub fn give_up(&mut self, dice: f64, now: Moment) {
         self.asked = None;

@@ -89,3 +89,14 @@ async fn a_host_where_nobody_listens_is_not_reached() {
     assert_eq!(code, Some(1), "{lines:#?} {wrong}");
     assert!(has(&lines, "bad: connection 'acme-prod'", "is not reached"), "{lines:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_online_check_asks_the_shared_store() {
+    let (_, vendor) = courier(0, &[]).await;
+    let alone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let head = format!("{PORTS}[shared]\nredis = \"redis://{alone}\"\n");
+    let (code, lines, _) = check(&head, vendor).await;
+    assert_eq!(code, Some(1));
+    let bad = format!("bad: shared.redis: redis://{alone} can't be used");
+    assert!(has(&lines, &bad, "connection refused"), "{lines:#?}");
+}

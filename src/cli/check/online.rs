@@ -5,6 +5,7 @@
 
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use crate::cli::{failed, runtime};
 use crate::clock;
 use crate::config::{BaseUrl, Config, Connection};
 use crate::error::chain;
+use crate::shared::SharedStore;
 use crate::terminal::say;
 use crate::upstream::{Dial as _, Dialer, Line};
 
@@ -50,6 +52,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
+    runtime.block_on(shared(config)).into_iter().for_each(&mut tell);
     for (connection, url) in config.base_urls() {
         runtime.block_on(ask(config, connection, url)).into_iter().for_each(&mut tell);
     }
@@ -74,6 +77,24 @@ fn ports(config: &Config) -> Vec<Finding> {
         )),
     };
     ports.into_iter().chain(admin).map(free).collect()
+}
+
+/// Whether the shared store can be reached and takes writes, if there is to be one.
+async fn shared(config: &Config) -> Option<Finding> {
+    let settings = config.store.clone()?;
+    let (servers, limit) = (settings.url.to_string(), settings.timeout * 2);
+    let store = SharedStore::open(settings, &Arc::default());
+    let known = store.becomes(|status| status.connected || status.cause.is_some());
+    let cause = match timeout(limit, known).await {
+        Ok(status) if status.connected => {
+            return Some(Ok(format!("shared.redis: {servers} is reached and takes writes")));
+        }
+        Ok(status) => status.cause.unwrap_or_default(),
+        Err(_) => "no answer in time".into(),
+    };
+    Some(Err(format!(
+        "shared.redis: {servers} can't be used: {cause}; correct [shared], or let this machine reach it"
+    )))
 }
 
 /// Whether the host of `connection` can be reached, takes its token and has the same time.

@@ -56,6 +56,8 @@ pub(crate) struct CallHistory {
     pub(crate) called: bool,
     /// Its refused calls that count as demand.
     pub(crate) missed: Count,
+    /// Its calls that were refused just now for want of a slot.
+    pub(crate) lacked: Count,
     /// Moments at which interactive calls of it came.
     pub(crate) moments: Count,
     /// When the client that was refused last was told to come back.

@@ -50,14 +50,26 @@ pub(crate) fn kept_from_bulk(view: &View<'_>, number: u32) -> Option<BulkReserve
     if calls < 0.5 && others == 0 {
         return None;
     }
-    let back = |ahead| view.forecast.back_within(view.own_pool(), view.rest.window, ahead);
-    // The one beyond the deviations may wait.
-    let kept = need(calls, DEVIATIONS, back) - 1.0;
-    let slots = kept.max(f64::from(bulk_leaves(view)));
+    let slots = slots_for(view, calls);
     // What apps want that have not called yet is not known: then all are paced.
     let all = f64::from(view.reach());
     let paced = if others == 0 { NEAR * slots } else { all };
     Some(BulkReserve { slots, paced })
+}
+
+/// Free slots that so many interactive calls a window are likely to want before others come back.
+fn slots_for(view: &View<'_>, calls: f64) -> f64 {
+    let back = |ahead| view.forecast.back_within(view.own_pool(), view.rest.window, ahead);
+    // The one beyond the deviations may wait.
+    let kept = need(calls, DEVIATIONS, back) - 1.0;
+    kept.max(f64::from(bulk_leaves(view)))
+}
+
+/// Slots that bulk calls of other replicas leave to this one, for interactive calls that are to be
+/// expected here.
+pub(crate) fn kept_for_interactive(view: &View<'_>) -> f64 {
+    let calls = view.forecast.interactive();
+    if calls < 0.5 { 0.0 } else { slots_for(view, calls) }
 }
 
 /// Slots that bulk leaves free at the least where interactive calls are to be expected.

@@ -11,7 +11,10 @@ use std::time::Duration;
 use super::Quota;
 use super::moment::Moment;
 use super::pools::{DueTimes, PoolId, Price};
-use super::replica::{AppDemand, Replica, Report, SharedPool, Sighting, SyncReply, SyncRequest};
+use super::queue::Lane;
+use super::replica::{
+    AppDemand, DemandClass, Replica, Report, SharedPool, Sighting, SyncReply, SyncRequest,
+};
 use super::scheduler::Scheduler;
 use super::slots::NOBODY;
 use super::ticket::{AdmissionRequest, QuotaRefusal, QuotaRule};
@@ -153,10 +156,11 @@ impl Quota {
     ) -> Option<SyncRequest> {
         let now = self.release_expired(now);
         let waiting = self.waiting_for(pool);
-        let demand = self.demand(pool);
+        let (demand, hurries) = (self.demand(pool, now), self.bulk_waits_for(pool));
         let Self { pools, ledgers, lines, owners, .. } = self;
         let loan = ledgers.loans.get_mut(&pool)?;
-        let report = Report { demand: BTreeMap::from([(pool, demand)]), waiting, sighting, nonce };
+        let demand = BTreeMap::from([(pool, demand)]);
+        let report = Report { demand, waiting, hurries, sighting, nonce };
         let mut gone = Vec::new();
         let request = loan.replica.request(pools, report, now, |_, owner| gone.push(owner));
         tell(lines, owners[usize::from(pool.0)], gone, now);
@@ -309,15 +313,22 @@ impl Quota {
         lines.filter(wants).map(Scheduler::queued_calls).sum()
     }
 
+    /// Whether bulk calls wait that take a slot of this pool as soon as it comes back: others may
+    /// need it sooner.
+    fn bulk_waits_for(&self, pool: PoolId) -> bool {
+        let line = self.owners.get(usize::from(pool.0)).copied().flatten();
+        line.is_some_and(|at| self.lines[at].waiting(Lane::Bulk) > 0)
+    }
+
     /// What the apps want of a pool: by name of the connection's own, all together of a named one.
-    fn demand(&self, pool: PoolId) -> Vec<AppDemand> {
+    fn demand(&mut self, pool: PoolId, now: Moment) -> Vec<AppDemand> {
         let Some(slots) = self.pools.get(pool).map(|pool| &pool.slots) else { return Vec::new() };
         if let Some(line) = self.owners.get(usize::from(pool.0)).copied().flatten() {
-            return self.lines[line].wants_of_apps();
+            return self.lines[line].wants_of_apps(&self.pools, now);
         }
         let waiting: u32 = self.waiting.iter().map(|at| self.lines[*at].wanted_of(pool)).sum();
         let all = f64::from(slots.in_use() + slots.resting() + waiting);
-        vec![AppDemand("*".into(), 1, all)]
+        vec![AppDemand("*".into(), 1, all, DemandClass::Interactive)]
     }
 }
 

@@ -39,12 +39,14 @@ pub use blocks::{MOST_BLOCKS, SharedPool, block_size};
 use books::{PoolBooks, millis};
 use pace::HURRIED;
 pub use sighting::Sighting;
-pub use wire::{AppDemand, LookReply, LookRequest, PoolGrant, PoolReport, SyncReply, SyncRequest};
+pub use wire::{
+    AppDemand, DemandClass, LookReply, LookRequest, PoolGrant, PoolReport, SyncReply, SyncRequest,
+};
 
 /// What the ledger does with a request: run by the store in one piece.
 pub const LEDGER: &str = include_str!("replica/ledger.lua");
 
-/// Apps of one pool that are reported by name; the others are one.
+/// Apps of one pool and class that are reported by name; the others are one.
 const NAMED_APPS: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub struct Report<'a> {
     pub demand: BTreeMap<PoolId, Vec<AppDemand>>,
     /// Calls that wait.
     pub waiting: usize,
+    /// Slots are taken as soon as they come back by calls that have time: others may need them.
+    pub hurries: bool,
     /// The store, as this process sees it.
     pub sighting: &'a Sighting,
     /// Random, for a state that the request may make.
@@ -103,10 +107,14 @@ pub struct Replica {
     due: Moment,
     /// Calls that waited when the last request was made.
     waiting: usize,
+    /// Slots that were wanted then: taken, resting or waited for.
+    told: u32,
     /// More calls wait than then.
     eager: bool,
     /// When there last was something to do.
     active: Moment,
+    /// See [`Report::hurries`], of the last request.
+    hurries: bool,
     /// Requests in a row that nobody answered.
     unanswered: u32,
     /// Calls were made without the ledger before this process, and no reply has said that it knows.
@@ -132,8 +140,10 @@ impl Replica {
             lease_end: Moment::ZERO,
             due: Moment::NEVER,
             waiting: 0,
+            told: 0,
             eager: false,
             active: Moment::ZERO,
+            hurries: false,
             unanswered: 0,
             renews: false,
         }
@@ -175,6 +185,9 @@ impl Replica {
             self.forget_all(pools, &mut freed);
         }
         let bye = self.is_idle(pools, report.waiting, now);
+        let slots = self.pools.iter().filter_map(|books| pools.get(books.shared.id));
+        let taken: u32 = slots.map(|pool| pool.slots.in_use() + pool.slots.resting()).sum();
+        self.told = taken.saturating_add(u32::try_from(report.waiting).unwrap_or(u32::MAX));
         let terms = self.terms(pools, bye || self.life == Life::Leaving, now);
         let mut reports = Vec::with_capacity(self.pools.len());
         for books in &mut self.pools {
@@ -185,7 +198,7 @@ impl Replica {
         }
         self.seq += 1;
         self.asked = Some(Asked { seq: self.seq, at: now, bye });
-        (self.waiting, self.eager) = (report.waiting, false);
+        (self.waiting, self.eager, self.hurries) = (report.waiting, false, report.hurries);
         SyncRequest {
             replica: self.name.clone(),
             seq: self.seq,
@@ -280,12 +293,18 @@ impl Replica {
     }
 }
 
-/// At most [`NAMED_APPS`] apps; those beyond are one, under a name that no app has.
-fn summed(mut apps: Vec<AppDemand>) -> Vec<AppDemand> {
-    if apps.len() > NAMED_APPS {
-        let others = apps.split_off(NAMED_APPS - 1);
-        let weight = others.iter().fold(0_u32, |sum, app| sum.saturating_add(app.1));
-        apps.push(AppDemand("*".to_owned(), weight, others.iter().map(|app| app.2).sum()));
+/// At most [`NAMED_APPS`] apps of each class; those beyond are one, under a name that no app has.
+fn summed(apps: Vec<AppDemand>) -> Vec<AppDemand> {
+    let mut all = Vec::new();
+    for class in DemandClass::ALL {
+        let mut apps: Vec<AppDemand> = apps.iter().filter(|app| app.3 == class).cloned().collect();
+        if apps.len() > NAMED_APPS {
+            let others = apps.split_off(NAMED_APPS - 1);
+            let weight = others.iter().fold(0_u32, |sum, app| sum.saturating_add(app.1));
+            let wants = others.iter().map(|app| app.2).sum();
+            apps.push(AppDemand("*".to_owned(), weight, wants, class));
+        }
+        all.extend(apps);
     }
-    apps
+    all
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fastrand::Rng;
 
-use super::super::{AppDemand, PoolReport, SyncReply, SyncRequest};
+use super::super::{AppDemand, DemandClass, PoolReport, SyncReply, SyncRequest};
 
 const POOLS: [&str; 2] = ["own", "child"];
 const LEASE: u64 = 5000;
@@ -122,9 +122,10 @@ impl Callers {
             hold.push((dice.u32(0..20), dice.u64(0..TRACE)));
         }
         let apps = ["a", "b", "c d"].into_iter().filter(|_| dice.bool()).collect::<Vec<_>>();
-        let apps = apps
-            .into_iter()
-            .map(|app| AppDemand(app.to_owned(), dice.u32(1..4), f64::from(dice.u32(0..40)) / 4.0));
+        let apps = apps.into_iter().map(|app| {
+            let class = DemandClass::ALL[dice.usize(0..3)];
+            AppDemand(app.to_owned(), dice.u32(1..4), f64::from(dice.u32(0..40)) / 4.0, class)
+        });
         PoolReport {
             pool: POOLS[pool].to_owned(),
             blocks: self.limits[pool],

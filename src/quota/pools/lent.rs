@@ -17,7 +17,7 @@ pub struct Lent {
     pub all: u32,
     /// So many are to be here.
     pub target: u32,
-    /// So many calls waited when the target was made.
+    /// So many slots were wanted here when the target was made: taken, resting or waited for.
     pub told: u32,
     /// The lease is over, and the ledger does not answer.
     pub away: bool,
@@ -85,10 +85,11 @@ impl SlotPool {
         here.saturating_add(self.more(&lent, waiting))
     }
 
-    /// Slots that may come from the ledger: what is lacking to the target. If clearly more calls
-    /// wait than it knew of, any other slot may come: it is about to be asked.
+    /// Slots that may come from the ledger: what is lacking to the target. If it gave all that was
+    /// wanted, and more is wanted now, any other slot may come: it is about to be asked.
     fn more(&self, lent: &Lent, waiting: u32) -> u32 {
-        let is_news = waiting > 0 && waiting.saturating_mul(4) >= lent.told.saturating_mul(5);
+        let wanted = self.slots.in_use() + self.slots.resting() + waiting;
+        let is_news = lent.target >= lent.told && wanted > lent.told;
         let most = if is_news { lent.all } else { lent.target };
         most.saturating_sub(self.slots.limit())
     }
@@ -122,12 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn any_slot_may_come_until_the_ledger_was_told_of_the_calls_that_wait() {
+    fn any_slot_may_come_until_the_ledger_refused_one() {
         let mut pool = lent();
         assert_eq!(pool.nth_free(99, 90, at(2)), Some(at(2) + SOON));
+        pool.lend(Lent { told: 12, ..*pool.lent().unwrap() });
+        assert_eq!(pool.nth_free(99, 12, at(2)), None, "it knows of them");
+        assert_eq!(pool.nth_free(99, 13, at(2)), Some(at(2) + SOON));
         pool.lend(Lent { told: 90, ..*pool.lent().unwrap() });
-        assert_eq!(pool.nth_free(99, 90, at(2)), None);
-        assert_eq!(pool.nth_free(99, 113, at(2)), Some(at(2) + SOON), "a quarter more wait");
+        assert_eq!(pool.nth_free(99, 91, at(2)), None, "it gave less than was wanted");
     }
 
     #[test]

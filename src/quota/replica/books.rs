@@ -18,6 +18,8 @@ pub(super) struct PoolBooks {
     pub(super) target: u32,
     give: u32,
     hot: bool,
+    /// What is given back shall be what comes back first.
+    soon: bool,
     shares: BTreeMap<String, f64>,
     /// The settings were loaded, and the ledger has not said yet what it knew of the limit.
     loaded: bool,
@@ -39,6 +41,7 @@ impl PoolBooks {
             target: 0,
             give: 0,
             hot: false,
+            soon: false,
             shares: BTreeMap::new(),
             loaded: true,
             retired: false,
@@ -150,7 +153,7 @@ impl PoolBooks {
         } else if known {
             (self.blocks, self.version) = (said.blocks, said.version);
         }
-        self.loaded = false;
+        (self.loaded, self.soon) = (false, said.soon > 0);
         (self.target, self.give, self.hot) = (said.target, said.give, said.hot > 0 || other);
         self.shares.clone_from(&said.shares);
         for id in &said.lost {
@@ -200,7 +203,8 @@ impl PoolBooks {
     }
 
     /// The blocks that go back from now on: those beyond the limit, free ones beyond the target,
-    /// and of the rest as many as the ledger asks for, so spread that what stays ripens evenly. A
+    /// and of the rest as many as the ledger asks for: those that ripen first if interactive calls wait
+    /// for them, else so spread that what stays ripens evenly. A
     /// block of several slots may still be in use then: while calls wait it would never be idle.
     fn chosen(&self, owned: &[Block], leaving: bool) -> Vec<Block> {
         let goes = |block: &Block| block.busy == 0 || self.splits();
@@ -220,7 +224,8 @@ impl PoolBooks {
         let asked = (self.give as usize).saturating_sub(self.draining.len()).min(beyond);
         let idle = rest.iter().take_while(|block| block.busy == 0).count();
         let more = asked.min(idle);
-        chosen.extend((0..more).map(|turn| rest[turn * idle / more]));
+        let spread = |turn| if self.soon { turn } else { turn * idle / more };
+        chosen.extend((0..more).map(|turn| rest[spread(turn)]));
         chosen.extend(rest[idle..].iter().filter(|b| goes(b)).take(asked - more));
         chosen
     }

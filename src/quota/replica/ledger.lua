@@ -3,10 +3,11 @@
 -- ARGV[2], ARGV[3] the clock (ms) and the store's run: tests only.
 -- State, times in ms of L: inc incarnation, ep epoch, en its number, T last TIME seen, R raw clock, L fleet clock, uh when
 -- unclaimed blocks are usable, nid last record id, reps[name] = {id, seq last executed, R raw clock then, E lease end,
--- g[pool] granted then, ap[pool] = [[app, weight, demand]...]}, pools[name] = {n blocks, v version of the limit, o[i] owner
+-- g[pool] granted then, ap[pool] = [[app, weight, demand, class]...]}, pools[name] = {n blocks, v version of the limit, o[i] owner
 -- (0 nobody, -1 unclaimed), u[i] when usable if not used since, d[i] when usable if its owner is never heard of again}.
 -- Watch: birth:since:last. Since when somebody looked at this store at least each SIGHT, by its own clock.
 local STEP, THETA, GAMMA, SIGHT = 2000, 250, 500, 15000          -- ms
+local BULK = 20                                                   -- one block in so many is bulk's if it wants it
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local q, now, run = cjson.decode(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 if not now then
@@ -76,21 +77,30 @@ for _, P in pairs(S.pools) do for i = 1, #P.o do holding[P.o[i]] = true end end
 for nm, rc in pairs(S.reps) do
   if rc.E > L then live[#live + 1] = rc elseif not holding[rc.id] then S.reps[nm] = nil end end
 table.sort(live, function(a, b) return a.id < b.id end)
--- 5 targets: weighted max-min over apps, an app's share split over replicas by its demand; then reserve; then whole slots
+-- 5 targets: class by class weighted max-min over apps, an app's share split over replicas by its demand; then reserve; then
+-- whole blocks. Classes: 0 interactive calls, 1 what is kept for those to come, 2 bulk calls, of which a part of the pool is sure.
 local function targets(n, p, keep)
-  local k, W, D, names, zero, wt = #live, {}, {}, {}, 0, 0
+  local k, zero, bulk, T, now, eff = #live, 0, 0, {}, {}, {}
   for _, rc in ipairs(live) do local t = 0
-    for _, a in ipairs(rc.ap[p] or {}) do if a[3] > 0 then
-      if not D[a[1]] then names[#names + 1] = a[1]; D[a[1]] = 0; W[a[1]] = 0 end
-      W[a[1]] = max(W[a[1]], a[2]); D[a[1]] = D[a[1]] + a[3]; t = t + a[3] end end
+    for _, a in ipairs(rc.ap[p] or {}) do if a[3] > 0 then t = t + a[3]; if a[4] == 2 then bulk = bulk + a[3] end end end
+    T[rc.id], eff[rc.id] = 0, {}
     if t < keep then zero = zero + 1 end end
-  table.sort(names, function(a, b) local x, y = D[a] / W[a], D[b] / W[b]; if x == y then return a < b end; return x < y end)
-  for _, a in ipairs(names) do wt = wt + W[a] end
-  local c, share, T, eff, tot = max(0, n - keep * zero), {}, {}, {}, 0
-  for _, a in ipairs(names) do local s = min(D[a], c * W[a] / wt); share[a] = s; c = c - s; wt = wt - W[a] end
-  for _, rc in ipairs(live) do local t, e = 0, {}
-    for _, a in ipairs(rc.ap[p] or {}) do if a[3] > 0 then e[a[1]] = share[a[1]] * a[3] / D[a[1]]; t = t + e[a[1]] end end
-    t = max(t, keep); T[rc.id] = t; eff[rc.id] = e; tot = tot + t end
+  local all = max(0, n - keep * zero); local sure = min(bulk, floor(n / BULK), all); local c = all - sure
+  for class = 0, 2 do
+    local W, D, names, wt, share = {}, {}, {}, 0, {}
+    if class == 2 then c = c + sure; for i, t in pairs(T) do now[i] = floor(t + 1e-9) end end
+    for _, rc in ipairs(live) do for _, a in ipairs(rc.ap[p] or {}) do if a[3] > 0 and a[4] == class then
+      if not D[a[1]] then names[#names + 1] = a[1]; D[a[1]] = 0; W[a[1]] = 0 end
+      W[a[1]] = max(W[a[1]], a[2]); D[a[1]] = D[a[1]] + a[3] end end end
+    table.sort(names, function(a, b) local x, y = D[a] / W[a], D[b] / W[b]; if x == y then return a < b end; return x < y end)
+    for _, a in ipairs(names) do wt = wt + W[a] end
+    for _, a in ipairs(names) do local s = min(D[a], c * W[a] / wt); share[a] = s; c = c - s; wt = wt - W[a] end
+    for _, rc in ipairs(live) do local e = eff[rc.id]; for _, a in ipairs(rc.ap[p] or {}) do if a[3] > 0 and a[4] == class then
+      local s = share[a[1]] * a[3] / D[a[1]]; T[rc.id] = T[rc.id] + s
+      if class == 0 then e[a[1]] = s end end end end
+  end
+  local tot = 0
+  for _, rc in ipairs(live) do T[rc.id] = max(T[rc.id], keep); tot = tot + T[rc.id] end
   if k > 0 and n > tot then local r = min(floor(n / (2 * k)), floor((n - tot) / k))
     for i in pairs(T) do T[i] = T[i] + r; tot = tot + r end end
   local ids, frac, left = {}, {}, min(n, ceil(tot - 1e-6))
@@ -98,13 +108,13 @@ local function targets(n, p, keep)
     frac[i] = floor((T[i] - b) * 1e6 + 0.5); T[i] = b; left = left - b; ids[#ids + 1] = i end
   table.sort(ids, function(a, b) if frac[a] ~= frac[b] then return frac[a] > frac[b] end; return a < b end)
   for _, i in ipairs(ids) do if left <= 0 then break end; T[i] = T[i] + 1; left = left - 1 end
-  return T, eff
+  return T, eff, now
 end
 -- 6 grants to the caller, and what it shall give back
 local rp = {st = 'ok', ep = S.ep, en = S.en, inc = inc, pools = {}}
 for x, pl in ipairs(q.pools) do
   local P = S.pools[pl.p]; local n, o, u, d = P.n, P.o, P.u, P.d
-  local T, eff = targets(n, pl.p, n >= 4 * #live and 1 or 0)
+  local T, eff, now = targets(n, pl.p, n >= 4 * #live and 1 or 0)
   local own, cand, key, grant, ng, mine = {}, {}, {}, {}, 0, T[me] or 0
   for i in pairs(T) do own[i] = 0 end
   for i = 1, min(n, #o) do local w = o[i]
@@ -119,9 +129,9 @@ for x, pl in ipairs(q.pools) do
       o[i] = me; u[i] = f; d[i] = rest >= q.lease and f or L + q.q + GAMMA
       grant[#grant + 1] = i - 1; grant[#grant + 1] = rest; g[j] = i end
     rec.g[pl.p] = g; ng = need; own[me] = own[me] + need end
-  local unmet, other = 0, 0
-  for i in pairs(T) do local z = max(0, T[i] - own[i]); unmet = unmet + z; if i ~= me then other = other + z end end
+  local unmet, other, soon = 0, 0, 0
+  for i in pairs(T) do local z = max(0, T[i] - own[i]); unmet = unmet + z; if i ~= me then other = other + z; if own[i] < now[i] then soon = 1 end end end
   local give = q.bye and 0 or max(0, min(own[me] - mine, other - (#cand - ng)))
-  rp.pools[x] = {p = pl.p, n = n, v = P.v, t = mine, give = give, grant = grant, lost = lostof[x], eff = eff[me] or {}, hot = unmet > 0 and 1 or 0}
+  rp.pools[x] = {p = pl.p, n = n, v = P.v, t = mine, give = give, grant = grant, lost = lostof[x], eff = eff[me] or {}, hot = unmet > 0 and 1 or 0, soon = soon}
 end
 return done(rp)

@@ -83,7 +83,10 @@ impl Replica {
             AT_ONCE
         } else if self.eager {
             ON_DEMAND
-        } else if self.life == Life::Leaving || self.pools.iter().any(PoolBooks::hot) {
+        } else if self.life == Life::Leaving
+            || self.hurries
+            || self.pools.iter().any(PoolBooks::hot)
+        {
             HURRIED
         } else {
             USUAL

@@ -5,6 +5,8 @@ mod broken;
 mod calls;
 mod faults;
 mod figures;
+mod fleet;
+mod lanes;
 mod ledger;
 mod messages;
 mod mutation;

@@ -50,7 +50,7 @@ impl Replica {
             until: self.lease_end,
             all,
             target: if told { books.target.saturating_mul(books.shared.size()) } else { all },
-            told: u32::try_from(self.waiting).unwrap_or(u32::MAX),
+            told: if told { self.told } else { 0 },
             away: self.unanswered > 0 && !self.may_take(now),
         })
     }

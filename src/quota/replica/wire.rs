@@ -71,9 +71,42 @@ pub struct PoolReport {
     pub apps: Vec<AppDemand>,
 }
 
-/// What one app wants of a pool: its name, its weight, its calls in blocks.
+/// What one app wants of a pool: its name, its weight, its calls in blocks, and what they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct AppDemand(pub String, pub u32, pub f64);
+pub struct AppDemand(pub String, pub u32, pub f64, pub DemandClass);
+
+/// In this order demand is met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum DemandClass {
+    /// Calls of the interactive lane.
+    #[default]
+    Interactive,
+    /// What is kept for interactive calls that are likely to come before slots come back.
+    Kept,
+    /// Calls of the bulk lane. A twentieth of the pool is theirs before all.
+    Bulk,
+}
+
+impl DemandClass {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Interactive, Self::Kept, Self::Bulk];
+}
+
+impl From<DemandClass> for u8 {
+    fn from(class: DemandClass) -> Self {
+        class as Self
+    }
+}
+
+impl TryFrom<u8> for DemandClass {
+    type Error = String;
+
+    fn try_from(number: u8) -> Result<Self, String> {
+        let known = Self::ALL.get(usize::from(number)).copied();
+        known.ok_or_else(|| format!("there is no class {number}"))
+    }
+}
 
 /// What the ledger says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -170,6 +203,9 @@ pub struct PoolGrant {
     pub shares: BTreeMap<String, f64>,
     /// 1 if some replica has less than its target.
     pub hot: u8,
+    /// 1 if interactive calls lack slots elsewhere: what is given back are those that come back first.
+    #[serde(default)]
+    pub soon: u8,
 }
 
 /// A list; Lua writes the empty one as `{}`.

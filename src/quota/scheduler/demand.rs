@@ -1,5 +1,7 @@
 //! What a decision stands on: the demand of the apps and their shares.
 
+use std::time::Duration;
+
 use super::super::app::InLane;
 use super::super::estimate::whole;
 use super::super::moment::Moment;
@@ -9,6 +11,9 @@ use super::super::scheduler_view::DemandSnapshot;
 use super::super::shares::Claim;
 use super::super::waiting_apps::Standing;
 use super::Scheduler;
+
+/// For about so long a refusal is a sign that slots are wanted here that are lent to others.
+pub(super) const LACKED_FOR: Duration = Duration::from_secs(5);
 
 impl Scheduler {
     /// Measures demand and divides the slots.
@@ -121,13 +126,9 @@ impl Scheduler {
     /// Notes a refusal for want of a slot of the own pool.
     pub(super) fn miss(&mut self, pools: &Pools, number: u32, now: Moment) {
         self.list(number);
-        // Where slots are lent, this is how others learn that they are wanted here.
-        let lent = pools.get(self.main).filter(|pool| pool.lent().is_some());
-        let slots = match lent {
-            Some(pool) => f64::from(pool.whole()),
-            None => self.view(pools, now).frame().slots,
-        };
+        let slots = self.view(pools, now).frame().slots;
         let app = &mut self.apps[number as usize];
+        app.told.lacked.note(f64::MAX, LACKED_FOR, now);
         let weight = f64::from(app.settings.weight.max(1));
         let others = self.claims.weights() - app.claim.map_or(0.0, |claim| claim.weight);
         let part = slots / (others + weight) * weight;

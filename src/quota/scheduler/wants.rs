@@ -1,9 +1,13 @@
 //! What a connection's ledger is told of it.
 
-use super::super::pools::{PoolId, Price};
+use super::super::app::AppBooks;
+use super::super::bulk::kept_for_interactive;
+use super::super::moment::Moment;
+use super::super::pools::{PoolId, Pools, Price};
 use super::super::queue::{FifoKey, Lane};
-use super::super::replica::AppDemand;
+use super::super::replica::{AppDemand, DemandClass};
 use super::Scheduler;
+use super::demand::LACKED_FOR;
 
 impl Scheduler {
     /// The prices of calls that wait.
@@ -23,25 +27,33 @@ impl Scheduler {
         each.map(|(price, calls)| price.of(pool).saturating_mul(*calls)).sum()
     }
 
-    /// What each app wants of the own pool: what it holds, what waits, and what was refused of late.
-    pub(crate) fn wants_of_apps(&self) -> Vec<AppDemand> {
-        let each = (0..).zip(&self.apps).map(|(number, app)| {
-            let held: u32 = app.lanes.iter().map(|lane| lane.held).sum();
-            let missed = app.told.missed.calls();
-            let wants = f64::from(held + self.waiting_slots(number)) + missed;
-            AppDemand(app.settings.name.to_string(), app.settings.weight.max(1), wants)
-        });
-        each.filter(|AppDemand(_, _, wants)| *wants > 0.0).collect()
+    /// What the apps want of the own pool in each lane: what they hold, what waits, and what was
+    /// refused of late; and what interactive calls to come are likely to want.
+    pub(crate) fn wants_of_apps(&mut self, pools: &Pools, now: Moment) -> Vec<AppDemand> {
+        self.apps.iter_mut().for_each(|app| app.told.lacked.fade(LACKED_FOR, now));
+        let demand = |number, lane: Lane| {
+            let app: &AppBooks = &self.apps[number as usize];
+            let in_lane = &app.lanes[lane.index()];
+            let (lacked, class) = match lane {
+                Lane::Interactive => (app.told.lacked.calls(), DemandClass::Interactive),
+                Lane::Bulk => (0.0, DemandClass::Bulk),
+            };
+            let wants = f64::from(in_lane.held + self.waiting_slots(number, lane)) + lacked;
+            AppDemand(app.settings.name.to_string(), app.settings.weight.max(1), wants, class)
+        };
+        let numbers = (0..).zip(&self.apps).map(|(number, _)| number);
+        let each = numbers.flat_map(|number| Lane::ALL.map(|lane| demand(number, lane)));
+        let kept = kept_for_interactive(&self.view(pools, now));
+        let kept = AppDemand("+".to_owned(), 1, kept, DemandClass::Kept);
+        each.chain([kept]).filter(|AppDemand(_, _, wants, _)| *wants > 0.0).collect()
     }
 
     /// Slots of the own pool that waiting calls of an app want.
-    fn waiting_slots(&self, app: u32) -> u32 {
-        if self.apps[app as usize].lanes.iter().all(|lane| lane.waiting == 0) {
+    fn waiting_slots(&self, app: u32, lane: Lane) -> u32 {
+        if self.apps[app as usize].lanes[lane.index()].waiting == 0 {
             return 0;
         }
-        let lines = Lane::ALL.iter().flat_map(|lane| {
-            (0..self.costs.len()).map(move |price| FifoKey::of(app, *lane, price))
-        });
+        let lines = (0..self.costs.len()).map(|price| FifoKey::of(app, lane, price));
         lines.map(|key| self.queue.fifo_len(key) * self.costs[usize::from(key.price)]).sum()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{PoolGrant, SyncReply, SyncRequest};
+use super::super::{DemandClass, PoolGrant, SyncReply, SyncRequest};
 use super::mutation::Mutation;
 use super::state::{GAMMA, Member, POOL, SIGHT, STEP, State, THETA, signed};
 
@@ -52,6 +52,12 @@ impl Ledger {
     }
 
     pub(super) fn run(&mut self, q: &SyncRequest, now: i64, run: &str) -> SyncReply {
+        let mut q = q.clone();
+        if self.mutation == Mutation::LanesAsOne {
+            let apps = q.pools.iter_mut().flat_map(|pool| &mut pool.apps);
+            apps.for_each(|app| app.3 = DemandClass::Interactive);
+        }
+        let q = &q;
         let mutation = self.mutation;
         let incarnation = &self.look(&q.nonce, now, run);
         let gap = self.state.as_ref().map_or(0, |state| state.gap(q, now));

@@ -4,7 +4,9 @@ use super::super::super::Moment;
 use super::super::super::pools::{Pools, SlotPool};
 use super::super::super::rest::RestRule;
 use super::super::super::slots::Slots;
-use super::super::{AppDemand, Replica, Report, SharedPool, Sighting, SyncReply, SyncRequest};
+use super::super::{
+    AppDemand, DemandClass, Replica, Report, SharedPool, Sighting, SyncReply, SyncRequest,
+};
 use super::ledger::Ledger;
 use super::mutation::Mutation;
 use super::scene::{at, seconds};
@@ -19,9 +21,10 @@ fn fleet_of_one(calls: u32) -> (Replica, Pools) {
 
 fn request(replica: &mut Replica, pools: &mut Pools, now: Moment) -> SyncRequest {
     let own = pools.iter().next().unwrap().0;
-    let demand = [(own, vec![AppDemand("an app".to_owned(), 2, 3.0)])].into();
+    let demand =
+        [(own, vec![AppDemand("an app".to_owned(), 2, 3.0, DemandClass::Interactive)])].into();
     let sighting = &Sighting::default();
-    let report = Report { demand, waiting: 3, sighting, nonce: "dice".to_owned() };
+    let report = Report { demand, waiting: 3, hurries: false, sighting, nonce: "dice".to_owned() };
     replica.request(pools, report, now, |_, _| ())
 }
 
@@ -37,7 +40,7 @@ fn requests_and_replies_are_the_scripts_json() {
             "r": "one", "seq": 1, "ack": 0, "el": 0, "ep": "", "en": 0, "inc": "", "age": 0,
             "lease": 20_000, "q": 140_060, "nonce": "dice", "bye": false,
             "pools": [{"p": "own", "n": 4, "v": 1, "hold": {}, "ret": {},
-                "apps": [["an app", 2, 3.0]]}],
+                "apps": [["an app", 2, 3.0, 0]]}],
         })
     );
     let mut ledger = Ledger::new(Mutation::Faithful);

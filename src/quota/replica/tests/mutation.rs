@@ -16,6 +16,8 @@ pub(super) enum Mutation {
     GapsIgnored,
     OwnersTrustedOverAGap,
     RestDoesNotTravel,
+    /// Costs no call over the limit, only time.
+    LanesAsOne,
     // The replica's.
     RestFromSend,
     LeaseFromReply,

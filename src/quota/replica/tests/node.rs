@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::super::pools::{Paid, PoolId, Pools, Price, SlotPool};
 use super::super::super::slots::{Settlement, Slots};
 use super::super::super::{Moment, rest::RestRule};
-use super::super::{AppDemand, Replica, SharedPool, Sighting};
+use super::super::{AppDemand, DemandClass, Replica, SharedPool, Sighting};
 use super::mutation::Mutation;
 use super::scene::Scene;
 
@@ -141,7 +141,7 @@ impl Node {
             let apps = calls.into_iter().zip(weights).enumerate();
             let apps = apps.filter(|(_, (calls, _))| *calls > 0.0);
             let demand = |(app, (calls, weight)): (usize, (f64, &u32))| {
-                AppDemand(format!("app{app}"), *weight, calls / block)
+                AppDemand(format!("app{app}"), *weight, calls / block, DemandClass::Interactive)
             };
             wants.insert(shared.id, apps.map(demand).collect());
         }

@@ -129,6 +129,8 @@ impl State {
         let unmet: i64 = targets.iter().map(|(id, target)| short(id, target)).sum();
         let others: i64 =
             targets.iter().filter(|(id, _)| **id != me).map(|(id, t)| short(id, t)).sum();
+        let lacks = |(id, target): (&i64, &Target)| *id != me && own[id] < target.interactive;
+        let soon = targets.iter().any(lacks);
         let left = signed(free.len() as u64) - need;
         let give = if q.bye { 0 } else { (has - mine).min(others - left).max(0) };
         let pool = &self.pools[name];
@@ -142,6 +144,7 @@ impl State {
             lost,
             shares: targets.remove(&me).unwrap_or_default().shares,
             hot: u8::from(unmet > 0),
+            soon: soon.into(),
         }
     }
 

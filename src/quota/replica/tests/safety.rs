@@ -10,7 +10,12 @@ use super::scene::Scene;
 use super::world::World;
 
 /// The most calls that one window meets which begins between two moments.
-fn most(calls: &[(Moment, Moment)], window: Duration, from: Moment, to: Moment) -> usize {
+pub(super) fn most(
+    calls: &[(Moment, Moment)],
+    window: Duration,
+    from: Moment,
+    to: Moment,
+) -> usize {
     let mut edges: Vec<(u64, i32)> = Vec::new();
     for (taken, ended) in calls {
         let first = (taken.as_nanos() + 1).saturating_sub(nanos(window));

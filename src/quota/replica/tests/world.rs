@@ -239,6 +239,7 @@ impl World {
         let report = Report {
             demand: process.demand(&self.scene.weights),
             waiting: process.queue.len(),
+            hurries: false,
             sighting: &process.sighting,
             nonce,
         };

@@ -74,7 +74,7 @@ pub(crate) fn estimate(
             (true, Lane::Bulk) => by_bulk_rules(view, key, snapshot),
             (false, _) => {
                 let ahead = ahead(view, key, before, id);
-                (ripe(view, id, ahead + cost - 1), LimitedBy::Slot(id))
+                (ripe(view, (id, key.lane), ahead + cost - 1), LimitedBy::Slot(id))
             }
         };
         latest.or(ripe, bound);
@@ -101,7 +101,7 @@ fn by_shares(
 ) -> (Moment, LimitedBy) {
     let cost = view.cost(key);
     let ahead = ahead(view, key, before, view.main) + promised;
-    let at = ripe(view, view.main, ahead + cost - 1);
+    let at = ripe(view, (view.main, key.lane), ahead + cost - 1);
     let slot = (at, LimitedBy::Slot(view.main));
     let Some(claim) = view.apps[key.app as usize].claim else {
         return slot;
@@ -119,7 +119,7 @@ fn by_shares(
     // Or sooner, with slots of others that they don't want again.
     let mine = ((before + 1) * cost).saturating_mul(LEFT_OVER);
     let kept = whole(others.ceil()).saturating_add(mine - cost);
-    let left_over = ripe(view, view.main, kept.max(ahead) + cost - 1);
+    let left_over = ripe(view, (view.main, key.lane), kept.max(ahead) + cost - 1);
     let mut by_share = own.min(left_over);
     let lacking = f64::from(ahead + cost) - (f64::from(snapshot.free) - others);
     if snapshot.free >= ahead + cost
@@ -146,8 +146,8 @@ fn by_bulk_rules(view: &View<'_>, key: FifoKey, snapshot: &DemandSnapshot) -> (M
     });
     let paced = paced.unwrap_or(view.now);
     let leaves = kept.map_or(0, |kept| whole(kept.slots.ceil()));
-    let beside = ripe(view, view.main, first + wanted + leaves);
-    let slot = ripe(view, view.main, first);
+    let beside = ripe(view, (view.main, key.lane), first + wanted + leaves);
+    let slot = ripe(view, (view.main, key.lane), first);
     let by_pace = if paced > beside {
         (paced, LimitedBy::Pace)
     } else if beside > slot {
@@ -201,11 +201,12 @@ fn ahead(view: &View<'_>, key: FifoKey, before: u32, pool: PoolId) -> u32 {
 }
 
 /// When the (k+1)-th slot of a pool is free.
-fn ripe(view: &View<'_>, id: PoolId, k: u32) -> Moment {
+fn ripe(view: &View<'_>, (id, lane): (PoolId, Lane), k: u32) -> Moment {
+    let wanted = view.wanted(id, lane);
     let Some(pool) = view.pools.get(id) else {
         return Moment::NEVER;
     };
-    pool.nth_free(k as usize, view.waiting(), view.now).unwrap_or_else(|| {
+    pool.nth_free(k as usize, wanted, view.now).unwrap_or_else(|| {
         let known = pool.slots.free() + pool.slots.resting();
         let rounds = k.saturating_sub(known) / pool.reach().max(1);
         beyond(view, rounds)

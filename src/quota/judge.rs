@@ -31,8 +31,10 @@ pub(crate) fn starts_easily(view: &View<'_>, key: FifoKey) -> bool {
 pub(crate) fn is_full(view: &View<'_>, key: FifoKey) -> bool {
     let app = &view.apps[key.app as usize];
     // Those that only wait for the ledger's word are no queue.
-    let (all, now) = (view.waiting(), view.now);
-    let coming = |id| view.pools.get(id).map_or(0, |pool| pool.coming(all, now));
+    let coming = |id| {
+        let wanted = view.wanted(id, key.lane);
+        view.pools.get(id).map_or(0, |pool| pool.coming(wanted, view.now))
+    };
     let own = coming(view.main);
     if app.lanes.iter().map(|l| l.waiting).sum::<u32>()
         > view.settings.app_depth.saturating_add(own)

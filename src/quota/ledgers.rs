@@ -157,10 +157,11 @@ impl Quota {
         let now = self.release_expired(now);
         let waiting = self.waiting_for(pool);
         let (demand, hurries) = (self.demand(pool, now), self.bulk_waits_for(pool));
+        let interactive = self.interactive_slots(pool);
         let Self { pools, ledgers, lines, owners, .. } = self;
         let loan = ledgers.loans.get_mut(&pool)?;
         let demand = BTreeMap::from([(pool, demand)]);
-        let report = Report { demand, waiting, hurries, sighting, nonce };
+        let report = Report { demand, waiting, interactive, hurries, sighting, nonce };
         let mut gone = Vec::new();
         let request = loan.replica.request(pools, report, now, |_, owner| gone.push(owner));
         tell(lines, owners[usize::from(pool.0)], gone, now);
@@ -311,6 +312,14 @@ impl Quota {
         let lines = self.waiting.iter().map(|at| &self.lines[*at]);
         let wants = |line: &&Scheduler| line.awaited().any(|price| price.of(pool) > 0);
         lines.filter(wants).map(Scheduler::queued_calls).sum()
+    }
+
+    /// Slots that interactive calls have or wait for; of a named pool, those of all calls.
+    fn interactive_slots(&self, pool: PoolId) -> u32 {
+        match self.owners.get(usize::from(pool.0)).copied().flatten() {
+            Some(line) => self.lines[line].interactive_slots(),
+            None => 0,
+        }
     }
 
     /// Whether bulk calls wait that take a slot of this pool as soon as it comes back: others may

@@ -12,7 +12,8 @@ mod lent;
 use std::time::Duration;
 
 pub(crate) use due::DueTimes;
-pub use lent::Lent;
+pub(crate) use lent::Wanted;
+pub use lent::{Lent, Part};
 
 use super::moment::Moment;
 use super::opening::Opening;

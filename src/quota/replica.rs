@@ -81,6 +81,8 @@ pub struct Report<'a> {
     pub demand: BTreeMap<PoolId, Vec<AppDemand>>,
     /// Calls that wait.
     pub waiting: usize,
+    /// Slots that interactive calls have or wait for.
+    pub interactive: u32,
     /// Slots are taken as soon as they come back by calls that have time: others may need them.
     pub hurries: bool,
     /// The store, as this process sees it.
@@ -109,6 +111,8 @@ pub struct Replica {
     waiting: usize,
     /// Slots that were wanted then: taken, resting or waited for.
     told: u32,
+    /// The same of interactive calls.
+    told_interactive: u32,
     /// More calls wait than then.
     eager: bool,
     /// When there last was something to do.
@@ -141,6 +145,7 @@ impl Replica {
             due: Moment::NEVER,
             waiting: 0,
             told: 0,
+            told_interactive: 0,
             eager: false,
             active: Moment::ZERO,
             hurries: false,
@@ -187,6 +192,7 @@ impl Replica {
         let bye = self.is_idle(pools, report.waiting, now);
         let slots = self.pools.iter().filter_map(|books| pools.get(books.shared.id));
         let taken: u32 = slots.map(|pool| pool.slots.in_use() + pool.slots.resting()).sum();
+        self.told_interactive = report.interactive;
         self.told = taken.saturating_add(u32::try_from(report.waiting).unwrap_or(u32::MAX));
         let terms = self.terms(pools, bye || self.life == Life::Leaving, now);
         let mut reports = Vec::with_capacity(self.pools.len());

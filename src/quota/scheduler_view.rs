@@ -7,7 +7,7 @@ use super::books::Books;
 use super::forecast::{Forecast, Frame};
 use super::moment::Moment;
 use super::paces::Paces;
-use super::pools::{PoolId, Pools, Price, SlotPool};
+use super::pools::{PoolId, Pools, Price, SlotPool, Wanted};
 use super::queue::{FifoKey, Lane, Queue};
 use super::settings::ConnectionSettings;
 use super::shares::Division;
@@ -84,9 +84,15 @@ impl<'a> View<'a> {
         self.own_pool().map_or(0, SlotPool::reach)
     }
 
-    /// Calls that wait.
-    pub(crate) fn waiting(&self) -> u32 {
-        Lane::ALL.iter().map(|lane| self.queue.lane_len(*lane)).sum()
+    /// Who waits for a pool, for a call of `lane`.
+    pub(crate) fn wanted(&self, pool: PoolId, lane: Lane) -> Wanted {
+        let waits = |lane| self.queue.lane_len(lane);
+        match lane {
+            Lane::Interactive if pool == self.main => {
+                Wanted::Interactive(self.books.held(lane) + waits(lane))
+            }
+            _ => Wanted::Any(Lane::ALL.into_iter().map(waits).sum()),
+        }
     }
 
     /// What a forecast is made of.

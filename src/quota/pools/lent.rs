@@ -15,12 +15,30 @@ pub struct Lent {
     pub until: Moment,
     /// The slots of all replicas together.
     pub all: u32,
-    /// So many are to be here.
-    pub target: u32,
-    /// So many slots were wanted here when the target was made: taken, resting or waited for.
-    pub told: u32,
+    /// All that are to be here.
+    pub whole: Part,
+    /// Those of them for interactive calls.
+    pub interactive: Part,
     /// The lease is over, and the ledger does not answer.
     pub away: bool,
+}
+
+/// What the ledger means to be here, and what it was told when it said so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// So many slots are to be here.
+    pub target: u32,
+    /// So many were wanted: taken, resting or waited for.
+    pub wanted: u32,
+}
+
+/// Who waits for slots, beside those who have some.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// Calls of any kind that wait.
+    Any(u32),
+    /// Interactive calls of the connection whose own pool it is, with the slots that they have.
+    Interactive(u32),
 }
 
 impl SlotPool {
@@ -54,7 +72,7 @@ impl SlotPool {
     /// Slots that are here, or are to be.
     #[must_use]
     pub fn reach(&self) -> u32 {
-        self.slots.limit().max(self.lent.map_or(0, |lent| lent.target))
+        self.slots.limit().max(self.lent.map_or(0, |lent| lent.whole.target))
     }
 
     /// Slots that could be taken now.
@@ -63,11 +81,11 @@ impl SlotPool {
         if self.may_take(now) { self.slots.free() } else { 0 }
     }
 
-    /// When the (k+1)-th slot from now is free, while so many calls wait; `None` beyond those of
+    /// When the (k+1)-th slot from now is free for one who waits among these; `None` beyond those of
     /// which that is known.
-    pub(crate) fn nth_free(&self, k: usize, waiting: u32, now: Moment) -> Option<Moment> {
+    pub(crate) fn nth_free(&self, k: usize, wanted: Wanted, now: Moment) -> Option<Moment> {
         let Some(lent) = &self.lent else { return self.slots.nth_free(k, now) };
-        let more = self.more(lent, waiting) as usize;
+        let more = self.more(lent, wanted) as usize;
         let here = if self.may_take(now) { self.slots.free() as usize } else { 0 };
         if k < here {
             Some(now)
@@ -78,19 +96,24 @@ impl SlotPool {
         }
     }
 
-    /// Slots that are likely to be here in a moment, while so many calls wait.
-    pub(crate) fn coming(&self, waiting: u32, now: Moment) -> u32 {
+    /// Slots that are likely to be here in a moment for those who wait.
+    pub(crate) fn coming(&self, wanted: Wanted, now: Moment) -> u32 {
         let Some(lent) = self.lent.filter(|_| !self.is_away(now)) else { return 0 };
         let here = if self.may_take(now) { 0 } else { self.slots.free() };
-        here.saturating_add(self.more(&lent, waiting))
+        here.saturating_add(self.more(&lent, wanted))
     }
 
     /// Slots that may come from the ledger: what is lacking to the target. If it gave all that was
     /// wanted, and more is wanted now, any other slot may come: it is about to be asked.
-    fn more(&self, lent: &Lent, waiting: u32) -> u32 {
-        let wanted = self.slots.in_use() + self.slots.resting() + waiting;
-        let is_news = lent.target >= lent.told && wanted > lent.told;
-        let most = if is_news { lent.all } else { lent.target };
+    fn more(&self, lent: &Lent, wanted: Wanted) -> u32 {
+        let (part, wanted) = match wanted {
+            Wanted::Any(waiting) => {
+                (lent.whole, self.slots.in_use() + self.slots.resting() + waiting)
+            }
+            Wanted::Interactive(wanted) => (lent.interactive, wanted),
+        };
+        let is_news = part.target >= part.wanted && wanted > part.wanted;
+        let most = if is_news { lent.all } else { lent.whole.target };
         most.saturating_sub(self.slots.limit())
     }
 }
@@ -109,7 +132,13 @@ mod tests {
         let rest = RestRule::of(Duration::from_secs(60), Duration::from_secs(60));
         let mut pool = SlotPool::new("pool", Slots::none(0, rest));
         pool.slots.adopt(0..10, at(0), at(1));
-        pool.lend(Lent { until: at(10_000), all: 100, target: 12, told: 0, away: false });
+        pool.lend(Lent {
+            until: at(10_000),
+            all: 100,
+            whole: Part { target: 12, wanted: 0 },
+            interactive: Part { target: 12, wanted: 0 },
+            away: false,
+        });
         pool
     }
 
@@ -117,27 +146,35 @@ mod tests {
     fn what_the_ledger_owes_comes_soon_and_the_rest_when_it_rested() {
         let mut pool = lent();
         let _calls = pool.slots.take(10, 7, at(1)).unwrap();
-        assert_eq!(pool.nth_free(1, 0, at(2)), Some(at(2) + SOON));
-        assert_eq!(pool.nth_free(2, 0, at(2)), None, "the calls under way are not answered");
+        assert_eq!(pool.nth_free(1, Wanted::Interactive(0), at(2)), Some(at(2) + SOON));
+        assert_eq!(
+            pool.nth_free(2, Wanted::Interactive(0), at(2)),
+            None,
+            "the calls under way are not answered"
+        );
         assert_eq!((pool.reach(), pool.whole()), (12, 100));
     }
 
     #[test]
     fn any_slot_may_come_until_the_ledger_refused_one() {
         let mut pool = lent();
-        assert_eq!(pool.nth_free(99, 90, at(2)), Some(at(2) + SOON));
-        pool.lend(Lent { told: 12, ..*pool.lent().unwrap() });
-        assert_eq!(pool.nth_free(99, 12, at(2)), None, "it knows of them");
-        assert_eq!(pool.nth_free(99, 13, at(2)), Some(at(2) + SOON));
-        pool.lend(Lent { told: 90, ..*pool.lent().unwrap() });
-        assert_eq!(pool.nth_free(99, 91, at(2)), None, "it gave less than was wanted");
+        let mut tell = |target, wanted| {
+            let part = Part { target, wanted };
+            pool.lend(Lent { whole: part, ..*pool.lent().unwrap() });
+            [wanted, wanted + 1].map(|wanted| pool.nth_free(99, Wanted::Any(wanted), at(2)))
+        };
+        let soon = Some(at(2) + SOON);
+        assert_eq!(tell(12, 12), [None, soon], "it knows of the first");
+        assert_eq!(tell(12, 90), [None, None], "it gave less than was wanted");
+        let people = pool.nth_free(99, Wanted::Interactive(1), at(2));
+        assert_eq!(people, soon, "they got all that they wanted");
     }
 
     #[test]
     fn after_the_lease_nothing_is_free_before_the_ledger_answered() {
         let mut pool = lent();
         assert_eq!((pool.free(at(9_999)), pool.free(at(10_000))), (10, 0));
-        assert_eq!(pool.nth_free(0, 1, at(10_000)), Some(at(10_000) + SOON));
+        assert_eq!(pool.nth_free(0, Wanted::Any(1), at(10_000)), Some(at(10_000) + SOON));
         assert!(!pool.is_away(at(10_000)));
         pool.lend(Lent { away: true, ..*pool.lent().unwrap() });
         assert!(pool.is_away(at(10_000)) && !pool.is_away(at(9_999)));

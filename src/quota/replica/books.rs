@@ -20,6 +20,8 @@ pub(super) struct PoolBooks {
     hot: bool,
     /// What is given back shall be what comes back first.
     soon: bool,
+    /// Of the target, what is for interactive calls.
+    pub(super) interactive: u32,
     shares: BTreeMap<String, f64>,
     /// The settings were loaded, and the ledger has not said yet what it knew of the limit.
     loaded: bool,
@@ -42,6 +44,7 @@ impl PoolBooks {
             give: 0,
             hot: false,
             soon: false,
+            interactive: 0,
             shares: BTreeMap::new(),
             loaded: true,
             retired: false,
@@ -154,6 +157,7 @@ impl PoolBooks {
             (self.blocks, self.version) = (said.blocks, said.version);
         }
         (self.loaded, self.soon) = (false, said.soon > 0);
+        self.interactive = said.interactive;
         (self.target, self.give, self.hot) = (said.target, said.give, said.hot > 0 || other);
         self.shares.clone_from(&said.shares);
         for id in &said.lost {

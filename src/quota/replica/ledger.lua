@@ -80,15 +80,15 @@ table.sort(live, function(a, b) return a.id < b.id end)
 -- 5 targets: class by class weighted max-min over apps, an app's share split over replicas by its demand; then reserve; then
 -- whole blocks. Classes: 0 interactive calls, 1 what is kept for those to come, 2 bulk calls, of which a part of the pool is sure.
 local function targets(n, p, keep)
-  local k, zero, bulk, T, now, eff = #live, 0, 0, {}, {}, {}
+  local k, zero, bulk, T, people, eff = #live, 0, 0, {}, {}, {}
   for _, rc in ipairs(live) do local t = 0
     for _, a in ipairs(rc.ap[p] or {}) do if a[3] > 0 then t = t + a[3]; if a[4] == 2 then bulk = bulk + a[3] end end end
     T[rc.id], eff[rc.id] = 0, {}
     if t < keep then zero = zero + 1 end end
-  local all = max(0, n - keep * zero); local sure = min(bulk, floor(n / BULK), all); local c = all - sure
+  local all = max(0, n - keep * zero); local sure = n > 1 and min(bulk, ceil(n / BULK), all) or 0; local c = all - sure
   for class = 0, 2 do
     local W, D, names, wt, share = {}, {}, {}, 0, {}
-    if class == 2 then c = c + sure; for i, t in pairs(T) do now[i] = floor(t + 1e-9) end end
+    if class == 2 then c = c + sure; for i, t in pairs(T) do people[i] = floor(t + 1e-9) end end
     for _, rc in ipairs(live) do for _, a in ipairs(rc.ap[p] or {}) do if a[3] > 0 and a[4] == class then
       if not D[a[1]] then names[#names + 1] = a[1]; D[a[1]] = 0; W[a[1]] = 0 end
       W[a[1]] = max(W[a[1]], a[2]); D[a[1]] = D[a[1]] + a[3] end end end
@@ -108,13 +108,16 @@ local function targets(n, p, keep)
     frac[i] = floor((T[i] - b) * 1e6 + 0.5); T[i] = b; left = left - b; ids[#ids + 1] = i end
   table.sort(ids, function(a, b) if frac[a] ~= frac[b] then return frac[a] > frac[b] end; return a < b end)
   for _, i in ipairs(ids) do if left <= 0 then break end; T[i] = T[i] + 1; left = left - 1 end
-  return T, eff, now
+  while left < 0 do local most = ids[1]    -- what is kept for idle replicas may be more than was left
+    for _, i in ipairs(ids) do if T[i] > T[most] or (T[i] == T[most] and i < most) then most = i end end
+    T[most] = T[most] - 1; left = left + 1 end
+  return T, eff, people
 end
 -- 6 grants to the caller, and what it shall give back
 local rp = {st = 'ok', ep = S.ep, en = S.en, inc = inc, pools = {}}
 for x, pl in ipairs(q.pools) do
   local P = S.pools[pl.p]; local n, o, u, d = P.n, P.o, P.u, P.d
-  local T, eff, now = targets(n, pl.p, n >= 4 * #live and 1 or 0)
+  local T, eff, people = targets(n, pl.p, n >= 4 * #live and 1 or 0)
   local own, cand, key, grant, ng, mine = {}, {}, {}, {}, 0, T[me] or 0
   for i in pairs(T) do own[i] = 0 end
   for i = 1, min(n, #o) do local w = o[i]
@@ -130,8 +133,8 @@ for x, pl in ipairs(q.pools) do
       grant[#grant + 1] = i - 1; grant[#grant + 1] = rest; g[j] = i end
     rec.g[pl.p] = g; ng = need; own[me] = own[me] + need end
   local unmet, other, soon = 0, 0, 0
-  for i in pairs(T) do local z = max(0, T[i] - own[i]); unmet = unmet + z; if i ~= me then other = other + z; if own[i] < now[i] then soon = 1 end end end
+  for i in pairs(T) do local z = max(0, T[i] - own[i]); unmet = unmet + z; if i ~= me then other = other + z; if own[i] < people[i] then soon = 1 end end end
   local give = q.bye and 0 or max(0, min(own[me] - mine, other - (#cand - ng)))
-  rp.pools[x] = {p = pl.p, n = n, v = P.v, t = mine, give = give, grant = grant, lost = lostof[x], eff = eff[me] or {}, hot = unmet > 0 and 1 or 0, soon = soon}
+  rp.pools[x] = {p = pl.p, n = n, v = P.v, t = mine, give = give, grant = grant, lost = lostof[x], eff = eff[me] or {}, hot = unmet > 0 and 1 or 0, soon = soon, i = people[me] or 0}
 end
 return done(rp)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::moment::Moment;
-use super::super::pools::{Lent, PoolId};
+use super::super::pools::{Lent, Part, PoolId};
 use super::books::PoolBooks;
 use super::{Life, Replica};
 
@@ -46,11 +46,16 @@ impl Replica {
         let all = books.blocks.saturating_mul(books.shared.size());
         // One that sleeps is told by its first reply.
         let told = self.heard.is_some() || self.life == Life::Gone;
+        let size = books.shared.size();
+        let part = |blocks: u32, wanted| match told {
+            true => Part { target: blocks.saturating_mul(size), wanted },
+            false => Part { target: all, wanted: 0 },
+        };
         Some(Lent {
             until: self.lease_end,
             all,
-            target: if told { books.target.saturating_mul(books.shared.size()) } else { all },
-            told: if told { self.told } else { 0 },
+            whole: part(books.target, self.told),
+            interactive: part(books.interactive, self.told_interactive),
             away: self.unanswered > 0 && !self.may_take(now),
         })
     }

@@ -203,6 +203,9 @@ pub struct PoolGrant {
     pub shares: BTreeMap<String, f64>,
     /// 1 if some replica has less than its target.
     pub hot: u8,
+    /// How many blocks of these are for interactive calls, those to come included.
+    #[serde(default, rename = "i")]
+    pub interactive: u32,
     /// 1 if interactive calls lack slots elsewhere: what is given back are those that come back first.
     #[serde(default)]
     pub soon: u8,

@@ -1,7 +1,5 @@
 //! What a decision stands on: the demand of the apps and their shares.
 
-use std::time::Duration;
-
 use super::super::app::InLane;
 use super::super::estimate::whole;
 use super::super::moment::Moment;
@@ -12,8 +10,8 @@ use super::super::shares::Claim;
 use super::super::waiting_apps::Standing;
 use super::Scheduler;
 
-/// For about so long a refusal is a sign that slots are wanted here that are lent to others.
-pub(super) const LACKED_FOR: Duration = Duration::from_secs(5);
+/// For this part of a window a refusal is a sign that slots are wanted here that are lent to others.
+pub(super) const LACKED_PART: u32 = 4;
 
 impl Scheduler {
     /// Measures demand and divides the slots.
@@ -128,7 +126,7 @@ impl Scheduler {
         self.list(number);
         let slots = self.view(pools, now).frame().slots;
         let app = &mut self.apps[number as usize];
-        app.told.lacked.note(f64::MAX, LACKED_FOR, now);
+        app.told.lacked.note(f64::MAX, self.rest.window / LACKED_PART, now);
         let weight = f64::from(app.settings.weight.max(1));
         let others = self.claims.weights() - app.claim.map_or(0.0, |claim| claim.weight);
         let part = slots / (others + weight) * weight;

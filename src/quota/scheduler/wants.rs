@@ -1,13 +1,12 @@
 //! What a connection's ledger is told of it.
 
-use super::super::app::AppBooks;
 use super::super::bulk::kept_for_interactive;
 use super::super::moment::Moment;
 use super::super::pools::{PoolId, Pools, Price};
 use super::super::queue::{FifoKey, Lane};
 use super::super::replica::{AppDemand, DemandClass};
 use super::Scheduler;
-use super::demand::LACKED_FOR;
+use super::demand::LACKED_PART;
 
 impl Scheduler {
     /// The prices of calls that wait.
@@ -30,22 +29,44 @@ impl Scheduler {
     /// What the apps want of the own pool in each lane: what they hold, what waits, and what was
     /// refused of late; and what interactive calls to come are likely to want.
     pub(crate) fn wants_of_apps(&mut self, pools: &Pools, now: Moment) -> Vec<AppDemand> {
-        self.apps.iter_mut().for_each(|app| app.told.lacked.fade(LACKED_FOR, now));
-        let demand = |number, lane: Lane| {
-            let app: &AppBooks = &self.apps[number as usize];
-            let in_lane = &app.lanes[lane.index()];
-            let (lacked, class) = match lane {
-                Lane::Interactive => (app.told.lacked.calls(), DemandClass::Interactive),
-                Lane::Bulk => (0.0, DemandClass::Bulk),
+        let lately = self.rest.window / LACKED_PART;
+        self.apps.iter_mut().for_each(|app| app.told.lacked.fade(lately, now));
+        let mut wants = Vec::new();
+        for (number, app) in (0..).zip(&self.apps) {
+            for lane in Lane::ALL {
+                let lacked = if lane == Lane::Bulk { 0.0 } else { app.told.lacked.calls() };
+                let more = f64::from(self.waiting_slots(number, lane)) + lacked;
+                let held = f64::from(app.lanes[lane.index()].held);
+                if held + more > 0.0 {
+                    wants.push((number, lane, held, more));
+                }
+            }
+        }
+        // Slots that came here while they rested are held by nobody. They came for those who wait.
+        let taken = pools.get(self.main).map_or(0, |p| p.slots.in_use() + p.slots.resting());
+        let strange = f64::from(taken) - wants.iter().map(|(.., held, _)| held).sum::<f64>();
+        let wanting = |lane| wants.iter().filter(|w| w.1 == lane && w.3 > 0.0).count();
+        let lane = if wanting(Lane::Interactive) > 0 { Lane::Interactive } else { Lane::Bulk };
+        let each = strange.max(0.0) / f64::from(u32::try_from(wanting(lane).max(1)).unwrap_or(1));
+        let demand = |(number, of, held, more): (u32, Lane, f64, f64)| {
+            let class = match of {
+                Lane::Interactive => DemandClass::Interactive,
+                Lane::Bulk => DemandClass::Bulk,
             };
-            let wants = f64::from(in_lane.held + self.waiting_slots(number, lane)) + lacked;
-            AppDemand(app.settings.name.to_string(), app.settings.weight.max(1), wants, class)
+            let settings = &self.apps[number as usize].settings;
+            let came = if of == lane && more > 0.0 { each } else { 0.0 };
+            let wants = held + more + came;
+            AppDemand(settings.name.to_string(), settings.weight.max(1), wants, class)
         };
-        let numbers = (0..).zip(&self.apps).map(|(number, _)| number);
-        let each = numbers.flat_map(|number| Lane::ALL.map(|lane| demand(number, lane)));
         let kept = kept_for_interactive(&self.view(pools, now));
         let kept = AppDemand("+".to_owned(), 1, kept, DemandClass::Kept);
-        each.chain([kept]).filter(|AppDemand(_, _, wants, _)| *wants > 0.0).collect()
+        let kept = [kept].into_iter().filter(|kept| kept.2 > 0.0);
+        wants.into_iter().map(demand).chain(kept).collect()
+    }
+
+    /// Slots of the own pool in the interactive lane that are held or waited for.
+    pub(crate) fn interactive_slots(&self) -> u32 {
+        self.books.held(Lane::Interactive) + self.queue.lane_len(Lane::Interactive)
     }
 
     /// Slots of the own pool that waiting calls of an app want.

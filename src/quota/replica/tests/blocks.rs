@@ -42,7 +42,14 @@ impl Rig {
         self.pools.release_expired(now, |_, _| ());
         let sighting = &Sighting::default();
         let demand = BTreeMap::new();
-        let report = Report { demand, waiting: 9, hurries: false, sighting, nonce: "0".to_owned() };
+        let report = Report {
+            demand,
+            waiting: 9,
+            interactive: 0,
+            hurries: false,
+            sighting,
+            nonce: "0".to_owned(),
+        };
         self.replica.request(&mut self.pools, report, now, |_, _| ())
     }
 

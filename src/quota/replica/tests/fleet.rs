@@ -15,6 +15,8 @@ use super::safety::most;
 
 /// Time goes on in these steps. A request takes one to the ledger and back.
 const STEP: Duration = Duration::from_millis(10);
+/// Who was refused comes again after this.
+const AGAIN: Duration = Duration::from_millis(500);
 pub(super) const CALLS: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -36,6 +38,7 @@ pub(super) struct Caller {
     weight: u32,
     habit: Habit,
     next: Moment,
+    again: Moment,
     waiting: u32,
     pub(super) sent: u32,
     pub(super) refused: u32,
@@ -71,6 +74,7 @@ impl Caller {
             weight: 1,
             habit,
             next: Moment::ZERO,
+            again: Moment::ZERO,
             waiting: 0,
             sent: 0,
             refused: 0,
@@ -191,7 +195,8 @@ impl Fleet {
                         let gap = Duration::from_secs_f64(self.dice.exponential(60.0 / rate));
                         caller.next = caller.next.max(self.now) + gap;
                     }
-                    Habit::Saturating(many) if caller.waiting < many => {}
+                    Habit::Saturating(many)
+                        if caller.waiting < many && caller.again <= self.now => {}
                     Habit::Random(_) | Habit::Saturating(_) => break,
                 }
                 if !self.enter(gate, (at, app)) {
@@ -218,9 +223,10 @@ impl Fleet {
                 self.callers[at].waiting += 1;
                 self.gates[gate].waiting.insert(place, (at, self.now));
             }
-            AdmissionVerdict::Refused(r) => {
-                if std::env::var("WHY").is_ok() && matches!(self.callers[at].habit, Habit::Random(_)) { println!("at once {:?} {:?} {:?} {:?}", self.now, r.standing.map(|s| (s.ahead, s.bound, s.expected)), r.rule, self.gates[gate].quota.pools().get(self.gates[gate].pool).map(|p| (p.lent().copied(), p.slots.free(), p.slots.in_use(), p.slots.resting())));}
-                self.callers[at].refused += 1;
+            AdmissionVerdict::Refused(_) => {
+                let caller = &mut self.callers[at];
+                caller.refused += 1;
+                caller.again = self.now + AGAIN;
                 return false;
             }
         }
@@ -241,10 +247,7 @@ impl Fleet {
             self.callers[at].waiting -= 1;
             match event {
                 QueueEvent::Start { grant, .. } => self.start(gate, (at, since), grant),
-                QueueEvent::Refused { refusal, .. } => {
-                    if std::env::var("WHY").is_ok() && matches!(self.callers[at].habit, Habit::Random(_)) { println!("late {:?} {:?}", self.now, refusal.rule);}
-                    self.callers[at].refused += 1;
-                }
+                QueueEvent::Refused { .. } => self.callers[at].refused += 1,
             }
         }
         self.gates[gate].quota.want(self.now);
@@ -258,9 +261,7 @@ impl Fleet {
             gate.sighting.sees(&incarnation, self.now, self.now);
             let nonce = format!("{:x}", self.dice.next());
             let request = gate.quota.begin_sync(pool, &gate.sighting, nonce, self.now).unwrap();
-            let reply = self.ledger.run(&request, clock, "run");
-            if std::env::var("SHOW").is_ok() && self.dice.below(40) == 0 { println!("{:?} {:?} hold {} -> {:?}", self.now, request.pools[0].apps, request.pools[0].hold.len(), reply); }
-            gate.replies.push(reply);
+            gate.replies.push(self.ledger.run(&request, clock, "run"));
         }
     }
 }

@@ -24,7 +24,14 @@ fn request(replica: &mut Replica, pools: &mut Pools, now: Moment) -> SyncRequest
     let demand =
         [(own, vec![AppDemand("an app".to_owned(), 2, 3.0, DemandClass::Interactive)])].into();
     let sighting = &Sighting::default();
-    let report = Report { demand, waiting: 3, hurries: false, sighting, nonce: "dice".to_owned() };
+    let report = Report {
+        demand,
+        waiting: 3,
+        interactive: 0,
+        hurries: false,
+        sighting,
+        nonce: "dice".to_owned(),
+    };
     replica.request(pools, report, now, |_, _| ())
 }
 
@@ -51,7 +58,7 @@ fn requests_and_replies_are_the_scripts_json() {
         serde_json::json!({
             "st": "ok", "seq": 1, "ep": "dice", "en": 1, "inc": "store:dice",
             "pools": [{"p": "own", "n": 4, "v": 1, "t": 4, "give": 0, "grant": {}, "lost": {},
-                "eff": {"an app": 3.0}, "hot": 1}],
+                "eff": {"an app": 3.0}, "hot": 1, "soon": 0, "i": 3}],
         })
     );
     let reply: SyncReply = serde_json::from_value(said).unwrap();

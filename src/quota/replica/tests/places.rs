@@ -108,6 +108,7 @@ impl State {
         let pool = &self.pools[name];
         let mut targets: BTreeMap<i64, Target> = targets(i64::from(pool.blocks), &wanted);
         let mine = targets.get(&me).map_or(0, |target| target.blocks);
+        let interactive = targets.get(&me).map_or(0, |target| target.interactive);
         let mut own: BTreeMap<i64, i64> = targets.keys().map(|id| (*id, 0)).collect();
         let mut free: Vec<(i64, usize)> = Vec::new();
         for (at, place) in pool.places.iter().enumerate().take(pool.blocks as usize) {
@@ -144,6 +145,7 @@ impl State {
             lost,
             shares: targets.remove(&me).unwrap_or_default().shares,
             hot: u8::from(unmet > 0),
+            interactive: u32::try_from(interactive).expect("not negative"),
             soon: soon.into(),
         }
     }

@@ -64,7 +64,8 @@ fn parts(blocks: f64, keep: f64, live: &[Live<'_>]) -> Vec<(i64, Part)> {
     let idle = live.iter().filter(|(_, apps)| wanted(apps) < keep).count() as f64;
     let all = (blocks - keep * idle).max(0.0);
     let bulk = live.iter().flat_map(|(_, apps)| of(DemandClass::Bulk, apps)).map(|app| app.2);
-    let sure = bulk.sum::<f64>().min((blocks / BULK).floor()).min(all);
+    let part = if blocks > 1.0 { (blocks / BULK).ceil() } else { 0.0 };
+    let sure = bulk.sum::<f64>().min(part).min(all);
     let mut left = all - sure;
     let mut parts: Vec<(i64, Part)> = live.iter().map(|(id, _)| (*id, Part::default())).collect();
     for class in DemandClass::ALL {
@@ -119,6 +120,12 @@ pub(super) fn targets(blocks: i64, live: &[Live<'_>]) -> BTreeMap<i64, Target> {
         }
         targets.get_mut(&id).expect("it was put in").blocks += 1;
         left -= 1;
+    }
+    while left < 0 {
+        let most = targets.iter().max_by_key(|(id, target)| (target.blocks, Reverse(**id)));
+        let (id, _) = most.expect("somebody has too many");
+        targets.get_mut(&id.clone()).expect("it is there").blocks -= 1;
+        left += 1;
     }
     targets
 }

@@ -239,6 +239,7 @@ impl World {
         let report = Report {
             demand: process.demand(&self.scene.weights),
             waiting: process.queue.len(),
+            interactive: 0,
             hurries: false,
             sighting: &process.sighting,
             nonce,

@@ -18,6 +18,7 @@ pub mod store;
 pub mod terms;
 pub mod validate;
 pub mod variant;
+pub mod versions;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -136,6 +136,7 @@ impl State {
         };
         let owners = gauges::take_over(config, &telemetry.metrics);
         let store = config.store.clone().map(|store| SharedStore::open(store, &telemetry.metrics));
+        let cache = Cache::shared(config.settings.cache.capacity.get(), store.as_ref());
         let state = Self(Arc::new(Inner {
             instance,
             flights: Flights::new(),
@@ -152,7 +153,7 @@ impl State {
             retries: Arc::default(),
             keys: Arc::new(keys),
             given_up: GivenUp::default(),
-            cache: Cache::new(config.settings.cache.capacity.get()),
+            cache,
             owners: ArcSwap::from_pointee(owners),
             scrape: Mutex::default(),
             vendor: Mutex::new(VendorSide {

@@ -44,7 +44,7 @@ pub struct SharedTable {
     pub ca_file: Option<PathBuf>,
     /// Allows `redis://` to hosts other than this machine. The password is then sent in clear text.
     pub allow_plain: bool,
-    /// Time for one command. No request waits for it.
+    /// Time for one command. No request waits that long.
     pub timeout: Span,
     /// What all keys and channels begin with. Gateways that share nothing need different ones.
     pub prefix: String,

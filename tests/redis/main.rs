@@ -7,8 +7,11 @@
 mod cluster;
 mod commands;
 mod failures;
+mod fresh;
+mod gateways;
 mod listening;
 mod login;
+mod proxy;
 mod rig;
 mod secure;
 mod sentinel;

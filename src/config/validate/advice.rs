@@ -30,8 +30,8 @@ impl Check<'_, '_> {
         if let Some(message) = settings.vendor.base_url.advice() {
             self.warn(&key(&["vendor", "base_url"]), message);
         }
-        if settings.shared.redis.is_some() {
-            let message = "shared.redis is watched, and nothing is shared through it yet: replicas still need quota.static_share; or leave [shared] out";
+        if settings.shared.redis.is_some() && settings.quota.static_share.is_none() {
+            let message = "through shared.redis replicas share what the cache must know, and no quota yet: they still need quota.static_share";
             self.warn(&key(&["shared", "redis"]), message);
         }
         self.advise_hard_limit();

@@ -143,6 +143,7 @@ impl State {
             None => told,
         };
         let owners = gauges::take_over(config, &telemetry.metrics);
+        let cache = Cache::shared(config.settings.cache.capacity.get(), store.as_ref());
         let state = Self(Arc::new(Inner {
             instance,
             flights: Flights::new(),
@@ -160,7 +161,7 @@ impl State {
             retries: Arc::default(),
             keys: Arc::new(keys),
             given_up: GivenUp::default(),
-            cache: Cache::new(config.settings.cache.capacity.get()),
+            cache,
             owners: ArcSwap::from_pointee(owners),
             scrape: Mutex::default(),
             vendor: Mutex::new(VendorSide {

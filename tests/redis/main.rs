@@ -7,9 +7,12 @@
 mod cluster;
 mod commands;
 mod failures;
+mod fresh;
+mod gateways;
 mod lent;
 mod listening;
 mod login;
+mod proxy;
 mod rig;
 mod secure;
 mod sentinel;

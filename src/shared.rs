@@ -1,7 +1,8 @@
 //! Redis, which the replicas of a gateway share: one connection, kept by a task of its own.
 //!
-//! Each command has a time-out, and says what is known when it fails. Nothing here is called while
-//! a request waits. Without `[shared]` in the configuration nothing of this exists.
+//! Each command has a time-out, and says what is known when it fails. Of requests only
+//! sends wait for it, for less than a command's time. Without `[shared]` in the configuration
+//! nothing of this exists.
 
 mod batch;
 mod commands;

@@ -7,9 +7,11 @@
 mod cluster;
 mod commands;
 mod failures;
+mod gateways;
 mod listening;
 mod login;
 mod rig;
 mod secure;
+mod sends;
 mod sentinel;
 mod servers;

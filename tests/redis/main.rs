@@ -15,6 +15,8 @@ mod login;
 mod proxy;
 mod rig;
 mod secure;
+mod senders;
+mod sends;
 mod sentinel;
 mod servers;
 #[path = "../gateway/support.rs"]

@@ -125,6 +125,12 @@ impl Gateways {
         call
     }
 
+    /// A read, by which a gateway has slots of the shared quota.
+    pub fn read(&self) -> Request<StreamBody> {
+        let call = Request::get("/messages").header("host", "gateway");
+        call.header("x-api-key", &self.key).body(call::empty()).unwrap()
+    }
+
     /// Gateway `at` answers, and the answer is read whole.
     pub async fn ask(&self, at: usize, call: Request<StreamBody>) -> Answer {
         let answer = async {

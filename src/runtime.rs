@@ -133,15 +133,8 @@ impl State {
         );
         let calls = Arc::new(Calls::default());
         calls.resize(config.settings.admin.calls);
-        let told = Arc::new(Both(telemetry.clone(), calls.clone()));
         let usage = config.state_dir().map(|dir| Usage::open(&dir)).transpose()?;
-        let observer: Arc<dyn Observer> = match &usage {
-            Some(usage) => {
-                usage.keep();
-                Arc::new(Both(told, usage.clone()))
-            }
-            None => told,
-        };
+        let observer = observer(&telemetry, &calls, usage.as_ref());
         let owners = gauges::take_over(config, &telemetry.metrics);
         let cache = Cache::shared(config.settings.cache.capacity.get(), store.as_ref());
         let state = Self(Arc::new(Inner {
@@ -360,6 +353,22 @@ impl State {
     /// From now on health checks say that the gateway drains.
     pub fn drain(&self) {
         self.0.ready.store(false, Ordering::Release);
+    }
+}
+
+/// All who hear of finished records.
+fn observer(
+    telemetry: &Arc<Telemetry>,
+    calls: &Arc<Calls>,
+    usage: Option<&Arc<Usage>>,
+) -> Arc<dyn Observer> {
+    let told = Arc::new(Both(telemetry.clone(), calls.clone()));
+    match usage {
+        Some(usage) => {
+            usage.keep();
+            Arc::new(Both(told, usage.clone()))
+        }
+        None => told,
     }
 }
 

@@ -20,7 +20,7 @@ use super::{CALLS, LOOK, TokenFile, WINDOW, key_id, options, refused};
 use crate::clock::Instant;
 use crate::identity::NewKey;
 use crate::terminal::{complain, say};
-use processes::{Redis, Replica};
+use processes::{GatewayProcess, Redis};
 
 /// How long it runs unless somebody says it.
 const TIME: Duration = Duration::from_secs(40);
@@ -34,7 +34,7 @@ const APP: &str = "billing";
 /// One replica, as the demo sees it: its process while it runs, and its calls that came right.
 struct Seat {
     name: String,
-    process: Mutex<Option<Replica>>,
+    process: Mutex<Option<GatewayProcess>>,
     right: AtomicU64,
     /// Those that were told before.
     told: AtomicU64,
@@ -100,7 +100,7 @@ async fn demo(time: Duration, replicas: usize) -> io::Result<bool> {
 impl Common {
     /// A further replica, with applications that call it.
     async fn join(&self, number: usize, calling: &mut JoinSet<()>) -> io::Result<Arc<Seat>> {
-        let process = Replica::start(&self.text).await?;
+        let process = GatewayProcess::start(&self.text).await?;
         let seat = Arc::new(Seat {
             name: format!("replica {number}"),
             right: AtomicU64::new(0),

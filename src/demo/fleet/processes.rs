@@ -23,7 +23,7 @@ pub(super) struct Redis {
 }
 
 /// A gateway.
-pub(super) struct Replica {
+pub(super) struct GatewayProcess {
     /// Where applications send their requests.
     pub(super) data: SocketAddr,
     file: PathBuf,
@@ -62,7 +62,7 @@ impl Redis {
     }
 }
 
-impl Replica {
+impl GatewayProcess {
     /// This program, with the configuration `text`.
     pub(super) async fn start(text: &str) -> io::Result<Self> {
         let file = std::env::temp_dir().join(format!("tollgate-demo-{}.toml", RandomId::new()));
@@ -88,7 +88,7 @@ impl Replica {
     }
 }
 
-impl Drop for Replica {
+impl Drop for GatewayProcess {
     fn drop(&mut self) {
         // Nothing depends on it.
         let _ = std::fs::remove_file(&self.file);

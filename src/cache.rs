@@ -6,6 +6,9 @@
 //! by the vendor's header [`fields`], an answer's [`terms`] say what they allow, and [`validate`]
 //! how a copy is confirmed. All but the store are pure. A [`Shelf`] knows, for one configuration,
 //! what is kept; the layer is `cache/layer`.
+//!
+//! Copies are each replica's own. Where replicas share a Redis, [`replicas`] asks it for the writes
+//! of others; what they mean for copies here is in [`versions`], which is pure.
 
 pub mod accept;
 pub mod fields;
@@ -13,11 +16,13 @@ pub mod generations;
 pub mod key;
 pub mod layer;
 pub mod policy;
+pub mod replicas;
 mod shelf;
 pub mod store;
 pub mod terms;
 pub mod validate;
 pub mod variant;
+pub mod versions;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,9 +35,11 @@ pub use shelf::{CacheRow, ConnectionPlan, Plan, RowKind, RowPlan, Shelf};
 use crate::clock::{self, Instant};
 use crate::ids::ConnectionId;
 use crate::secret::Tokens;
+use crate::shared::SharedStore;
 use crate::single_flight::Crowd;
 use generations::{Generations, Name, TagPlace, VersionSnapshot};
 use key::CacheKey;
+use replicas::Replicas;
 use shelf::CacheSeat;
 use store::{Copy, Store};
 
@@ -58,6 +65,8 @@ pub struct Cache(Arc<Inner>);
 
 struct Inner {
     generations: Arc<Generations>,
+    /// Who else writes, if that can be known.
+    replicas: Option<Replicas>,
     /// One moment on both clocks.
     start: (Instant, SystemTime),
     reads: Reads,
@@ -77,9 +86,19 @@ impl Cache {
     /// No copy yet; all of them will take at most `capacity` octets.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        Self::shared(capacity, None)
+    }
+
+    /// The same; in `store` replicas tell each other of their writes. With one it must be called
+    /// inside a tokio runtime.
+    #[must_use]
+    pub fn shared(capacity: usize, store: Option<&SharedStore>) -> Self {
         let start = Instant::now();
+        let generations = Arc::new(Generations::new(start));
+        let replicas = store.map(|store| Replicas::open(store.clone(), generations.clone()));
         Self(Arc::new(Inner {
-            generations: Arc::new(Generations::new(start)),
+            generations,
+            replicas,
             start: (start, clock::wall()),
             reads: Reads::default(),
             waiters: Arc::new(Semaphore::new(WAITERS)),
@@ -120,6 +139,9 @@ impl Cache {
         }
         configured.tokens.clone_from(&plan.tokens);
         configured.seats = seats;
+        if let Some(replicas) = &self.0.replicas {
+            replicas.settle(plan.settle);
+        }
         let seats = numbered.into_iter().collect();
         Shelf::new(self.clone(), configured.store.clone(), seats, &plan)
     }

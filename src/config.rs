@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 pub use admin::{Admin, AdminKey, OpsTable};
 pub use base_url::BaseUrl;
-pub use cache::{CacheControl, CacheTable};
+pub use cache::{CacheControl, CacheTable, SharedReads};
 pub use cors::CorsTable;
 pub use findings::{ConfigError, Findings};
 pub use reference::{reference, schema};

@@ -17,6 +17,7 @@ mod keys;
 mod made;
 mod memory;
 mod retention;
+mod shared;
 mod shim;
 mod waiting;
 mod writing;
@@ -31,7 +32,7 @@ pub use commit::Commit;
 use keyed::{Accepted, Hold, KeyUsage, Keyed, Signed, Single};
 pub use keys::SendKeys;
 use made::{KeyTicket, MadeKey, UNCOUNTED};
-use memory::{Purpose, id};
+use memory::{Id, Purpose, id};
 use retention::Owner;
 
 use crate::call::{BoxFuture, BufferedCall, Next, Reply, Result, Stage, StageLayer, Staged};
@@ -54,6 +55,16 @@ pub struct Idempotency {
     owners: Table<ConnectionIx, Owner>,
 }
 
+/// What is known of a call's key.
+enum Known {
+    /// Nothing has to be remembered of the call.
+    Nothing,
+    Keyed(Keyed),
+    /// It gets a made key, for the request of this print, which was sent so often before. Other
+    /// replicas must be asked.
+    Asks(Id, u32),
+}
+
 impl Idempotency {
     /// `keys` is the memory of keys, which `connections` share.
     pub fn layer<'a>(
@@ -63,8 +74,8 @@ impl Idempotency {
         StageLayer::new(Self { keys, owners: connections.map(owner).collect() })
     }
 
-    /// Gives `call` its key. `None` if nothing has to be remembered of the call.
-    fn key(&self, call: &mut BufferedCall) -> Result<Option<Keyed>> {
+    /// Gives `call` its key.
+    fn key(&self, call: &mut BufferedCall) -> Result<Known> {
         if call.operation.shim == Some(Shim::ConnectorIdempotency)
             && let Some((target, key)) = shim::take(&call.target)
         {
@@ -76,19 +87,19 @@ impl Idempotency {
         if let Some(key) = given(&mut call.headers)? {
             call.goes_under(KeyUse::Given);
             let usage = self.usage(call, key.as_bytes(), None);
-            return Ok(Some(Keyed { usage, _hold: None }));
+            return Ok(Known::Keyed(Keyed { usage, _hold: None }));
         }
         let makes = call.operation.idempotency == Honours::Make && call.caller.makes_keys;
-        Ok(if makes { self.make(call) } else { None })
+        Ok(if makes { self.make(call) } else { Known::Nothing })
     }
 
     /// Makes a key, or finds the one of the request that this one repeats.
-    fn make(&self, call: &mut BufferedCall) -> Option<Keyed> {
+    fn make(&self, call: &mut BufferedCall) -> Known {
         let Some(count) = count(call.habits) else {
             // Nobody could recognise a repetition of this call, so its key need not be remembered.
             sign(call, RandomId::new());
             call.before_send = Some(Arc::new(Single(Signed::of(call))));
-            return None;
+            return Known::Nothing;
         };
         let (caller, keys) = (&call.caller, &self.keys);
         let print = id(&[
@@ -101,16 +112,44 @@ impl Idempotency {
         if count == UNCOUNTED {
             keys.waiting.look(&print);
         }
-        let MadeKey { key, recognised } = keys.make(print, count);
-        let ticket = KeyTicket { owner: self.owners[caller.ix], print, key, count };
-        let hold = Hold::new(keys.clone(), ticket, call.proof.clone());
+        if keys.shared.is_some() {
+            return Known::Asks(print, count);
+        }
+        let made = keys.make(print, count);
+        Known::Keyed(self.under(call, (print, count), made))
+    }
+
+    /// The same, if other replicas may have had the request that this one repeats. They hear of this
+    /// one before it goes out.
+    async fn asks(&self, call: &mut BufferedCall, print: Id, count: u32) -> Result<Keyed> {
+        let keys = &self.keys;
+        let Some(shared) = &keys.shared else {
+            return Ok(self.under(call, (print, count), keys.make(print, count)));
+        };
+        if count > 0 {
+            let made = keys.ask(shared, print, count).await?;
+            return Ok(self.under(call, (print, count), made));
+        }
+        let made = keys.make(print, count);
+        // Its retry finds it here from now on.
+        let keyed = self.under(call, (print, count), made);
+        shared.tell(&print, made.key, count).await;
+        Ok(keyed)
+    }
+
+    /// Puts `call`, which is the `count`th repetition of the request `print`, under the key that was
+    /// made for it.
+    fn under(&self, call: &mut BufferedCall, (print, count): (Id, u32), made: MadeKey) -> Keyed {
+        let (keys, MadeKey { key, recognised }) = (&self.keys, made);
+        let ticket = KeyTicket { owner: self.owners[call.caller.ix], print, key, count };
+        let hold = Hold::new(keys.clone(), ticket, call.proof.clone(), !recognised);
         if recognised {
             call.goes_under(KeyUse::Recognised);
         }
         call.proof.tells(Arc::new(Accepted { keys: keys.clone(), ticket }));
         let key = sign(call, key);
         let usage = self.usage(call, key.as_bytes(), Some(ticket));
-        Some(Keyed { usage, _hold: Some(hold) })
+        Keyed { usage, _hold: Some(hold) }
     }
 
     fn usage(&self, call: &BufferedCall, key: &[u8], made: Option<KeyTicket>) -> Arc<KeyUsage> {
@@ -174,13 +213,18 @@ impl<S: Next<BufferedCall>> Stage<S> for Idempotency {
         if call.method != Method::POST {
             return Either::Left(this.pass(call));
         }
-        let keyed = this.stage().key(&mut call);
+        let known = this.stage().key(&mut call);
         let this = this.clone();
         Either::Right(Box::pin(async move {
-            match keyed? {
-                Some(keyed) => keyed.run(this.next(), call).await,
-                None => this.pass(call).await,
-            }
+            let keyed = match known? {
+                Known::Nothing => return this.pass(call).await,
+                Known::Keyed(keyed) => keyed,
+                // Boxed, so that gateways without a store don't pay for it.
+                Known::Asks(print, count) => {
+                    Box::pin(this.stage().asks(&mut call, print, count)).await?
+                }
+            };
+            keyed.run(this.next(), call).await
         }))
     }
 }

@@ -143,10 +143,12 @@ impl State {
             None => told,
         };
         let owners = gauges::take_over(config, &telemetry.metrics);
+        let cache = Cache::shared(config.settings.cache.capacity.get(), store.as_ref());
         let state = Self(Arc::new(Inner {
             instance,
             flights: Flights::new(),
             usage,
+            keys: Arc::new(keys.sharing(store.clone())),
             store,
             _folder: folder,
             calls,
@@ -158,9 +160,8 @@ impl State {
             desk: ArcSwap::from_pointee(admission.desk(wiring::admission::plan(config))?),
             admission,
             retries: Arc::default(),
-            keys: Arc::new(keys),
             given_up: GivenUp::default(),
-            cache: Cache::new(config.settings.cache.capacity.get()),
+            cache,
             owners: ArcSwap::from_pointee(owners),
             scrape: Mutex::default(),
             vendor: Mutex::new(VendorSide {

@@ -1,7 +1,7 @@
 //! Redis, which the replicas of a gateway share: one connection, kept by a task of its own.
 //!
-//! Each command has a time-out, and says what is known when it fails. What a
-//! request may wait for has a time of its own. Without `[shared]` in the configuration nothing of this exists.
+//! Each command has a time-out, and says what is known when it fails. It is long: who has a request
+//! that waits gives up sooner. Without `[shared]` in the configuration nothing of this exists.
 
 mod batch;
 mod commands;

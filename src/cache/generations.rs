@@ -11,9 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::clock::Instant;
 
-/// Places for tags: many more than a gateway has tags in use.
+/// Places for tags: many more than a gateway has tags in use. Replicas tell each other the numbers
+/// of these places, so all builds must count alike.
 const TAGS: u64 = 4096;
 
 /// Places for connections, behind those of the tags.
@@ -53,6 +56,8 @@ pub struct VersionSnapshot {
     pub generation: u64,
     /// No write is under way or so young that its effects may still come.
     pub settled: bool,
+    /// Which reads may be joined while replicas can't tell of their writes; 0 if they can.
+    pub apart: u64,
 }
 
 /// How a write ended, for the copies of what it changes.
@@ -77,12 +82,11 @@ pub struct Clearing {
 // === impl Name and TagPlace ===
 
 impl Name {
-    /// Of `text`.
+    /// Of `text`. It is the same in every build, unlike std's hash.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        Self(hasher.finish())
+        let digest = Sha256::digest(text);
+        Self(digest.iter().take(8).fold(0, |number, octet| number << 8 | u64::from(*octet)))
     }
 
     /// A number that stands for all of `names`, in this order.
@@ -107,6 +111,18 @@ impl TagPlace {
     #[must_use]
     pub fn of_connection(connection: Name) -> Self {
         Self::within(TAGS, CONNECTIONS, connection.0)
+    }
+
+    /// The place of a tag as another replica names it.
+    #[must_use]
+    pub fn of_number(number: u16) -> Option<Self> {
+        (u64::from(number) < TAGS).then_some(Self(number))
+    }
+
+    /// How other replicas know it.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.0
     }
 
     fn within(first: u64, count: u64, hash: u64) -> Self {
@@ -139,7 +155,7 @@ impl Generations {
         now: Instant,
     ) -> VersionSnapshot {
         let now = self.millis(now);
-        let mut moment = VersionSnapshot { generation: 0, settled: true };
+        let mut moment = VersionSnapshot { generation: 0, settled: true, apart: 0 };
         for place in places {
             let counter = self.counter(place);
             // In this order: a write counts itself in before it moves the generation, and says
@@ -160,6 +176,16 @@ impl Generations {
     pub fn hold(&self, place: TagPlace, until: Instant) {
         self.counter(place).unsettled_until.store(self.millis(until), SeqCst);
         self.clear(place);
+    }
+
+    /// Makes every copy worthless, and nothing is stored before `until`.
+    pub fn clear_all(&self, until: Instant) {
+        // One more: what is left of a millisecond is not lost.
+        let until = self.millis(until) + 1;
+        for counter in &self.places {
+            counter.unsettled_until.fetch_max(until, SeqCst);
+            counter.generation.fetch_add(1, SeqCst);
+        }
     }
 
     /// Clears for a write that is about to be sent.
@@ -256,7 +282,7 @@ mod tests {
         drop(table.open([place("lists")].into()));
         assert_eq!(
             table.moment([place("lists")], now),
-            VersionSnapshot { generation: 2, settled: true }
+            VersionSnapshot { generation: 2, settled: true, apart: 0 }
         );
     }
 
@@ -269,6 +295,14 @@ mod tests {
         assert!(table.moment([connection], now + Duration::from_secs(60)).settled);
         table.hold(connection, now);
         assert!(table.moment([connection], now).settled);
+    }
+
+    #[test]
+    fn replicas_of_all_builds_count_a_tag_at_one_place() {
+        assert_eq!(place("brands").number(), 3495);
+        assert_eq!(TagPlace::of_number(place("brands").number()), Some(place("brands")));
+        let connection = TagPlace::of_connection(Name::of("acme"));
+        assert_eq!(TagPlace::of_number(connection.number()), None, "no replica tells of those");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod fetch;
 mod read;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use http::StatusCode;
 use tokio_util::either::Either;
 
 use crate::cache::generations::{Clearing, End};
+use crate::cache::replicas::Telling;
 use crate::cache::{RowKind, Shelf, accept};
 use crate::call::{BoxFuture, BufferedCall, Next, Notes, Reply, Result, Stage, StageLayer, Staged};
 use crate::clock::Instant;
@@ -38,6 +40,9 @@ struct Says {
 /// A write under way: closed whatever becomes of it.
 struct Write {
     clearing: Option<Clearing>,
+    /// Where other replicas are told of it.
+    telling: Option<Telling>,
+    record: Arc<Record>,
     shelf: Arc<Shelf>,
     proof: Arc<SendProof>,
 }
@@ -80,7 +85,34 @@ impl Says {
 // === impl Write ===
 
 impl Write {
-    fn close(&mut self, end: End) {
+    /// It is about to be sent: other replicas are told, if they can be in time.
+    async fn open(&self) {
+        if let Some(telling) = &self.telling {
+            let told = telling.open(self.shelf.hard_limit()).await;
+            self.record.mark(|marks| marks.untold = !told);
+        }
+    }
+
+    /// Waits for its answer, and clears before it is given.
+    async fn ends_with(mut self, answer: impl Future<Output = Result>) -> Result {
+        let result = answer.await;
+        let end = self.end(&result);
+        self.close(end).await;
+        result
+    }
+
+    /// It ended, and its caller is not answered yet.
+    async fn close(&mut self, end: End) {
+        if let Some(telling) = self.telling.take() {
+            // It waits to be told from here on, whoever leaves.
+            let told = telling.close(end).await;
+            let matters = !told && end != End::Refused;
+            self.record.mark(|marks| marks.untold &= matters);
+        }
+        self.close_here(end);
+    }
+
+    fn close_here(&mut self, end: End) {
         if let Some(clearing) = self.clearing.take() {
             clearing.close(end, Instant::now());
         }
@@ -106,7 +138,11 @@ impl Write {
 impl Drop for Write {
     fn drop(&mut self) {
         let sent = self.proof.was_sent();
-        self.close(if sent { self.shelf.unknown() } else { End::Refused });
+        let end = if sent { self.shelf.unknown() } else { End::Refused };
+        if let Some(telling) = self.telling.take() {
+            telling.close_later(end);
+        }
+        self.close_here(end);
     }
 }
 
@@ -122,17 +158,25 @@ impl<S: Next<BufferedCall>> Stage<S> for Caching {
             return Either::Left(this.pass(call));
         };
         let future: BoxFuture = if let RowKind::Write = row.kind {
-            let shelf = shelf.clone();
-            let clearing = Some(shelf.open(call.caller.ix, row));
             call.record.mark(|marks| marks.clears = true);
-            let mut write = Write { clearing, shelf, proof: call.proof.clone() };
-            let answer = this.pass(call);
-            Box::pin(async move {
-                let result = answer.await;
-                let end = write.end(&result);
-                write.close(end);
-                result
-            })
+            let write = Write {
+                clearing: Some(shelf.open(call.caller.ix, row)),
+                telling: shelf.telling(call.caller.ix, row),
+                record: call.record.clone(),
+                shelf: shelf.clone(),
+                proof: call.proof.clone(),
+            };
+            if write.telling.is_none() {
+                let answer = this.pass(call);
+                Box::pin(write.ends_with(answer))
+            } else {
+                let mut next = this.next();
+                Box::pin(async move {
+                    write.open().await;
+                    let answer = next.call(call);
+                    write.ends_with(answer).await
+                })
+            }
         } else {
             accept::normalise(&mut call.headers);
             // Most copies answer here, and cost nothing of what a wait needs.

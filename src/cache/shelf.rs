@@ -9,7 +9,9 @@ use super::Cache;
 use super::generations::{Clearing, End, Name, TagPlace, VersionSnapshot};
 use super::key::{CacheKey, Parts};
 use super::policy::{self, LISTED, Wants};
+use super::replicas::Telling;
 use super::store::{Copy, Store};
+use super::versions::ReadStanding;
 use crate::call::BufferedCall;
 use crate::catalog::{Access, Freshness, Operation};
 use crate::clock::Instant;
@@ -32,6 +34,8 @@ pub struct Plan {
     pub settle: Duration,
     /// How long a call may be under way at the vendor.
     pub hard_limit: Duration,
+    /// How old what is read may be for writes through other replicas.
+    pub bound: Duration,
     /// The rows, in the order of their numbers.
     pub rows: Vec<RowPlan>,
     /// The connections, in the order of their numbers.
@@ -99,6 +103,7 @@ pub struct Shelf {
     stale_if_error: Duration,
     settle: Duration,
     hard_limit: Duration,
+    bound: Duration,
 }
 
 // === impl CacheSeat ===
@@ -176,6 +181,7 @@ impl Shelf {
             stale_if_error: plan.stale_if_error,
             settle: plan.settle,
             hard_limit: plan.hard_limit,
+            bound: plan.bound,
         }
     }
 
@@ -222,6 +228,35 @@ impl Shelf {
             Some(names) => CacheKey::listed(parts, &call.headers, names),
             None => CacheKey::whole(parts, &call.headers),
         }
+    }
+
+    /// How a read that begins now stands to the writes of other replicas, if nobody has to be asked.
+    #[must_use]
+    pub fn known_standing(&self) -> Option<ReadStanding> {
+        match &self.cache.0.replicas {
+            Some(replicas) => replicas.known(self.bound),
+            None => Some(ReadStanding::ALONE),
+        }
+    }
+
+    /// How a read that begins now stands to the writes of other replicas.
+    pub async fn standing(&self) -> ReadStanding {
+        match &self.cache.0.replicas {
+            Some(replicas) => replicas.standing(self.bound).await,
+            None => ReadStanding::ALONE,
+        }
+    }
+
+    /// What a read of `row` that stands like this and begins now may join; `None`: nothing.
+    #[must_use]
+    pub fn joins(
+        &self,
+        connection: ConnectionIx,
+        row: &CacheRow,
+        standing: ReadStanding,
+    ) -> Option<VersionSnapshot> {
+        let apart = standing.joins(self.cache.0.start.0.elapsed())?;
+        Some(VersionSnapshot { apart, ..self.moment(connection, row) })
     }
 
     /// What a read of `row` that begins now sees.
@@ -285,9 +320,25 @@ impl Shelf {
 
     /// Clears for a write that is about to be sent.
     pub fn open(&self, connection: ConnectionIx, row: &CacheRow) -> Clearing {
+        self.cache.0.generations.open(self.written(connection, row))
+    }
+
+    /// Where other replicas are told of a write, if there are any.
+    #[must_use]
+    pub fn telling(&self, connection: ConnectionIx, row: &CacheRow) -> Option<Telling> {
+        let replicas = self.cache.0.replicas.as_ref()?;
+        Some(replicas.write(self.written(connection, row)))
+    }
+
+    /// How long a write may be under way.
+    #[must_use]
+    pub fn hard_limit(&self) -> Duration {
+        self.hard_limit
+    }
+
+    fn written(&self, connection: ConnectionIx, row: &CacheRow) -> Box<[TagPlace]> {
         let workspace = self.seats[connection].workspace;
-        let places = row.tags.iter().map(|tag| TagPlace::of_tag(workspace, *tag)).collect();
-        self.cache.0.generations.open(places)
+        row.tags.iter().map(|tag| TagPlace::of_tag(workspace, *tag)).collect()
     }
 
     /// A write is done: its effects may follow for a while.

@@ -36,6 +36,8 @@ pub struct Copy {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// When the vendor was asked for it, at the earliest.
+    asked: Instant,
     /// When it came, and how old it was then.
     stored: Instant,
     life: Life,
@@ -87,16 +89,31 @@ impl Copy {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         headers.remove(header::AGE);
+        let stored = Instant::now();
         Self {
             status,
             headers,
             body: Bytes::copy_from_slice(body),
-            stored: Instant::now(),
+            asked: stored,
+            stored,
             life,
             generation,
             variant,
             terms: None,
         }
+    }
+
+    /// The same, for which the vendor was asked at `asked`, or later.
+    #[must_use]
+    pub fn asked_at(mut self, asked: Instant) -> Self {
+        self.asked = asked;
+        self
+    }
+
+    /// When the vendor was asked for it, at the earliest.
+    #[must_use]
+    pub fn asked(&self) -> Instant {
+        self.asked
     }
 
     /// The same under `terms`.

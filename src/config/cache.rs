@@ -21,6 +21,13 @@ pub struct CacheTable {
     /// For this long after a write, answers that it changes are not kept. Courier finishes some
     /// effects after its answer.
     pub settle: Span,
+    /// What a write through one replica means for reads through the others, where `[shared]` is.
+    /// `"strict"`: a copy is given only if Redis confirms it for this very read, within 20 ms.
+    /// `"bounded"`: what is read is at most a second old; Redis is asked every 0.75 s, and only while
+    /// somebody reads. Default: `"bounded"`, and without `[shared]` replicas know nothing of each
+    /// other's writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedReads>,
     /// Further operations whose answers are kept, by id, such as `["notifications.list"]`. The
     /// table at the end of the reference lists all of them.
     pub on: Vec<String>,
@@ -34,10 +41,22 @@ impl Default for CacheTable {
             capacity: Size::mib(64),
             stale_if_error: Span::secs(600),
             settle: Span::secs(3),
+            shared: None,
             on: Vec::new(),
             off: Vec::new(),
         }
     }
+}
+
+/// How fresh reads are while several replicas write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SharedReads {
+    /// No read is older than a write that was answered before it.
+    Strict,
+    /// No read is older than a write that was answered a second before it.
+    #[default]
+    Bounded,
 }
 
 /// What an app's own `Cache-Control` counts for.

@@ -44,7 +44,7 @@ pub struct SharedTable {
     pub ca_file: Option<PathBuf>,
     /// Allows `redis://` to hosts other than this machine. The password is then sent in clear text.
     pub allow_plain: bool,
-    /// Time for one command.
+    /// Time for one command. No request waits that long.
     pub timeout: Span,
     /// For how long a replica uses the slots that it has when Redis does not answer. It is also how
     /// long the slots of a replica that died are out of use, beside their rest. All replicas need the

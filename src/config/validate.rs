@@ -251,6 +251,10 @@ impl<'a> Check<'a, '_> {
                 "cache.capacity must be 1MiB to 1TiB: one answer takes a thousandth of it";
             self.refuse(&key(&["cache", "capacity"]), message);
         }
+        if cache.shared.is_some() && self.settings().shared.redis.is_none() {
+            let message = "cache.shared needs shared.redis: write where Redis is, or leave it out";
+            self.refuse(&key(&["cache", "shared"]), message);
+        }
         for (list, at, message) in
             catalog.map(|catalog| cache.problems(catalog)).unwrap_or_default()
         {

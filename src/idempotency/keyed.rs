@@ -10,6 +10,7 @@ use super::REPLAYED;
 use super::keys::SendKeys;
 use super::made::{KeyTicket, UNCOUNTED};
 use super::memory::{Id, KeptAnswer, KeyState, Purpose};
+use super::shared::SendFate;
 use crate::call::{
     self, BeforeSend, BoxFuture, BufferedCall, Gathered, Next, Notes, Reply, Result, SHORT, gather,
 };
@@ -51,6 +52,8 @@ pub(super) struct Hold {
     keys: Arc<SendKeys>,
     ticket: KeyTicket,
     proof: Arc<SendProof>,
+    /// True if the key was made for this call.
+    fresh: bool,
 }
 
 /// Notes whether the client accepted the answer under a made key. The proof of the call holds it.
@@ -77,16 +80,15 @@ struct Claim {
 impl Keyed {
     fn find(&self) -> Result<KeyState> {
         let KeyUsage { keys, id, purpose, .. } = &*self.usage;
-        match keys.memory(self.usage.given()).find(id, purpose, Instant::now()) {
-            KeyState::OtherRequest => {
-                let detail = "this Idempotency-Key stands for another path, query or body; a new request needs a new key";
-                Err(Error::refused(Code::KeyReused, detail))
-            }
-            KeyState::OtherApp => {
-                let detail = "another app uses this Idempotency-Key on the same connection";
-                Err(Error::refused(Code::KeyInUse, detail))
-            }
-            found => Ok(found),
+        usable(keys.memory(self.usage.given()).find(id, purpose, Instant::now()))
+    }
+
+    /// The same of what other replicas know, for a key that a client gave.
+    async fn find_elsewhere(&self) -> Result<KeyState> {
+        let KeyUsage { keys, id, purpose, .. } = &*self.usage;
+        match &keys.shared {
+            Some(shared) if self.usage.given() => usable(shared.answer(id, purpose).await),
+            _ => Ok(KeyState::Nothing),
         }
     }
 
@@ -108,7 +110,10 @@ impl Keyed {
                     continue;
                 }
             };
-            let found = self.find()?;
+            let mut found = self.find()?;
+            if matches!(found, KeyState::Nothing) {
+                found = self.find_elsewhere().await?;
+            }
             if let KeyState::Answered(answer) = found {
                 self.usage.signed.record.mark(|marks| marks.replayed = true);
                 return Ok(again(&answer));
@@ -119,6 +124,21 @@ impl Keyed {
             lead.finish(());
             return result;
         }
+    }
+}
+
+/// Refuses what a key can't be used for.
+fn usable(found: KeyState) -> Result<KeyState> {
+    match found {
+        KeyState::OtherRequest => {
+            let detail = "this Idempotency-Key stands for another path, query or body; a new request needs a new key";
+            Err(Error::refused(Code::KeyReused, detail))
+        }
+        KeyState::OtherApp => {
+            let detail = "another app uses this Idempotency-Key on the same connection";
+            Err(Error::refused(Code::KeyInUse, detail))
+        }
+        found => Ok(found),
     }
 }
 
@@ -184,18 +204,27 @@ impl Signed {
 // === impl Hold ===
 
 impl Hold {
-    pub(super) fn new(keys: Arc<SendKeys>, ticket: KeyTicket, proof: Arc<SendProof>) -> Self {
+    pub(super) fn new(
+        keys: Arc<SendKeys>,
+        ticket: KeyTicket,
+        proof: Arc<SendProof>,
+        fresh: bool,
+    ) -> Self {
         if ticket.count == UNCOUNTED {
             keys.waiting.enter(ticket.print, proof.clone());
         }
-        Self { keys, ticket, proof }
+        Self { keys, ticket, proof, fresh }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         self.keys.waiting.leave(&self.ticket.print, &self.proof);
-        self.keys.release(&self.ticket, self.proof.was_sent());
+        let sent = self.proof.was_sent();
+        self.keys.release(&self.ticket, sent);
+        if self.fresh && !sent && self.ticket.count != UNCOUNTED {
+            self.keys.became(&self.ticket, SendFate::Unsent);
+        }
     }
 }
 
@@ -242,7 +271,10 @@ impl Claim {
             Gathered::Whole(body) => {
                 let headers = head.headers.clone();
                 let answer = KeptAnswer { status, headers, body: body.clone() };
-                let KeyUsage { keys, id, .. } = &*self.usage;
+                let KeyUsage { keys, id, purpose, .. } = &*self.usage;
+                if let Some(shared) = keys.shared.as_ref().filter(|_| self.usage.given()) {
+                    shared.keep(id, purpose, &answer);
+                }
                 keys.memory(self.usage.given()).keep(*id, answer, Instant::now());
                 self.fresh = false;
                 Ok(Reply::from_parts(head, call::full(body)))

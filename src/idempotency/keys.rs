@@ -9,10 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::journal::{JournalWriter, KeyJournal, RowOutcome};
-use super::made::{KeyTicket, Made, MadeKey, Remembered};
+use super::made::{KeyTicket, Made, MadeKey, Remembered, UNCOUNTED};
 use super::memory::{Id, Memory};
+use super::shared::{SendFate, SharedSends};
 use super::waiting::EqualSends;
 use crate::clock::Instant;
+use crate::error::{Code, Error, Outcome};
+use crate::ids::RandomId;
+use crate::shared::SharedStore;
 use crate::single_flight::Crowd;
 
 /// Size (bytes) and time of the memory of keys that clients gave.
@@ -38,6 +42,8 @@ pub struct SendKeys {
     pub(super) running: Crowd<Id, ()>,
     /// Calls under way whose retries are recognised because they are equal.
     pub(super) waiting: EqualSends,
+    /// What other replicas know.
+    pub(super) shared: Option<SharedSends>,
 }
 
 impl SendKeys {
@@ -70,6 +76,22 @@ impl SendKeys {
             file: None,
             running: Crowd::default(),
             waiting: EqualSends::default(),
+            shared: None,
+        }
+    }
+
+    /// The same memory, which tells other replicas of its sends through `store`. Must be called
+    /// inside the runtime.
+    #[must_use]
+    pub fn sharing(self, store: Option<SharedStore>) -> Self {
+        Self { shared: store.map(SharedSends::new), ..self }
+    }
+
+    /// Waits for the store for `time`, whatever else the machine does.
+    #[cfg(feature = "testing")]
+    pub fn waits_for_the_store(&self, time: Duration) {
+        if let Some(shared) = &self.shared {
+            let _ = shared.patience.set(time);
         }
     }
 
@@ -97,16 +119,53 @@ impl SendKeys {
         self.made().key(print, count, Instant::now())
     }
 
+    /// The key for a request that may repeat one which another replica had.
+    ///
+    /// # Errors
+    /// It says that it is a retry, and nobody can say of what. An earlier send may have been acted
+    /// on, so a fresh key could make two.
+    pub(super) async fn ask(
+        &self,
+        shared: &SharedSends,
+        print: Id,
+        count: u32,
+    ) -> Result<MadeKey, Error> {
+        let local = self.made().candidate(print, count, Instant::now());
+        let fresh = RandomId::new();
+        if let Ok(key) = shared.find(&print, (fresh, local), count).await {
+            self.made().adopt((print, count), key, Instant::now());
+            return Ok(MadeKey { key, recognised: key != fresh });
+        }
+        let known = self.made().waiting(print, count, Instant::now());
+        let first = || (count == UNCOUNTED).then(|| self.make(print, count));
+        known.or_else(first).ok_or_else(|| {
+            let detail = "this is a retry, and the store that would know its first send can't be asked; nothing was sent now, but the first may have been";
+            Error::refused(Code::Overloaded, detail).with_outcome(Outcome::Unknown)
+        })
+    }
+
     /// See [`Made::accepted`]. Nobody waits for the write.
     pub(super) fn accepted(&self, ticket: &KeyTicket) {
         if let Some(None) = self.write(|made| made.accepted(ticket)) {
             self.unwritten(ticket);
+        }
+        self.became(ticket, SendFate::Accepted);
+    }
+
+    /// Tells other replicas what became of the call of `ticket`.
+    pub(super) fn became(&self, ticket: &KeyTicket, fate: SendFate) {
+        if let Some(shared) = &self.shared {
+            shared.became(ticket, fate);
         }
     }
 
     /// See [`Made::doubted`].
     pub(super) fn doubted(&self, ticket: &KeyTicket) {
         self.made().doubted(ticket);
+        // A retry that is counted needs no doubt.
+        if ticket.count == UNCOUNTED {
+            self.became(ticket, SendFate::Doubted);
+        }
     }
 
     /// See [`Made::unwritten`].

@@ -9,6 +9,7 @@
 //! predecessor is in doubt. It is in doubt if its client got no answer, or a failure after which
 //! the vendor may have acted. Once an answer was accepted, an equal request is a new one.
 
+mod elsewhere;
 mod rows;
 
 use std::collections::{BTreeMap, HashSet};
@@ -127,35 +128,40 @@ impl Made {
     /// fit, those whose good answer never reached the client come first, then those whose count is
     /// one lower, then the oldest. The caller must release it.
     pub(super) fn key(&mut self, print: Id, count: u32, now: Instant) -> MadeKey {
-        self.forget(now);
-        if count == UNCOUNTED {
-            return self.again(print).unwrap_or_else(|| self.fresh(print, count, now));
-        }
-        // The count is usually one higher; more if a retry was lost on its way to the gateway.
-        let next = |entry: &Entry| entry.count.checked_add(1) == Some(count);
-        let later = |entry: &Entry| entry.count < count;
-        let waits = |entry: &Entry| !entry.accepted;
+        let found = self.waiting(print, count, now).or_else(|| {
+            let at = self.fits(print, count, true)?;
+            self.renewed(at, count, now)
+        });
+        found.unwrap_or_else(|| self.fresh(print, count, now))
+    }
+
+    /// The request that the one with `count` repeats, among those whose good answer was handed over,
+    /// or the others.
+    fn fits(&self, print: Id, count: u32, accepted: bool) -> Option<(Id, u64)> {
+        // An SDK that counts nothing is no retry of one that does.
+        let later =
+            |entry: &Entry| count != UNCOUNTED && entry.count < count && entry.accepted == accepted;
         let all = self.known.range((print, 0)..=(print, u64::MAX));
-        let first = |fits: &dyn Fn(&Entry) -> bool| {
-            all.clone().find(|(_, entry)| fits(entry)).map(|(at, _)| *at)
-        };
-        let found = first(&|entry| next(entry) && waits(entry))
-            .or_else(|| first(&|entry| later(entry) && waits(entry)))
-            .or_else(|| first(&next))
-            .or_else(|| first(&later));
-        let Some(mut entry) = found.and_then(|at| self.known.remove(&at)) else {
-            return self.fresh(print, count, now);
-        };
+        let mut fitting = all.filter(|(_, entry)| later(entry)).peekable();
+        let oldest = fitting.peek().map(|(at, _)| **at);
+        // The count is usually one higher; more if a retry was lost on its way to the gateway.
+        let next = fitting.find(|(_, entry)| entry.count.checked_add(1) == Some(count));
+        next.map(|(at, _)| *at).or(oldest)
+    }
+
+    /// The key of the request `at`, which is repeated now.
+    fn renewed(&mut self, at: (Id, u64), count: u32, now: Instant) -> Option<MadeKey> {
+        let mut entry = self.known.remove(&at)?;
         (entry.count, entry.since, entry.accepted) = (count, now, false);
         entry.calls += 1;
-        let (key, at) = (entry.key, (print, self.number()));
+        let (key, at) = (entry.key, (at.0, self.number()));
         if let Some(kept) = &mut entry.kept {
             self.retention.leave(kept.place);
             kept.place = self.retention.enter(kept.place.owner(), at, ENTRY, now);
             kept.stale = true;
         }
         self.known.insert(at, entry);
-        MadeKey { key, recognised: true }
+        Some(MadeKey { key, recognised: true })
     }
 
     /// The key of the oldest equal request that is in doubt. Its two minutes do not begin anew.

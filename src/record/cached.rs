@@ -88,6 +88,8 @@ pub enum Forward {
     Request,
     /// Nothing is kept of such calls.
     Bypass,
+    /// There is one, and the shared store could not confirm that no other replica wrote since.
+    Unconfirmed,
 }
 
 impl Cached {
@@ -138,20 +140,20 @@ impl Cached {
             Self::Revalidated => f.write_str("tollgate; fwd=stale; fwd-status=304; stored"),
             Self::Missed { why, kept } => {
                 write!(f, "tollgate; fwd={}", why.as_str())?;
-                match kept {
-                    Kept::Undecided => Ok(()),
-                    Kept::Stored => f.write_str("; stored"),
-                    Kept::Not(reason) => write!(f, "; detail={}", reason.as_str()),
+                if kept == Kept::Stored {
+                    f.write_str("; stored")?;
                 }
+                self.detail().map_or(Ok(()), |word| write!(f, "; detail={word}"))
             }
         })
     }
 
-    /// Why the vendor's answer was not kept.
+    /// Why a copy did not answer, or why the vendor's answer was not kept.
     #[must_use]
-    pub const fn unkept(self) -> Option<Unkept> {
+    pub const fn detail(self) -> Option<&'static str> {
         match self {
-            Self::Missed { kept: Kept::Not(reason), .. } => Some(reason),
+            Self::Missed { why: Forward::Unconfirmed, .. } => Some("unconfirmed"),
+            Self::Missed { kept: Kept::Not(reason), .. } => Some(reason.as_str()),
             _ => None,
         }
     }
@@ -184,7 +186,8 @@ impl Forward {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Miss => "uri-miss",
-            Self::Stale => "stale",
+            // RFC 9211 has no word of its own for a copy that may be old.
+            Self::Stale | Self::Unconfirmed => "stale",
             Self::Request => "request",
             Self::Bypass => "bypass",
         }

@@ -45,6 +45,8 @@ pub struct Marks {
     pub cached: Option<Cached>,
     /// It cleared what is kept of the collections that it changes.
     pub clears: bool,
+    /// Other replicas could not be told of that in time.
+    pub untold: bool,
     /// The key under which the call is one send.
     pub key_use: Option<KeyUse>,
     /// The answer was given before, under the same key.

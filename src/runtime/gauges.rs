@@ -27,7 +27,7 @@ pub(super) fn take_over(config: &Config, metrics: &Metrics) -> Owners {
     });
     let (catalog, cache) = (&config.catalog, &config.settings.cache);
     for row in catalog.operations().iter().chain([catalog.unlisted()]) {
-        metrics.begin_operation(row, row.share || cache.keeps(row));
+        metrics.begin_operation(row, row.share || cache.keeps(row), config.store.is_some());
     }
     metrics.certificate(config.tls.as_ref().map(tls::Server::expires));
     metrics.config_loaded.set(unix(clock::wall()));

@@ -118,8 +118,9 @@ impl SharedStore {
         subscription
     }
 
-    /// The channel as Redis knows it.
-    fn channel(&self, name: &str) -> String {
+    /// The channel as Redis knows it, for scripts that say something there.
+    #[must_use]
+    pub fn channel(&self, name: &str) -> String {
         format!("{}:{name}", self.keeper.settings.prefix)
     }
 

@@ -127,6 +127,22 @@ impl AsyncPushSender for Pushes {
 // === impl Subscription ===
 
 impl Subscription {
+    /// The next message or gap that is here already.
+    pub fn try_next(&mut self) -> Option<Notice> {
+        loop {
+            match self.heard.try_recv() {
+                Ok(Heard::Message(channel, payload)) if *channel == *self.channel => {
+                    return Some(Notice::Message(payload));
+                }
+                Ok(Heard::Message(..)) => {}
+                Ok(Heard::Gap) | Err(broadcast::error::TryRecvError::Lagged(_)) => {
+                    return Some(Notice::Gap);
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// The next message, or that some may have been missed. `None` once the store is gone.
     pub async fn next(&mut self) -> Option<Notice> {
         loop {
@@ -164,6 +180,10 @@ mod tests {
         assert_eq!(listener.next().await, Some(Notice::Gap));
         (0..=QUEUE).for_each(|_| notices.take(message("a", "3")));
         assert_eq!(listener.next().await, Some(Notice::Gap), "it was too slow");
+        notices.take(message("b", "4"));
+        notices.take(message("a", "5"));
+        while listener.try_next() != Some(Notice::Message("5".into())) {}
+        assert_eq!(listener.try_next(), None, "nothing is here yet");
         drop(notices);
         while listener.next().await.is_some() {}
     }

@@ -189,6 +189,11 @@ instruments! {
     quota_saved: Counters<1> = Counters::default(), "counter" "tollgate_cache_quota_saved" ["operation"];
     /// Writes that cleared kept answers of the collections that they change.
     cleared: Counters<1> = Counters::default(), "counter" "tollgate_cache_clears" ["operation"];
+    /// Reads for which a fresh copy was not used, since Redis could not confirm it (`cache.shared`).
+    unconfirmed: Counters<1> = Counters::default(), "counter" "tollgate_cache_unconfirmed" ["operation"];
+    /// Writes that were answered before Redis could be told of them, so that other replicas may serve
+    /// older copies (`cache.shared`).
+    untold: Counters<1> = Counters::default(), "counter" "tollgate_cache_untold_writes" ["operation"];
     /// Memory that kept answers take.
     cache_bytes: Gauge = Gauge::default(), "gauge" "tollgate_cache_bytes" [];
 

@@ -1,8 +1,10 @@
 //! Turns a configuration into the plan of the cache.
 
+use std::time::Duration;
+
 use super::admission::workspace;
-use crate::cache::{ConnectionPlan, Plan, RowPlan};
-use crate::config::Config;
+use crate::cache::{ConnectionPlan, Plan, RowPlan, replicas};
+use crate::config::{Config, SharedReads};
 
 /// What the cache keeps under `config`.
 pub(crate) fn plan(config: &Config) -> Plan {
@@ -22,6 +24,10 @@ pub(crate) fn plan(config: &Config) -> Plan {
             .all()
             .map(|row| RowPlan { operation: row.clone(), on: settings.cache.keeps(row) })
             .collect(),
+        bound: match settings.cache.shared.unwrap_or_default() {
+            SharedReads::Strict => Duration::ZERO,
+            SharedReads::Bounded => replicas::BOUND,
+        },
         connections: connections.collect(),
         tokens: config.tokens.clone(),
     }

@@ -8,7 +8,7 @@ use tollgate::shared::{Batch, Script, SharedStore, StoreError};
 use crate::rig::Rig;
 use crate::servers::{Server, free_port};
 
-fn cluster() -> Vec<Server> {
+pub fn cluster() -> Vec<Server> {
     let node = |_| {
         let settings = |port: u16| {
             format!(

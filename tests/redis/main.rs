@@ -7,11 +7,16 @@
 mod cluster;
 mod commands;
 mod failures;
+mod fresh;
+mod gateways;
 mod lent;
 mod listening;
 mod login;
+mod proxy;
 mod rig;
 mod secure;
+mod senders;
+mod sends;
 mod sentinel;
 mod servers;
 #[path = "../gateway/support.rs"]

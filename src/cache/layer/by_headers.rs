@@ -10,7 +10,8 @@ use http::{Method, StatusCode};
 
 use super::Says;
 use super::fetch::{Leads, NO_LIFE, head};
-use super::read::{Asked, Read, ReadTurn, not_cached, turn};
+use super::read::{Read, not_cached};
+use super::turn::{Asked, ReadTurn, turn};
 use crate::cache::generations::VersionSnapshot;
 use crate::cache::key::CacheKey;
 use crate::cache::policy::Wants;
@@ -22,6 +23,7 @@ use crate::call::{
     self, BoxFuture, Buffered, BufferedCall, Collects, Facts, Gathered, Head, Next, Reply, Result,
     gather,
 };
+use crate::clock::Instant;
 use crate::detached::Flight;
 use crate::numbers::ConnectionIx;
 use crate::record::{Cached, Forward, Kept, Unkept};
@@ -44,6 +46,8 @@ struct Ask<S> {
     confirms: Option<Arc<Copy>>,
     connection: ConnectionIx,
     moment: VersionSnapshot,
+    /// When it began.
+    began: Instant,
     lead: Option<Leads>,
     says: Says,
 }
@@ -58,10 +62,14 @@ impl<S: Next<BufferedCall>> Read<S> {
         let wants = self.shelf.wants(&call);
         let url = self.shelf.key(&call, &self.row, Some(&[]));
         let connection = call.caller.ix;
+        let standing = self.shelf.standing().await;
         let (key, copy) = self.shelf.find(url, &call.headers, connection, &self.row).await;
-        if let Some(copy) = &copy
-            && let Some((age, left)) = usable(copy, wants, self.shelf.wall())
-        {
+        let fresh = copy.as_ref().and_then(|copy| {
+            let (age, left) = usable(copy, wants, self.shelf.wall())?;
+            Some((copy, age, left))
+        });
+        let trusted = fresh.filter(|(copy, ..)| standing.allows(copy.asked(), Instant::now()));
+        if let Some((copy, age, left)) = trusted {
             call.cached(Cached::Hit { age, left });
             return Ok(reuse(copy, &call.headers, age));
         }
@@ -70,6 +78,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         }
         let why = match &copy {
             _ if wants.demands() || wants.no_store => Forward::Request,
+            _ if fresh.is_some() => Forward::Unconfirmed,
             Some(_) => Forward::Stale,
             None => Forward::Miss,
         };
@@ -85,7 +94,7 @@ impl<S: Next<BufferedCall>> Read<S> {
         let turn = if own || wants.demands() || wants.no_store {
             ReadTurn::Alone
         } else {
-            let asked = Asked { url, key, conditions: HeaderMap::new() };
+            let asked = Asked { url, key, conditions: HeaderMap::new(), standing };
             turn(&self.shelf, &self.row, connection, &asked, &asking.request).await
         };
         let lead = match turn {
@@ -117,7 +126,9 @@ impl<S: Next<BufferedCall>> Read<S> {
             None => shelf.moment(connection, &row),
         };
         let asking = Arc::new(asking);
-        let ask = Ask { shelf, row, inner, asking, confirms, connection, moment, lead, says };
+        let began = Instant::now();
+        let ask =
+            Ask { shelf, row, inner, asking, confirms, connection, moment, began, lead, says };
         Flight::of(call, flights, |call| -> BoxFuture { Box::pin(ask.run(call)) })
     }
 }
@@ -208,7 +219,8 @@ impl<S: Next<BufferedCall>> Ask<S> {
 
     fn new_copy(&self, answer: &http::Response<()>, body: &[u8], variant: Variant) -> Copy {
         let head = (answer.status(), answer.headers());
-        Copy::new(head, body, NO_LIFE, self.moment.generation, variant)
+        let copy = Copy::new(head, body, NO_LIFE, self.moment.generation, variant);
+        copy.asked_at(self.began)
     }
 
     /// Keeps a copy and hands it to those who wait.

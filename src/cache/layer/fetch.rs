@@ -13,7 +13,7 @@ use crate::cache::store::Copy;
 use crate::cache::variant::Variant;
 use crate::cache::{CacheRow, Landed, Shelf, validate};
 use crate::call::{self, BufferedCall, Collects, Gathered, Next, Reply, Result, gather};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::record::{Kept, Unkept};
 use crate::single_flight::Lead;
 
@@ -41,6 +41,8 @@ pub(super) struct Fetch<S> {
     /// The client's own conditions, which are judged here.
     pub(super) conditions: HeaderMap,
     pub(super) moment: VersionSnapshot,
+    /// When it began.
+    pub(super) began: Instant,
     pub(super) keep: Keep,
     pub(super) lead: Option<Leads>,
 }
@@ -91,7 +93,8 @@ impl<S: Next<BufferedCall>> Fetch<S> {
             return Ok(Reply::from_parts(parts, call::full(body)));
         }
         let head = (parts.status, &parts.headers);
-        let copy = Arc::new(Copy::new(head, &body, life, self.moment.generation, variant));
+        let copy = Copy::new(head, &body, life, self.moment.generation, variant);
+        let copy = Arc::new(copy.asked_at(self.began));
         if let Keep::For(_) = self.keep {
             let now = self.shelf.moment(connection, &self.row);
             says.kept(self.shelf.keep(self.url, copy.clone(), self.moment, now).await);

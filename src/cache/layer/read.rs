@@ -10,17 +10,18 @@ use tokio::time::timeout_at;
 
 use super::Says;
 use super::fetch::{Fetch, Keep, Leads};
+use super::turn::{Asked, ReadTurn, turn};
 use crate::cache::key::{self, CacheKey};
 use crate::cache::policy::{LISTED, Wants};
 use crate::cache::store::Copy;
-use crate::cache::{CacheRow, Landed, RowKind, Shelf, validate};
+use crate::cache::versions::ReadStanding;
+use crate::cache::{CacheRow, RowKind, Shelf, validate};
 use crate::call::{BoxFuture, Buffered, BufferedCall, Next, Reply, Result};
 use crate::clock::Instant;
 use crate::detached::{Flight, Flights};
 use crate::error::{Code, Error};
 use crate::numbers::ConnectionIx;
 use crate::record::{Cached, Forward, Kept, Unkept};
-use crate::single_flight::Role;
 use crate::targets;
 
 /// A caller whose time ends gets a stale copy so long before.
@@ -40,25 +41,7 @@ pub(super) struct Found {
     url: CacheKey,
     key: CacheKey,
     copy: Option<Arc<Copy>>,
-}
-
-/// What is asked for.
-pub(super) struct Asked {
-    pub(super) url: CacheKey,
-    /// Where its answer would be kept, by what is known of that URL.
-    pub(super) key: CacheKey,
-    /// The client's own conditions, where they are not sent.
-    pub(super) conditions: HeaderMap,
-}
-
-/// One's turn among those that ask for the same.
-pub(super) enum ReadTurn {
-    /// It asks for all of them.
-    Lead(Leads),
-    /// Another one asked, and this came.
-    Shares(Arc<Copy>),
-    /// It asks for itself.
-    Alone,
+    standing: ReadStanding,
 }
 
 impl<S: Next<BufferedCall>> Read<S> {
@@ -69,7 +52,10 @@ impl<S: Next<BufferedCall>> Read<S> {
             RowKind::Kept(seconds, own) => {
                 let found = match found {
                     Some(found) => found,
-                    None => Found::look(&self.shelf, &row, own, &call).await,
+                    None => {
+                        let standing = self.shelf.standing().await;
+                        Found::look((&self.shelf, &row, own), &call, standing).await
+                    }
                 };
                 if let Some(reply) = found.hit(&call) {
                     return Ok(reply);
@@ -79,7 +65,8 @@ impl<S: Next<BufferedCall>> Read<S> {
             }
             RowKind::Shared if call.method == Method::GET && call.body.bytes.is_empty() => {
                 let url = self.shelf.key(&call, &row, None);
-                let asked = Asked { url, key: url, conditions: HeaderMap::new() };
+                let standing = self.shelf.standing().await;
+                let asked = Asked { url, key: url, conditions: HeaderMap::new(), standing };
                 Box::pin(self.together(call, asked, Keep::Share)).await
             }
             RowKind::Headers => Box::pin(self.by_headers(call)).await,
@@ -98,8 +85,10 @@ impl<S: Next<BufferedCall>> Read<S> {
         self,
         mut call: BufferedCall,
         (seconds, own): (Duration, &[HeaderName]),
-        Found { wants, url, key, copy }: Found,
+        found: Found,
     ) -> Result {
+        let untrusted = found.is_untrusted();
+        let Found { wants, url, key, copy, standing } = found;
         let (connection, says) = (call.caller.ix, Says::of(&call));
         let (call_id, proof) = (call.record.call_id, call.proof.clone());
         if wants.only_if_cached {
@@ -112,13 +101,15 @@ impl<S: Next<BufferedCall>> Read<S> {
         let stale = copy.filter(|_| !wants.demands());
         let why = if wants.demands() || wants.no_store {
             Forward::Request
+        } else if untrusted {
+            Forward::Unconfirmed
         } else if stale.is_some() {
             Forward::Stale
         } else {
             Forward::Miss
         };
         says.cached(Cached::Missed { why, kept: Kept::Undecided });
-        let asked = Asked { url, key, conditions: conditions.clone() };
+        let asked = Asked { url, key, conditions: conditions.clone(), standing };
         let (method, deadline) = (call.method.clone(), call.deadline);
         let shelf = self.shelf.clone();
         let row = self.row.clone();
@@ -136,7 +127,8 @@ impl<S: Next<BufferedCall>> Read<S> {
             None => Ok(asking.await),
         };
         let answered = result.as_ref().is_ok_and(|result| !is_no_answer(result));
-        let substitute = if answered { None } else { stands_in(&shelf, &row, &copy, connection) };
+        let substitute =
+            if answered { None } else { stands_in(&shelf, &row, &copy, connection).await };
         match (substitute, result) {
             (Some(cached), _) => {
                 tracing::warn!(target: targets::VENDOR, call_id = %call_id, "a stale copy stands in for Courier");
@@ -172,48 +164,9 @@ impl<S: Next<BufferedCall>> Read<S> {
         };
         let Self { shelf, flights, row, inner } = self;
         let Asked { url, conditions, .. } = asked;
-        let fetch = Fetch { shelf, row, inner, url, conditions, moment, keep, lead };
+        let began = Instant::now();
+        let fetch = Fetch { shelf, row, inner, url, conditions, moment, began, keep, lead };
         Flight::of(call, flights, |call| -> BoxFuture { Box::pin(fetch.run(call)) })
-    }
-}
-
-/// Waits for those that ask for the same, or leads them. Until the first answer of a URL says what
-/// tells its copies apart, all who ask for it wait for one; who can't be given its copy waits once
-/// more, with those who sent the same.
-pub(super) async fn turn(
-    shelf: &Shelf,
-    row: &CacheRow,
-    connection: ConnectionIx,
-    asked: &Asked,
-    request: &HeaderMap,
-) -> ReadTurn {
-    match join(shelf, row, connection, asked.key).await {
-        ReadTurn::Shares(copy) if !copy.fits(&asked.url, request) => {
-            join(shelf, row, connection, asked.url.whole_variant(request)).await
-        }
-        turn => turn,
-    }
-}
-
-/// Waits for those that ask for `key`, or leads them.
-async fn join(shelf: &Shelf, row: &CacheRow, connection: ConnectionIx, key: CacheKey) -> ReadTurn {
-    loop {
-        let moment = shelf.moment(connection, row);
-        let follow = match shelf.cache().reads().join((key, moment)) {
-            Role::Leads(lead) => return ReadTurn::Lead(lead),
-            Role::Follows(follow) => follow,
-        };
-        let Ok(place) = shelf.cache().waiters().try_acquire() else {
-            return ReadTurn::Alone;
-        };
-        let landed = follow.outcome().await;
-        drop(place);
-        match landed {
-            Some(Landed::Copy(copy)) => return ReadTurn::Shares(copy),
-            Some(Landed::Alone) => return ReadTurn::Alone,
-            // The leader left before its call was sent: somebody else leads now.
-            None => {}
-        }
     }
 }
 
@@ -222,24 +175,37 @@ impl Found {
     /// to tidy itself up.
     pub(super) fn at_once(shelf: &Shelf, row: &CacheRow, call: &BufferedCall) -> Option<Self> {
         let RowKind::Kept(_, own) = &row.kind else { return None };
-        let look = pin!(Self::look(shelf, row, own, call));
+        let standing = shelf.known_standing()?;
+        let look = pin!(Self::look((shelf, row, own), call, standing));
         match look.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(found) => Some(found),
             Poll::Pending => None,
         }
     }
 
-    async fn look(shelf: &Shelf, row: &CacheRow, own: &[HeaderName], call: &BufferedCall) -> Self {
+    async fn look(
+        (shelf, row, own): (&Shelf, &CacheRow, &[HeaderName]),
+        call: &BufferedCall,
+        standing: ReadStanding,
+    ) -> Self {
         let (wants, url) = (shelf.wants(call), shelf.key(call, row, Some(own)));
         let (key, copy) = shelf.find(url, &call.headers, call.caller.ix, row).await;
-        Self { wants, url, key, copy }
+        Self { wants, url, key, copy, standing }
+    }
+
+    /// True when there is a fresh copy that writes of other replicas may have made old.
+    fn is_untrusted(&self) -> bool {
+        let now = Instant::now();
+        let fresh = self.copy.as_ref().filter(|copy| copy.fresh_for(now).is_some());
+        fresh.is_some_and(|copy| !self.standing.allows(copy.asked(), now))
     }
 
     /// The answer from a copy that is fresh and fresh enough.
     pub(super) fn hit(&self, call: &BufferedCall) -> Option<Reply> {
         let (copy, now) = (self.copy.as_ref()?, Instant::now());
         let (left, age) = (copy.fresh_for(now)?, copy.age(now));
-        self.wants.takes(age, left).then(|| {
+        let fits = self.wants.takes(age, left) && self.standing.allows(copy.asked(), now);
+        fits.then(|| {
             call.cached(Cached::Hit { age, left });
             copy.reply(&call.method, &call.headers)
         })
@@ -258,15 +224,17 @@ fn keep(method: &Method, wants: Wants, seconds: Duration) -> Keep {
 }
 
 /// What is said of a copy that may stand in: nothing was written since it was fetched.
-fn stands_in(
+async fn stands_in(
     shelf: &Shelf,
     row: &CacheRow,
     copy: &Copy,
     connection: ConnectionIx,
 ) -> Option<Cached> {
+    copy.stale_since(Instant::now())?;
+    let standing = shelf.standing().await;
     let now = Instant::now();
     let since = copy.stale_since(now)?;
-    let current = shelf.is_current(copy, connection, row);
+    let current = standing.allows(copy.asked(), now) && shelf.is_current(copy, connection, row);
     current.then_some(Cached::Stale { age: copy.age(now), since })
 }
 

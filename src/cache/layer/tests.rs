@@ -79,6 +79,7 @@ fn world_of(
         stale_if_error: 600 * SECOND,
         settle: 3 * SECOND,
         hard_limit: 60 * SECOND,
+        bound: Duration::ZERO,
         rows: rows.collect(),
         connections: connections.into(),
         tokens: HashMap::new(),

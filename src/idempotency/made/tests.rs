@@ -181,6 +181,39 @@ fn counted_and_uncounted_requests_are_no_retries_of_each_other() {
     assert!(!made.key(B, UNCOUNTED, now).recognised);
 }
 
+#[test]
+fn a_key_of_another_replica_is_known_from_its_first_call_here() {
+    let (now, mut made) = nothing();
+    let key = RandomId::new();
+    assert_eq!(made.candidate(A, 1, now), None);
+    made.adopt((A, 1), key, now);
+    assert_eq!(made.candidate(A, 2, now), Some(key));
+    assert_eq!(made.candidate(A, 1, now), None, "it is no retry of itself");
+    let one = ticket(1, A, MadeKey { key, recognised: true }, 1);
+    made.sent(&one, now);
+    made.release(&one, true);
+    made.accepted(&one);
+    // Its answer may have been lost.
+    assert_eq!(made.candidate(A, 2, now), Some(key));
+    made.adopt((A, 2), key, now);
+    assert_eq!((made.known.len(), made.waiting(A, 3, now).unwrap().key), (1, key));
+}
+
+#[test]
+fn of_a_key_of_another_replica_that_was_not_sent_here_nothing_stays() {
+    for count in [1, UNCOUNTED] {
+        let (now, mut made) = nothing();
+        let key = RandomId::new();
+        made.adopt((A, count), key, now);
+        made.adopt((A, count), key, now);
+        let call = ticket(1, A, MadeKey { key, recognised: true }, count);
+        made.release(&call, false);
+        assert_eq!(made.known.len(), 1, "the other call is under way");
+        made.release(&call, false);
+        assert_eq!((made.known.len(), made.octets()), (0, 0));
+    }
+}
+
 /// What a client does with one of three requests.
 #[derive(Clone, Copy, Debug)]
 enum Step {

@@ -116,7 +116,7 @@ fn json(line: &mut Vec<u8>, what: &AccessLine<'_>) {
         total_ms: Millis(time.total()),
         attempts: u64::from(attempts),
         cache: marks.cached.map(|cached| Word(cached.as_str())),
-        cache_detail: marks.cached.and_then(Cached::unkept).map(|why| Word(why.as_str())),
+        cache_detail: marks.cached.and_then(Cached::detail).map(Word),
         bytes_in: marks.bytes_in,
         bytes_out: marks.bytes_out,
         sdk: marks.request.sdk.as_ref().map(|sdk| Text(sdk.name())),

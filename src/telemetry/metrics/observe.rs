@@ -159,7 +159,13 @@ impl Metrics {
         if call.marks.clears {
             self.cleared.get_or_create(&Labels([call.operation()])).inc();
         }
+        if call.marks.untold {
+            self.untold.get_or_create(&Labels([call.operation()])).inc();
+        }
         let Some(cached) = call.marks.cached else { return };
+        if let Cached::Missed { why: Forward::Unconfirmed, .. } = cached {
+            self.unconfirmed.get_or_create(&Labels([call.operation()])).inc();
+        }
         let labels = || [call.operation(), ("outcome", Value::Word(cached.as_str()))];
         resolved(&handles.cache.0[outcome_number(cached)], &self.cache, labels).inc();
         let saves = cached.saves_quota() && call.attempts == 0;

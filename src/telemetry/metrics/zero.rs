@@ -42,12 +42,19 @@ impl Metrics {
         of_connection(&self.shortages, connection, "reason", Shortage::ALL.map(Shortage::as_str));
     }
 
-    /// Makes the series of the operation `row`; `cached` if the cache is used for it.
-    pub fn begin_operation(&self, row: &Operation, cached: bool) {
+    /// Makes the series of the operation `row`; `cached` if the cache is used for it,
+    /// `shared` if replicas share it.
+    pub fn begin_operation(&self, row: &Operation, cached: bool, shared: bool) {
         let operation = || ("operation", Value::Id(Arc::clone(&row.id)));
         begin(&self.attempts, Labels([operation()]));
         if row.access == Access::Write {
             begin(&self.cleared, Labels([operation()]));
+            if shared {
+                begin(&self.untold, Labels([operation()]));
+            }
+        }
+        if cached && shared {
+            begin(&self.unconfirmed, Labels([operation()]));
         }
         if cached {
             begin(&self.quota_saved, Labels([operation()]));

@@ -126,7 +126,7 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "FLUSHALL", acts: &[(1.2, Flush)], ..FREE },
     Fault { name: "Redis restarted, empty", acts: &[(1.2, KillStore), (1.25, StartStore)], ..FREE },
     Fault {
-        name: "Redis down for half a window",
+        name: "Redis down for half a window, then empty",
         acts: &[(1.2, KillStore), (1.7, StartStore)],
         used: 0.5,
         ..COSTLY

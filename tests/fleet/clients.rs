@@ -13,7 +13,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::form::CALLS;
 
 /// No client waits longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +26,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub enum Load {
     Always,
+    /// Evenly in the first window, so that slots come back evenly from then on; then always. So there
+    /// are calls under way and slots of each kind whenever something fails.
+    Spread,
     /// For `on`, again and again after `every`.
     Pulses {
         every: f64,
@@ -82,8 +87,15 @@ impl Caller {
         Self { app, key, address, http: Client::builder(TokioExecutor::new()).build_http() }
     }
 
-    /// Calls for as long as it is let.
-    pub async fn flood(mut self, load: Load, window: Duration, tally: Tally) {
+    /// Calls for as long as it is let, as the client `number` of its fleet.
+    pub async fn flood(mut self, number: u32, load: Load, window: Duration, tally: Tally) {
+        if matches!(load, Load::Spread) {
+            if number < CALLS {
+                sleep_until(tally.start + window * number / CALLS).await;
+                self.call(&tally).await;
+            }
+            sleep_until(tally.start + window).await;
+        }
         loop {
             if let Some(pause) = load.pause(tally.start.elapsed().div_duration_f64(window)) {
                 sleep(window.mul_f64(pause)).await;

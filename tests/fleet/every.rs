@@ -13,7 +13,7 @@ use crate::outcome::{HEAD, Outcome};
 use crate::rig::{Fleet, GATEWAYS, Plan};
 
 /// Clients of a fleet.
-const CLIENTS: usize = 200;
+const CLIENTS: u32 = 200;
 
 /// To start a fleet, and for deeds that take long.
 const GUARD: Duration = Duration::from_secs(60);
@@ -26,8 +26,8 @@ async fn run(fault: &'static Fault, form: Form) -> Outcome {
     let (tally, start) = (Tally::new(), fleet.vendor.now());
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
-        let caller = fleet.caller(number % GATEWAYS, 0);
-        clients.spawn(caller.flood(fault.load, form.window, tally.clone()));
+        let caller = fleet.caller(number as usize % GATEWAYS, 0);
+        clients.spawn(caller.flood(number, fault.load, form.window, tally.clone()));
     }
     for (at, act) in fault.acts {
         sleep_until(tally.start + form.windows(*at)).await;

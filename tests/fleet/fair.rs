@@ -28,7 +28,7 @@ async fn apps_that_come_through_one_gateway_each_get_equal_shares() {
     for (app, number) in [120, 60, 40].into_iter().enumerate() {
         for _ in 0..number {
             let caller = fleet.caller(app, app);
-            clients.spawn(caller.flood(Load::Always, form.window, tally.clone()));
+            clients.spawn(caller.flood(0, Load::Always, form.window, tally.clone()));
         }
     }
     let (from, end) = (form.windows(1.0), form.windows(6.0));
@@ -58,7 +58,7 @@ async fn an_interactive_call_waits_a_second_at_most_beside_bulk_on_the_other_gat
     let mut clients = JoinSet::new();
     for number in 0..120 {
         let caller = fleet.caller(1 + number % 2, 1);
-        clients.spawn(caller.flood(Load::Always, form.window, tally.clone()));
+        clients.spawn(caller.flood(0, Load::Always, form.window, tally.clone()));
     }
     // 16 calls in a window, whether or not the earlier ones are answered.
     let every = form.windows(1.0 / 16.0);

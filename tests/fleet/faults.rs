@@ -50,10 +50,10 @@ const NONE: Fault = Fault {
 };
 
 /// A fault that costs nothing.
-const FREE: Fault = Fault { used: 0.9, back: Some(Back::Windows(0.5)), ..NONE };
+const FREE: Fault = Fault { load: Load::Spread, used: 0.9, back: Some(Back::Windows(0.5)), ..NONE };
 
 /// Slots have to rest.
-const COSTLY: Fault = Fault { windows: 6.5, back: Some(Back::Rested), ..NONE };
+const COSTLY: Fault = Fault { load: Load::Spread, windows: 6.5, back: Some(Back::Rested), ..NONE };
 
 pub const FAULTS: &[Fault] = &[
     Fault { used: 0.97, ..NONE },
@@ -126,7 +126,7 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "FLUSHALL", acts: &[(1.2, Flush)], ..FREE },
     Fault { name: "Redis restarted, empty", acts: &[(1.2, KillStore), (1.25, StartStore)], ..FREE },
     Fault {
-        name: "Redis down for half a window",
+        name: "Redis down for half a window, then empty",
         acts: &[(1.2, KillStore), (1.7, StartStore)],
         used: 0.5,
         ..COSTLY

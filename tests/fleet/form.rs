@@ -37,7 +37,7 @@ const LONG: Form = Form {
     lease: Duration::from_secs(20),
     timeout: Duration::from_secs(2),
     answer: Duration::from_millis(300),
-    together: 11,
+    together: 22,
 };
 
 impl Form {

@@ -19,11 +19,14 @@ type Said = watch::Sender<Vec<String>>;
 
 /// A running `tollgate serve`. It is ended with the value.
 pub struct Gateway {
-    child: Child,
+    process: Process,
     pub data: SocketAddr,
     pub ops: SocketAddr,
     said: watch::Receiver<Vec<String>>,
 }
+
+/// It is killed with the value, whether or not it came so far as to serve.
+struct Process(Child);
 
 /// The program to test.
 fn program() -> PathBuf {
@@ -35,7 +38,7 @@ impl Gateway {
     /// Starts it under the file `config`, and waits until it listens.
     pub fn start(config: PathBuf, environment: &[(&'static str, PathBuf)]) -> Self {
         let program = program();
-        let mut child = Command::new(&program)
+        let child = Command::new(&program)
             .arg("serve")
             .arg("--config")
             .arg(config)
@@ -44,31 +47,29 @@ impl Gateway {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not run: {error}", program.display()));
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut process = Process(child);
+        let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
         let addresses = ["data", "ops"].map(|listener| address(&mut lines, listener));
         let (says, said) = watch::channel(Vec::new());
         std::thread::spawn(move || listen(lines, &says));
         let [data, ops] = addresses.map(|found| {
-            found.unwrap_or_else(|| {
-                let _ = child.kill();
-                panic!("a gateway does not start: {:?}", child.wait())
-            })
+            found.unwrap_or_else(|| panic!("a gateway does not start: {:?}", process.0.wait()))
         });
-        Self { child, data, ops, said }
+        Self { process, data, ops, said }
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.process.0), signal).unwrap();
     }
 
     /// Ends it at once, as a crash does.
-    pub fn kill(mut self) {
-        self.end();
+    pub fn kill(self) {
+        drop(self);
     }
 
     /// Waits until it has ended by itself.
     pub async fn ended(mut self) {
-        while self.child.try_wait().unwrap().is_none() {
+        while self.process.0.try_wait().unwrap().is_none() {
             sleep(LOOK).await;
         }
     }
@@ -83,16 +84,12 @@ impl Gateway {
     pub fn said(&self, message: &str) -> usize {
         count(&self.said.borrow(), message)
     }
-
-    fn end(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
-impl Drop for Gateway {
+impl Drop for Process {
     fn drop(&mut self) {
-        self.end();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -2,11 +2,7 @@
 //! sure, and operators hear of it. `tests/redis` has real stores.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
-use tokio::time::advance;
-
-use crate::cache::said;
 use crate::page::Page;
 use crate::rig::Rig;
 use crate::support::{Setup, Stack, request};
@@ -14,14 +10,8 @@ use crate::zero::WITH_A_STORE;
 
 /// A configuration with a store at a port where nobody is.
 fn alone() -> Setup {
-    with_cache("")
-}
-
-/// The same with its own lines of `[cache]`.
-fn with_cache(lines: &str) -> Setup {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let shared = format!("[shared]\nredis = \"redis://127.0.0.1:{port}\"\n");
-    Setup::new(&format!("{shared}[cache]\n{lines}\n"))
+    Setup::new(&format!("[shared]\nredis = \"redis://127.0.0.1:{port}\"\n"))
 }
 
 #[tokio::test]
@@ -50,38 +40,6 @@ async fn without_its_store_from_the_start_a_gateway_is_not_ready_and_calls_nothi
     for name in WITH_A_STORE {
         assert!(!page.find(name, &[]).is_empty(), "{name}");
     }
-}
-
-#[tokio::test]
-async fn without_its_store_a_strict_gateway_serves_no_copy_and_says_so() {
-    let setup = with_cache("shared = \"strict\"");
-    let stack = Stack::new(&setup);
-    stack.state.store().unwrap().becomes(|status| status.cause.is_some()).await;
-    let read = || stack.call(request("GET", "/brands", &setup.acme, ""));
-    assert_eq!(said(&read().await), "fwd=uri-miss; stored");
-    assert_eq!(said(&read().await), "fwd=stale; stored; detail=unconfirmed");
-    assert_eq!(stack.lines.last()["cache_detail"], "unconfirmed");
-    // A write goes out all the same, and a HEAD gets no copy either.
-    let write = request("PUT", "/lists/x1", &setup.acme, "{\"name\":\"n\"}");
-    assert!(stack.call(write).await.status.is_success());
-    let head = stack.call(request("HEAD", "/brands", &setup.acme, "")).await;
-    assert_eq!(said(&head), "fwd=stale; detail=unconfirmed");
-    let page = Page::of(&stack.state).await;
-    assert_eq!(page.sum("tollgate_cache_unconfirmed_total", &[("operation", "brands.list")]), 2.0);
-    assert_eq!(page.sum("tollgate_cache_untold_writes_total", &[("operation", "lists.put")]), 1.0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_its_store_a_gateway_serves_copies_of_less_than_a_second_only() {
-    let setup = alone();
-    let stack = Stack::new(&setup);
-    let read = || stack.call(request("GET", "/brands", &setup.acme, ""));
-    assert_eq!(said(&read().await), "fwd=uri-miss; stored");
-    advance(Duration::from_millis(900)).await;
-    assert!(said(&read().await).starts_with("hit"));
-    advance(Duration::from_millis(100)).await;
-    assert_eq!(said(&read().await), "fwd=stale; stored; detail=unconfirmed");
-    assert!(said(&read().await).starts_with("hit"));
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ def start_redis(stack: ExitStack, folder: Path) -> str:
 class Scraped:
     """A simulated Courier, a gateway before it and a Prometheus behind it."""
 
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, *, shares: bool = False) -> None:
         self.keys = {app: f"tg_{app}_{secrets.token_urlsafe(32)}" for app in ("acme", "umbrella")}
         self.token = folder / "token-acme"
         self.token.write_text("token-of-acme", encoding="utf-8")
@@ -76,7 +76,8 @@ class Scraped:
         self.vendor = wait_for_address(simulator)
         self.collector = OtelTap()
         stack.callback(self.collector.stop)
-        self.redis = start_redis(stack, folder)
+        redis = start_redis(stack, folder) if shares else ""
+        self.shared = f'[state]\nassume = "fresh"\n[shared]\nredis = "redis://{redis}"' if shares else ""
         self.config = folder / "tollgate.toml"
         self.config.write_text(self.configuration(folder), encoding="utf-8")
         self.gateway = Program([tollgate(), "serve", "--config", str(self.config)])
@@ -115,8 +116,7 @@ tls = {{ cert = '{cert}', key = '{key}' }}
 listen = "127.0.0.1:0"
 [vendor]
 base_url = "http://{self.vendor}"
-[shared]
-redis = "redis://{self.redis}"
+{self.shared}
 [quota]
 calls = 30
 max_wait = "100ms"

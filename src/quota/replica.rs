@@ -119,8 +119,8 @@ pub struct Replica {
     active: Moment,
     /// See [`Report::hurries`], of the last request.
     hurries: bool,
-    /// Requests in a row that nobody answered.
-    unanswered: u32,
+    /// When the first of the requests was given up that nobody answered since.
+    unanswered: Option<Moment>,
     /// Calls were made without the ledger before this process, and no reply has said that it knows.
     renews: bool,
 }
@@ -149,7 +149,7 @@ impl Replica {
             eager: false,
             active: Moment::ZERO,
             hurries: false,
-            unanswered: 0,
+            unanswered: None,
             renews: false,
         }
     }
@@ -234,7 +234,7 @@ impl Replica {
         let Some(asked) = self.asked.take_if(|asked| asked.seq == reply.seq()) else {
             return false;
         };
-        self.unanswered = 0;
+        self.unanswered = None;
         self.renews &= matches!(reply, SyncReply::Old { .. });
         match reply {
             SyncReply::Old { .. } => self.due = now + HURRIED,

@@ -48,7 +48,7 @@ impl Replica {
             self.wake(now);
         }
         let soonest = self.heard.map_or(now, |heard| heard.at + HURRIED);
-        if self.life == Life::Awake && self.unanswered == 0 {
+        if self.life == Life::Awake && self.unanswered.is_none() {
             self.due = self.due.min(soonest.max(now));
         }
     }
@@ -63,7 +63,7 @@ impl Replica {
     /// No reply came in time, or nothing could be asked. `dice` is random, from 0 to 1.
     pub fn give_up(&mut self, dice: f64, now: Moment) {
         self.asked = None;
-        self.unanswered = self.unanswered.saturating_add(1);
+        self.unanswered.get_or_insert(now);
         self.due = now + HURRIED + HURRIED.mul_f64(dice.clamp(0.0, 1.0));
     }
 

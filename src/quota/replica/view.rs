@@ -7,6 +7,9 @@ use super::super::pools::{Lent, Part, PoolId};
 use super::books::PoolBooks;
 use super::{Life, Replica};
 
+/// A ledger that was silent for so long is away.
+const SILENCE: Duration = Duration::from_secs(1);
+
 impl Replica {
     /// Whether slots may be taken.
     #[must_use]
@@ -56,8 +59,15 @@ impl Replica {
             all,
             whole: part(books.target, self.told),
             interactive: part(books.interactive, self.told_interactive),
-            away: self.unanswered > 0 && !self.may_take(now),
+            away: self.is_away(now),
         })
+    }
+
+    /// Whether no slot may be taken, and the ledger is silent for so long that this may last. At the
+    /// start of a process a moment without it is usual.
+    fn is_away(&self, now: Moment) -> bool {
+        let silent = |since| now.since(since) >= SILENCE;
+        !self.may_take(now) && self.unanswered.is_some_and(silent)
     }
 
     /// Whether nothing is owned, and nobody wants anything.

@@ -14,8 +14,8 @@
 //! 1. sends what [`Replica::request`] makes when [`Replica::due`] has come, and hands the reply to
 //!    [`Replica::accept`], or calls [`Replica::give_up`] when `due` comes first;
 //! 2. calls [`Replica::wants`] when calls wait, and looks for calls to start after each reply;
-//! 3. asks [`Replica::may_take`] before it takes a slot, and [`Replica::may_write`] before the
-//!    first byte of the call goes out.
+//! 3. takes slots only until the end that [`Replica::lent`] tells, and sends a call only within its
+//!    hard limit from then on.
 //!
 //! **Left out.** The store and the network.
 

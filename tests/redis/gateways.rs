@@ -1,34 +1,20 @@
 //! Gateways that share a Redis, before one simulated Courier, in this process.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
-use hyper_util::rt::TokioIo;
-use tollgate::call::{self, BoxFuture};
+use tollgate::call;
 use tollgate::config::Config;
-use tollgate::error::Cause;
 use tollgate::identity::NewKey;
 use tollgate::ids::KeyId;
 use tollgate::pipeline::Pipeline;
 use tollgate::runtime::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::AccessLog;
-use tollgate::upstream::{Dial, Line};
 
 use crate::servers::Folder;
-
-/// Opens pipes to the simulator.
-struct Pipes(simulator::Server);
-
-impl Dial for Pipes {
-    fn dial(&self, _: http::Uri) -> BoxFuture<Result<Line, Cause>> {
-        let (ours, theirs) = tokio::io::duplex(256 << 10);
-        let courier = self.0.clone();
-        tokio::spawn(async move { courier.serve_io(theirs).await });
-        Box::pin(async move { Ok(Line { io: Box::new(TokioIo::new(ours)), h2: false }) })
-    }
-}
+use crate::support::Pipes;
 
 /// What all gateways of a test have in common.
 pub struct Fleet {
@@ -67,7 +53,7 @@ impl Fleet {
             self.key.sha256
         );
         let config = Config::parse(&text).unwrap_or_else(|found| panic!("{:?}", found.problems));
-        let dial = Arc::new(Pipes(self.courier.clone()));
+        let dial = Arc::new(Pipes { courier: self.courier.clone(), opened: Mutex::default() });
         let telemetry = Telemetry::new(AccessLog::none());
         let state = State::with_dial(&config, telemetry, dial).unwrap();
         let pipeline = Pipeline::build(&config, &state);

@@ -1,43 +1,29 @@
 //! Gateways that share a Redis, in this process, before one simulated Courier.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper_util::rt::TokioIo;
 use simulator::{Fault, When};
 use tokio_util::task::AbortOnDropHandle;
-use tollgate::call::{self, BoxFuture, StreamBody};
+use tollgate::call::{self, StreamBody};
 use tollgate::config::Config;
-use tollgate::error::Cause;
 use tollgate::identity::NewKey;
 use tollgate::ids::KeyId;
 use tollgate::pipeline::Pipeline;
 use tollgate::runtime::State;
 use tollgate::telemetry::Telemetry;
 use tollgate::telemetry::logs::AccessLog;
-use tollgate::upstream::{Dial, Line};
 
 use crate::servers::{Folder, Server};
+use crate::support::Pipes;
 
 /// Nothing here takes this long.
 const GUARD: Duration = Duration::from_secs(30);
 /// A command of the store may take longer.
 const SOON: Duration = Duration::from_secs(8);
-
-/// Opens pipes to the simulator.
-struct Pipes(simulator::Server);
-
-impl Dial for Pipes {
-    fn dial(&self, _: http::Uri) -> BoxFuture<Result<Line, Cause>> {
-        let (ours, theirs) = tokio::io::duplex(256 << 10);
-        let courier = self.0.clone();
-        tokio::spawn(async move { courier.serve_io(theirs).await });
-        Box::pin(async move { Ok(Line { io: Box::new(TokioIo::new(ours)), h2: false }) })
-    }
-}
 
 /// Two gateways of one configuration, as replicas are.
 pub struct Gateways {
@@ -95,7 +81,7 @@ impl Gateways {
         let courier = simulator::Server::new(options);
         let gateway = || {
             let telemetry = Telemetry::new(AccessLog::new(drop));
-            let pipes = Arc::new(Pipes(courier.clone()));
+            let pipes = Arc::new(Pipes { courier: courier.clone(), opened: Mutex::default() });
             let state = State::with_dial(&config, telemetry, pipes).unwrap();
             let pipeline = Arc::new(Pipeline::build(&config, &state));
             (state, pipeline)

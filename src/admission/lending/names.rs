@@ -4,25 +4,21 @@
 //! or workspace. All are aliases of one ledger in the store. So a token can be replaced, or a
 //! connection renamed, while other replicas still know it as it was.
 
-use std::time::Duration;
-
 use super::super::identity::Identity;
 use super::error::LedgerError;
 use crate::quota::replica::block_size;
 use crate::shared::{Script, SharedStore};
 
-/// An alias is forgotten when no replica used it for so long.
-const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// Gives what the first known alias stands for, or else the argument, and lets all stand for it.
-/// `ARGV[2]` is 1 if the argument is known to be right.
+/// `ARGV[2]` is 1 if the argument is known to be right. An alias stays for good: one that was forgotten
+/// while a gateway still goes by it would make a second ledger of one quota.
 const ALIASES: &str = "
 local name
 if ARGV[2] == '0' then
   for _, key in ipairs(KEYS) do name = name or redis.call('GET', key) end
 end
 name = name or ARGV[1]
-for _, key in ipairs(KEYS) do redis.call('SET', key, name, 'PX', ARGV[3]) end
+for _, key in ipairs(KEYS) do redis.call('SET', key, name) end
 return name
 ";
 
@@ -111,8 +107,7 @@ impl LedgerNames {
         let keys: Vec<_> =
             place.aliases.iter().map(|alias| self.store.key("names", alias)).collect();
         let keys: Vec<_> = keys.iter().collect();
-        let life = LIFE.as_millis().to_string();
-        let arguments = [name.text.as_bytes(), known, life.as_bytes()];
+        let arguments = [name.text.as_bytes(), known];
         let found = self.store.eval(&self.script, &keys, &arguments).await?;
         let found = std::str::from_utf8(&found).ok().and_then(LedgerName::parse);
         let found = found.ok_or(LedgerError::Strange)?;

@@ -15,12 +15,39 @@ use http::{Request, Uri};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::identity::{Keys, Refusal, Rights, presented};
+use crate::ids::KeyId;
 
 /// The door of the admin port.
 #[derive(Clone)]
 pub struct Door {
     address: SocketAddr,
     keys: Arc<ArcSwap<Keys<Rights>>>,
+}
+
+/// Who came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Operator {
+    /// The public part of the key.
+    pub(super) key: KeyId,
+    /// What it allows.
+    pub(super) rights: Rights,
+}
+
+impl Operator {
+    /// # Errors
+    /// When the key only allows to look.
+    pub(super) fn may_change(&self) -> Result<(), Error> {
+        match self.rights {
+            Rights::Change => Ok(()),
+            Rights::Read => Err(Error::refused(
+                Code::ScopeMissing,
+                format!(
+                    "the key '{}' only allows to look: a change needs one with rights = \"change\"",
+                    self.key.as_str()
+                ),
+            )),
+        }
+    }
 }
 
 impl Door {
@@ -30,17 +57,19 @@ impl Door {
         Self { address, keys }
     }
 
-    /// What the sender of `request` may do here.
+    /// Who sent `request`.
     ///
     /// # Errors
     /// When it may not come in.
-    pub(super) fn pass<B>(&self, request: &Request<B>) -> Result<Rights, Error> {
+    pub(super) fn pass<B>(&self, request: &Request<B>) -> Result<Operator, Error> {
         let host = self.host(request)?;
         origin(request.headers(), &host)?;
         let keys = self.keys.load();
         let presented = presented(request.headers()).ok_or_else(Refusal::nothing);
         let known = presented.and_then(|key| keys.find(&key, clock::wall()));
-        known.map(|(rights, _)| *rights).map_err(|refusal| unauthenticated(&refusal))
+        let operator =
+            |(rights, key): (&Rights, &KeyId)| Operator { key: key.clone(), rights: *rights };
+        known.map(operator).map_err(|refusal| unauthenticated(&refusal))
     }
 
     /// The host that the request is meant for: this machine, or the address of the port.

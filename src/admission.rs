@@ -16,6 +16,7 @@ pub mod layer;
 mod lending;
 mod members;
 mod pass;
+pub mod pauses;
 mod placing;
 mod plan;
 mod prices;
@@ -39,6 +40,7 @@ use desk::Seat;
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use lending::LendingTerms;
 pub use pass::Pass;
+pub use pauses::{PauseTable, Pauses};
 use plan::AppsByConnection;
 pub use plan::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
 pub use quotas::{Edition, Quotas};
@@ -46,7 +48,7 @@ pub use store::{Assume, SlotStore};
 pub use view::{AppQuotaView, ConnectionView};
 
 use crate::clock::Instant;
-use crate::ids::{AppId, ConnectionId, TenantId};
+use crate::ids::{ConnectionId, TenantId};
 use crate::numbers::{OperationIx, Table};
 use crate::quota::PriceNo;
 use crate::secret::VendorToken;
@@ -69,6 +71,7 @@ struct Inner {
     key: Option<IdentityKey>,
     base: Instant,
     lending: Option<Arc<Lending>>,
+    pauses: Pauses,
     /// std, not tokio: changed by a reload or a new token only.
     books: Mutex<Books>,
 }
@@ -105,7 +108,8 @@ impl Admission {
             Some(_) => IdentityKey::of_fleet(),
             None => IdentityKey::of_process(),
         });
-        Self(Arc::new(Inner { store, key, base, lending, books: Mutex::default() }))
+        let pauses = Pauses::default();
+        Self(Arc::new(Inner { store, key, base, lending, pauses, books: Mutex::default() }))
     }
 
     /// Gives all slots back to the ledgers that lent them. Nothing is sent after this.
@@ -201,7 +205,7 @@ impl Admission {
         }
         books.editions.push((edition, editions));
         books.tenants.retain(|(_, quotas)| !quotas.look(|core, _| core.members.is_empty()));
-        Desk::new(prices, seats.into_values().collect())
+        Desk::new(prices, seats.into_values().collect(), self.0.pauses.clone())
     }
 
     /// The token of a connection is another one from now on, outside of a reload.
@@ -214,10 +218,13 @@ impl Admission {
         self.write_index(&books);
     }
 
-    /// Pauses an app on a connection or lets it go on; calls that were sent are not touched. False
-    /// when there is no such app.
-    pub fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {
-        self.books().tenants.iter().any(|(_, quotas)| quotas.pause(connection, app, paused))
+    /// Limits, modes, lanes and pauses become what `plan` says, at once and with everybody who waits;
+    /// all else stays. `plan` is the one of the desk of now, with other figures.
+    pub fn steer(&self, plan: &AdmissionPlan) {
+        let apps = plan.apps();
+        for (_, quotas) in &self.books().tenants {
+            quotas.with(|core, now| core.steer(plan, &apps, now));
+        }
     }
 
     /// Who waits for what, on every connection, by their names.
@@ -228,6 +235,12 @@ impl Admission {
             books.tenants.iter().flat_map(|(_, quotas)| quotas.view()).collect();
         views.sort_by(|one, other| one.connection.cmp(&other.connection));
         views
+    }
+
+    /// Who may not call.
+    #[must_use]
+    pub fn pauses(&self) -> &Pauses {
+        &self.0.pauses
     }
 
     /// The figures of every workspace, each as of one moment.

@@ -7,6 +7,7 @@ mod circuit;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +39,17 @@ struct Circuits {
     host: Circuit,
     /// Whether it answers, by connection. There are as many as the configuration ever had.
     connections: Vec<(ConnectionId, Circuit)>,
+    /// Those that an operator put in one state.
+    forced: HashMap<ConnectionId, ForcedState>,
+}
+
+/// A breaker that stays as an operator put it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForcedState {
+    /// No call goes to the vendor before then.
+    Open(Instant),
+    /// Every call does.
+    Closed,
 }
 
 /// The breaker of a connection's host, and the connection's own part of it.
@@ -98,11 +110,47 @@ impl Breaker {
     }
 }
 
+impl Breaker {
+    /// From now on the breaker of these connections stays as an operator put it, and that of no
+    /// other.
+    pub fn force(&self, forced: HashMap<ConnectionId, ForcedState>) {
+        self.circuits().forced = forced;
+    }
+
+    /// How it stands for `connection`: `open`, `closed`, or `probing` if it is open and the next call
+    /// may ask whether the host is back.
+    #[must_use]
+    pub fn standing(&self, connection: &ConnectionId) -> &'static str {
+        let circuits = self.circuits();
+        match circuits.forced.get(connection) {
+            Some(ForcedState::Open(_)) => return "open",
+            Some(ForcedState::Closed) => return "closed",
+            None => {}
+        }
+        let own = circuits.connections.iter().find(|(known, _)| known == connection);
+        let both = [Some(&circuits.host), own.map(|(_, circuit)| circuit)];
+        let now = Instant::now();
+        let waits = both.into_iter().flatten().filter_map(|circuit| circuit.waits(now)).max();
+        match waits {
+            None => "closed",
+            Some(Duration::ZERO) => "probing",
+            Some(_) => "open",
+        }
+    }
+}
+
 // === impl Guarded ===
 
 impl Guarded {
     fn enter(&self) -> Result<Visit> {
-        let entered = self.breaker.circuits().enter(self.at, Instant::now());
+        let now = Instant::now();
+        let mut circuits = self.breaker.circuits();
+        let entered = match circuits.forced.get(&self.connection).copied() {
+            Some(ForcedState::Open(until)) => return Err(kept_open(until - now)),
+            Some(ForcedState::Closed) => Ok((CircuitEntry::free(now), CircuitEntry::free(now))),
+            None => circuits.enter(self.at, now),
+        };
+        drop(circuits);
         let (host_entry, entry) = entered.map_err(refused)?;
         Ok(Visit { guarded: self.clone(), host_entry, entry, evidence: Evidence::Nothing })
     }
@@ -138,6 +186,11 @@ impl Circuits {
         circuit.leave(visit.entry, connection, now);
         (before, self.host.is_open() || circuit.is_open())
     }
+}
+
+fn kept_open(left: Duration) -> Error {
+    Error::refused(Code::VendorDown, "an operator keeps calls from Courier for a time")
+        .with_retry_after(left.max(Duration::from_secs(1)))
 }
 
 fn refused(wait: Duration) -> Error {

@@ -153,8 +153,6 @@ impl Cache {
 
     /// Forgets what is kept of `tag` in the workspace of `connection`. False: there is no such
     /// connection.
-    #[cfg(feature = "testing")]
-    #[must_use]
     pub fn purge_tag(&self, connection: &ConnectionId, tag: &str) -> bool {
         let configured = self.configured();
         let Some(seat) = configured.seats.get(connection) else { return false };
@@ -164,7 +162,6 @@ impl Cache {
 
     /// Every read of `connection` goes to the vendor until `until`, and nothing is kept of it. An
     /// earlier time ends it.
-    #[cfg(feature = "testing")]
     pub fn bypass(&self, connection: &ConnectionId, until: Instant) {
         self.0.generations.hold(TagPlace::of_connection(Name::of(connection.as_str())), until);
     }

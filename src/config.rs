@@ -29,8 +29,8 @@ pub use cors::CorsTable;
 pub use findings::{ConfigError, Findings};
 pub use reference::{reference, schema};
 pub use settings::{
-    AppKey, AppLimit, AppTable, Connection, QuotaMode, QuotaTable, ServerTable, Settings,
-    StateTable, StaticShare, Tenant, TlsFiles, Vendor,
+    AppKey, AppLimit, AppTable, Connection, QuotaTable, ServerTable, Settings, StateTable,
+    StaticShare, Tenant, TlsFiles, Vendor,
 };
 pub use shared::SharedTable;
 

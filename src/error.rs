@@ -82,6 +82,10 @@ codes! {
         "Check the path and the base URL.";
     UnknownCall = "unknown-call", NOT_FOUND, "http_request_denied", "The call is not known",
         "The call belongs to another app, or it is too old to be kept.";
+    UnknownOverride = "unknown-override", NOT_FOUND, "http_request_denied", "The override is not known",
+        "List the overrides: it may be long over.";
+    OverrideOver = "override-over", CONFLICT, "http_request_denied", "The override is over already",
+        "There is nothing to end.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "http_request_denied", "The path does not take this method",
         "Use one of the methods in `Allow`.";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "http_request_error", "The request body did not arrive in time",
@@ -116,6 +120,8 @@ codes! {
         "The operator has to replace the token of the connection.";
     VendorDown = "vendor-down", SERVICE_UNAVAILABLE, "destination_unavailable", "Courier is down",
         "Come back after `Retry-After`.";
+    Paused = "paused", SERVICE_UNAVAILABLE, "http_request_denied", "An operator has paused this",
+        "Come back after `Retry-After`: `detail` says what is paused.";
     LedgerAway = "ledger-away", SERVICE_UNAVAILABLE, "connection_limit_reached", "The shared quota can't be used",
         "Come back after `Retry-After`: the replicas' Redis does not answer.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "connection_limit_reached", "The gateway is at its limit",

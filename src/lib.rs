@@ -37,6 +37,7 @@ mod ingress;
 mod local_reply;
 mod me;
 pub mod numbers;
+pub mod overrides;
 pub mod paths;
 pub mod pipeline;
 pub mod proof;

@@ -15,7 +15,7 @@ use crate::admission::buffer_body::BufferBody;
 use crate::admission::layer::Admit;
 use crate::breaker::Guard;
 use crate::cache::layer::Caching;
-use crate::call::{BoxFuture, Request};
+use crate::call::{BoxFuture, Call, Next, Request};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::detached::caller_deadline::CallerDeadline;
@@ -58,11 +58,36 @@ impl Pipeline {
         Self::told(config, state, observer)
     }
 
+    /// The upper half: an HTTP request, until its route is known.
     fn told(config: &Config, state: &State, observer: Arc<dyn Observer>) -> Self {
         let server = &config.settings.server;
+        let stack = ServiceBuilder::new()
+            // one record a request: its line and metrics are written whatever happens below
+            .layer(OpenRecord::layer(observer))
+            // the outermost layer that can fail: errors and panics become problem documents
+            .layer(Finish::layer())
+            // a page in a browser asks first, without its key, and reads the errors from below
+            .layer(Cors::layer(server.cors.values()))
+            // ambiguous requests and loops are seen by nobody below
+            .layer(parts::screen(server, state))
+            // the key becomes a caller; every credential of the client ends here
+            .layer(Authenticate::layer(config.keys.clone()))
+            // what an app asks about itself is no operation: it ends here
+            .layer(Me::layer(config.keys.clone(), state.desk(), state.calls().clone()))
+            // raw path and method become an operation, the request becomes a call
+            .layer(Route::layer(config.catalog.clone(), server.deadline.get()))
+            .service(Self::stages(config, state));
+        let stack = Arc::new(move |arrival| -> Answer { Box::pin(stack.clone().call(arrival)) });
+        Self { stack, state: state.clone() }
+    }
+
+    /// The lower half: a [`Call`], step by step.
+    fn stages(config: &Config, state: &State) -> impl Next<Call> + use<> {
         let desk = state.desk();
-        // Below: a `Call`, step by step.
-        let stages = ServiceBuilder::new()
+        let pauses = state.admission().pauses();
+        ServiceBuilder::new()
+            // what an operator has paused goes no further, and no copy answers it
+            .layer(pauses.stop_arriving())
             // the caller's deadline ends here; a call that was sent goes on without its caller
             .layer(CallerDeadline::layer(state.flights().clone()))
             // the whole body, bounded: a slow client holds nothing of what follows, and a call that
@@ -86,6 +111,8 @@ impl Pipeline {
             .layer(Guard::layer(parts::breakers(config, state)))
             // its turn, and a slot of each pool that the operation pays
             .layer(Admit::layer(desk))
+            // paused while it waited
+            .layer(pauses.stop_sending())
             // from here on it may be acted on: what it must be known by is written down first
             .layer(Commit::layer())
             // the tenant's token, as late as possible
@@ -96,26 +123,7 @@ impl Pipeline {
                 state.given_up().clone(),
             ))
             // pooled sockets, the attempt's own limits, a streaming answer
-            .service(parts::upstream(config, state));
-        // Above: an HTTP request, until its route is known.
-        let stack = ServiceBuilder::new()
-            // one record a request: its line and metrics are written whatever happens below
-            .layer(OpenRecord::layer(observer))
-            // the outermost layer that can fail: errors and panics become problem documents
-            .layer(Finish::layer())
-            // a page in a browser asks first, without its key, and reads the errors from below
-            .layer(Cors::layer(server.cors.values()))
-            // ambiguous requests and loops are seen by nobody below
-            .layer(parts::screen(server, state))
-            // the key becomes a caller; every credential of the client ends here
-            .layer(Authenticate::layer(config.keys.clone()))
-            // what an app asks about itself is no operation: it ends here
-            .layer(Me::layer(config.keys.clone(), state.desk(), state.calls().clone()))
-            // raw path and method become an operation, the request becomes a call
-            .layer(Route::layer(config.catalog.clone(), server.deadline.get()))
-            .service(stages);
-        let stack = Arc::new(move |arrival| -> Answer { Box::pin(stack.clone().call(arrival)) });
-        Self { stack, state: state.clone() }
+            .service(parts::upstream(config, state))
     }
 
     /// Answers `request`, of whose client nobody tells.

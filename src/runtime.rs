@@ -3,7 +3,9 @@
 //! A [`Pipeline`](crate::pipeline::Pipeline) holds handles to it; [`State::reconfigure`] changes it
 //! in place.
 
+mod acts;
 mod gauges;
+mod steering;
 mod unwritten;
 
 use std::collections::HashMap;
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::uri::{Authority, Scheme};
+use tokio::sync::watch;
 
 use crate::admission::{Admission, Desk, SlotStore};
 use crate::breaker::Breaker;
@@ -24,6 +27,7 @@ use crate::detached::Flights;
 use crate::history::Calls;
 use crate::idempotency::SendKeys;
 use crate::ids::RandomId;
+use crate::overrides::Overrides;
 use crate::record::Observer;
 use crate::retry::Budgets;
 use crate::shared::SharedStore;
@@ -31,6 +35,8 @@ use crate::telemetry::{Both, Telemetry};
 use crate::upstream::{Dial, Dialer, Host, HostLimits};
 use crate::usage::Usage;
 use crate::{tls, wiring};
+pub use steering::LogLevels;
+use steering::Steering;
 
 /// A handle; clones share one state.
 #[derive(Clone)]
@@ -52,6 +58,10 @@ struct Inner {
     folder_gone: AtomicBool,
     uploads: Uploads,
     admission: Admission,
+    overrides: Overrides,
+    /// std, not tokio: held while a change is applied, so that one follows the other.
+    steering: Mutex<Steering>,
+    log_levels: watch::Sender<LogLevels>,
     desk: ArcSwap<Desk>,
     retries: Arc<Budgets>,
     keys: Arc<SendKeys>,
@@ -88,6 +98,19 @@ impl Dialing {
             Self::Configured => Arc::new(Dialer::new(tls.clone())),
             #[cfg(feature = "testing")]
             Self::Given(dial) => dial.clone(),
+        }
+    }
+}
+
+impl VendorSide {
+    fn new(config: &Config, dialing: Dialing) -> Self {
+        Self {
+            dial: dialing.by(&config.vendor_tls),
+            dialing,
+            tls: config.vendor_tls.clone(),
+            limits: host_limits(config),
+            hosts: HashMap::new(),
+            breakers: HashMap::new(),
         }
     }
 }
@@ -136,6 +159,10 @@ impl State {
         let usage = config.state_dir().map(|dir| Usage::open(&dir)).transpose()?;
         let observer = observer(&telemetry, &calls, usage.as_ref());
         let owners = gauges::take_over(config, &telemetry.metrics);
+        let overrides = Overrides::open(config.state_dir().as_deref(), store.as_ref());
+        let overlay = overrides.overlay();
+        let plan = wiring::admission::plan(config);
+        let desk = admission.desk(wiring::admission::overlaid(&plan, &overlay))?;
         let cache = Cache::shared(config.settings.cache.capacity.get(), store.as_ref());
         let state = Self(Arc::new(Inner {
             instance,
@@ -150,25 +177,23 @@ impl State {
             ready: AtomicBool::new(true),
             folder_gone: AtomicBool::new(false),
             uploads: Uploads::new(room(config)),
-            desk: ArcSwap::from_pointee(admission.desk(wiring::admission::plan(config))?),
+            desk: ArcSwap::from_pointee(desk),
             admission,
+            overrides,
+            steering: Mutex::new(Steering::new(plan, config.catalog.clone())),
+            log_levels: watch::Sender::default(),
             retries: Arc::default(),
             given_up: GivenUp::default(),
             cache,
             owners: ArcSwap::from_pointee(owners),
             scrape: Mutex::default(),
-            vendor: Mutex::new(VendorSide {
-                dial: dialing.by(&config.vendor_tls),
-                dialing,
-                tls: config.vendor_tls.clone(),
-                limits: host_limits(config),
-                hosts: HashMap::new(),
-                breakers: HashMap::new(),
-            }),
+            vendor: Mutex::new(VendorSide::new(config, dialing)),
         }));
         if config.state_dir().is_some() {
             state.watch_folder();
         }
+        state.steer();
+        state.keep_steering();
         Ok(state)
     }
 
@@ -177,7 +202,7 @@ impl State {
     /// # Errors
     /// The quotas can't become what `config` says while they are in use. Then nothing is changed.
     pub fn reconfigure(&self, config: &Config) -> Result<(), String> {
-        self.0.desk.store(Arc::new(self.0.admission.desk(wiring::admission::plan(config))?));
+        self.replan(wiring::admission::plan(config), config.catalog.clone())?;
         self.0.calls.resize(config.settings.admin.calls);
         self.0.owners.store(Arc::new(gauges::take_over(config, self.metrics())));
         self.traces().reconfigure(
@@ -276,10 +301,16 @@ impl State {
         self.0.desk.load_full()
     }
 
-    /// The quotas, for an operator's changes.
+    /// The quotas.
     #[must_use]
     pub fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// What operators changed for a time.
+    #[must_use]
+    pub fn overrides(&self) -> &Overrides {
+        &self.0.overrides
     }
 
     /// Tokens in files that Courier refused.

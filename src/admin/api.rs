@@ -3,6 +3,7 @@
 
 mod ask;
 mod calls;
+mod overrides;
 
 use std::sync::Arc;
 
@@ -54,17 +55,23 @@ impl Api {
             _ => ask::document(head.headers.get(header::CONTENT_TYPE), body).await?,
         };
         let query = Query(head.uri.query().unwrap_or_default().to_owned());
-        self.route(&method, head.uri.path(), &Ask { query, document, operator })
+        self.route(&method, head.uri.path(), &Ask { query, document, operator }).await
     }
 
     /// One line a path.
-    fn route(&self, method: &Method, path: &str, ask: &Ask) -> Page {
+    async fn route(&self, method: &Method, path: &str, ask: &Ask) -> Page {
         let state = &self.state;
         let below = |prefix: &str| path.strip_prefix(prefix);
         match (method.as_str(), path) {
             ("GET", "/api/version") => Ok(json(&Version { version: env!("CARGO_PKG_VERSION") })),
             ("GET", "/api/connections") => Ok(json(&state.admission().view())),
             ("GET", "/api/calls") => calls::list(state, ask),
+            ("GET", "/api/overrides") => overrides::list(state, ask),
+            ("POST", "/api/overrides") => overrides::make(state, ask).await,
+            ("POST", "/api/purge") => overrides::purge(state, ask).await,
+            ("DELETE", _) if below("/api/overrides/").is_some() => {
+                overrides::end(state, ask, below("/api/overrides/").unwrap_or_default()).await
+            }
             ("GET", _) => match below("/api/calls/") {
                 Some(id) => calls::one(state, id),
                 None => Err(Error::refused(Code::UnknownOperation, PATHS)),

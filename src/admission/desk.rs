@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
 
 use super::pass::Pass;
-use super::plan::{ConnectionQuotaPlan, Cost};
+use super::pauses::Pauses;
+use super::plan::{AdmissionPlan, ConnectionQuotaPlan, Cost};
 use super::quotas::{AppPools, Core, Edition, Tightest};
 use super::reshape::Change;
 use super::turn::Entered;
@@ -33,6 +34,7 @@ const LATELY: Duration = Duration::from_millis(100);
 pub struct Desk {
     prices: Table<OperationIx, PriceNo>,
     seats: Table<ConnectionIx, Seat>,
+    pauses: Pauses,
 }
 
 /// An app on one of its connections.
@@ -52,6 +54,8 @@ struct Shown {
 pub(super) struct Seat {
     quotas: Arc<Edition>,
     number: ConnectionNo,
+    /// Its own pool.
+    own: PoolId,
     apps: Table<AppIx, AppSeat>,
     /// By price: the pools that are paid, with the names that callers know.
     policies: Vec<Policy>,
@@ -62,8 +66,10 @@ struct Policy {
     ids: Vec<PoolId>,
     /// The names of `ids`.
     names: Vec<Arc<str>>,
-    /// The field `RateLimit-Policy`.
-    text: HeaderValue,
+    /// The field `RateLimit-Policy`. An operator's change makes it anew.
+    text: ArcSwap<HeaderValue>,
+    /// What it says of each pool: calls, and seconds.
+    sizes: Vec<(u32, u64)>,
 }
 
 /// Where one call stands.
@@ -103,8 +109,9 @@ impl Desk {
     pub(super) fn new(
         prices: Table<OperationIx, PriceNo>,
         seats: Table<ConnectionIx, Seat>,
+        pauses: Pauses,
     ) -> Self {
-        Self { prices, seats }
+        Self { prices, seats, pauses }
     }
 
     /// Whether `call` would be refused now, and what its app may do: to be asked before its body is
@@ -208,14 +215,23 @@ impl Desk {
                 return Error::refused(Code::LedgerAway, detail).with_retry_after(refusal.after);
             }
             QuotaRule::AppPaused => {
-                return Error::refused(Code::AppPaused, "an operator has paused this app")
-                    .with_retry_after(refusal.after);
+                let paused = || Error::refused(Code::AppPaused, "an operator has paused this app");
+                let known = self.pauses.refusal(&call.caller, &call.operation);
+                return known.unwrap_or_else(|| paused().with_retry_after(refusal.after));
             }
         };
         let (seconds, id) = (refusal.seconds(), &call.record.call_id);
         let detail =
             format!("{what}; a place is likely in {seconds} s; why: GET /.tollgate/me?call={id}");
         Error::refused(code, detail).with_retry_after(refusal.after)
+    }
+
+    /// Callers are told the limits of `plan`, which has the connections of this desk.
+    pub fn relabel(&self, plan: &AdmissionPlan) {
+        for ((_, seat), (_, connection)) in self.seats.iter().zip(plan.connections()) {
+            let own = (seat.own, connection.settings.pool.calls);
+            seat.policies.iter().for_each(|policy| policy.relabel(own.0, own.1));
+        }
     }
 
     fn place(&self, caller: &Caller, operation: &Operation) -> CallPlace<'_> {
@@ -274,7 +290,7 @@ impl CallPlace<'_> {
     fn shows(&self, tightest: Option<Tightest>) -> Option<RateLimit> {
         let (policy, Tightest { at, room }) = (self.policy()?, tightest?);
         let seconds = u64::try_from(room.next.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
-        let (text, pool) = (policy.text.clone(), policy.names.get(at)?.clone());
+        let (text, pool) = (HeaderValue::clone(&policy.text.load()), policy.names.get(at)?.clone());
         let rate_limit = RateLimit { policy: text, pool, left: room.calls, seconds };
         if let Some(last) = self.last() {
             let shown = Shown { at: Instant::now(), rate_limit: rate_limit.clone() };
@@ -308,7 +324,7 @@ impl Seat {
             number: numbers[&app.app].number,
             shown: costs.iter().map(|_| ArcSwapOption::empty()).collect(),
         });
-        Self { quotas: quotas.clone(), number, apps: apps.collect(), policies }
+        Self { quotas: quotas.clone(), number, own: own.0, apps: apps.collect(), policies }
     }
 }
 
@@ -325,13 +341,30 @@ impl Policy {
         let others = named.iter().filter(|pool| cost.named.contains_key(&pool.name));
         let others =
             others.filter_map(|pool| Some((*numbers.get(&pool.name)?, pool.name.as_str(), pool)));
-        let (mut ids, mut names, mut items) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ids, mut names, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for (id, name, pool) in own.into_iter().chain(others) {
-            items.push(format!("\"{name}\";q={};w={}", pool.calls, pool.window.as_secs().max(1)));
+            sizes.push((pool.calls, pool.window.as_secs().max(1)));
             ids.push(id);
             names.push(name.into());
         }
-        let text = HeaderValue::from_str(&items.join(", "));
-        Self { ids, names, text: text.expect("names of pools are visible ASCII") }
+        let text = ArcSwap::from_pointee(text(&names, &sizes));
+        Self { ids, names, text, sizes }
     }
+
+    /// The pool `own` has so many calls from now on.
+    fn relabel(&self, own: PoolId, calls: u32) {
+        let sizes = self.ids.iter().zip(&self.sizes);
+        let sizes: Vec<_> = sizes
+            .map(|(id, (before, window))| (if *id == own { calls } else { *before }, *window))
+            .collect();
+        self.text.store(Arc::new(text(&self.names, &sizes)));
+    }
+}
+
+/// `RateLimit-Policy` of pools with these names, calls and seconds.
+fn text(names: &[Arc<str>], sizes: &[(u32, u64)]) -> HeaderValue {
+    let items = names.iter().zip(sizes);
+    let items: Vec<String> =
+        items.map(|(name, (calls, window))| format!("\"{name}\";q={calls};w={window}")).collect();
+    HeaderValue::from_str(&items.join(", ")).expect("names of pools are visible ASCII")
 }

@@ -8,6 +8,7 @@ use crate::quota::{AppSettings, ConnectionSettings, PoolSettings};
 use crate::secret::VendorToken;
 
 /// The quotas of a configuration.
+#[derive(Clone)]
 pub struct AdmissionPlan {
     /// What each operation costs, by its id.
     pub costs: HashMap<Arc<str>, Cost>,
@@ -29,6 +30,7 @@ pub struct Cost {
 }
 
 /// The connections and apps of one tenant.
+#[derive(Clone)]
 pub struct TenantPlan {
     /// Its name.
     pub id: TenantId,
@@ -39,6 +41,7 @@ pub struct TenantPlan {
 }
 
 /// One connection.
+#[derive(Clone)]
 pub struct ConnectionQuotaPlan {
     /// Its name.
     pub id: ConnectionId,
@@ -50,6 +53,8 @@ pub struct ConnectionQuotaPlan {
     pub reference: String,
     /// Its quota.
     pub settings: ConnectionSettings,
+    /// This replica's part of it, if it has a part only: how many there are, and its number.
+    pub share: Option<(u32, u32)>,
 }
 
 /// One app on one connection.
@@ -61,6 +66,8 @@ pub struct AppPlan {
     pub app: AppId,
     /// Lane, weight and limit.
     pub settings: AppSettings,
+    /// It may not call.
+    pub paused: bool,
 }
 
 /// Apps by the connection that they may use.

@@ -16,7 +16,6 @@ use super::store::SlotStore;
 use super::timebase::{Sleep, instant, moment};
 use crate::call::Throttled;
 use crate::clock::Instant;
-use crate::ids::{AppId, ConnectionId};
 use crate::quota::{
     AdmissionPreview, AdmissionRequest, AppNo, ConnectionNo, Grant, Headroom, Mode, Moment, PoolId,
     PriceNo, QueueEvent, QueuePlace, Quota, QuotaRefusal, Settlement,
@@ -135,13 +134,6 @@ impl Quotas {
     /// Tells when a ledger is to be asked sooner than was thought.
     pub(super) fn sync_news(&self) -> Arc<Notify> {
         self.sync_news.clone()
-    }
-
-    pub(super) fn pause(&self, connection: &ConnectionId, app: &AppId, paused: bool) -> bool {
-        self.with(|core, _| {
-            let known = core.members.app(connection, app);
-            known.inspect(|(number, app)| core.quota.pause(*number, *app, paused)).is_some()
-        })
     }
 
     /// Whether a call would be refused now, and what its app can do; see [`Edition::enter`].

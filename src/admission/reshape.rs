@@ -19,7 +19,7 @@ use crate::clock::Instant;
 use crate::ids::ConnectionId;
 use crate::numbers::ConnectionIx;
 use crate::quota::slots::RestRule;
-use crate::quota::{ConnectionNo, Moment, Past, PoolId, Price, PriceNo};
+use crate::quota::{ConnectionNo, ConnectionSettings, Moment, Past, PoolId, Price, PriceNo};
 
 /// A configuration, for all tenants.
 pub(super) struct Change<'a> {
@@ -217,13 +217,34 @@ impl Core {
     /// Limits, waits and modes.
     fn limit(&mut self, seated: &[Seated<'_>], numbers: &[ConnectionNo], now: Moment) {
         for (seat, number) in seated.iter().zip(numbers) {
-            let settings = &seat.plan.settings;
+            let pool = &seat.plan.settings.pool;
             let own = self.quota.own_pool(*number).expect("a connection has a pool of its own");
-            self.quota.set_window(own, settings.pool.window, settings.pool.hard_limit, now);
-            self.quota.set_limit(own, settings.pool.calls, now);
-            self.quota.configure(*number, settings, now);
-            self.quota.set_mode(*number, settings.mode, now);
+            self.quota.set_window(own, pool.window, pool.hard_limit, now);
+            self.limit_one(*number, &seat.plan.settings, now);
         }
+    }
+
+    fn limit_one(&mut self, number: ConnectionNo, settings: &ConnectionSettings, now: Moment) {
+        let own = self.quota.own_pool(number).expect("a connection has a pool of its own");
+        self.quota.set_limit(own, settings.pool.calls, now);
+        self.quota.configure(number, settings, now);
+        self.quota.set_mode(number, settings.mode, now);
+    }
+
+    /// The figures of an operator's change: nobody comes or goes.
+    pub(super) fn steer(&mut self, plan: &AdmissionPlan, apps: &AppsByConnection<'_>, now: Moment) {
+        for (_, connection) in plan.connections() {
+            let member = self.members.current().find(|member| member.id == connection.id);
+            let Some(number) = member.map(|member| member.number) else { continue };
+            self.limit_one(number, &connection.settings, now);
+            for app in apps.get(&connection.id).into_iter().flatten() {
+                if let Some((_, no)) = self.members.app(&connection.id, &app.app) {
+                    self.quota.configure_app(number, no, app.settings.clone(), now);
+                    self.quota.pause(number, no, app.paused);
+                }
+            }
+        }
+        self.write_files();
     }
 
     /// The apps of every connection. Those that are left out keep their numbers while calls of them
@@ -238,13 +259,22 @@ impl Core {
         let edition = change.edition;
         for (seat, connection) in seated.iter().zip(numbers.iter().copied()) {
             let members = self.members.apps.entry(connection).or_default();
-            for AppPlan { app, settings, .. } in change.apps_of(&seat.plan.id) {
-                if let Some(known) = members.get_mut(app) {
-                    known.edition = edition;
-                    self.quota.configure_app(connection, known.number, settings.clone(), now);
-                } else if let Some(number) = self.quota.add_app(connection, settings.clone(), now) {
-                    members.insert(app.clone(), MemberApp { number, edition });
-                }
+            for AppPlan { app, settings, paused, .. } in change.apps_of(&seat.plan.id) {
+                let number = match members.get_mut(app) {
+                    Some(known) => {
+                        known.edition = edition;
+                        self.quota.configure_app(connection, known.number, settings.clone(), now);
+                        known.number
+                    }
+                    None => match self.quota.add_app(connection, settings.clone(), now) {
+                        Some(number) => {
+                            members.insert(app.clone(), MemberApp { number, edition });
+                            number
+                        }
+                        None => continue,
+                    },
+                };
+                self.quota.pause(connection, number, *paused);
             }
         }
     }

@@ -17,10 +17,17 @@ pub(crate) fn quota(calls: u32) -> ConnectionSettings {
 
 /// The quota of the connection and the app of [`call`](crate::call::testing::call), and its desk.
 pub(crate) fn desk(settings: ConnectionSettings) -> (Admission, Arc<Desk>) {
+    let admission = Admission::new(None);
+    let desk = admission.desk(plan(settings)).unwrap();
+    (admission, Arc::new(desk))
+}
+
+/// The same as a plan.
+pub(crate) fn plan(settings: ConnectionSettings) -> AdmissionPlan {
     let (catalog, connection) = (Catalog::courier(), "acme-prod".parse().unwrap());
     let app = "billing".parse().unwrap();
     let cost = |own| Cost { own, ..Cost::default() };
-    let plan = AdmissionPlan {
+    AdmissionPlan {
         costs: catalog.all().map(|row| (row.id.clone(), cost(row.own_cost()))).collect(),
         operations: catalog.all().map(|row| row.id.clone()).collect(),
         named: Vec::new(),
@@ -30,6 +37,7 @@ pub(crate) fn desk(settings: ConnectionSettings) -> (Admission, Arc<Desk>) {
                 connection: "acme-prod".parse().unwrap(),
                 app,
                 settings: AppSettings::default(),
+                paused: false,
             }],
             connections: vec![ConnectionQuotaPlan {
                 id: connection,
@@ -37,12 +45,10 @@ pub(crate) fn desk(settings: ConnectionSettings) -> (Admission, Arc<Desk>) {
                 token: VendorToken::parse("pk_prod_first").unwrap(),
                 reference: "a test".into(),
                 settings,
+                share: None,
             }],
         }],
-    };
-    let admission = Admission::new(None);
-    let desk = admission.desk(plan).unwrap();
-    (admission, Arc::new(desk))
+    }
 }
 
 /// Slots of the connection that are free, that are in use, and that rest.

@@ -44,7 +44,19 @@ pub(super) struct Circuit {
     probes: u64,
 }
 
+impl CircuitEntry {
+    /// Of a call that goes whatever is known of the host.
+    pub(super) const fn free(now: Instant) -> Self {
+        Self { since: now, probe: None }
+    }
+}
+
 impl Circuit {
+    /// How long nobody may ask whether the host is back; `None` while it does not count as dead.
+    pub(super) fn waits(&self, now: Instant) -> Option<Duration> {
+        self.open.map(|next| next.saturating_duration_since(now))
+    }
+
     /// Lets a call go on, or says how long to wait before the next try.
     pub(super) fn enter(&mut self, now: Instant) -> Result<CircuitEntry, Duration> {
         match self.open {

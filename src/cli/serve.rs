@@ -18,7 +18,7 @@ use super::{File, failed, refused, runtime};
 use crate::app::{Gateway, LAST_ANSWERS, say_left};
 use crate::config::Config;
 use crate::server::Workers;
-use crate::telemetry::logs::Logs;
+use crate::telemetry::logs::{LogSettings, Logs};
 use crate::terminal::complain;
 
 #[derive(clap::Args)]
@@ -66,14 +66,24 @@ async fn serve(path: &Path, config: Config, logs: &Logs, workers: Workers) -> Ex
         return ExitCode::FAILURE;
     };
     let started = Started::of(&config);
+    let log_settings = config.settings.logs.clone();
     let mut gateway = match Gateway::start_with(config, logs.access(), workers).await {
         Ok(gateway) => gateway,
         Err(error) => return failed(&error),
     };
     started.say(path, &gateway);
+    let mut log_settings = log_settings;
+    let mut levels = gateway.state().log_levels();
+    logs.follow(&log_settings, &levels.borrow_and_update());
     loop {
         tokio::select! {
-            _ = hang_up.recv() => reload(&mut gateway, path, logs),
+            _ = hang_up.recv() => {
+                let follow = |settings: &LogSettings| logs.follow(settings, &levels.borrow());
+                log_settings = reload(&mut gateway, path, follow).unwrap_or(log_settings);
+            }
+            Ok(()) = levels.changed() => {
+                logs.follow(&log_settings, &levels.borrow_and_update());
+            }
             () = stop(&mut terminate, &mut interrupt) => break,
         }
     }
@@ -121,20 +131,27 @@ async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-fn reload(gateway: &mut Gateway, path: &Path, logs: &Logs) {
+/// Reads the file again. Gives what holds for log lines from now on, which `follow` is told first.
+fn reload(
+    gateway: &mut Gateway,
+    path: &Path,
+    follow: impl FnOnce(&LogSettings),
+) -> Option<LogSettings> {
     let result = Config::load(path).map_err(|error| error.to_string()).and_then(|config| {
         gateway.reload(&config)?;
-        logs.follow(&config.settings.logs);
-        Ok(())
+        follow(&config.settings.logs);
+        Ok(config.settings.logs)
     });
     match result {
-        Ok(()) => {
+        Ok(logs) => {
             gateway.reloaded("done");
             tracing::info!(file = %path.display(), "configuration reloaded");
+            Some(logs)
         }
         Err(reason) => {
             gateway.reloaded("refused");
             tracing::error!(file = %path.display(), reason, "configuration not reloaded; the old one stays");
+            None
         }
     }
 }

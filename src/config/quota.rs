@@ -1,8 +1,8 @@
 //! The quota of each connection in the form that `quota` needs, and what can be wrong with it.
 
 use super::Settings;
-use super::settings::{AppTable, Connection, QuotaMode, QuotaTable};
-use crate::quota::{AppSettings, ConnectionSettings, Mode, static_share};
+use super::settings::{AppTable, Connection, QuotaTable};
+use crate::quota::{AppSettings, ConnectionSettings, static_share};
 use crate::units::Span;
 
 impl Settings {
@@ -26,10 +26,7 @@ impl Settings {
         let mut settings = ConnectionSettings::of(&name, calls, window);
         settings.pool.hard_limit = self.vendor.hard_limit.get();
         let span = |own: Option<Span>, all: Option<Span>| own.or(all).map(Span::get);
-        settings.mode = match own.mode.or(all.mode) {
-            Some(QuotaMode::Shadow) => Mode::Shadow,
-            Some(QuotaMode::Enforce) | None => Mode::Enforce,
-        };
+        settings.mode = own.mode.or(all.mode).unwrap_or_default();
         settings.max_wait = span(own.max_wait, all.max_wait).unwrap_or(settings.max_wait);
         settings.max_wait_bulk =
             span(own.max_wait_bulk, all.max_wait_bulk).unwrap_or(self.server.deadline.get());
@@ -69,6 +66,16 @@ impl Settings {
             advice.push(("burst", own.burst.is_some(), message));
         }
         advice
+    }
+}
+
+impl Settings {
+    /// How many replicas have a fixed part of the quota of `connection` each, and which of them this
+    /// is.
+    #[must_use]
+    pub fn share_of(&self, connection: &Connection) -> Option<(u32, u32)> {
+        let share = connection.quota.static_share.or(self.quota.static_share)?;
+        share.seat().ok()
     }
 }
 

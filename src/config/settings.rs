@@ -19,6 +19,7 @@ use crate::admission::Assume;
 use crate::catalog::Lane;
 use crate::identity::Digest;
 use crate::ids::{AppId, ConnectionId, KeyId, TenantId, WorkspaceId};
+use crate::quota::Mode;
 use crate::record::Trust;
 use crate::secret::TokenSource;
 use crate::telemetry::logs::LogSettings as Logs;
@@ -233,7 +234,7 @@ impl Default for Vendor {
 pub struct QuotaTable {
     /// `"enforce"` lets calls wait or refuses them. `"shadow"` only reports what it would have
     /// done. Default `"enforce"`.
-    pub mode: Option<QuotaMode>,
+    pub mode: Option<Mode>,
     /// Calls in any one window. Default 100.
     pub calls: Option<u32>,
     /// The window. Default `"60s"`.
@@ -257,16 +258,6 @@ pub struct QuotaTable {
     /// replicas = 3, index = 0 }`. What is left out comes from the environment, so that all of them
     /// can have the same file with `{}`.
     pub static_share: Option<StaticShare>,
-}
-
-/// Whether calls are held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum QuotaMode {
-    /// They wait or are refused.
-    Enforce,
-    /// They go; what would have happened is reported.
-    Shadow,
 }
 
 /// One of several equal parts.

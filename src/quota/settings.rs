@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::moment::Moment;
 use super::slots::{RestRule, Slots};
 
@@ -13,7 +16,8 @@ pub const MOST_QUOTAS: usize = 16_000;
 pub const MOST_APPS: u32 = 10_000;
 
 /// Whether the quota holds calls back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Calls wait or are refused.
     #[default]
@@ -128,6 +132,23 @@ impl ConnectionSettings {
             app_depth: calls.div_ceil(2),
             burst: calls,
             bulk_floor: calls / 20,
+        }
+    }
+
+    /// The same with other calls; what is by default as much as them goes with them.
+    #[must_use]
+    pub fn with_calls(self, calls: u32) -> Self {
+        let defaults = |calls| Self::of("", calls, self.pool.window);
+        let (old, new) = (defaults(self.pool.calls), defaults(calls));
+        let depth = if self.depth == old.depth { new.depth } else { self.depth };
+        let follows = |own: u32, old: u32, new: u32| if own == old { new } else { own };
+        Self {
+            pool: PoolSettings { calls, ..self.pool },
+            depth,
+            app_depth: follows(self.app_depth, old.app_depth, new.app_depth).min(depth),
+            burst: follows(self.burst, old.burst, new.burst),
+            bulk_floor: follows(self.bulk_floor, old.bulk_floor, new.bulk_floor).min(calls),
+            ..self
         }
     }
 

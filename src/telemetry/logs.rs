@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use opentelemetry::trace::TraceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing::metadata::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -91,7 +92,7 @@ const LONG: usize = 4 << 10;
 struct Choice {
     form: Form,
     /// The lowest level of access lines that are written.
-    access: tracing::metadata::LevelFilter,
+    access: LevelFilter,
 }
 
 /// What the configuration does not say: the terminal and the environment.
@@ -104,10 +105,12 @@ struct Surroundings {
 // === impl LogSettings ===
 
 impl LogSettings {
-    fn choose(&self, around: &Surroundings) -> (Targets, Choice) {
+    fn choose(&self, around: &Surroundings, now: &[(Target, Level)]) -> (Targets, Choice) {
         let targets = around.rust_log.clone().unwrap_or_else(|| levels::targets(self));
+        let now = now.iter().map(|(target, level)| (target.as_str(), LevelFilter::from(*level)));
+        let targets = targets.with_targets(now);
         // It repeats what Redis says, and Redis may repeat a password.
-        let targets = targets.with_target("redis", tracing::metadata::LevelFilter::OFF);
+        let targets = targets.with_target("redis", LevelFilter::OFF);
         let form = self.format.on(around.terminal, around.colours);
         let access = levels::access(&targets);
         (targets, Choice { form, access })
@@ -138,7 +141,7 @@ impl Logs {
     pub fn start(wanted: &LogSettings) -> Self {
         let (writer, flush) = Writer::start(std::io::stdout());
         let (around, wrong) = Surroundings::here();
-        let (targets, choice) = wanted.choose(&around);
+        let (targets, choice) = wanted.choose(&around, &[]);
         let choice = Arc::new(ArcSwap::from_pointee(choice));
         let (filter, handle) = reload::Layer::new(targets);
         let subscriber = tracing_subscriber::registry().with(filter);
@@ -150,9 +153,10 @@ impl Logs {
         Self { writer, choice, filter: handle, around, _flush: flush }
     }
 
-    /// Applies `wanted` from now on.
-    pub fn follow(&self, wanted: &LogSettings) {
-        let (targets, choice) = wanted.choose(&self.around);
+    /// Applies `wanted` from now on; `now` are an operator's levels, which stand before them and
+    /// before `RUST_LOG`.
+    pub fn follow(&self, wanted: &LogSettings, now: &[(Target, Level)]) {
+        let (targets, choice) = wanted.choose(&self.around, now);
         self.choice.store(Arc::new(choice));
         // This fails only when the subscriber is gone, and then nothing is left to filter.
         let _ = self.filter.reload(targets);
@@ -192,7 +196,7 @@ impl AccessLog {
     /// No access log.
     #[must_use]
     pub fn none() -> Self {
-        Self::of(Output::Given(Arc::new(drop)), tracing::metadata::LevelFilter::OFF)
+        Self::of(Output::Given(Arc::new(drop)), LevelFilter::OFF)
     }
 
     fn of(output: Output, access: tracing::metadata::LevelFilter) -> Self {

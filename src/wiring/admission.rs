@@ -10,8 +10,41 @@ use crate::admission::{
 use crate::catalog::Operation;
 use crate::config::{AppTable, Config, Connection, Tenant};
 use crate::ids::ConnectionId;
-use crate::quota::{Past, PoolSettings};
+use crate::overrides::Overlay;
+use crate::quota::{Past, PoolSettings, static_share};
 use crate::shared::SharedStore;
+
+/// `plan` under what operators changed for a time.
+pub(crate) fn overlaid(plan: &AdmissionPlan, overlay: &Overlay) -> AdmissionPlan {
+    let mut plan = plan.clone();
+    for tenant in &mut plan.tenants {
+        for connection in &mut tenant.connections {
+            let Some(over) = overlay.connections.get(&connection.id) else { continue };
+            if let Some(calls) = over.calls {
+                let settings = connection.settings.clone();
+                connection.settings = settings.with_calls(part(calls, connection.share));
+            }
+            connection.settings.mode = over.mode.unwrap_or(connection.settings.mode);
+        }
+        for app in &mut tenant.apps {
+            let connection = overlay.connections.get(&app.connection);
+            app.paused |= connection.is_some_and(|over| over.paused.is_some());
+            let Some(over) = overlay.apps.get(&(tenant.id.clone(), app.app.clone())) else {
+                continue;
+            };
+            app.paused |= over.paused.is_some();
+            app.settings.lane = over.lane.unwrap_or(app.settings.lane);
+            app.settings.limit = over.limit.or(app.settings.limit);
+        }
+    }
+    plan
+}
+
+/// This replica's part of `calls`, at least one: an operator who wants none pauses.
+fn part(calls: u32, share: Option<(u32, u32)>) -> u32 {
+    let part = share.and_then(|(replicas, index)| static_share(calls, replicas, index).ok());
+    part.unwrap_or(calls).max(1)
+}
 
 /// The quotas of `config` and what its operations cost.
 pub(crate) fn plan(config: &Config) -> AdmissionPlan {
@@ -38,6 +71,7 @@ fn connection(config: &Config, connection: &Connection) -> ConnectionQuotaPlan {
         token: token.expect("the configuration refuses a connection without a token").clone(),
         reference: connection.token.to_string(),
         settings: settings.expect("the configuration refuses a quota that makes no sense"),
+        share: config.settings.share_of(connection),
     }
 }
 
@@ -105,6 +139,7 @@ fn apps(tenant: &Tenant) -> Vec<AppPlan> {
             connection: connection.id.clone(),
             app: app.id.clone(),
             settings: app.quota(),
+            paused: false,
         }));
     }
     plans

@@ -11,6 +11,7 @@ use tollgate::identity::NewKey;
 use tollgate::ids::KeyId;
 
 use crate::cache::{inject, status};
+use crate::overrides::acts;
 use crate::support::{Answer, Setup, Stack, request, token};
 
 /// The apps of tenant `acme` beside the one that has its name, with their keys.
@@ -205,7 +206,7 @@ async fn an_app_learns_what_it_may_do_now_and_what_was_refused_to_it() {
     assert_eq!(refusal["retry_after_ms"].as_f64().unwrap().ceil(), told as f64);
     assert_eq!(refusal["call_id"], refused.header("tollgate-call-id"));
     assert_eq!(me(&stack, &other, "").await.json()["refusals"], serde_json::json!([]));
-    stack.state.admission().pause(&"acme-prod".parse().unwrap(), &"mine".parse().unwrap(), true);
+    acts(&stack, serde_json::json!({ "kind": "pause-app", "app": "mine" }));
     assert_eq!(me(&stack, &mine, "").await.json()["connections"][0]["paused"], true);
     assert_eq!(stack.arrived().len(), 4, "questions cost nothing");
 }

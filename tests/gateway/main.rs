@@ -33,6 +33,8 @@ mod metrics;
 mod online;
 mod operations;
 mod outages;
+mod overrides;
+mod overrides_api;
 mod page;
 mod pauses;
 mod process;

@@ -276,22 +276,6 @@ async fn bulk_calls_take_what_is_idle_and_are_paced_near_what_others_are_likely_
     assert_eq!(before.elapsed(), Duration::ZERO);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_paused_app_is_refused_until_it_may_go_on_and_nobody_else_is() {
-    let setup = quota("calls = 100");
-    let stack = Stack::new(&setup);
-    let pause = |paused| {
-        let (connection, app) = ("acme-prod".parse().unwrap(), "acme".parse().unwrap());
-        assert!(stack.state.admission().pause(&connection, &app, paused));
-    };
-    pause(true);
-    let refused = stack.call(get(&setup.acme)).await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (403, "app-paused".into()));
-    assert_eq!(stack.call(get(&setup.umbrella)).await.status.as_u16(), 200);
-    pause(false);
-    assert_eq!(stack.call(get(&setup.acme)).await.status.as_u16(), 200);
-}
-
 /// Apps that call as hard as they may, for `windows` windows; the vendor's clock drifts.
 async fn saturate(seed: u64, calls: u32, windows: u32) -> (simulator::Report, usize) {
     let setup = quota(&format!("calls = {calls}\nwindow = \"60s\"\nmax_wait = \"50s\""));

@@ -69,6 +69,11 @@ impl Gateway {
         self.state.store().unwrap().becomes(|status| status.connected).await;
     }
 
+    /// What outlives a reload.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
     pub async fn get(&self, target: &str) -> Answer {
         self.send("GET", target, "").await
     }

@@ -12,6 +12,7 @@ mod gateways;
 mod lent;
 mod listening;
 mod login;
+mod overrides;
 mod proxy;
 mod rig;
 mod secure;

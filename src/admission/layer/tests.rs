@@ -9,7 +9,7 @@ use tower::{Layer, Service};
 
 use super::*;
 use crate::admission::Admission;
-use crate::admission::testing::{desk, quota, slots};
+use crate::admission::testing::{desk, plan, quota, slots};
 use crate::call::testing::{self, Leaf, now, reply, text};
 use crate::error::{Code, Outcome};
 use crate::quota::{ConnectionSettings, Mode, QuotaRule};

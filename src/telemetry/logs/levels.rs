@@ -14,7 +14,18 @@ pub(super) type Map = BTreeMap<Target, Level>;
 
 /// The least weighty lines that are written.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -35,7 +46,7 @@ pub enum Level {
 
 /// A name that lines carry as their target, or the beginning of it.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
 )]
 pub enum Target {
     /// The line of each finished call.
@@ -99,6 +110,21 @@ impl Target {
             Self::Server => "tollgate::server",
             Self::Stage => "tollgate::stage",
             Self::Telemetry => "tollgate::telemetry",
+        }
+    }
+}
+
+impl Level {
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
         }
     }
 }

@@ -55,7 +55,7 @@ fn wanted(toml: &str) -> LogSettings {
 
 /// What `act` logs under `wanted`.
 fn logged(wanted: &LogSettings, around: &Surroundings, act: impl FnOnce()) -> String {
-    let (targets, choice) = wanted.choose(around);
+    let (targets, choice) = wanted.choose(around, &[]);
     let output = Output::default();
     let writer = output.clone();
     let layer = events(Arc::new(ArcSwap::from_pointee(choice)), move || writer.clone());
@@ -75,7 +75,7 @@ fn access_of(
     around: &Surroundings,
     marks: &Marks,
 ) -> String {
-    let (_, choice) = wanted.choose(around);
+    let (_, choice) = wanted.choose(around, &[]);
     let output = Output::default();
     let mut writer = output.clone();
     let lines = Arc::new(Mutex::new(move |line: Vec<u8>| writer.write_all(&line).unwrap()));

@@ -66,11 +66,13 @@ async fn a_call_whose_caller_would_have_left_by_its_turn_is_refused_at_once() {
 #[tokio::test(start_paused = true)]
 async fn an_app_that_is_paused_is_told_so() {
     let world = prompt(quota(1));
-    let (connection, app) = ("acme-prod".parse().unwrap(), "billing".parse().unwrap());
-    assert!(world.admission.pause(&connection, &app, true));
+    let mut plan = plan(quota(1));
+    plan.tenants[0].apps[0].paused = true;
+    world.admission.steer(&plan);
     let refused = world.ask(get()).await.unwrap_err();
     assert_eq!((refused.code, world.vendor.asked()), (Code::AppPaused, 0));
-    assert!(world.admission.pause(&connection, &app, false));
+    plan.tenants[0].apps[0].paused = false;
+    world.admission.steer(&plan);
     assert!(world.ask(get()).await.is_ok());
 }
 

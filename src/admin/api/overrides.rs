@@ -1,0 +1,193 @@
+//! What operators change for a time: made, listed, ended.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::{Ask, Page};
+use crate::call::Reply;
+use crate::error::{Code, Error};
+use crate::local_reply::json;
+use crate::overrides::{Act, CannotEnd, LONGEST_MS, Override, Spread, WallMs, wall_ms};
+use crate::runtime::State;
+
+/// The longest reason, in characters.
+const REASON: usize = 200;
+/// For how long a purge is remembered, so that every replica learns of it.
+const PURGE: Duration = Duration::from_secs(600);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    act: Act,
+    for_ms: u64,
+    because: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PurgeWanted {
+    connection: crate::ids::ConnectionId,
+    #[serde(default)]
+    tag: Option<std::sync::Arc<str>>,
+    #[serde(default)]
+    operation: Option<std::sync::Arc<str>>,
+    because: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    because: String,
+}
+
+/// One override, as operators see it.
+#[derive(Debug, Serialize)]
+pub struct OverrideView {
+    id: String,
+    act: Act,
+    words: String,
+    because: String,
+    by: String,
+    from_at_ms: WallMs,
+    until_at_ms: WallMs,
+    left_ms: u64,
+    ended_at_ms: Option<WallMs>,
+    ended: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    everywhere: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remembered: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    overrides: Vec<OverrideView>,
+}
+
+#[derive(Serialize)]
+struct Purged {
+    purged: String,
+    everywhere: bool,
+}
+
+impl OverrideView {
+    /// `known`, as of `now`.
+    #[must_use]
+    pub fn of(known: &Override, now: WallMs) -> Self {
+        let over = !known.holds(now);
+        let ended = known.ended.as_ref().map(ToString::to_string);
+        Self {
+            id: known.id.to_string(),
+            act: known.act.clone(),
+            words: known.act.to_string(),
+            because: known.because.to_string(),
+            by: known.by.to_string(),
+            from_at_ms: known.from,
+            until_at_ms: known.until,
+            left_ms: if over { 0 } else { known.until - now },
+            ended_at_ms: over.then(|| known.end()),
+            ended: over.then(|| ended.unwrap_or_else(|| "its time is over".to_owned())),
+            everywhere: None,
+            remembered: None,
+        }
+    }
+
+    fn known(mut self, known: Spread) -> Self {
+        self.everywhere = Some(known.everywhere);
+        self.remembered = Some(known.remembered);
+        self
+    }
+}
+
+/// Those that hold; with `all=1` also those that are over and still kept.
+pub(super) fn list(state: &State, ask: &Ask) -> Page {
+    let [all] = ask.query.only(["all"])?;
+    let now = wall_ms();
+    let all = state.overrides().list(all == Some("1"));
+    Ok(json(&Listed { overrides: all.iter().map(|known| OverrideView::of(known, now)).collect() }))
+}
+
+/// Makes one. It holds when this answers.
+pub(super) async fn make(state: &State, ask: &Ask) -> Page {
+    let wanted: Wanted = ask.read()?;
+    ask.operator.may_change()?;
+    reason(&wanted.because)?;
+    if !(1000..=LONGEST_MS).contains(&wanted.for_ms) {
+        return Err(wrong("for_ms: write a length from 1000 (1 s) to 2592000000 (30 days)".into()));
+    }
+    if wanted.act.is_instant() {
+        return Err(wrong("copies are forgotten once, with POST /api/purge".into()));
+    }
+    let act = state.checked(wanted.act).map_err(wrong)?;
+    let life = Duration::from_millis(wanted.for_ms);
+    let (made, known) = apply(state, ask, act, life, &wanted.because).await?;
+    let mut reply = json(&OverrideView::of(&made, wall_ms()).known(known));
+    *reply.status_mut() = StatusCode::CREATED;
+    Ok(reply)
+}
+
+/// Forgets copies, here and on every replica.
+pub(super) async fn purge(state: &State, ask: &Ask) -> Page {
+    let PurgeWanted { connection, tag, operation, because } = ask.read()?;
+    ask.operator.may_change()?;
+    reason(&because)?;
+    if tag.is_some() && operation.is_some() {
+        return Err(wrong("write a tag or an operation, not both".into()));
+    }
+    let act = state.checked(Act::Purge { connection, tag, operation }).map_err(wrong)?;
+    let (made, known) = apply(state, ask, act, PURGE, &because).await?;
+    Ok(json(&Purged { purged: made.act.to_string(), everywhere: known.everywhere }))
+}
+
+/// Ends one before its time.
+pub(super) async fn end(state: &State, ask: &Ask, id: &str) -> Page {
+    ask.operator.may_change()?;
+    if !ask.document.is_empty() {
+        reason(&ask.read::<Reason>()?.because)?;
+    }
+    let ended = state.overrides().end(id, ask.operator.key.as_str()).map_err(|error| {
+        let code = match error {
+            CannotEnd::Unknown => Code::UnknownOverride,
+            CannotEnd::Over => Code::OverrideOver,
+        };
+        Error::refused(code, error.to_string())
+    })?;
+    state.steer();
+    let known = state.overrides().spread().await;
+    Ok(view(&ended, known))
+}
+
+fn view(known: &Override, spread: Spread) -> Reply {
+    json(&OverrideView::of(known, wall_ms()).known(spread))
+}
+
+async fn apply(
+    state: &State,
+    ask: &Ask,
+    act: Act,
+    life: Duration,
+    because: &str,
+) -> Result<(Override, Spread), Error> {
+    let by = ask.operator.key.as_str();
+    let made = state.overrides().add(act, life, because, by).ok_or_else(|| {
+        Error::refused(Code::Overloaded, "there are 1000 overrides of the last day: no more fit")
+    })?;
+    // It holds before it is written down: at once is what counts.
+    state.steer();
+    Ok((made, state.overrides().spread().await))
+}
+
+/// A reason is what people read later: one line.
+fn reason(because: &str) -> Result<(), Error> {
+    let fits = (1..=REASON).contains(&because.trim().chars().count());
+    match fits && !because.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err(wrong("because: write a reason, one line of 1 to 200 characters".into())),
+    }
+}
+
+fn wrong(detail: String) -> Error {
+    Error::refused(Code::MalformedRequest, detail)
+}

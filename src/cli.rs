@@ -9,15 +9,26 @@
 
 #[cfg(not(feature = "demo"))]
 mod absent;
+mod acts;
+mod admin;
+mod audit;
+mod cache;
 mod check;
+mod documents;
 mod explain;
 mod healthcheck;
 mod keys;
+mod manual;
+mod operate;
+mod overrides;
 mod serve;
 #[cfg(feature = "demo")]
 mod simulate;
 mod started;
+mod status;
+mod text;
 mod usage;
+mod whatif;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,6 +44,10 @@ use crate::demo;
 use crate::terminal::{complain, point, say};
 #[cfg(feature = "demo")]
 use crate::units::Span;
+use keys::KeysCommand;
+use operate::Operate;
+
+pub use manual::reference as commands;
 
 /// Exit code of a command line that is wrong.
 const USAGE: u8 = 2;
@@ -82,9 +97,11 @@ enum Command {
     Simulate(absent::AbsentArgs),
     /// Explain why a call was slow: what it waited for, and behind whom.
     Explain(explain::ExplainArgs),
-    /// Make keys for applications and operators.
+    #[command(flatten)]
+    Operate(Operate),
+    /// Make keys for applications and operators; list and revoke those of a running gateway.
     #[command(subcommand)]
-    Keys(Keys),
+    Keys(KeysCommand),
     /// Print the schema or the reference of the configuration file.
     #[command(subcommand)]
     Config(Reference),
@@ -95,6 +112,14 @@ enum Command {
         /// The address of its operations port.
         #[arg(long, value_name = "ADDR", env = "TOLLGATE_OPS", default_value = "127.0.0.1:9090", value_parser = address::parse)]
         ops: SocketAddr,
+    },
+    /// Print what a shell needs to complete these commands.
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page, or write the pages of all commands.
+    Man {
+        /// The folder for them; it is made if it is not there.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
 }
 
@@ -127,22 +152,6 @@ impl File {
     }
 }
 
-#[derive(Subcommand)]
-enum Keys {
-    /// Make a key. It is printed once, with its entry for the configuration.
-    New {
-        /// The application that will use it.
-        #[arg(long, required_unless_present = "admin")]
-        app: Option<String>,
-        /// Make a key for an operator, for the admin port.
-        #[arg(long, conflicts_with = "app")]
-        admin: bool,
-        /// The public part of the key, a-z and 0-9 [default: random].
-        #[arg(long)]
-        id: Option<String>,
-    },
-}
-
 #[derive(Clone, Copy, Subcommand)]
 enum Reference {
     /// The JSON Schema, for editors.
@@ -172,10 +181,13 @@ pub fn run() -> ExitCode {
         #[cfg(not(feature = "demo"))]
         Command::Simulate(args) => absent::run("simulate", args),
         Command::Explain(args) => explain::run(&args),
-        Command::Keys(Keys::New { app, admin: _, id }) => keys::new(app.as_deref(), id),
+        Command::Operate(command) => operate::run(command),
+        Command::Keys(command) => keys::run(command),
         Command::Config(what) => reference(what),
         Command::Usage(args) => usage::run(args),
         Command::Healthcheck { ops } => healthcheck::run(ops),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { out } => manual::pages(out.as_deref()),
     }
 }
 

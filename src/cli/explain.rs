@@ -1,30 +1,16 @@
 //! `tollgate explain`: asks the admin port of a running gateway why a call was slow.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use super::{failed, runtime};
+use super::admin::{AdminArgs, Question, tell};
+use super::text::clean;
 use crate::history::{CallDocument, CallEvent};
-use crate::ids::RandomId;
-use crate::terminal::{complain, say};
+use crate::ids::{AppId, ConnectionId, RandomId, TenantId};
 
-/// The variable with the key. On the command line, the key would show in the list of processes.
-const KEY: &str = "TOLLGATE_ADMIN_KEY";
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The most bytes of an answer that are read. The admin port never sends as many.
-const LONGEST: usize = 8 << 20;
 /// Columns of the longest bar.
 const BAR: f64 = 30.0;
 
@@ -32,13 +18,44 @@ const BAR: f64 = 30.0;
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
     /// The Tollgate-Call-Id of the call; without it the slowest of the last calls are listed.
+    #[arg(conflicts_with_all = ["Wanted", "under_way"])]
     id: Option<RandomId>,
-    /// The address of the gateway's admin port; its key is read from TOLLGATE_ADMIN_KEY.
-    #[arg(long, value_name = "ADDR", env = "TOLLGATE_ADMIN", default_value = "127.0.0.1:9091", value_parser = crate::address::parse)]
-    admin: SocketAddr,
-    /// Print the gateway's answer as JSON.
+    /// List the calls that are under way.
+    #[arg(long, conflicts_with = "Wanted")]
+    under_way: bool,
+    #[command(flatten)]
+    calls: Wanted,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Which calls are listed.
+#[derive(clap::Args)]
+struct Wanted {
+    /// Calls of this tenant only.
     #[arg(long)]
-    json: bool,
+    tenant: Option<TenantId>,
+    /// Calls of this app only.
+    #[arg(long)]
+    app: Option<AppId>,
+    /// Calls through this connection only.
+    #[arg(long)]
+    connection: Option<ConnectionId>,
+    /// Calls of this operation only, such as profiles.get.
+    #[arg(long)]
+    operation: Option<String>,
+    /// Calls that ended so only, such as ok or queue-full.
+    #[arg(long)]
+    code: Option<String>,
+    /// The slowest first; without any choice this is so, else the last calls come first.
+    #[arg(long)]
+    slowest: bool,
+    /// Calls that were refused only.
+    #[arg(long, conflicts_with = "code")]
+    refused: bool,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u8).range(1..=200))]
+    limit: u8,
 }
 
 #[derive(Deserialize)]
@@ -47,67 +64,37 @@ struct Listed {
     calls: Vec<CallDocument>,
 }
 
-/// Prints one call, or the slowest ones.
+/// Prints one call, or some.
 pub(super) fn run(args: &ExplainArgs) -> ExitCode {
-    let Ok(key) = std::env::var(KEY) else {
-        complain(&format!("{KEY} is not set: `tollgate keys new --admin` makes a key"));
-        return ExitCode::from(2);
-    };
-    let path = match args.id {
-        Some(id) => format!("/api/calls/{id}"),
-        None => "/api/calls?sort=slowest&limit=10".to_owned(),
-    };
-    let asked = runtime().map_err(|error| error.to_string()).and_then(|runtime| {
-        let asking = async { timeout(PATIENCE, ask(args.admin, &path, &key)).await };
-        runtime.block_on(asking).map_err(|_| "no answer within 5 s".to_owned())?
-    });
-    match asked {
-        Ok((StatusCode::OK, body)) => show(args, &body),
-        Ok((status, body)) => {
-            let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let detail = problem["detail"].as_str().unwrap_or("it is no admin port");
-            complain(&format!("{} answers {}: {detail}", args.admin, status.as_u16()));
-            ExitCode::FAILURE
+    match args.id {
+        Some(id) => {
+            tell(&args.admin, &Question::get(format!("/api/calls/{id}")), |call| one(&call))
         }
-        Err(reason) => {
-            complain(&format!("{} (TOLLGATE_ADMIN) does not answer: {reason}", args.admin));
-            ExitCode::FAILURE
+        None if args.under_way => {
+            tell(&args.admin, &Question::get("/api/calls/under-way"), |found| under_way(&found))
         }
+        None => tell(&args.admin, &args.calls.question(), |listed| list(&listed)),
     }
 }
 
-async fn ask(admin: SocketAddr, path: &str, key: &str) -> Result<(StatusCode, Bytes), String> {
-    let text = |error: &dyn std::error::Error| error.to_string();
-    let stream = TcpStream::connect(admin).await.map_err(|error| text(&error))?;
-    let request = Request::get(path)
-        .header(header::HOST, admin.to_string())
-        .header("x-api-key", key)
-        .body(Empty::<Bytes>::new())
-        .map_err(|_| format!("{KEY} can't be sent in a header"))?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| text(&error))?;
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(|error| text(&error))?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), LONGEST).collect().await;
-    connection.abort();
-    Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
-}
-
-fn show(args: &ExplainArgs, body: &[u8]) -> ExitCode {
-    let shown = if args.json {
-        serde_json::from_slice::<Value>(body).map(|value| super::pretty(&value))
-    } else if args.id.is_some() {
-        serde_json::from_slice::<CallDocument>(body).map(|call| one(&call))
-    } else {
-        serde_json::from_slice::<Listed>(body).map(|listed| list(&listed))
-    };
-    match shown {
-        Ok(text) => {
-            say(text.trim_end());
-            ExitCode::SUCCESS
-        }
-        Err(error) => failed(&error),
+impl Wanted {
+    fn question(&self) -> Question {
+        let chosen = [&self.operation, &self.code].into_iter().any(Option::is_some)
+            || self.tenant.is_some()
+            || self.app.is_some()
+            || self.connection.is_some()
+            || self.refused;
+        let slowest = self.slowest || !chosen;
+        Question::get("/api/calls").with([
+            ("tenant", self.tenant.as_ref().map(ToString::to_string)),
+            ("app", self.app.as_ref().map(ToString::to_string)),
+            ("connection", self.connection.as_ref().map(ToString::to_string)),
+            ("operation", self.operation.clone()),
+            ("code", self.code.clone()),
+            ("refused", self.refused.then(|| "1".into())),
+            ("sort", slowest.then(|| "slowest".into())),
+            ("limit", Some(self.limit.to_string())),
+        ])
     }
 }
 
@@ -195,4 +182,21 @@ fn list(listed: &Listed) -> String {
     }
     let _ = write!(text, "{}", listed.kept);
     text
+}
+
+/// The calls that are under way, one line for each.
+fn under_way(found: &Value) -> String {
+    let calls = found["calls"].as_array().or(found.as_array());
+    let line = |call: &Value| {
+        let members = call.as_object().into_iter().flatten();
+        let words = members.filter(|(_, value)| !value.is_null()).map(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{name} {}", clean(&value))
+        });
+        words.collect::<Vec<_>>().join("  ")
+    };
+    match calls {
+        Some(calls) if !calls.is_empty() => calls.iter().map(line).collect::<Vec<_>>().join("\n"),
+        _ => "no call is under way".into(),
+    }
 }

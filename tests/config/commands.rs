@@ -48,7 +48,7 @@ const WRONG: [Wrong; 33] = [
     (&["simulate", "--seed", "x"], "'x'", "a seed is a whole number"),
     (&["healthcheck", "--ops", "http://127.0.0.1:9090"], "it is a URL", ADDRESS),
     (&["healthcheck", "--ops", "127.0.0.1:99999"], "no number from 0 to 65535", ADDRESS),
-    (&["explain", "--admin", "http://127.0.0.1:9091"], "it is a URL", ADDRESS),
+    (&["explain", "--admin", "ftp://127.0.0.1:9091"], "it is a URL", ADDRESS),
     (&["explain", "xyz"], "not a call id", "32 hex digits"),
     (&["usage", "--monht", "2026-11"], "'--monht'", "'--month'"),
     (&["usage", "--month", "11/2026"], "is not a month", "write it as 2026-11"),
@@ -73,7 +73,7 @@ fn a_wrong_command_line_is_told_what_is_wrong_and_what_would_be_right() {
         output.status.code() == Some(2) && said.contains("write FILE behind the command"),
         "{said}"
     );
-    let output = run(&["explain"], &[("TOLLGATE_ADMIN", "http://127.0.0.1:9091")]);
+    let output = run(&["explain"], &[("TOLLGATE_ADMIN", "9091")]);
     let (_, said) = texts(&output);
     assert!(output.status.code() == Some(2) && said.contains(ADDRESS), "{said}");
 }

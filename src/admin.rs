@@ -4,6 +4,7 @@ mod api;
 mod door;
 pub mod health;
 mod ops;
+mod page;
 
 pub use api::Api;
 pub use door::Door;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
 use serde::Serialize;
 
-use super::Door;
+use super::{Door, page};
 use crate::call::{Reply, StreamBody};
 use crate::error::{Code, Error};
 use crate::ingress::validate;
@@ -46,6 +46,10 @@ impl Api {
     }
 
     async fn page(&self, request: Request<RequestBody>) -> Page {
+        if let Some(file) = page::file(request.method(), request.uri().path(), request.headers()) {
+            self.door.host(&request)?;
+            return file;
+        }
         // Every right that there is lets its holder ask.
         let operator = self.door.pass(&request)?;
         let (head, body) = request.into_parts();

@@ -73,7 +73,10 @@ impl Door {
     }
 
     /// The host that the request is meant for: this machine, or the address of the port.
-    fn host<B>(&self, request: &Request<B>) -> Result<Authority, Error> {
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub(super) fn host<B>(&self, request: &Request<B>) -> Result<Authority, Error> {
         let mut fields = request.headers().get_all(header::HOST).iter();
         let field = match (fields.next(), fields.next()) {
             (field, None) => field.and_then(|value| Authority::try_from(value.as_bytes()).ok()),

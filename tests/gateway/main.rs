@@ -27,6 +27,7 @@ mod isolation;
 mod keys;
 mod kills;
 mod leaving;
+mod live_page;
 mod load;
 mod made_keys;
 mod metrics;

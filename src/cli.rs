@@ -42,8 +42,6 @@ use crate::config;
 #[cfg(feature = "demo")]
 use crate::demo;
 use crate::terminal::{complain, point, say};
-#[cfg(feature = "demo")]
-use crate::units::Span;
 use keys::KeysCommand;
 use operate::Operate;
 
@@ -74,18 +72,7 @@ enum Command {
     Check(check::CheckArgs),
     /// Run a simulated Courier, a gateway in front of it, and a little traffic, on this machine.
     #[cfg(feature = "demo")]
-    Demo {
-        /// How long to run, such as 20s; without it the demo runs until Ctrl-C.
-        #[arg(long, value_name = "TIME", value_parser = span)]
-        r#for: Option<Span>,
-        /// Make the simulated Courier lose connections and answers, before and after it has acted.
-        #[arg(long)]
-        faults: bool,
-        /// Run so many gateways that share the quota through a local redis-server; one is killed on
-        /// the way, and another one joins.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=8), conflicts_with = "faults")]
-        replicas: Option<u8>,
-    },
+    Demo(demo::DemoArgs),
     /// Run a simulated Courier.
     #[cfg(feature = "demo")]
     Simulate(simulate::SimulateArgs),
@@ -171,9 +158,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
         #[cfg(feature = "demo")]
-        Command::Demo { r#for, faults, replicas } => {
-            demo::run(r#for.map(Span::get), faults, replicas)
-        }
+        Command::Demo(args) => demo::run(&args),
         #[cfg(feature = "demo")]
         Command::Simulate(args) => simulate::run(args),
         #[cfg(not(feature = "demo"))]
@@ -204,11 +189,6 @@ fn unread(error: &clap::Error) -> ExitCode {
 fn default_config() -> PathBuf {
     let installed = Path::new("/etc/tollgate/tollgate.toml");
     if installed.exists() { installed.into() } else { "config/tollgate.toml".into() }
-}
-
-#[cfg(feature = "demo")]
-fn span(text: &str) -> Result<Span, String> {
-    Span::try_from(text.to_owned())
 }
 
 fn reference(what: Reference) -> ExitCode {

@@ -19,6 +19,8 @@ pub(super) struct Summary {
     pub(super) sends: Option<Sends>,
     /// Calls that were answered without Courier.
     pub(super) saved: u64,
+    /// The same applications without the gateway.
+    pub(super) direct: String,
     /// What was cut at the end.
     pub(super) left: Drained,
 }
@@ -68,6 +70,7 @@ impl fmt::Display for Summary {
             f,
             "     Courier: at most {most:.0} calls in any window, of {allowed}; {refused} refused (429)"
         )?;
+        writeln!(f, "   without it: {}", self.direct)?;
         if let Some(Sends { accepted, attempts, lost, twice }) = self.sends {
             writeln!(
                 f,

@@ -16,10 +16,10 @@ use super::scenario::{DemoStep, STEPS};
 use crate::clock::Instant;
 
 /// Below the quota, and below Courier's 20 list writes a minute.
-const PACE: Duration = Duration::from_millis(300);
+pub(super) const PACE: Duration = Duration::from_millis(300);
 
 /// Calls that the noisy application always has under way.
-const AT_ONCE: u32 = 25;
+pub(super) const AT_ONCE: u32 = 25;
 
 type Variables = BTreeMap<&'static str, String>;
 
@@ -43,17 +43,8 @@ pub(super) async fn modest(app: Arc<DemoApp>, client: DemoClient, stop: Cancella
     }
 }
 
-/// After `rest` sends until `stop`, without a pause.
-pub(super) async fn noisy(
-    app: Arc<DemoApp>,
-    client: DemoClient,
-    rest: Duration,
-    stop: CancellationToken,
-) {
-    tokio::select! {
-        () = tokio::time::sleep(rest) => {}
-        () = stop.cancelled() => return,
-    }
+/// Sends until `stop`, without a pause.
+pub(super) async fn noisy(app: Arc<DemoApp>, client: DemoClient, stop: CancellationToken) {
     let send = STEPS.iter().find(|step| step.operation == "messages.send");
     let send = send.expect("the scenario sends messages");
     let client = Arc::new(client);

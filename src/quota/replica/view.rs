@@ -17,13 +17,6 @@ impl Replica {
         now < self.lease_end
     }
 
-    /// Whether a call that took its slots at `taken` may write its first byte. If not, its slots
-    /// come back as nothing was sent, and it waits again.
-    #[must_use]
-    pub fn may_write(&self, taken: Moment, hard_limit: Duration, now: Moment) -> bool {
-        self.may_take(now) && now.since(taken) <= hard_limit / 2
-    }
-
     /// How many slots of a pool each app may fill here, if it is limited at all: what the fleet's
     /// shares leave to this replica, for the weights of its queue.
     pub fn shares(&self, pool: PoolId) -> impl Iterator<Item = (&str, f64)> {
@@ -34,12 +27,6 @@ impl Replica {
     #[must_use]
     pub fn is_shared(&self, pool: PoolId) -> bool {
         self.pools.iter().any(|books| books.shared.id == pool)
-    }
-
-    /// How many slots a pool has in all, as the ledger last said.
-    #[must_use]
-    pub fn all_slots(&self, pool: PoolId) -> Option<u32> {
-        self.lent(pool, Moment::ZERO).map(|lent| lent.all)
     }
 
     /// How a pool stands here.

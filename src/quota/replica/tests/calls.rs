@@ -90,7 +90,8 @@ impl World {
         let Some(running) = process.running.get_mut(&serial) else { return };
         let unchecked =
             matches!(self.scene.mutation, Mutation::WritesUnchecked | Mutation::StaticShareBesides);
-        let may = unchecked || process.replica.may_write(running.taken, hard, now);
+        let in_time = now.since(running.taken) <= hard / 2;
+        let may = unchecked || (process.replica.may_take(now) && in_time);
         if unsent || !may {
             let running = process.running.remove(&serial).expect("it runs");
             process.pools.settle(running.paid, (Settlement::NothingSent, false), now, |_, _| ());

@@ -1,8 +1,12 @@
 //! Addresses as people write them: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`.
 
+mod network;
+
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
 use serde::Deserializer;
+
+pub use network::Network;
 
 use crate::words;
 

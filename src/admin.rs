@@ -7,5 +7,5 @@ mod ops;
 mod page;
 
 pub use api::Api;
-pub use door::Door;
+pub use door::{Door, DoorRules};
 pub use ops::Ops;

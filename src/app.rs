@@ -1,5 +1,7 @@
 //! From a configuration to a running gateway and back: state, pipeline, listeners, reload, drain.
 
+mod operators;
+
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -11,14 +13,13 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::admin::{Api, Door, Ops};
+use crate::admin::Ops;
 use crate::admission::Assume;
 use crate::call;
 use crate::clock::Instant;
 use crate::config::{Config, SharedTable};
 use crate::descriptors::{self, Budget};
 use crate::detached::Flights;
-use crate::identity::{Keys, Rights};
 use crate::pipeline::Pipeline;
 use crate::proof::SendProof;
 use crate::record::layer::Recorded;
@@ -32,6 +33,7 @@ use crate::telemetry::logs::AccessLog;
 use crate::telemetry::metrics::{Counters, Labels, Metrics, Value, words};
 use crate::tls::Tickets;
 use crate::units::Span;
+use operators::Operators;
 
 /// A gateway that serves its ports.
 pub struct Gateway {
@@ -47,7 +49,7 @@ pub struct Gateway {
     pipeline: Arc<ArcSwap<Pipeline>>,
     terms: Arc<ArcSwap<Terms>>,
     tickets: Tickets,
-    operators: Arc<ArcSwap<Keys<Rights>>>,
+    operators: Operators,
     fixed: Fixed,
     /// Sockets of clients that the data port takes.
     clients: usize,
@@ -64,7 +66,6 @@ pub struct Gateway {
 struct Fixed {
     data: SocketAddr,
     ops: SocketAddr,
-    admin: SocketAddr,
     sockets: usize,
     sockets_per_peer: Option<usize>,
     /// A port that speaks TLS must not begin to take keys in clear text.
@@ -127,7 +128,8 @@ impl Gateway {
     ) -> Result<Self, CannotStart> {
         let fixed = Fixed::of(&config);
         make_room(&config);
-        let Ports { data, ops, admin } = Ports::take(&fixed, !config.admin.is_empty())?;
+        let mut operators = Operators::new(&config);
+        let Ports { data, ops, admin } = Ports::take(&fixed, &operators, &config)?;
         let telemetry = Telemetry::new(access);
         let state = State::new(&config, telemetry).map_err(CannotStart::State)?;
         say_state(&config);
@@ -139,30 +141,26 @@ impl Gateway {
         let (data_port, ops_port) = (address(&data)?, address(&ops)?);
         let answer = Data { pipeline: pipeline.clone(), metrics: state.metrics().clone() };
         answer.begin();
-        let plain = Terms { limits: operators(limits(&config)), tls: None };
+        let plain = Terms { limits: for_few(limits(&config)), tls: None };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
         let clients = (workers.clone(), clients(&config));
         let few = (Workers::here(), OPERATORS);
         let health = Ops::new(state.clone());
-        let operators = Arc::new(ArcSwap::new(config.admin.clone()));
-        let mut accepting = vec![
+        let accepting = vec![
             tokio::spawn(server::serve(data, clients, terms.clone(), answer, drain.clone())),
             // Not drained: it says that the gateway drains.
-            tokio::spawn(server::serve(ops, few.clone(), plain.clone(), health, Drain::default())),
+            tokio::spawn(server::serve(ops, few, plain, health, Drain::default())),
         ];
         tracing::info!(listener = "data", addr = %data_port, tls = config.tls.is_some(), "listening");
         tracing::info!(listener = "ops", addr = %ops_port, "listening");
-        let admin_port = admin.as_ref().map(address).transpose()?;
-        if let Some((listener, address)) = admin.zip(admin_port) {
-            let api = Api::new(state.clone(), Door::new(address, operators.clone()));
-            let serving = server::serve(listener, few, plain, api, Drain::default());
-            accepting.push(tokio::spawn(serving));
+        match admin {
+            Some(listener) => operators.serve(listener, &config, &state)?,
+            None => tracing::info!("no [admin] keys: the admin port is not served yet"),
         }
-        say_admin(admin_port);
         Ok(Self {
             data: data_port,
             ops: ops_port,
-            admin: admin_port,
+            admin: operators.address(),
             restored_slots,
             state,
             pipeline,
@@ -191,20 +189,16 @@ impl Gateway {
     /// When it changes what can't change in a running gateway, or when the program has a fault;
     /// then the old one stays.
     pub fn reload(&mut self, config: &Config) -> Result<(), String> {
-        if Fixed::of(config) != self.fixed {
-            return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen, admin.listen, whether there is server.tls, [state] and [shared] can't change in a running gateway: restart it".into());
-        }
-        if self.admin.is_none() && !config.admin.is_empty() {
-            return Err(
-                "the admin port isn't served yet: restart the gateway for its first key".into()
-            );
+        if Fixed::of(config) != self.fixed || !self.operators.can_follow(config) {
+            return Err("server.listen, server.sockets, server.sockets_per_peer, ops.listen, whether there is server.tls, admin.listen and whether there is admin.tls (once that port is served), [state] and [shared] can't change in a running gateway: restart it".into());
         }
         if config.sockets.clients < self.clients {
             return Err(format!(
-                "vendor.sockets, for each host of the vendor, need more file descriptors than {} sockets of clients leave: restart the gateway",
+                "vendor.sockets, for each host of the vendor, and the sockets of operators need more file descriptors than {} sockets of clients leave: restart the gateway",
                 self.clients
             ));
         }
+        let admin = self.operators.listener(config).map_err(|error| error.to_string())?;
         let pipeline = unharmed(|| {
             self.state.reconfigure(config)?;
             Ok(Pipeline::build(config, &self.state))
@@ -212,7 +206,13 @@ impl Gateway {
         self.pipeline.store(Arc::new(pipeline));
         config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         self.terms.store(Arc::new(terms(config, &self.tickets)));
-        self.operators.store(config.admin.clone());
+        self.operators.follow(config);
+        if let Some(listener) = admin {
+            self.operators
+                .serve(listener, config, &self.state)
+                .map_err(|error| error.to_string())?;
+            self.admin = self.operators.address();
+        }
         self.grace = config.settings.server.grace.get();
         self.drain_delay = config.settings.server.drain_delay.map(Span::get);
         Ok(())
@@ -257,8 +257,11 @@ impl Gateway {
         for task in &self.accepting {
             task.abort();
         }
+        self.operators.stop();
         drop(self.workers);
         self.state.write_usage().await;
+        let audit = self.state.audit().clone();
+        let _ = tokio::task::spawn_blocking(move || audit.flush()).await;
         self.state.leave().await;
         if in_time {
             self.state.close();
@@ -276,10 +279,10 @@ struct Ports {
 }
 
 impl Ports {
-    fn take(fixed: &Fixed, with_admin: bool) -> Result<Self, CannotStart> {
+    fn take(fixed: &Fixed, operators: &Operators, config: &Config) -> Result<Self, CannotStart> {
         let data = listen("server.listen", fixed.data)?;
         let ops = listen("ops.listen", fixed.ops)?;
-        let admin = with_admin.then(|| listen("admin.listen", fixed.admin)).transpose()?;
+        let admin = operators.listener(config)?;
         Ok(Self { data, ops, admin })
     }
 }
@@ -348,13 +351,6 @@ fn make_room(config: &Config) {
     );
 }
 
-fn say_admin(address: Option<SocketAddr>) {
-    match address {
-        Some(addr) => tracing::info!(listener = "admin", %addr, "listening"),
-        None => tracing::info!("no [admin] keys: the admin port is not served"),
-    }
-}
-
 fn address(listener: &TcpListener) -> Result<SocketAddr, CannotStart> {
     let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
     listener.local_addr().map_err(|source| CannotStart::Listen {
@@ -384,7 +380,7 @@ fn limits(config: &Config) -> Limits {
 
 /// The same for ports that few use: who has nothing to ask makes room soon. The rest between two
 /// requests is none of the usual intervals of probes and scrapers, which would meet the close.
-fn operators(limits: Limits) -> Limits {
+fn for_few(limits: Limits) -> Limits {
     Limits {
         head_time: Duration::from_secs(5),
         keep_alive: Duration::from_secs(8),
@@ -404,7 +400,6 @@ impl Fixed {
         Self {
             data: settings.server.listen,
             ops: settings.ops.listen,
-            admin: settings.admin.listen,
             sockets: settings.server.sockets,
             sockets_per_peer: settings.server.sockets_per_peer,
             secure: config.tls.is_some(),

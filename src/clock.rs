@@ -52,6 +52,13 @@ fn paused() -> (Duration, Duration) {
     (ours.saturating_duration_since(real), real.saturating_duration_since(ours))
 }
 
+/// `time` in milliseconds since 1970; a time before that is 0.
+#[must_use]
+pub fn unix_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// `time` as RFC 3339 in UTC with milliseconds: `2026-11-24T17:30:00.000Z`; a time out of range is
 /// nothing.
 #[must_use]

@@ -16,13 +16,14 @@ mod reference;
 mod seat;
 mod settings;
 mod shared;
+mod tls_files;
 mod traces;
 mod validate;
 
 use std::path::Path;
 use std::sync::Arc;
 
-pub use admin::{Admin, AdminKey, OpsTable};
+pub use admin::{Admin, AdminKey, OpsTable, OwnName};
 pub use base_url::BaseUrl;
 pub use cache::{CacheControl, CacheTable, SharedReads};
 pub use cors::CorsTable;
@@ -30,9 +31,10 @@ pub use findings::{ConfigError, Findings};
 pub use reference::{reference, schema};
 pub use settings::{
     AppKey, AppLimit, AppTable, Connection, QuotaTable, ServerTable, Settings, StateTable,
-    StaticShare, Tenant, TlsFiles, Vendor,
+    StaticShare, Tenant, Vendor,
 };
 pub use shared::SharedTable;
+pub use tls_files::TlsFiles;
 
 pub use traces::{Collector, TracesTable};
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// TLS of the data port.
     pub tls: Option<tls::Server>,
+    /// TLS of the admin port.
+    pub admin_tls: Option<tls::Server>,
     /// TLS to the vendor.
     pub vendor_tls: tls::Client,
     /// How to reach the collector of traces, if there is one.

@@ -17,7 +17,7 @@ use std::fmt;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable};
 
-use veil::veiled;
+pub use veil::veiled;
 
 pub use read::{Reading, parse, read};
 

@@ -110,6 +110,8 @@ codes! {
         "Come back after `Retry-After`.";
     AppLimited = "app-limited", TOO_MANY_REQUESTS, "http_request_denied", "The app's own limit is reached",
         "Come back after `Retry-After`; the operator gave the app a limit of its own.";
+    LoginsLimited = "logins-limited", TOO_MANY_REQUESTS, "http_request_denied", "Too many wrong logins",
+        "Come back after `Retry-After`: an operator's key was wrong too often.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "proxy_internal_error", "The gateway failed",
         "Tell the operator the `call_id`. Send again only what may be done twice.";
     VendorUnreachable = "vendor-unreachable", BAD_GATEWAY, "destination_unavailable", "The connection to Courier failed",

@@ -11,6 +11,7 @@ mod address;
 mod admin;
 pub mod admission;
 pub mod app;
+mod audit;
 pub mod breaker;
 pub mod cache;
 pub mod call;

@@ -71,7 +71,7 @@ impl Pipeline {
             // ambiguous requests and loops are seen by nobody below
             .layer(parts::screen(server, state))
             // the key becomes a caller; every credential of the client ends here
-            .layer(Authenticate::layer(config.keys.clone()))
+            .layer(Authenticate::layer(config.keys.clone(), config.admin.clone()))
             // what an app asks about itself is no operation: it ends here
             .layer(Me::layer(config.keys.clone(), state.desk(), state.calls().clone()))
             // raw path and method become an operation, the request becomes a call

@@ -18,6 +18,7 @@ use http::uri::{Authority, Scheme};
 use tokio::sync::watch;
 
 use crate::admission::{Admission, Desk, SlotStore};
+use crate::audit::Audit;
 use crate::breaker::Breaker;
 use crate::cache::{Cache, Shelf};
 use crate::call::{Room, Uploads};
@@ -53,6 +54,7 @@ struct Inner {
     _folder: Option<SlotStore>,
     observer: Arc<dyn Observer>,
     calls: Arc<Calls>,
+    audit: Audit,
     ready: AtomicBool,
     /// True once it was logged that the state folder is not the one of the start any more.
     folder_gone: AtomicBool,
@@ -156,6 +158,8 @@ impl State {
         );
         let calls = Arc::new(Calls::default());
         calls.resize(config.settings.admin.calls);
+        let audit = Audit::new(telemetry.metrics.audit_unwritten.clone());
+        audit.write_to(config.settings.admin.audit.as_deref());
         let usage = config.state_dir().map(|dir| Usage::open(&dir)).transpose()?;
         let observer = observer(&telemetry, &calls, usage.as_ref());
         let owners = gauges::take_over(config, &telemetry.metrics);
@@ -172,6 +176,7 @@ impl State {
             store,
             _folder: folder,
             calls,
+            audit,
             observer,
             telemetry,
             ready: AtomicBool::new(true),
@@ -204,6 +209,7 @@ impl State {
     pub fn reconfigure(&self, config: &Config) -> Result<(), String> {
         self.replan(wiring::admission::plan(config), config.catalog.clone())?;
         self.0.calls.resize(config.settings.admin.calls);
+        self.0.audit.write_to(config.settings.admin.audit.as_deref());
         self.0.owners.store(Arc::new(gauges::take_over(config, self.metrics())));
         self.traces().reconfigure(
             wiring::traces::rules(config),
@@ -287,6 +293,12 @@ impl State {
     #[must_use]
     pub fn calls(&self) -> &Arc<Calls> {
         &self.0.calls
+    }
+
+    /// What operators did.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.0.audit
     }
 
     /// Where spans go.

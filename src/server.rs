@@ -20,6 +20,7 @@ mod streams;
 mod watched;
 mod workers;
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,11 @@ pub trait Answer: Clone + Send + Sync + 'static {
         proof: Arc<SendProof>,
     ) -> impl Future<Output = http::Response<Self::Body>> + Send;
 
+    /// The one that answers a client at `peer`; `None` if that may not connect.
+    fn for_client(&self, _peer: IpAddr) -> Option<Self> {
+        Some(self.clone())
+    }
+
     /// Something happened to a connection.
     fn happened(&self, _event: Event) {}
 }
@@ -137,11 +143,12 @@ pub async fn serve<A: Answer>(
             () = places.look(), if door.awaited => continue,
             () = drain.token.cancelled() => return,
         };
+        let Some(answer) = answer.for_client(peer.ip()) else { continue };
         let Some(ticket) = places.take(peer.ip()) else {
             answer.happened(Event::TurnedAway);
             continue;
         };
-        let (terms, answer, token) = (terms.load_full(), answer.clone(), drain.token.clone());
+        let (terms, token) = (terms.load_full(), drain.token.clone());
         let (runtime, served) = workers.next();
         let connection = async move {
             let _served = served;

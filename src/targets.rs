@@ -7,5 +7,8 @@ pub const EDGE: &str = "tollgate::edge";
 /// The vendor and its tokens.
 pub const VENDOR: &str = "tollgate::stage";
 
+/// What operators did, and what was refused to them. Its lines are always JSON.
+pub const AUDIT: &str = "audit";
+
 /// Usage files.
 pub const USAGE: &str = "tollgate::telemetry";

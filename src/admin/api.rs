@@ -2,38 +2,39 @@
 //! who have an admin key.
 
 mod ask;
+mod audit;
 mod calls;
+mod fields;
+mod outcome;
 mod overrides;
+mod routes;
+mod session;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
-use serde::Serialize;
+use http::{Request, Response, header};
 
+use super::door::{NotLetIn, Operator};
 use super::{Door, page};
 use crate::call::{Reply, StreamBody};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::ingress::validate;
-use crate::local_reply::{self, PROBLEM, json};
+use crate::local_reply::{self, PROBLEM};
 use crate::proof::SendProof;
 use crate::runtime::State;
 use crate::server::{Answer, RequestBody};
 use ask::{Ask, Query};
-
-/// The paths, for whoever is lost.
-const PATHS: &str = "the paths are /api/version, /api/connections, /api/calls and /api/calls/<id>";
+use routes::{ApiRoute, RouteView};
 
 /// Answers on the admin port.
 #[derive(Clone)]
 pub struct Api {
     state: State,
     door: Door,
-}
-
-#[derive(Serialize)]
-struct Version {
-    version: &'static str,
+    /// Who is at the other end; nobody yet, before a client connects.
+    peer: Option<IpAddr>,
 }
 
 type Page = Result<Reply, Error>;
@@ -42,46 +43,52 @@ impl Api {
     /// Questions about `state`; `door` says who may ask.
     #[must_use]
     pub fn new(state: State, door: Door) -> Self {
-        Self { state, door }
+        Self { state, door, peer: None }
     }
 
-    async fn page(&self, request: Request<RequestBody>) -> Page {
+    /// The answer to `request`, with the key of whoever sent it or claims to be.
+    async fn page(&self, request: Request<RequestBody>) -> Result<Reply, NotLetIn> {
+        validate::message(&request)?;
+        self.door.is_meant(&request)?;
+        // What nobody needs a key for, since it holds nothing of this gateway.
         if let Some(file) = page::file(request.method(), request.uri().path(), request.headers()) {
-            self.door.host(&request)?;
-            return file;
+            return Ok(file?);
         }
-        // Every right that there is lets its holder ask.
+        let found = routes::find(request.method(), request.uri().path());
+        if let Ok((ApiRoute { view: RouteView::LogIn, .. }, _)) = found {
+            return session::log_in(self, request).await;
+        }
         let operator = self.door.pass(&request)?;
-        let (head, body) = request.into_parts();
-        let method = if head.method == Method::HEAD { Method::GET } else { head.method };
-        let document = match method {
-            Method::GET => Bytes::new(),
-            _ => ask::document(head.headers.get(header::CONTENT_TYPE), body).await?,
-        };
-        let query = Query(head.uri.query().unwrap_or_default().to_owned());
-        self.route(&method, head.uri.path(), &Ask { query, document, operator }).await
+        let key = operator.key.clone();
+        let by_it = |error| NotLetIn { error, key: Some(key) };
+        self.told(request, operator).await.map_err(by_it)
     }
 
-    /// One line a path.
-    async fn route(&self, method: &Method, path: &str, ask: &Ask) -> Page {
-        let state = &self.state;
-        let below = |prefix: &str| path.strip_prefix(prefix);
-        match (method.as_str(), path) {
-            ("GET", "/api/version") => Ok(json(&Version { version: env!("CARGO_PKG_VERSION") })),
-            ("GET", "/api/connections") => Ok(json(&state.admission().view())),
-            ("GET", "/api/calls") => calls::list(state, ask),
-            ("GET", "/api/overrides") => overrides::list(state, ask),
-            ("POST", "/api/overrides") => overrides::make(state, ask).await,
-            ("POST", "/api/purge") => overrides::purge(state, ask).await,
-            ("DELETE", _) if below("/api/overrides/").is_some() => {
-                overrides::end(state, ask, below("/api/overrides/").unwrap_or_default()).await
+    /// What `operator` asks for, or changes.
+    async fn told(&self, request: Request<RequestBody>, operator: Operator) -> Page {
+        let (head, body) = request.into_parts();
+        let (route, part) = routes::find(&head.method, head.uri.path())?;
+        let document = match route.method {
+            "GET" => Bytes::new(),
+            _ => {
+                if route.changes() {
+                    operator.may_change()?;
+                }
+                ask::document(head.headers.get(header::CONTENT_TYPE), body).await?
             }
-            ("GET", _) => match below("/api/calls/") {
-                Some(id) => calls::one(state, id),
-                None => Err(Error::refused(Code::UnknownOperation, PATHS)),
-            },
-            _ => local_reply::get_or_head(method, "questions are asked with GET or HEAD")
-                .and(Err(Error::refused(Code::UnknownOperation, PATHS))),
+        };
+        let ask = Ask {
+            part: part.to_owned(),
+            query: Query(head.uri.query().unwrap_or_default().to_owned()),
+            document,
+            operator,
+            door: self.door.clone(),
+            peer: self.peer,
+        };
+        match route.view {
+            RouteView::Shown(view) => view(&self.state, &ask),
+            RouteView::Later(view) => view(&self.state, &ask).await,
+            RouteView::LogIn => Err(routes::unknown()),
         }
     }
 }
@@ -89,19 +96,28 @@ impl Api {
 impl Answer for Api {
     type Body = StreamBody;
 
+    fn for_client(&self, peer: IpAddr) -> Option<Self> {
+        let peer = peer.to_canonical();
+        if self.door.lets_in(peer) {
+            return Some(Self { peer: Some(peer), ..self.clone() });
+        }
+        outcome::turned_away(&self.state, peer);
+        None
+    }
+
     async fn answer(
         &self,
         request: Request<RequestBody>,
         _: Arc<SendProof>,
     ) -> Response<StreamBody> {
-        let method = request.method().clone();
-        let page = match validate::message(&request) {
-            Ok(()) => self.page(request).await,
-            Err(error) => Err(error),
-        };
-        let mut reply = page.unwrap_or_else(|error| local_reply::problem(error, None, PROBLEM));
-        let nosniff = HeaderValue::from_static("nosniff");
-        reply.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-        local_reply::answer(reply, &method)
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let page = self.page(request).await;
+        outcome::tell(&self.state, self.peer, (&method, &path), &page);
+        let reply =
+            page.unwrap_or_else(|refused| local_reply::problem(refused.error, None, PROBLEM));
+        local_reply::answer(fields::guarded(reply, &path), &method)
     }
 }
+
+#[cfg(test)]
+mod tests;

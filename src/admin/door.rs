@@ -1,8 +1,16 @@
-//! Who may come in at the admin port: the right host, the right origin, a live key.
+//! Who may come in at the admin port: a welcome address, the right host, the right origin, a live
+//! key or the session of one.
 //!
 //! The key alone would do for programs. Host and origin are for browsers: a page from elsewhere
 //! whose name was made to point here (DNS rebinding) names another host, and a page that sends
-//! requests here names its own origin.
+//! requests here names its own origin. A browser sends a session by itself, so what comes with one
+//! changes something only if it names its origin.
+
+mod attempts;
+mod cookie;
+mod operator;
+mod place;
+mod sessions;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,81 +18,161 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::Authority;
-use http::{Request, Uri};
+use http::{Method, Request};
 
-use crate::clock;
+use crate::address::Network;
+use crate::clock::{self, Instant};
 use crate::error::{Code, Error};
 use crate::identity::{Keys, Refusal, Rights, presented};
-use crate::ids::KeyId;
+use attempts::Attempts;
+use operator::Proof;
+pub(super) use operator::{NotLetIn, Operator};
+pub(super) use place::{address, is_localhost};
+use sessions::Sessions;
 
-/// The door of the admin port.
+/// Who may come in, until the next reload.
+pub struct DoorRules {
+    /// The operators.
+    pub keys: Arc<Keys<Rights>>,
+    /// The apps, which may not.
+    pub apps: Arc<Keys>,
+    /// Names of the port besides its addresses, in small letters.
+    pub hosts: Vec<Box<str>>,
+    /// Where clients may connect from; anywhere, if it is empty.
+    pub clients: Vec<Network>,
+    /// The port speaks TLS.
+    pub secure: bool,
+}
+
+/// The door of the admin port. Clones are the same one.
 #[derive(Clone)]
 pub struct Door {
     address: SocketAddr,
-    keys: Arc<ArcSwap<Keys<Rights>>>,
-}
-
-/// Who came in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Operator {
-    /// The public part of the key.
-    pub(super) key: KeyId,
-    /// What it allows.
-    pub(super) rights: Rights,
-}
-
-impl Operator {
-    /// # Errors
-    /// When the key only allows to look.
-    pub(super) fn may_change(&self) -> Result<(), Error> {
-        match self.rights {
-            Rights::Change => Ok(()),
-            Rights::Read => Err(Error::refused(
-                Code::ScopeMissing,
-                format!(
-                    "the key '{}' only allows to look: a change needs one with rights = \"change\"",
-                    self.key.as_str()
-                ),
-            )),
-        }
-    }
+    rules: Arc<ArcSwap<DoorRules>>,
+    sessions: Arc<Sessions>,
+    attempts: Arc<Attempts>,
 }
 
 impl Door {
-    /// `address` is the one that the port has; `keys` are those of the moment.
+    /// `address` is the one that the port has; `rules` are those of the moment.
     #[must_use]
-    pub fn new(address: SocketAddr, keys: Arc<ArcSwap<Keys<Rights>>>) -> Self {
-        Self { address, keys }
+    pub fn new(address: SocketAddr, rules: Arc<ArcSwap<DoorRules>>) -> Self {
+        Self { address, rules, sessions: Arc::default(), attempts: Arc::default() }
     }
 
-    /// Who sent `request`.
+    /// Whether a client at `peer` may connect.
+    pub(super) fn lets_in(&self, peer: IpAddr) -> bool {
+        let clients = &self.rules.load().clients;
+        clients.is_empty() || clients.iter().any(|network| network.holds(peer))
+    }
+
+    /// Whether `request` is meant for this port, and comes from no page elsewhere.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn is_meant<B>(&self, request: &Request<B>) -> Result<(), Error> {
+        let host = self.host(request)?;
+        place::origin(request.headers(), &host, self.rules.load().secure)
+    }
+
+    /// Who sent `request`, which is meant for this port.
     ///
     /// # Errors
     /// When it may not come in.
-    pub(super) fn pass<B>(&self, request: &Request<B>) -> Result<Operator, Error> {
-        let host = self.host(request)?;
-        origin(request.headers(), &host)?;
-        let keys = self.keys.load();
-        let presented = presented(request.headers()).ok_or_else(Refusal::nothing);
-        let known = presented.and_then(|key| keys.find(&key, clock::wall()));
-        let operator =
-            |(rights, key): (&Rights, &KeyId)| Operator { key: key.clone(), rights: *rights };
-        known.map(operator).map_err(|refusal| unauthenticated(&refusal))
+    pub(super) fn pass<B>(&self, request: &Request<B>) -> Result<Operator, NotLetIn> {
+        let headers = request.headers();
+        if let Some(key) = presented(headers) {
+            return self.by_key(&key);
+        }
+        let Some(id) = cookie::of(headers) else {
+            return Err(unauthenticated(&Refusal::nothing()));
+        };
+        let over = || NotLetIn::of(ask_for_key("the session is over: log in again"));
+        let (key, sha256) = self.sessions.find(&id, Instant::now()).ok_or_else(over)?;
+        let rules = self.rules.load();
+        let Ok((rights, key)) = rules.keys.live(key.as_str(), &sha256, clock::wall()) else {
+            self.sessions.end(&id);
+            return Err(NotLetIn { key: Some(key), ..over() });
+        };
+        let looks = [Method::GET, Method::HEAD].contains(request.method());
+        if !looks && !headers.contains_key(header::ORIGIN) {
+            let error = place::refused("what a session changes must name its Origin");
+            return Err(NotLetIn { error, key: Some(key.clone()) });
+        }
+        let proof = Proof::Session(id, sha256);
+        Ok(Operator { key: key.clone(), rights: *rights, proof })
     }
 
-    /// The host that the request is meant for: this machine, or the address of the port.
+    /// Whose key `presented` is.
     ///
     /// # Errors
-    /// When it is another one.
-    pub(super) fn host<B>(&self, request: &Request<B>) -> Result<Authority, Error> {
-        let mut fields = request.headers().get_all(header::HOST).iter();
-        let field = match (fields.next(), fields.next()) {
-            (field, None) => field.and_then(|value| Authority::try_from(value.as_bytes()).ok()),
-            _ => None,
+    /// Nobody's who may come in.
+    fn by_key(&self, presented: &[u8]) -> Result<Operator, NotLetIn> {
+        let (rules, now) = (self.rules.load(), clock::wall());
+        let (rights, key) = rules.keys.find(presented, now).map_err(|refusal| {
+            match rules.apps.find(presented, now) {
+                Ok(_) => unauthenticated(&refusal.is_for("a key of an app")),
+                Err(_) => unauthenticated(&refusal),
+            }
+        })?;
+        let digest = rules.keys.digest(key).cloned();
+        let digest = digest.ok_or_else(|| unauthenticated(&Refusal::nothing()))?;
+        Ok(Operator { key: key.clone(), rights: *rights, proof: Proof::Key(digest) })
+    }
+
+    /// Opens a session for whom `presented` is the key. Gives the operator, and the field that
+    /// makes a browser keep the session.
+    ///
+    /// # Errors
+    /// It is nobody's key, or too many wrong ones came from `peer`.
+    pub(super) fn log_in(
+        &self,
+        presented: &[u8],
+        peer: IpAddr,
+        headers: &HeaderMap,
+    ) -> Result<(Operator, HeaderValue), NotLetIn> {
+        let now = Instant::now();
+        if let Some(left) = self.attempts.wait(peer, now) {
+            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            let detail = format!("too many wrong keys: try again in {seconds} s");
+            let error = Error::refused(Code::LoginsLimited, detail).with_retry_after(left);
+            return Err(NotLetIn::of(error.with_header(header::RETRY_AFTER, seconds.into())));
+        }
+        let operator = self.by_key(presented).inspect_err(|_| self.attempts.wrong(peer, now))?;
+        let token = self.sessions.open(&operator.key, operator.proof.digest(), now);
+        // TLS may end before the port: then the page's own origin says so.
+        let coded = self.rules.load().secure || place::comes_over_tls(headers);
+        Ok((operator, cookie::kept(&token, coded)))
+    }
+
+    /// Ends the session of `operator`. Gives the field that makes a browser forget it, and whether
+    /// there was one.
+    pub(super) fn log_out(&self, operator: &Operator) -> (HeaderValue, bool) {
+        let ended = match &operator.proof {
+            Proof::Session(id, _) => self.sessions.end(id),
+            Proof::Key(_) => false,
         };
-        let named = request.uri().authority().cloned().or(field);
-        named.filter(|named| self.is_here(named.host())).ok_or_else(|| {
-            refused("the Host must be localhost or the address that the port listens on")
+        (cookie::forgotten(), ended)
+    }
+
+    /// Whether the one who came in would still be let in: for answers that go on for long.
+    #[must_use]
+    pub(super) fn still_welcomes(&self, operator: &Operator) -> bool {
+        let session = match &operator.proof {
+            Proof::Session(id, _) => self.sessions.find(id, Instant::now()).is_some(),
+            Proof::Key(_) => true,
+        };
+        let rules = self.rules.load();
+        let live = rules.keys.live(operator.key.as_str(), operator.proof.digest(), clock::wall());
+        session && live.is_ok()
+    }
+
+    /// The host that the request is meant for: this machine, or an address or a name of the port.
+    pub(super) fn host<B>(&self, request: &Request<B>) -> Result<Authority, Error> {
+        place::named(request).filter(|named| self.is_here(named.host())).ok_or_else(|| {
+            place::refused(
+                "the Host must be localhost, the address that the port listens on, or one of admin.hosts",
+            )
         })
     }
 
@@ -92,104 +180,23 @@ impl Door {
         // Where the port has no address of its own any will do.
         let own = self.address.ip();
         let is_own = |ip: IpAddr| ip.is_loopback() || ip == own || own.is_unspecified();
-        is_localhost(host) || address(host).is_some_and(is_own)
+        is_localhost(host)
+            || address(host).is_some_and(is_own)
+            || self.rules.load().hosts.iter().any(|name| name.eq_ignore_ascii_case(host))
     }
 }
 
-/// The address that a `Host` is, if it is no name. An address can't be made to point elsewhere.
-pub(super) fn address(host: &str) -> Option<IpAddr> {
-    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+fn unauthenticated(refusal: &Refusal) -> NotLetIn {
+    let error = ask_for_key(refusal.detail("an admin key"));
+    NotLetIn { error, key: refusal.key.clone() }
 }
 
-/// The name that every machine has for itself.
-pub(super) fn is_localhost(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-}
-
-/// No origin, as programs send it, or the page's own host.
-fn origin(headers: &HeaderMap, host: &Authority) -> Result<(), Error> {
-    let own = |value: &HeaderValue| {
-        let origin = value.to_str().ok().and_then(|text| text.parse::<Uri>().ok());
-        origin.is_some_and(|origin| origin.scheme().is_some() && origin.authority() == Some(host))
-    };
-    if headers.get_all(header::ORIGIN).iter().all(own) {
-        Ok(())
-    } else {
-        Err(refused("a page from elsewhere may not ask"))
-    }
-}
-
-fn refused(detail: &'static str) -> Error {
-    Error::refused(Code::OriginRefused, detail)
-}
-
-fn unauthenticated(refusal: &Refusal) -> Error {
-    Error::refused(Code::Unauthenticated, refusal.detail("an admin key")).with_header(
+fn ask_for_key(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::refused(Code::Unauthenticated, detail).with_header(
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer realm=\"tollgate admin\""),
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::identity::{Key, NewKey};
-    use crate::ids::KeyId;
-
-    fn door(address: &str) -> (Door, String) {
-        let id = KeyId::try_from("op".to_owned()).unwrap();
-        let new = NewKey::generate(&id);
-        let mut keys = Keys::default();
-        assert!(keys.add(Key { id, sha256: new.sha256, expires: None }, Rights::Read));
-        let keys = Arc::new(ArcSwap::from_pointee(keys));
-        (Door::new(address.parse().unwrap(), keys), new.text)
-    }
-
-    fn code(door: &Door, fields: &[(&str, &str)]) -> Option<Code> {
-        let mut request = Request::builder().uri("/api/version");
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        door.pass(&request.body(()).unwrap()).err().map(|error| error.code)
-    }
-
-    #[test]
-    fn only_this_machine_and_the_address_of_the_port_are_its_hosts() {
-        let (own, key) = door("127.0.0.1:9091");
-        let (lan, _) = door("192.0.2.7:9091");
-        let (any, _) = door("0.0.0.0:9091");
-        for (host, at) in [
-            ("localhost:1", [true, true, true]),
-            ("LOCALHOST", [true, true, true]),
-            ("127.0.0.1:9091", [true, true, true]),
-            ("[::1]:9091", [true, true, true]),
-            ("192.0.2.7", [false, true, true]),
-            ("192.0.2.8", [false, false, true]),
-            ("evil.example", [false, false, false]),
-            ("localhost.evil.example", [false, false, false]),
-            ("127.0.0.1.evil.example", [false, false, false]),
-            ("", [false, false, false]),
-        ] {
-            let seen = [&own, &lan, &any]
-                .map(|door| code(door, &[("host", host)]) != Some(Code::OriginRefused));
-            assert_eq!(seen, at, "{host}");
-        }
-        assert_eq!(code(&own, &[("x-api-key", &key)]), Some(Code::OriginRefused), "no host");
-        let twice = [("host", "localhost"), ("host", "localhost")];
-        assert_eq!(code(&own, &twice), Some(Code::OriginRefused));
-        assert_eq!(code(&own, &[("host", "localhost"), ("x-api-key", &key)]), None);
-    }
-
-    #[test]
-    fn a_page_from_elsewhere_may_not_ask_with_any_key() {
-        let (door, key) = door("127.0.0.1:9091");
-        let asked = |origin: &str| {
-            let fields = [("host", "localhost:9091"), ("origin", origin), ("x-api-key", &key)];
-            code(&door, &fields)
-        };
-        assert_eq!(asked("http://localhost:9091"), None);
-        for origin in ["http://evil.example", "http://localhost:80", "null", "localhost:9091", ""] {
-            assert_eq!(asked(origin), Some(Code::OriginRefused), "{origin}");
-        }
-    }
-}
+mod tests;

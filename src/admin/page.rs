@@ -24,11 +24,6 @@ const CSS: &str = "text/css; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Nothing from elsewhere, nothing inline, in no frame: text that got into the page does not run.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
-
 /// A file's name, media type and text.
 macro_rules! files {
     ($($name:literal $kind:ident),+ $(,)?) => {
@@ -126,14 +121,8 @@ impl PageFile {
 
 impl Form {
     fn of(kind: &'static str, tag: &str, octets: Bytes) -> Self {
-        const FIELDS: [(HeaderName, &str); 6] = [
-            (header::CACHE_CONTROL, "no-cache"),
-            (header::VARY, "Accept-Encoding"),
-            (header::CONTENT_SECURITY_POLICY, POLICY),
-            (header::REFERRER_POLICY, "no-referrer"),
-            (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-            (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        ];
+        const FIELDS: [(HeaderName, &str); 2] =
+            [(header::CACHE_CONTROL, "no-cache"), (header::VARY, "Accept-Encoding")];
         let mut fields = HeaderMap::new();
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         fields.extend(FIELDS.map(|(name, value)| (name, HeaderValue::from_static(value))));

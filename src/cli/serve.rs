@@ -137,6 +137,8 @@ fn reload(
     path: &Path,
     follow: impl FnOnce(&LogSettings),
 ) -> Option<LogSettings> {
+    // Also if the configuration is refused: what moves the file away says so by the same signal.
+    gateway.state().audit().reopen();
     let result = Config::load(path).map_err(|error| error.to_string()).and_then(|config| {
         gateway.reload(&config)?;
         follow(&config.settings.logs);

@@ -1,14 +1,18 @@
 //! The tables of the operators' ports: `[ops]` and `[admin]`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::expiry::Expiry;
+use super::tls_files::TlsFiles;
+use crate::address::Network;
 use crate::history;
 use crate::identity::{Digest, Rights};
 use crate::ids::KeyId;
+use crate::words::read_as_text;
 
 /// The operations port.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -25,15 +29,30 @@ impl Default for OpsTable {
     }
 }
 
-/// The admin port: who waits behind whom, and why a call was slow. It speaks plain HTTP and is
-/// served only if there are keys.
+/// The admin port.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Address or host name, and port. Port 0 takes a free port, which the log names. If other
-    /// machines can reach the address, put TLS before it: its keys are sent in clear text.
+    /// machines can reach the address, `clients` must say which ones may, and there must be `tls`,
+    /// or TLS before the port (`allow_plain_http`).
     #[serde(deserialize_with = "crate::address::deserialize")]
     pub listen: SocketAddr,
+    /// Certificate and key. Without them the port speaks plain HTTP. A reload reads both again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFiles>,
+    /// Addresses and networks that may connect, such as `["127.0.0.1", "10.0.0.0/8"]`. Connections
+    /// of all others are closed as they come. An empty list lets in whoever can reach the port.
+    pub clients: Vec<Network>,
+    /// Names that the `Host` may be besides `localhost` and addresses, such as
+    /// `["ops.example.com"]`. They need `tls`, or `allow_plain_http`.
+    pub hosts: Vec<OwnName>,
+    /// `true` if other machines reach the port through something of yours that speaks TLS.
+    pub allow_plain_http: bool,
+    /// The file to which each act, and each refused one, is appended as one JSON line. It is opened
+    /// again at each reload. The log has the same lines under the target `audit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<PathBuf>,
     /// Who may ask, made by `tollgate keys new --admin`. Without any the port is not served.
     /// `rights` is `"read"`, the default, or `"change"`. `expires` is as for an app's keys.
     #[serde(skip_serializing)]
@@ -49,20 +68,46 @@ pub(super) const MOST_CALLS: usize = 100_000;
 
 impl Default for Admin {
     fn default() -> Self {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 9091));
-        Self { listen, keys: Vec::new(), calls: history::PLACES }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9091)),
+            tls: None,
+            clients: Vec::new(),
+            hosts: Vec::new(),
+            allow_plain_http: false,
+            audit: None,
+            keys: Vec::new(),
+            calls: history::PLACES,
+        }
     }
 }
 
-impl Admin {
-    /// The warning for a port that other machines can reach.
-    pub(super) fn is_open(&self) -> Option<String> {
-        (!self.keys.is_empty() && !self.listen.ip().is_loopback()).then(|| {
-            format!(
-                "admin.listen = \"{}\" is reached by other machines, and its keys travel in clear text: use 127.0.0.1, or put TLS before it",
-                self.listen
-            )
-        })
+/// A name of this gateway: a host name without a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(with = "String")]
+pub struct OwnName(Box<str>);
+
+read_as_text!(OwnName, "a host name in quotes, such as \"ops.example.com\"");
+
+impl OwnName {
+    /// The name, in small letters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for OwnName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        match begins && text.chars().all(plain) {
+            true => Ok(Self(text.to_ascii_lowercase().into())),
+            false => Err(format!(
+                "'{text}' is no host name: write it without scheme and port, such as \"ops.example.com\""
+            )),
+        }
     }
 }
 

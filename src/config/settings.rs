@@ -14,6 +14,7 @@ use super::cache::{CacheControl, CacheTable};
 use super::cors::CorsTable;
 use super::expiry::Expiry;
 use super::shared::SharedTable;
+use super::tls_files::TlsFiles;
 use super::traces::TracesTable;
 use crate::admission::Assume;
 use crate::catalog::Lane;
@@ -35,7 +36,9 @@ pub struct Settings {
     /// read `/metrics` only under an address or `localhost`, since any page can point a name of its
     /// own here. Scrapers may use any name.
     pub ops: OpsTable,
-    /// The port for operators' questions: who waits behind whom, and why a call was slow.
+    /// The port for operators: who waits behind whom, why a call was slow, and changes for a time.
+    /// It is served from its first key on, which a reload may bring. After that `listen` can't
+    /// change, nor whether there is `tls`. `docs/admin.md` has all of it.
     pub admin: Admin,
     /// The Courier API, or a replacement for it.
     pub vendor: Vendor,
@@ -152,19 +155,6 @@ impl Default for ServerTable {
             cors: CorsTable::default(),
         }
     }
-}
-
-/// A certificate chain and its private key, as PEM files.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a table: { cert = \"/path/chain.pem\", key = \"/path/key.pem\" }"
-)]
-pub struct TlsFiles {
-    /// The chain, leaf first.
-    pub cert: PathBuf,
-    /// The private key of the leaf.
-    pub key: PathBuf,
 }
 
 /// How the vendor is reached.

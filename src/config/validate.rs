@@ -5,6 +5,7 @@ mod apps;
 mod connections;
 mod meaningless;
 mod numbers;
+mod operators;
 mod quotas;
 mod server;
 mod state;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{BaseUrl, Collector, Config, Findings, Look, Settings};
+use super::{BaseUrl, Collector, Config, Findings, Look, Settings, TlsFiles};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::descriptors::{self, Budget, WantedSockets};
@@ -45,7 +46,8 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
         check.state();
     }
     let settings = &document.value;
-    let tls = check.tls();
+    let tls = check.tls("server", settings.server.tls.as_ref());
+    let admin_tls = check.tls("admin", settings.admin.tls.as_ref());
     let client = tls::client(settings.vendor.ca_file.as_deref());
     let client = check.accept(&key(&["vendor", "ca_file"]), client);
     let Check { mut problems, mut warnings, .. } = check;
@@ -61,6 +63,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
             admin: Arc::new(admin),
             tokens,
             tls,
+            admin_tls,
             vendor_tls,
             collector,
             store,
@@ -136,9 +139,10 @@ impl<'a> Check<'a, '_> {
         result.map_err(|message| self.refuse(path, message)).ok()
     }
 
-    fn tls(&mut self) -> Option<tls::Server> {
-        let place = key(&["server", "tls"]);
-        let files = self.settings().server.tls.as_ref().filter(|_| self.look.secrets)?;
+    /// TLS of the port of `table`.
+    fn tls(&mut self, table: &'static str, files: Option<&TlsFiles>) -> Option<tls::Server> {
+        let place = key(&[table, "tls"]);
+        let files = files.filter(|_| self.look.secrets)?;
         if self.document.is_hollow(&place) {
             return None;
         }

@@ -12,7 +12,8 @@ const SHORT: usize = 12;
 const NOTE: &str = " (*** may be a secret and is not shown)";
 
 /// `message`, with stars in place of each word, or end of a word, that may be a secret.
-pub(super) fn veiled(message: String) -> String {
+#[must_use]
+pub fn veiled(message: String) -> String {
     let mut shown = String::with_capacity(message.len());
     let mut starred = false;
     for piece in message.split_inclusive(ends_word) {

@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::{self, HeaderValue};
 use tokio_util::either::Either;
@@ -17,7 +18,7 @@ use tokio_util::either::Either;
 use crate::call::{self, Next, Reply, Stage, StageLayer, Staged};
 use crate::error::{Code, Error};
 use crate::headers;
-use crate::identity::{App, Keys, Refusal, presented};
+use crate::identity::{App, Keys, Refusal, Rights, presented};
 use crate::ids::KeyId;
 use crate::record::layer::Opened;
 
@@ -37,19 +38,33 @@ pub struct Authenticated {
 /// Authenticates requests by their gateway key.
 pub struct Authenticate {
     keys: Arc<Keys>,
+    /// They are no callers, and are told so.
+    operators: Arc<Keys<Rights>>,
 }
 
 impl Authenticate {
-    /// `keys` are the keys that are accepted.
+    /// `keys` are the keys that are accepted; those of `operators` are not.
     #[must_use]
-    pub fn layer(keys: Arc<Keys>) -> StageLayer<Self> {
-        StageLayer::new(Self { keys })
+    pub fn layer(keys: Arc<Keys>, operators: Arc<Keys<Rights>>) -> StageLayer<Self> {
+        StageLayer::new(Self { keys, operators })
+    }
+
+    fn find(
+        &self,
+        presented: Option<&[u8]>,
+        now: SystemTime,
+    ) -> Result<(&Arc<App>, &KeyId), Refusal> {
+        let key = presented.ok_or_else(Refusal::nothing)?;
+        self.keys.find(key, now).map_err(|refusal| match self.operators.find(key, now) {
+            Ok(_) => refusal.is_for("a key of an operator"),
+            Err(_) => refusal,
+        })
     }
 
     fn authenticate(&self, mut opened: Opened) -> Result<Authenticated, Error> {
         let (request, record) = (&mut opened.request, &opened.record);
-        let presented = presented(request.headers()).ok_or_else(Refusal::nothing);
-        let (app, key) = match presented.and_then(|key| self.keys.find(&key, record.started_at)) {
+        let presented = presented(request.headers());
+        let (app, key) = match self.find(presented.as_deref(), record.started_at) {
             Ok((app, key)) => (app.clone(), key.clone()),
             Err(refusal) => {
                 let detail = refusal.detail("a gateway key");

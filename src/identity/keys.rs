@@ -156,6 +156,12 @@ impl<T> Keys<T> {
         self.by_id.is_empty()
     }
 
+    /// The digest of the key with that id.
+    #[must_use]
+    pub fn digest(&self, id: &KeyId) -> Option<&Digest> {
+        self.by_id.get(id).map(|(key, _)| &key.sha256)
+    }
+
     /// When the key with that id expires; `None` if it never does.
     #[must_use]
     pub fn expiry(&self, id: &KeyId) -> Option<SystemTime> {
@@ -170,7 +176,19 @@ impl<T> Keys<T> {
         let Some(id) = public_id(presented) else {
             return Err(self.malformed(presented));
         };
-        let digest = Digest::of(presented);
+        self.live(id, &Digest::of(presented), now)
+    }
+
+    /// The holder and the id of the live key `id`, if `digest` is that of the whole key.
+    ///
+    /// # Errors
+    /// Why it is not a live key.
+    pub fn live(
+        &self,
+        id: &str,
+        digest: &Digest,
+        now: SystemTime,
+    ) -> Result<(&T, &KeyId), Refusal> {
         let Some((key, holder)) = self.by_id.get(id) else {
             return Err(Refusal::unknown(id));
         };

@@ -28,6 +28,8 @@ enum Hint {
     Courier,
     /// When the key expired. Its secret was right.
     Ended(SystemTime),
+    /// What the key is for. Its secret was right.
+    ForOthers(&'static str),
 }
 
 impl Refusal {
@@ -63,12 +65,20 @@ impl Refusal {
         Self { why: Denied::Expired, key: Some(id.clone()), hint: Hint::Ended(end) }
     }
 
+    /// The same key is a live one of another kind, which the caller may hear: `theirs`, such as `a
+    /// key of an app`.
+    #[must_use]
+    pub fn is_for(self, theirs: &'static str) -> Self {
+        Self { hint: Hint::ForOthers(theirs), ..self }
+    }
+
     /// What the caller is told. `kind` is the kind of key that it needs, such as `a gateway key`.
     #[must_use]
     pub fn detail(&self, kind: &str) -> Cow<'static, str> {
         let send = format!("send {kind} as 'x-api-key: tg_…' or 'Authorization: Bearer tg_…'");
         match self.hint {
             Hint::Nothing => send.into(),
+            Hint::ForOthers(theirs) => format!("that is {theirs}; {send}").into(),
             Hint::Courier => format!("that is a Courier token; {send}").into(),
             Hint::Ended(end) => {
                 let end = clock::rfc3339(end);

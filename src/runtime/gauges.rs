@@ -29,7 +29,9 @@ pub(super) fn take_over(config: &Config, metrics: &Metrics) -> Owners {
     for row in catalog.operations().iter().chain([catalog.unlisted()]) {
         metrics.begin_operation(row, row.share || cache.keeps(row), config.store.is_some());
     }
-    metrics.certificate(config.tls.as_ref().map(tls::Server::expires));
+    let ports = [("data", &config.tls), ("admin", &config.admin_tls)];
+    let expires = |tls: &Option<tls::Server>| tls.as_ref().map(tls::Server::expires);
+    metrics.certificates(ports.map(|(port, tls)| (port, expires(tls))));
     metrics.config_loaded.set(unix(clock::wall()));
     let owned = |tenant: &Tenant| {
         let tenant_id = tenant.id.clone();

@@ -9,10 +9,11 @@ use tokio::time::timeout;
 
 use super::{Inner, State};
 use crate::admission::{AdmissionPlan, PauseTable};
+use crate::audit::Deed;
 use crate::breaker::ForcedState;
 use crate::catalog::Catalog;
 use crate::clock::Instant;
-use crate::overrides::{Act, Forced, MOST, Overlay, WallMs, wall_ms};
+use crate::overrides::{Act, Forced, MOST, Overlay, Override, WallMs, wall_ms};
 use crate::telemetry::logs::{Level, Target};
 use crate::wiring;
 
@@ -91,6 +92,25 @@ impl State {
         steering.applied = overlay;
     }
 
+    /// Says in the audit which of those that `held` are over by themselves. From now on those do
+    /// that hold now.
+    fn say_over(&self, held: &mut Vec<Override>) {
+        let (all, now) = (self.overrides().list(true), wall_ms());
+        for before in held.iter().filter(|known| !known.act.is_instant()) {
+            let known = all.iter().find(|known| known.id == before.id);
+            if known.is_some_and(|known| !known.holds(now) && known.ended.is_none()) {
+                self.audit().done(Deed {
+                    act: "expired",
+                    what: before.act.to_string(),
+                    because: before.because.to_string(),
+                    after: Some(self.present(&before.act)).filter(|text| !text.is_empty()),
+                    ..Deed::default()
+                });
+            }
+        }
+        *held = all.into_iter().filter(|known| known.holds(now)).collect();
+    }
+
     /// What an operator made of the levels of log lines.
     #[must_use]
     pub fn log_levels(&self) -> watch::Receiver<LogLevels> {
@@ -154,8 +174,10 @@ impl State {
 
 /// Applies what changes for as long as the state is in use.
 async fn keep(state: Weak<Inner>, mut changes: watch::Receiver<u64>) {
+    let mut held = Vec::new();
     while let Some(state) = state.upgrade().map(State) {
         state.steer();
+        state.say_over(&mut held);
         let wait = state.overrides().next_end();
         drop(state);
         match wait {

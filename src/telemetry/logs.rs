@@ -47,7 +47,8 @@ pub struct LogSettings {
     /// Levels of single targets, such as `{ access = "warn", "tollgate::server" = "debug" }`. The
     /// longest name that matches counts. `access` is the line of each finished call. It is a
     /// warning if the call ended in a 5xx, a cut answer or Courier's own 429, and else of level
-    /// `info`. `tollgate` is everything else. `tollgate::admission` covers the slots kept over a
+    /// `info`. `audit` is what operators do on the admin port, and what is refused to them; its lines
+    /// are always JSON. `tollgate` is everything else. `tollgate::admission` covers the slots kept over a
     /// restart. `tollgate::app` covers the ports, and what is left at a stop. `tollgate::cli`
     /// covers the line of a start, signals and reloads. `tollgate::edge` says why calls failed.
     /// `tollgate::shared` covers the Redis that replicas share. `tollgate::server` covers client

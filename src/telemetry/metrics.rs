@@ -216,8 +216,14 @@ instruments! {
     /// listed.
     key_expiry: Reals<2> = Reals::default(), "gauge" "tollgate_app_key_expiry_timestamp_seconds" ["tenant", "app"];
     /// When the first of the certificates in the chain of a port with TLS expires (Unix time): data
-    /// (`server.tls`).
+    /// (`server.tls`), admin (`admin.tls`).
     certificate_expiry: Reals<1> = Reals::default(), "gauge" "tollgate_tls_certificate_expiry_timestamp_seconds" ["listener"];
+    /// Requests on the admin port by outcome: done, refused (who asked may not), wrong (what was asked
+    /// for is not there or is not understood), failed. A connection from an address that is not
+    /// welcome (`admin.clients`) counts as refused.
+    admin_requests: Counters<1> = Counters::default(), "counter" "tollgate_admin_requests" ["outcome"];
+    /// Lines of the audit that its file (`admin.audit`) did not take.
+    audit_unwritten: Counter = Counter::default(), "counter" "tollgate_audit_lines_unwritten" [];
     /// Reloads of the configuration, by outcome: done, refused.
     reloads: Counters<1> = Counters::default(), "counter" "tollgate_config_reloads" ["outcome"];
     /// When the configuration that is in use was loaded (Unix time).
@@ -281,11 +287,11 @@ impl Metrics {
         self.reloads.get_or_create(&Labels([("outcome", Value::Word(outcome))])).inc();
     }
 
-    /// The certificate of the data port expires at `expires`; `None` without TLS.
-    pub fn certificate(&self, expires: Option<SystemTime>) {
+    /// When the certificate of each port with TLS expires.
+    pub fn certificates(&self, ports: [(&'static str, Option<SystemTime>); 2]) {
         self.certificate_expiry.clear();
-        if let Some(end) = expires {
-            let listener = Labels([("listener", Value::Word("data"))]);
+        for (port, end) in ports.into_iter().filter_map(|(port, end)| Some((port, end?))) {
+            let listener = Labels([("listener", Value::Word(port))]);
             self.certificate_expiry.get_or_create(&listener).set(unix(end));
         }
     }

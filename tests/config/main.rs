@@ -395,6 +395,14 @@ fn an_admin_port_is_checked_like_all_else() {
         &admin(&format!("keys = [{}]", key("o", ", rights = \"write\""))),
         "`read` or `change`",
     );
+    let open = format!("listen = \"0.0.0.0:9091\"\nkeys = [{}]\n", key("o", ""));
+    refused(&admin(&open), "write admin.clients, such as [\"10.0.0.0/8\"], and admin.tls");
+    let plain = format!("{open}allow_plain_http = true\n");
+    refused(&admin(&plain), "write admin.clients, such as [\"10.0.0.0/8\"], or use 127.0.0.1");
+    let from = "clients = [\"10.0.0.0/8\"]\n";
+    refused(&admin(&format!("{open}{from}")), "write admin.tls, or use 127.0.0.1");
+    let whole = format!("{plain}{from}hosts = [\"ops.example.com\"]");
+    assert_eq!(problems(&admin(&whole)), Vec::<String>::new());
     refused(&admin("calls = 100001"), "line 2, column 1: admin.calls must be at most 100000");
 }
 

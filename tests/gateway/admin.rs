@@ -15,58 +15,74 @@ use crate::rig::{Client, PORTS, raw};
 use crate::support::{Lines, Setup};
 
 /// A gateway with an admin port, and its key.
-struct Asked {
-    gateway: Gateway,
-    admin: SocketAddr,
-    key: String,
-    setup: Setup,
+pub(crate) struct Asked {
+    pub(crate) gateway: Gateway,
+    pub(crate) admin: SocketAddr,
+    pub(crate) key: String,
+    pub(crate) setup: Setup,
     head: String,
+    /// What stands in `[admin]` beside the keys.
+    rest: String,
 }
 
-fn admin_key(id: &str, rest: &str) -> (String, String) {
+pub(crate) fn admin_key(id: &str, rest: &str) -> (String, String) {
     let new = NewKey::generate(&KeyId::try_from(id.to_owned()).unwrap());
     (format!("{{ id = \"{id}\", sha256 = \"{}\"{rest} }}", new.sha256), new.text)
 }
 
 impl Asked {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
+        Self::with_rest("", "").await
+    }
+
+    /// The same with a key that may do as `rights` say, and with `rest` in its table.
+    pub(crate) async fn with_rest(rights: &str, rest: &str) -> Self {
         let courier = simulator::Server::new(simulator::Options::default());
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let vendor = port.local_addr().unwrap();
         tokio::spawn(courier.serve(port, std::future::pending()));
-        let (entry, key) = admin_key("ops1", "");
+        let (entry, key) = admin_key("ops1", rights);
         let head = format!("{PORTS}[vendor]\nbase_url = \"http://{vendor}\"\n");
-        let setup = Setup::new(&format!("{head}{}", Self::table(&entry)));
+        let setup = Setup::new(&format!("{head}{}", Self::table(&entry, rest)));
         let gateway = Gateway::start(setup.config(), Lines::default().log()).await.unwrap();
         let admin = gateway.admin.expect("there is a key");
-        Self { gateway, admin, key, setup, head }
+        Self { gateway, admin, key, setup, head, rest: rest.to_owned() }
     }
 
-    fn table(entries: &str) -> String {
-        format!("[admin]\nlisten = \"127.0.0.1:0\"\nkeys = [{entries}]\n")
+    fn table(entries: &str, rest: &str) -> String {
+        format!("[admin]\nlisten = \"127.0.0.1:0\"\nkeys = [{entries}]\n{rest}\n")
     }
 
     /// The same configuration with other admin keys.
-    fn with(&self, entries: &str) -> Config {
-        let head = format!("{}{}", self.head, Self::table(entries));
+    pub(crate) fn with(&self, entries: &str) -> Config {
+        let head = format!("{}{}", self.head, Self::table(entries, &self.rest));
         let tenants = &self.setup.text[self.setup.text.find("[quota]").unwrap()..];
         Config::parse(&format!("{head}\n{tenants}"))
             .unwrap_or_else(|problems| panic!("{problems:#?}"))
     }
 
-    async fn get(&self, path: &str, fields: &str) -> String {
+    /// Sends a document; gives the whole answer.
+    pub(crate) async fn post(&self, path: &str, fields: &str, document: &str) -> String {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{fields}\r\n\r\n{document}",
+            document.len()
+        );
+        raw(self.admin, head.as_bytes(), "").await
+    }
+
+    pub(crate) async fn get(&self, path: &str, fields: &str) -> String {
         let head = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{fields}\r\n\r\n");
         raw(self.admin, head.as_bytes(), "").await
     }
 
-    async fn asked(&self, path: &str) -> (String, Value) {
+    pub(crate) async fn asked(&self, path: &str) -> (String, Value) {
         let answer = self.get(path, &format!("Host: localhost\r\nx-api-key: {}", self.key)).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.to_ascii_lowercase(), serde_json::from_str(body).unwrap())
     }
 
     /// Makes a call; gives its id.
-    async fn call(&self, target: &str) -> String {
+    pub(crate) async fn call(&self, target: &str) -> String {
         let socket = tokio::net::TcpStream::connect(self.gateway.data).await.unwrap();
         let mut client = Client::h1(socket).await;
         let answer = client.send("GET", target, &self.setup.acme, Vec::new()).await;
@@ -88,7 +104,7 @@ async fn without_a_live_key_every_path_says_the_same() {
     let twice = format!("Host: localhost\r\nx-api-key: {0}\r\nx-api-key: {0}", asked.key);
     let mut answers = Vec::new();
     for path in ["/api/version", "/api/calls/1", "/nowhere"] {
-        for fields in ["Host: localhost", &app, &wrong, &twice] {
+        for fields in ["Host: localhost", &wrong, &twice] {
             let answer = asked.get(path, fields).await;
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with("HTTP/1.1 401 "), "{answer}");
@@ -98,6 +114,9 @@ async fn without_a_live_key_every_path_says_the_same() {
     }
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:#?}");
+    let answer = asked.get("/api/version", &app).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("that is a key of an app; send an admin key"), "{answer}");
     for field in ["x-api-key: ", "Authorization: Bearer ", "authorization: "] {
         let fields = format!("Host: 127.0.0.1:9\r\n{field}{}", asked.key);
         let answer = asked.get("/api/version", &fields).await;
@@ -210,7 +229,9 @@ async fn what_is_asked_wrongly_is_told_what_would_be_right() {
         ("/api/calls?limit=100000", 400, "1 to 200"),
         ("/api/calls?since=1", 400, "sort=slowest"),
         ("/api/calls?app=%22", 400, "names of the configuration"),
-        ("/", 404, "/api/connections"),
+        ("/nowhere", 404, "/api/connections"),
+        ("/api/audit?limit=0", 400, "1 to 1000"),
+        ("/api/audit?since=1", 400, "takes each of these once: limit"),
     ] {
         let (head, problem) = asked.asked(path).await;
         assert_eq!(problem["status"], status, "{path}: {problem}");
@@ -244,14 +265,40 @@ async fn a_reload_changes_the_keys_but_not_the_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_keys_there_is_no_admin_port() {
+async fn the_port_is_served_from_the_first_key_on_which_a_reload_may_bring() {
     let setup = Setup::new(PORTS);
     let mut gateway = Gateway::start(setup.config(), Lines::default().log()).await.unwrap();
     assert_eq!(gateway.admin, None);
+    let (entry, key) = admin_key("ops1", "");
+    let table = |keys: &str, tls: &str| {
+        format!("{PORTS}[admin]\nlisten = \"127.0.0.1:0\"\nkeys = [{keys}]\n{tls}")
+    };
+    gateway.reload(&Setup::new(&table(&entry, "")).config()).unwrap();
+    let admin = gateway.admin.expect("there is a key");
+    let ask = format!(
+        "GET /api/version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nx-api-key: {key}\r\n\r\n"
+    );
+    assert!(raw(admin, ask.as_bytes(), "").await.starts_with("HTTP/1.1 200 "));
+    gateway.reload(&Setup::new(&table("", "")).config()).unwrap();
+    assert_eq!(gateway.admin, Some(admin), "it stays");
+    assert!(raw(admin, ask.as_bytes(), "").await.starts_with("HTTP/1.1 401 "));
+    // A port that is served does not begin or cease to speak TLS.
+    let tls = Setup::new(&table(&entry, &crate::rig::Certificate::new().setting()));
+    let refused = gateway.reload(&tls.config()).unwrap_err();
+    assert!(refused.contains("whether there is admin.tls"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_key_whose_port_is_taken_is_a_refused_reload() {
+    let mut gateway =
+        Gateway::start(Setup::new(PORTS).config(), Lines::default().log()).await.unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (entry, _) = admin_key("ops1", "");
-    let with_key = Setup::new(&format!("{PORTS}[admin]\nkeys = [{entry}]\n"));
-    let refused = gateway.reload(&with_key.config()).unwrap_err();
-    assert!(refused.contains("restart"), "{refused}");
+    let address = taken.local_addr().unwrap();
+    let table = format!("{PORTS}[admin]\nlisten = \"{address}\"\nkeys = [{entry}]\n");
+    let refused = gateway.reload(&Setup::new(&table).config()).unwrap_err();
+    assert!(refused.contains("cannot listen") && refused.contains("admin.listen"), "{refused}");
+    assert_eq!(gateway.admin, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,7 +333,10 @@ async fn the_program_explains_a_call_and_lists_the_slowest() {
     let (code, text) = explain(vec!["0".repeat(32)], Some(key.clone())).await.unwrap();
     assert!(code == 1 && text.contains("no call of that id is kept: kept are"), "{code} {text}");
     let (code, text) = explain(vec![id.clone()], Some(asked.setup.acme.clone())).await.unwrap();
-    assert!(code == 1 && text.contains("answers 401: send an admin key"), "{code} {text}");
+    assert!(
+        code == 1 && text.contains("answers 401: that is a key of an app; send an admin key"),
+        "{code} {text}"
+    );
     assert!(!text.contains(&asked.setup.acme), "{text}");
     let (code, text) = explain(vec![id], None).await.unwrap();
     assert!(code == 2 && text.contains("TOLLGATE_ADMIN_KEY is not set"), "{code} {text}");

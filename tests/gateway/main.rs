@@ -3,6 +3,9 @@
 
 mod accepts;
 mod admin;
+mod admin_audit;
+mod admin_door;
+mod admin_session;
 mod cache;
 mod callers;
 mod certificate;

@@ -1,6 +1,7 @@
 //! A question or an order, once it is known who sent it.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use http::header;
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
+use crate::admin::Door;
 use crate::admin::door::Operator;
+use crate::audit::Deed;
+use crate::document::veiled;
 use crate::error::{Code, Error};
 use crate::server::RequestBody;
 
@@ -20,18 +24,36 @@ const IN_TIME: Duration = Duration::from_secs(5);
 
 /// What was sent, without its fields.
 pub(super) struct Ask {
+    /// What stands in the path where the route has `{…}`.
+    pub(super) part: String,
     /// What stands behind the path.
     pub(super) query: Query,
     /// The document, empty with a GET.
     pub(super) document: Bytes,
     /// Who sent it.
     pub(super) operator: Operator,
+    /// The door that it came in at.
+    pub(super) door: Door,
+    /// Where it came from.
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// The part of the target behind `?`.
 pub(super) struct Query(pub(super) String);
 
 impl Ask {
+    /// What its sender does, for the audit.
+    pub(super) fn deed(&self, act: &'static str, what: impl Into<String>) -> Deed {
+        let key = Some(self.operator.key.clone());
+        Deed { act, what: what.into(), key, peer: self.peer, ..Deed::default() }
+    }
+
+    /// Whether its sender would still be let in: for answers that go on for long.
+    #[expect(dead_code, reason = "no answer goes on for long yet")]
+    pub(super) fn still_welcome(&self) -> bool {
+        self.door.still_welcomes(&self.operator)
+    }
+
     /// The document, as JSON.
     ///
     /// # Errors
@@ -40,7 +62,8 @@ impl Ask {
         serde_json::from_slice(&self.document).map_err(|error| {
             Error::refused(
                 Code::MalformedRequest,
-                format!("the document is not understood: {error}"),
+                // It may repeat what was sent, which may be a secret in the wrong place.
+                veiled(format!("the document is not understood: {error}")),
             )
         })
     }

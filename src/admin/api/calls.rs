@@ -23,8 +23,8 @@ struct Listed {
 }
 
 /// The call of that id.
-pub(super) fn one(state: &State, id: &str) -> Page {
-    let id = id.parse::<RandomId>().map_err(Error::malformed)?;
+pub(super) fn one(state: &State, ask: &Ask) -> Page {
+    let id = ask.part.parse::<RandomId>().map_err(Error::malformed)?;
     if let Some(entry) = state.calls().find(id) {
         return Ok(json(&entry.document()));
     }

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, Page};
+use crate::audit::Deed;
 use crate::call::Reply;
 use crate::error::{Code, Error};
 use crate::local_reply::json;
@@ -112,7 +113,6 @@ pub(super) fn list(state: &State, ask: &Ask) -> Page {
 /// Makes one. It holds when this answers.
 pub(super) async fn make(state: &State, ask: &Ask) -> Page {
     let wanted: Wanted = ask.read()?;
-    ask.operator.may_change()?;
     reason(&wanted.because)?;
     if !(1000..=LONGEST_MS).contains(&wanted.for_ms) {
         return Err(wrong("for_ms: write a length from 1000 (1 s) to 2592000000 (30 days)".into()));
@@ -131,7 +131,6 @@ pub(super) async fn make(state: &State, ask: &Ask) -> Page {
 /// Forgets copies, here and on every replica.
 pub(super) async fn purge(state: &State, ask: &Ask) -> Page {
     let PurgeWanted { connection, tag, operation, because } = ask.read()?;
-    ask.operator.may_change()?;
     reason(&because)?;
     if tag.is_some() && operation.is_some() {
         return Err(wrong("write a tag or an operation, not both".into()));
@@ -142,12 +141,15 @@ pub(super) async fn purge(state: &State, ask: &Ask) -> Page {
 }
 
 /// Ends one before its time.
-pub(super) async fn end(state: &State, ask: &Ask, id: &str) -> Page {
-    ask.operator.may_change()?;
+pub(super) async fn end(state: &State, ask: &Ask) -> Page {
+    let mut because = String::new();
     if !ask.document.is_empty() {
-        reason(&ask.read::<Reason>()?.because)?;
+        because = ask.read::<Reason>()?.because;
+        reason(&because)?;
     }
-    let ended = state.overrides().end(id, ask.operator.key.as_str()).map_err(|error| {
+    let found = state.overrides().list(true).into_iter().find(|known| *known.id == *ask.part);
+    let before = found.map(|known| state.present(&known.act));
+    let ended = state.overrides().end(&ask.part, ask.operator.key.as_str()).map_err(|error| {
         let code = match error {
             CannotEnd::Unknown => Code::UnknownOverride,
             CannotEnd::Over => Code::OverrideOver,
@@ -155,6 +157,7 @@ pub(super) async fn end(state: &State, ask: &Ask, id: &str) -> Page {
         Error::refused(code, error.to_string())
     })?;
     state.steer();
+    say(state, Deed { because, before, ..ask.deed("end-override", "") }, &ended.act);
     let known = state.overrides().spread().await;
     Ok(view(&ended, known))
 }
@@ -171,12 +174,22 @@ async fn apply(
     because: &str,
 ) -> Result<(Override, Spread), Error> {
     let by = ask.operator.key.as_str();
+    let before = Some(state.present(&act));
     let made = state.overrides().add(act, life, because, by).ok_or_else(|| {
         Error::refused(Code::Overloaded, "there are 1000 overrides of the last day: no more fit")
     })?;
     // It holds before it is written down: at once is what counts.
     state.steer();
+    let word = if made.act.is_instant() { "purge" } else { "override" };
+    say(state, Deed { because: because.to_owned(), before, ..ask.deed(word, "") }, &made.act);
     Ok((made, state.overrides().spread().await))
+}
+
+/// Says in the audit what became of what `act` changes.
+fn say(state: &State, deed: Deed, act: &Act) {
+    let told = |text: String| (!text.is_empty()).then_some(text);
+    let (before, after) = (deed.before.and_then(told), told(state.present(act)));
+    state.audit().done(Deed { what: act.to_string(), before, after, ..deed });
 }
 
 /// A reason is what people read later: one line.

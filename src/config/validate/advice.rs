@@ -24,9 +24,6 @@ impl Check<'_, '_> {
     /// Warns about all that is legal but most likely not meant.
     pub(super) fn advise(&mut self, tokens: &Tokens) {
         let settings = self.settings();
-        if let Some(message) = settings.admin.is_open() {
-            self.warn(&key(&["admin", "listen"]), message);
-        }
         if let Some(message) = settings.vendor.base_url.advice() {
             self.warn(&key(&["vendor", "base_url"]), message);
         }

@@ -1,18 +1,17 @@
-//! Apps and operators: their names, keys, scopes and connections.
+//! Apps: their names, keys, scopes and connections.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::numbers::Numbering;
-use super::{Check, key, within};
+use super::{Check, within};
 use crate::catalog::Catalog;
-use crate::config::admin::MOST_CALLS;
 use crate::config::{AppTable, CacheControl, Tenant};
 use crate::document::PathStep;
-use crate::identity::{self, Key, Keys, Rights, Scopes};
+use crate::identity::{self, Key, Keys, Scopes};
 use crate::ids::{ConnectionId, KeyId};
 
-fn taken(id: &KeyId) -> String {
+pub(super) fn taken(id: &KeyId) -> String {
     format!("key id '{}' is taken: it must be unique in the file", id.as_str())
 }
 
@@ -61,33 +60,6 @@ impl Check<'_, '_> {
                     trust: app.trace_context.unwrap_or(self.settings().traces.context),
                 });
                 self.keys(&within(t, "app", a, &["keys"]), app, &identity, &mut keys);
-            }
-        }
-        keys
-    }
-
-    /// The operators' keys; no key is both an app's and an operator's.
-    pub(super) fn admin(&mut self, apps: &Keys) -> Keys<Rights> {
-        let mut keys = Keys::default();
-        let admin = &self.settings().admin;
-        if admin.calls > MOST_CALLS {
-            let message = format!("admin.calls must be at most {MOST_CALLS}: 0.5 KiB each, twice");
-            self.refuse(&key(&["admin", "calls"]), message);
-        }
-        for (at, entry) in admin.keys.iter().enumerate() {
-            let key = Key {
-                id: entry.id.clone(),
-                sha256: entry.sha256.clone(),
-                expires: entry.expires.map(|end| end.0),
-            };
-            if apps.knows(&entry.id) || !keys.add(key, entry.rights) {
-                let path = [
-                    PathStep::Key("admin"),
-                    PathStep::Key("keys"),
-                    PathStep::Index(at),
-                    PathStep::Key("id"),
-                ];
-                self.refuse(&path, taken(&entry.id));
             }
         }
         keys

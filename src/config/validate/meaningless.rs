@@ -15,11 +15,12 @@ impl Check<'_, '_> {
             let message = "state.dir is empty: name a folder, or leave it out";
             self.refuse(&key(&["state", "dir"]), message);
         }
-        if let Some(files) = settings.server.tls.as_ref() {
+        for (table, tls) in [("server", &settings.server.tls), ("admin", &settings.admin.tls)] {
+            let Some(files) = tls else { continue };
             for (name, file) in [("cert", &files.cert), ("key", &files.key)] {
                 if is_empty(file) {
-                    let message = format!("server.tls.{name} is empty: name a file in PEM form");
-                    self.refuse(&key(&["server", "tls", name]), message);
+                    let message = format!("{table}.tls.{name} is empty: name a file in PEM form");
+                    self.refuse(&key(&[table, "tls", name]), message);
                 }
             }
         }

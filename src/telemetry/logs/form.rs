@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::{Choice, event};
-use crate::clock;
+use crate::{clock, targets};
 
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -45,6 +45,13 @@ impl Format {
     }
 }
 
+impl Form {
+    /// JSON, if it `must` be.
+    fn unless(self, must: bool) -> Self {
+        if must { Self::Json } else { self }
+    }
+}
+
 /// Formats events in the form that applies now.
 pub(super) struct Lines {
     choice: Arc<ArcSwap<Choice>>,
@@ -68,7 +75,9 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let form = self.choice.load().form;
-        let Form::Human { colours } = form else {
+        // Programs read the audit.
+        let audit = event.metadata().target() == targets::AUDIT;
+        let Form::Human { colours } = form.unless(audit) else {
             let mut line = event::json(event);
             tame(&mut line);
             return writeln!(writer, "{}", String::from_utf8_lossy(&line));

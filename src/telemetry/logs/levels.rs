@@ -8,6 +8,7 @@ use tracing::metadata::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use super::LogSettings;
+use crate::targets;
 
 /// Levels by target.
 pub(super) type Map = BTreeMap<Target, Level>;
@@ -52,6 +53,9 @@ pub enum Target {
     /// The line of each finished call.
     #[serde(rename = "access")]
     Access,
+    /// What operators did, and what was refused to them.
+    #[serde(rename = "audit")]
+    Audit,
     /// All else that the gateway says.
     #[serde(rename = "tollgate")]
     Tollgate,
@@ -83,8 +87,9 @@ pub enum Target {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Access,
+        Self::Audit,
         Self::Tollgate,
         Self::Admission,
         Self::App,
@@ -101,6 +106,7 @@ impl Target {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Access => "access",
+            Self::Audit => targets::AUDIT,
             Self::Tollgate => "tollgate",
             Self::Admission => "tollgate::admission",
             Self::App => "tollgate::app",
@@ -145,7 +151,8 @@ impl From<Level> for LevelFilter {
 /// What `wanted` lets through. Libraries see what callers and the vendor send. So they log no more
 /// than warnings, whatever the level.
 pub(super) fn targets(wanted: &LogSettings) -> Targets {
-    let own = [Target::Access, Target::Tollgate].map(|target| (target, wanted.level));
+    let own =
+        [Target::Access, Target::Audit, Target::Tollgate].map(|target| (target, wanted.level));
     let listed = wanted.levels.iter().map(|(target, level)| (*target, *level));
     let pairs = own.into_iter().chain(listed);
     Targets::new()

@@ -24,6 +24,7 @@ impl Metrics {
         words(&self.keys_refused, "reason", Denied::ALL.map(Denied::as_str));
         words(&self.keys, "outcome", KeyUse::ALL.map(KeyUse::as_str));
         words(&self.keys, "outcome", ["replayed"]);
+        words(&self.admin_requests, "outcome", ["done", "refused", "wrong", "failed"]);
         words(&self.reloads, "outcome", ["done", "refused"]);
     }
 
@@ -66,8 +67,9 @@ impl Metrics {
 
     /// Makes the series of the app with these labels `tenant` and `app`.
     pub(super) fn begin_app(&self, Labels([tenant, app]): &Labels<2>) {
-        // A call without a key belongs to no app.
-        let codes = Code::ALL.iter().filter(|code| **code != Code::Unauthenticated);
+        // A call without a key belongs to no app, and nobody logs in on their port.
+        let of_none = [Code::Unauthenticated, Code::LoginsLimited];
+        let codes = Code::ALL.iter().filter(|code| !of_none.contains(code));
         for word in codes.map(|code| code.as_str()).chain(ENDS) {
             let code = ("code", Value::Word(word));
             begin(&self.app_requests, Labels([tenant.clone(), app.clone(), code]));

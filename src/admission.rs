@@ -15,6 +15,8 @@ mod journal;
 pub mod layer;
 mod lending;
 mod members;
+mod meters;
+mod outlook;
 mod pass;
 pub mod pauses;
 mod placing;
@@ -39,13 +41,15 @@ pub use desk::Desk;
 use desk::Seat;
 pub use figures::{AppFigures, Figures, LaneFigures, PoolFigures};
 pub use lending::LendingTerms;
+pub use meters::ConnectionMeter;
+pub use outlook::{LaneWait, Outlook, SlotView};
 pub use pass::Pass;
 pub use pauses::{PauseTable, Pauses};
 use plan::AppsByConnection;
 pub use plan::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
 pub use quotas::{Edition, Quotas};
 pub use store::{Assume, SlotStore};
-pub use view::{AppQuotaView, ConnectionView};
+pub use view::{AppQuotaView, AppView, ConnectionView, PoolView, SharedView, WaitingCalls};
 
 use crate::clock::Instant;
 use crate::ids::{ConnectionId, TenantId};
@@ -235,6 +239,30 @@ impl Admission {
             books.tenants.iter().flat_map(|(_, quotas)| quotas.view()).collect();
         views.sort_by(|one, other| one.connection.cmp(&other.connection));
         views
+    }
+
+    /// How each connection stands, for whoever looks once a second.
+    #[must_use]
+    pub fn meters(&self) -> Vec<ConnectionMeter> {
+        self.books().tenants.iter().flat_map(|(_, quotas)| quotas.meters()).collect()
+    }
+
+    /// What is to be expected of each connection, by its name, if calls start at its `rate` each
+    /// second; at most `apps` of its apps, those with most waiting calls first.
+    #[must_use]
+    pub fn outlook(&self, apps: usize, rate: impl Fn(&ConnectionId) -> f64) -> Vec<Outlook> {
+        let books = self.books();
+        let each = books.tenants.iter();
+        let mut outlook: Vec<Outlook> =
+            each.flat_map(|(_, quotas)| quotas.outlook(apps, &rate)).collect();
+        outlook.sort_by(|one, other| one.connection.cmp(&other.connection));
+        outlook
+    }
+
+    /// The slots of a connection's own pool, at most so many; none if there is no such connection.
+    #[must_use]
+    pub fn slots(&self, connection: &ConnectionId, most: usize) -> Option<Vec<SlotView>> {
+        self.books().tenants.iter().find_map(|(_, quotas)| quotas.slots(connection, most))
     }
 
     /// Who may not call.

@@ -18,7 +18,7 @@ use crate::admission::Assume;
 use crate::call;
 use crate::clock::Instant;
 use crate::config::{Config, SharedTable};
-use crate::descriptors::{self, Budget};
+use crate::descriptors::{self, Budget, OPERATORS};
 use crate::detached::Flights;
 use crate::pipeline::Pipeline;
 use crate::proof::SendProof;
@@ -144,7 +144,7 @@ impl Gateway {
         let plain = Terms { limits: for_few(limits(&config)), tls: None };
         let plain = Arc::new(ArcSwap::from_pointee(plain));
         let clients = (workers.clone(), clients(&config));
-        let few = (Workers::here(), OPERATORS);
+        let few = (Workers::here(), Bound::ForFew { sockets: OPERATORS });
         let health = Ops::new(state.clone());
         let accepting = vec![
             tokio::spawn(server::serve(data, clients, terms.clone(), answer, drain.clone())),
@@ -234,6 +234,7 @@ impl Gateway {
     /// From now on health checks fail and no new request is taken.
     pub fn begin_drain(&self) {
         self.state.drain();
+        self.state.feed().end();
         self.drain.begin();
     }
 
@@ -289,9 +290,6 @@ impl Ports {
 
 /// Time for the refusals of those who still wait when nothing is waited for any more.
 pub const LAST_ANSWERS: Duration = Duration::from_secs(1);
-
-/// Idle strangers must not keep probes, scrapers and operators out.
-const OPERATORS: Bound = Bound::ForFew { sockets: descriptors::OPERATORS };
 
 /// A panic in `build` is a refused reload, not the end of every call under way.
 fn unharmed<T>(build: impl FnOnce() -> Result<T, String>) -> Result<T, String> {

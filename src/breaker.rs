@@ -117,6 +117,16 @@ impl Breaker {
         self.circuits().forced = forced;
     }
 
+    /// How it stands for the host: as for the connection for which it is worst.
+    #[must_use]
+    pub fn of_host(&self) -> &'static str {
+        let names: Vec<ConnectionId> =
+            self.circuits().connections.iter().map(|(known, _)| known.clone()).collect();
+        let all: Vec<_> = names.iter().map(|connection| self.standing(connection)).collect();
+        let worst = ["open", "probing"].into_iter().find(|word| all.contains(word));
+        worst.unwrap_or("closed")
+    }
+
     /// How it stands for `connection`: `open`, `closed`, or `probing` if it is open and the next call
     /// may ask whether the host is back.
     #[must_use]

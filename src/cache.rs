@@ -173,6 +173,12 @@ impl Cache {
         store.bytes()
     }
 
+    /// What all copies may take.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.configured().store.capacity()
+    }
+
     /// Reads under way that others may join.
     #[must_use]
     pub fn reads(&self) -> &Reads {

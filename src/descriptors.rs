@@ -12,6 +12,12 @@ pub const RESERVE: u64 = 48;
 /// Sockets of one port for operators: scrapers and probes are few.
 pub const OPERATORS: usize = 32;
 
+/// Listeners of the admin port at a time, each of whom holds a socket for hours.
+pub const STREAMS: usize = 64;
+
+/// Sockets of the admin port: its listeners, and those who ask.
+pub const ADMIN: usize = OPERATORS + STREAMS;
+
 /// What a configuration asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedSockets {

@@ -27,7 +27,7 @@ pub use document::{CallDocument, CallEvent, Refused, Share};
 pub use entry::Entry;
 
 use crate::clock;
-use crate::ids::{AppId, TenantId};
+use crate::ids::{AppId, ConnectionId, TenantId};
 use crate::record::{Marks, Observer, Record};
 use entry::EntryKind;
 use ring::Ring;
@@ -60,6 +60,14 @@ pub struct CallQuery {
     pub tenant: Option<TenantId>,
     /// Calls of this app.
     pub app: Option<AppId>,
+    /// Calls through this connection.
+    pub connection: Option<ConnectionId>,
+    /// Calls of this operation.
+    pub operation: Option<String>,
+    /// Calls that ended with this word: `ok`, `client-gone`, `cut`, or a code.
+    pub code: Option<String>,
+    /// True for calls of which nothing was sent, since the gateway refused them.
+    pub refused: bool,
     /// True for the slowest ones first; else the last ones come first.
     pub slowest: bool,
     /// At most this many.

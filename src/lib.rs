@@ -35,6 +35,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod ids;
 mod ingress;
+mod live;
 mod local_reply;
 mod me;
 pub mod numbers;

@@ -9,6 +9,7 @@ mod file;
 mod overlay;
 mod set;
 mod shared;
+mod view;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,7 @@ use file::OverridesFile;
 pub use overlay::{AppOverlay, ConnectionOverlay, Overlay};
 pub use set::{CannotEnd, EarlyEnd, KEPT_MS, LONGEST_MS, MOST, Override, OverrideSet, WallMs};
 use shared::SharedSet;
+pub use view::OverrideView;
 
 /// The overrides of this gateway. Clones share them.
 #[derive(Clone)]

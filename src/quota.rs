@@ -36,6 +36,7 @@ mod bulk;
 mod choose;
 mod count;
 mod estimate;
+mod exhausted;
 pub mod feedback;
 mod forecast;
 mod judge;
@@ -77,7 +78,7 @@ pub use pools::{PoolId, Price, SlotPool};
 pub use queue::Lane;
 pub use queue_position::{LimitedBy, QueuePosition};
 pub use settings::{ConnectionSettings, Mode, Past, PoolSettings, PriceSettings, static_share};
-pub use slots::Settlement;
+pub use slots::{Settlement, SlotState};
 pub use ticket::{
     AdmissionRequest, AdmissionVerdict, AppNo, ConnectionNo, Grant, Headroom, PriceNo, QueueEvent,
     QueuePlace, QuotaRefusal, QuotaRule, QuotaUsage, Would,

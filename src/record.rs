@@ -39,8 +39,8 @@ pub fn micros(started: Instant, at: Instant) -> Duration {
 
 /// Gets each record once, when its call is over. Must not block.
 pub trait Observer: Send + Sync {
-    /// A record was opened.
-    fn opened(&self) {}
+    /// `record` was opened.
+    fn opened(&self, _record: &Arc<Record>) {}
 
     /// `record` has no holder left.
     fn finished(&self, record: &Record, marks: &Marks);
@@ -65,16 +65,17 @@ impl Record {
     /// Opens the record of a call whose head has just been read.
     #[must_use]
     pub fn open(observer: Arc<dyn Observer>) -> Arc<Self> {
-        observer.opened();
         let (call_id, more) = RandomId::with_more();
-        Arc::new(Self {
+        let record = Arc::new(Self {
             call_id,
             spans: SpanIds::new(more),
             started: Instant::now(),
             started_at: clock::wall(),
             marks: Mutex::default(),
             observer,
-        })
+        });
+        record.observer.opened(&record);
+        record
     }
 
     /// Writes marks.

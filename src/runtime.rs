@@ -4,9 +4,13 @@
 //! in place.
 
 mod acts;
+mod facts;
 mod gauges;
+mod live;
+mod loading;
 mod steering;
 mod unwritten;
+mod views;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,13 +32,14 @@ use crate::detached::Flights;
 use crate::history::Calls;
 use crate::idempotency::SendKeys;
 use crate::ids::RandomId;
+use crate::live::Recorder;
 use crate::overrides::Overrides;
 use crate::record::Observer;
 use crate::retry::Budgets;
 use crate::shared::SharedStore;
 use crate::telemetry::{Both, Telemetry};
 use crate::upstream::{Dial, Dialer, Host, HostLimits};
-use crate::usage::Usage;
+use crate::usage::{Usage, UsageReport};
 use crate::{tls, wiring};
 pub use steering::LogLevels;
 use steering::Steering;
@@ -69,6 +74,7 @@ struct Inner {
     keys: Arc<SendKeys>,
     given_up: GivenUp,
     cache: Cache,
+    live: live::Live,
     owners: ArcSwap<gauges::Owners>,
     /// std, not tokio: held while a page of metrics is written.
     scrape: Mutex<()>,
@@ -161,7 +167,9 @@ impl State {
         let audit = Audit::new(telemetry.metrics.audit_unwritten.clone());
         audit.write_to(config.settings.admin.audit.as_deref());
         let usage = config.state_dir().map(|dir| Usage::open(&dir)).transpose()?;
-        let observer = observer(&telemetry, &calls, usage.as_ref());
+        let live = live::Live::new(config);
+        let heard = (calls.clone(), live.recorder.clone());
+        let observer = observer(&telemetry, heard, usage.as_ref());
         let owners = gauges::take_over(config, &telemetry.metrics);
         let overrides = Overrides::open(config.state_dir().as_deref(), store.as_ref());
         let overlay = overrides.overlay();
@@ -190,6 +198,7 @@ impl State {
             retries: Arc::default(),
             given_up: GivenUp::default(),
             cache,
+            live,
             owners: ArcSwap::from_pointee(owners),
             scrape: Mutex::default(),
             vendor: Mutex::new(VendorSide::new(config, dialing)),
@@ -197,6 +206,7 @@ impl State {
         if config.state_dir().is_some() {
             state.watch_folder();
         }
+        state.watch_seconds();
         state.steer();
         state.keep_steering();
         Ok(state)
@@ -210,6 +220,7 @@ impl State {
         self.replan(wiring::admission::plan(config), config.catalog.clone())?;
         self.0.calls.resize(config.settings.admin.calls);
         self.0.audit.write_to(config.settings.admin.audit.as_deref());
+        self.0.live.take_over(config);
         self.0.owners.store(Arc::new(gauges::take_over(config, self.metrics())));
         self.traces().reconfigure(
             wiring::traces::rules(config),
@@ -361,6 +372,17 @@ impl State {
         self.0.store.as_ref()
     }
 
+    /// The usage of the last `days` days; `None` if it is not counted.
+    ///
+    /// # Errors
+    /// Why it can't be read.
+    pub async fn usage(&self, days: u32) -> Option<std::io::Result<UsageReport>> {
+        let usage = self.0.usage.clone()?;
+        // A panic in it is in the log.
+        let read = tokio::task::spawn_blocking(move || usage.last(days)).await;
+        Some(read.unwrap_or_else(|_| Ok(UsageReport::default())))
+    }
+
     /// Writes the usage that is not in its file yet.
     pub async fn write_usage(&self) {
         if let Some(usage) = &self.0.usage {
@@ -402,10 +424,10 @@ impl State {
 /// All who hear of finished records.
 fn observer(
     telemetry: &Arc<Telemetry>,
-    calls: &Arc<Calls>,
+    (calls, recorder): (Arc<Calls>, Arc<Recorder>),
     usage: Option<&Arc<Usage>>,
 ) -> Arc<dyn Observer> {
-    let told = Arc::new(Both(telemetry.clone(), calls.clone()));
+    let told = Arc::new(Both(Arc::new(Both(telemetry.clone(), calls)), recorder));
     match usage {
         Some(usage) => {
             usage.keep();

@@ -38,7 +38,7 @@ impl Telemetry {
 }
 
 impl Observer for Telemetry {
-    fn opened(&self) {
+    fn opened(&self, _: &Arc<Record>) {
         self.metrics.in_flight.inc();
     }
 
@@ -55,9 +55,9 @@ impl Observer for Telemetry {
 pub struct Both<A, B>(pub Arc<A>, pub Arc<B>);
 
 impl<A: Observer, B: Observer> Observer for Both<A, B> {
-    fn opened(&self) {
-        self.0.opened();
-        self.1.opened();
+    fn opened(&self, record: &Arc<Record>) {
+        self.0.opened(record);
+        self.1.opened(record);
     }
 
     fn finished(&self, record: &Record, marks: &Marks) {

@@ -6,15 +6,17 @@
 //! last write. Counts that can't be written stay in memory and are written later.
 
 pub mod book;
+pub mod csv;
 pub mod day;
 pub mod folder;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use book::{Book, Counts};
+use book::{Book, Counts, UsageRow, Who};
 use day::Day;
 use folder::Folder;
 
@@ -34,6 +36,15 @@ pub struct Usage {
     folder: Mutex<Folder>,
     /// True if the last write failed.
     unwritten: AtomicBool,
+}
+
+/// The usage of some days.
+#[derive(Debug, Default)]
+pub struct UsageReport {
+    /// The rows of each day that has any, in order.
+    pub days: Vec<(Day, Vec<UsageRow>)>,
+    /// What can't be read.
+    pub missing: Vec<String>,
 }
 
 impl Usage {
@@ -79,6 +90,35 @@ impl Usage {
             }
         }
         self.unwritten.store(failed, Ordering::Relaxed);
+    }
+
+    /// The rows of the last `days` days, with what is not written yet, and what can't be read.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// Why the folder can't be read.
+    pub fn last(&self, days: u32) -> std::io::Result<UsageReport> {
+        // Held, so that counts are in the files or in the book, and not in both.
+        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let today = Day::of(clock::wall());
+        let mut all: BTreeMap<Day, BTreeMap<Who, Counts>> = BTreeMap::new();
+        let mut report = UsageReport::default();
+        let wanted = |day: &Day| today.since(*day) < days;
+        for day in folder.days()?.into_iter().filter(wanted) {
+            match folder.read(day) {
+                Ok(rows) => all.entry(day).or_default().extend(rows.into_iter().flatten()),
+                Err(reason) => report.missing.push(format!("usage of {day}: {reason}")),
+            }
+        }
+        for (day, rows) in self.book().look().into_iter().filter(|(day, _)| wanted(day)) {
+            for (who, counts) in rows {
+                all.entry(day).or_default().entry(who).or_default().add(&counts);
+            }
+        }
+        drop(folder);
+        report.days =
+            all.into_iter().map(|(day, rows)| (day, rows.into_iter().collect())).collect();
+        Ok(report)
     }
 
     /// True if the last write failed. The counts since then wait in memory.

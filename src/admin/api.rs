@@ -5,10 +5,13 @@ mod ask;
 mod audit;
 mod calls;
 mod fields;
+mod live;
 mod outcome;
 mod overrides;
 mod routes;
 mod session;
+mod usage;
+mod views;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -119,12 +119,12 @@ pub struct AppQuotaView {
 }
 
 /// Whole milliseconds, rounded up: a client that comes back then is not too early.
-fn ms(time: Duration) -> u64 {
+pub(super) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl AppView {
-    fn of(app: &AppId, preview: &AdmissionPreview) -> Self {
+    pub(super) fn of(app: &AppId, preview: &AdmissionPreview) -> Self {
         let standing = preview.start.unwrap_or_else(|refusal| refusal.standing);
         let refusal = preview.start.err();
         let wait = preview.start.ok().map(|at| at.map_or(0, |standing| ms(standing.expected)));
@@ -199,7 +199,7 @@ fn connection(
     }
 }
 
-fn pool_view(quota: &Quota, id: PoolId, name: &str, now: Moment) -> Option<PoolView> {
+pub(super) fn pool_view(quota: &Quota, id: PoolId, name: &str, now: Moment) -> Option<PoolView> {
     let gauge = quota.gauge(id)?;
     let pool = quota.pools().get(id)?;
     Some(PoolView {

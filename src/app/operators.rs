@@ -7,11 +7,12 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{CannotStart, OPERATORS, address, for_few, limits, listen};
+use super::{CannotStart, address, for_few, limits, listen};
 use crate::admin::{Api, Door, DoorRules};
 use crate::config::Config;
+use crate::descriptors::ADMIN;
 use crate::runtime::State;
-use crate::server::{self, Drain, Terms, Workers};
+use crate::server::{self, Bound, Drain, Terms, Workers};
 use crate::tls::Tickets;
 
 /// What the port has of the configuration, and the port once it is there.
@@ -79,7 +80,7 @@ impl Operators {
     ) -> Result<(), CannotStart> {
         let address = address(&listener)?;
         let api = Api::new(state.clone(), Door::new(address, self.rules.clone()));
-        let few = (Workers::here(), OPERATORS);
+        let few = (Workers::here(), Bound::ForFew { sockets: ADMIN });
         let serving = server::serve(listener, few, self.terms.clone(), api, Drain::default());
         let fixed = Fixed::of(config);
         tracing::info!(listener = "admin", addr = %address, tls = fixed.secure, "listening");

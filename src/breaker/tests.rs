@@ -172,3 +172,19 @@ async fn a_probe_that_is_given_up_makes_room_for_the_next_one() {
     vendor.fails(None);
     assert!(ask(&mut layer, 0).await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_host_stands_as_for_the_connection_for_which_it_is_worst() {
+    let vendor = Vendor::default();
+    let (mut layer, breaker) = guarded(&vendor);
+    assert_eq!(breaker.of_host(), "closed");
+    vendor.fails(Evidence::Silent);
+    fail(&mut layer, 5).await;
+    let other = "acme-test".parse().unwrap();
+    assert_eq!((breaker.of_host(), breaker.standing(&other)), ("open", "closed"));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(breaker.of_host(), "probing");
+    vendor.fails(None);
+    ask(&mut layer, 0).await.unwrap();
+    assert_eq!(breaker.of_host(), "closed");
+}

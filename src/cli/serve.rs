@@ -71,6 +71,7 @@ async fn serve(path: &Path, config: Config, logs: &Logs, workers: Workers) -> Ex
         Ok(gateway) => gateway,
         Err(error) => return failed(&error),
     };
+    gateway.state().configured_by(path);
     started.say(path, &gateway);
     let mut log_settings = log_settings;
     let mut levels = gateway.state().log_levels();
@@ -147,11 +148,13 @@ fn reload(
     match result {
         Ok(logs) => {
             gateway.reloaded("done");
+            gateway.state().reload_ended(Vec::new());
             tracing::info!(file = %path.display(), "configuration reloaded");
             Some(logs)
         }
         Err(reason) => {
             gateway.reloaded("refused");
+            gateway.state().reload_ended(reason.lines().map(str::to_owned).collect());
             tracing::error!(file = %path.display(), reason, "configuration not reloaded; the old one stays");
             None
         }

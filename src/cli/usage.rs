@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::terminal::complain;
 use crate::usage::book::{Counts, UsageRow};
+use crate::usage::csv::csv;
 use crate::usage::day::{Day, Period};
 use crate::usage::folder::Folder;
 
@@ -76,7 +77,7 @@ pub(super) fn run(args: UsageArgs) -> ExitCode {
     let period = args.day.or(args.month).unwrap_or_else(this_month);
     let report = Report::read(&folder, &period);
     let text = match (args.csv, args.json) {
-        (true, _) => report.csv(),
+        (true, _) => csv(report.lines.iter().map(|(day, row)| (*day, row))),
         (_, true) => report.json(&period),
         _ => report.table(&period),
     };
@@ -133,22 +134,6 @@ impl Report {
             }
         }
         Ok(())
-    }
-
-    /// A header row, then one line for each day, tenant, app and connection. Names hold nothing
-    /// that CSV or a spreadsheet could misread.
-    fn csv(&self) -> String {
-        let counts = Counts::TABLE.iter().map(|(name, _)| *name);
-        let header: Vec<&str> =
-            ["day", "tenant", "app", "connection"].into_iter().chain(counts).collect();
-        let mut text = header.join(",") + "\n";
-        for (day, (who, counts)) in &self.lines {
-            let connection = who.connection.as_ref().map_or("", |id| id.as_str());
-            text += &format!("{day},{},{},{connection}", who.tenant, who.app);
-            counts.values().iter().for_each(|count| text += &format!(",{count}"));
-            text.push('\n');
-        }
-        text
     }
 
     fn json(&self, period: &Period) -> String {

@@ -11,6 +11,12 @@ pub struct Expiry(pub std::time::SystemTime);
 
 read_as_text!(Expiry, "a time in quotes, such as \"2027-03-01T00:00:00Z\"");
 
+impl serde::Serialize for Expiry {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&crate::clock::rfc3339(self.0))
+    }
+}
+
 impl TryFrom<String> for Expiry {
     type Error = String;
 

@@ -27,7 +27,7 @@ use crate::telemetry::logs::LogSettings as Logs;
 use crate::units::{Size, Span};
 
 /// The configuration of one Tollgate process.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The data port: where applications send their requests.
@@ -275,7 +275,7 @@ pub struct StateTable {
 }
 
 /// An organisation or team. Connections, tokens and caches never cross from one to another.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tenant {
     /// Its name.
@@ -290,7 +290,7 @@ pub struct Tenant {
 }
 
 /// One vendor credential with its quota.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
     /// Its name, unique in the file.
@@ -311,7 +311,7 @@ pub struct Connection {
 }
 
 /// One application.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppTable {
     /// Its name, unique in its tenant.
@@ -350,7 +350,7 @@ pub struct AppTable {
 }
 
 /// A limit of one app, on each of its connections.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table: { calls = 10, window = \"60s\" }")]
 pub struct AppLimit {
     /// Calls at once. They come back evenly over the window, so one window holds at most twice as
@@ -361,7 +361,7 @@ pub struct AppLimit {
 }
 
 /// One key of an application.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table: { id = \"k1\", sha256 = \"…\" }, which `tollgate keys new` prints"
@@ -370,6 +370,7 @@ pub struct AppKey {
     /// The part between `tg_` and the next `_`: a-z and 0-9, unique in the file.
     pub id: KeyId,
     /// SHA-256 of the whole key, in hex.
+    #[serde(skip_serializing)]
     pub sha256: Digest,
     /// From then on it is refused (RFC 3339), such as `"2027-03-01T00:00:00Z"`.
     #[serde(default)]

@@ -172,14 +172,14 @@ impl<'a> Check<'a, '_> {
         let hosts: HashSet<_> = named
             .map(|connection| connection.base_url.as_ref().unwrap_or(&vendor.base_url).authority())
             .collect();
-        let ports = if admin.keys.is_empty() { 1 } else { 2 };
+        let admins = if admin.keys.is_empty() { 0 } else { descriptors::ADMIN };
         let budget = Budget::of(
             limit,
             WantedSockets {
                 clients: server.sockets,
                 vendor: vendor.sockets,
                 hosts: hosts.len(),
-                operators: ports * descriptors::OPERATORS,
+                operators: descriptors::OPERATORS + admins,
             },
         );
         if let Some(limit) = limit.filter(|_| !budget.fits()) {

@@ -149,8 +149,13 @@ impl Vault {
 
     /// The versions of all files of tokens.
     pub(super) fn stamps(&self) -> Vec<(ConnectionIx, Stamp)> {
-        let stamp =
-            |(connection, place): (ConnectionIx, &Place)| Some((connection, place.source.stamp()?));
+        let stamp = |(connection, place): (ConnectionIx, &Place)| {
+            let stamp = place.source.stamp();
+            if matches!(place.source, TokenSource::File(_)) {
+                self.given_up.is_there(&place.connection, stamp.is_some());
+            }
+            Some((connection, stamp?))
+        };
         self.places.iter().filter_map(stamp).collect()
     }
 
@@ -167,7 +172,7 @@ impl Vault {
                 self.take_over(connection, Arc::new(new), true).await;
             }
             Found::Same => self.given_up.remove(&place.connection),
-            Found::Nothing => {}
+            Found::Nothing => self.given_up.useless(&place.connection),
         }
     }
 
@@ -178,7 +183,7 @@ impl Vault {
         place.refused.store(false, Ordering::Relaxed);
         place.unproven.store(unproven, Ordering::Release);
         place.token.store(new.clone());
-        self.given_up.remove(&place.connection);
+        self.given_up.changed(&place.connection);
         self.cache.purge_connection(&place.connection);
         let (admission, name) = (self.admission.clone(), place.connection.clone());
         // A small file, on whatever it lies. A panic in it is in the log, and the token is good.

@@ -85,7 +85,8 @@ impl Entry {
         Some((entry, kind))
     }
 
-    fn kind(&self) -> EntryKind {
+    /// Which places it competes for.
+    pub(super) fn kind(&self) -> EntryKind {
         let unsent = self.outcome == Some(Outcome::NotSent) && self.timeline.tries().is_empty();
         let waited = self.timeline.waits().iter().any(|wait| wait.queued);
         let failed = self.code.is_some() || self.end != "ok";

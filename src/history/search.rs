@@ -122,6 +122,12 @@ impl CallQuery {
     fn takes(&self, entry: &Entry) -> bool {
         self.tenant.as_ref().is_none_or(|tenant| *tenant == entry.tenant)
             && self.app.as_ref().is_none_or(|app| *app == entry.app)
+            && (!self.refused || entry.kind() == EntryKind::Refused)
+            && (self.connection.is_none() || self.connection == entry.connection)
+            && self.code.as_ref().is_none_or(|code| *code == entry.end)
+            && self.operation.as_ref().is_none_or(|wanted| {
+                entry.operation.as_ref().is_some_and(|row| *row.id == **wanted)
+            })
     }
 
     /// Sorts `entries` and keeps the first ones. A change of the number of places may have shown

@@ -54,6 +54,8 @@ pub(crate) struct Scheduler {
     queue: Queue,
     books: Books,
     paces: Paces,
+    /// Calls that took their slots, in each lane.
+    started: [u64; 2],
     /// When it began to see calls.
     began: Moment,
     /// What is kept for calls to come.
@@ -93,6 +95,7 @@ impl Scheduler {
             limited: Vec::new(),
             changed: Vec::new(),
             books: Books::default(),
+            started: [0; 2],
             began: now,
             forecast: Forecast::default(),
             paused: Vec::new(),
@@ -153,6 +156,11 @@ impl Scheduler {
         self.queue.lane_len(lane)
     }
 
+    /// Calls that took their slots since the connection has its number, in each lane.
+    pub(crate) const fn started(&self) -> [u64; 2] {
+        self.started
+    }
+
     /// The usual time to the first byte.
     pub(crate) const fn usual_answer(&self) -> Duration {
         self.books.usual_answer()
@@ -209,6 +217,7 @@ impl Scheduler {
         let cost = self.cost(key);
         let lane = key.lane.index();
         let clock = self.books.clock(key.lane);
+        self.started[lane] += 1;
         let app = &mut self.apps[key.app as usize];
         if let Some(pace) = &mut app.pace {
             pace.spend();

@@ -315,6 +315,12 @@ impl Slots {
         }
     }
 
+    /// The slots that are in use or rest, with their owners.
+    pub fn held(&self) -> impl Iterator<Item = (SlotState, u32)> {
+        let held = |slot: &&Slot| matches!(slot.state, SlotState::InUse(_) | SlotState::Resting(_));
+        self.slots.iter().filter(held).map(|slot| (slot.state, slot.owner))
+    }
+
     /// Every slot by id, for the state file.
     pub fn states(&self) -> impl Iterator<Item = SlotState> {
         self.slots.iter().map(|slot| slot.state)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Quota;
 use super::app::AppSettings;
+use super::exhausted::exhausted;
 use super::ledgers::LoanView;
 use super::moment::Moment;
 use super::pools::{PoolId, Pools};
@@ -11,7 +12,7 @@ use super::queue::Lane;
 use super::queue_position::QueuePosition;
 use super::scheduler::Scheduler;
 use super::settings::Mode;
-use super::slots::SlotState;
+use super::slots::{NOBODY, SlotState};
 use super::ticket::{
     AdmissionRequest, AppNo, ConnectionNo, Grant, Headroom, PriceNo, QuotaRefusal,
 };
@@ -73,6 +74,17 @@ impl Quota {
         price: PriceNo,
         now: Moment,
     ) -> Option<AdmissionPreview> {
+        self.preview_in((connection, app), price, false, now)
+    }
+
+    /// The same; the operation may be `bulk` by nature.
+    pub fn preview_in(
+        &mut self,
+        (connection, app): (ConnectionNo, AppNo),
+        price: PriceNo,
+        bulk: bool,
+        now: Moment,
+    ) -> Option<AdmissionPreview> {
         let main = self.own_pool(connection)?;
         let room = self.room(connection, app, main, now)?;
         let before = self.line(connection)?.app(app.0)?.memory();
@@ -81,7 +93,7 @@ impl Quota {
             connection,
             app,
             price,
-            bulk: false,
+            bulk,
             latest,
             by_caller: false,
             asked: false,
@@ -137,6 +149,32 @@ impl Quota {
             waiting: app.lanes[lane.index()].waiting,
             held: app.lanes[lane.index()].held,
         })
+    }
+
+    /// Calls that took their slots since the connection has its number, in each lane.
+    #[must_use]
+    pub fn started(&self, connection: ConnectionNo) -> [u64; 2] {
+        self.line(connection).map_or([0; 2], Scheduler::started)
+    }
+
+    /// When no slot of a pool will be free, if `rate` calls a second start from now on; `None` if
+    /// that is not to be seen.
+    #[must_use]
+    pub fn exhausted(&self, pool: PoolId, rate: f64, now: Moment) -> Option<Duration> {
+        let slots = &self.pools.get(pool)?.slots;
+        let back = |within| slots.back_by(now + within);
+        exhausted(rate, slots.free(), slots.rest().window, back)
+    }
+
+    /// What the slots of a pool do, and for which app; `most` of them at most, free ones last.
+    #[must_use]
+    pub fn slots(&self, pool: PoolId, most: usize) -> Vec<(SlotState, Option<AppNo>)> {
+        let Some(pool) = self.pools.get(pool) else { return Vec::new() };
+        let mut held: Vec<_> = pool.slots.held().take(most).collect();
+        let free = (most - held.len()).min(pool.slots.free() as usize);
+        held.extend(std::iter::repeat_n((SlotState::Free, NOBODY), free));
+        let named = |owner| (owner != NOBODY).then_some(AppNo(owner / 2));
+        held.into_iter().map(|(state, owner)| (state, named(owner))).collect()
     }
 
     /// Time between two starts in a lane of a connection that its pace leaves in the long run,

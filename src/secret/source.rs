@@ -137,6 +137,19 @@ impl TokenSource {
     }
 }
 
+/// As it is written in the configuration: where the secret is, never the secret.
+impl serde::Serialize for TokenSource {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if self.is_token_itself() {
+            return to.collect_str(self);
+        }
+        match self {
+            Self::File(path) => to.collect_map([("file", path.to_string_lossy().as_ref())]),
+            Self::Env(name) => to.collect_map([("env", name)]),
+        }
+    }
+}
+
 impl std::fmt::Display for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

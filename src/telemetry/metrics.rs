@@ -24,7 +24,7 @@ use prometheus_client::registry::Registry;
 pub use apps::AppRow;
 pub use handles::Handles;
 pub use labels::{Example, Labels, Value};
-pub use observe::{of, unix};
+pub use observe::{is_rule, of, unix};
 pub use reference::reference;
 pub use zero::words;
 

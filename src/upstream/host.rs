@@ -54,6 +54,14 @@ impl Host {
     pub fn sockets(&self) -> usize {
         self.site.sockets()
     }
+
+    /// Those of them that carry a call, or are being opened for one.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = pools.values().filter_map(Weak::upgrade).map(|pool| pool.idle()).sum();
+        self.site.sockets().saturating_sub(idle)
+    }
 }
 
 impl fmt::Debug for Host {

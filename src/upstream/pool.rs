@@ -141,6 +141,11 @@ impl SocketPool {
         }
     }
 
+    /// Sockets that carry no call.
+    pub(super) fn idle(&self) -> usize {
+        self.with(|sockets| sockets.idle().count())
+    }
+
     /// A place among the sockets of the host.
     async fn place(&self, end: Instant) -> Result<SocketPlace, NoSocket> {
         let places = self.site.places();

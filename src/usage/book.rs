@@ -150,6 +150,24 @@ impl Book {
         row.add(counts);
     }
 
+    /// The counts since the last time, by day.
+    #[must_use]
+    pub fn look(&self) -> Vec<(Day, Vec<UsageRow>)> {
+        let rows = |sheet: &Sheet| {
+            let mut rows = Vec::new();
+            for (tenant, apps) in sheet {
+                for (app, connections) in apps {
+                    for (connection, counts) in connections.iter().filter(|row| row.1.calls > 0) {
+                        let (tenant, app) = (tenant.clone(), app.clone());
+                        rows.push((Who { tenant, app, connection: connection.clone() }, *counts));
+                    }
+                }
+            }
+            rows
+        };
+        self.days.iter().map(|(day, sheet)| (*day, rows(sheet))).collect()
+    }
+
     /// Takes the counts since the last time, by day. The rows of `today` stay, at zero, so that
     /// their next call allocates nothing.
     pub fn take(&mut self, today: Day) -> Vec<(Day, Vec<UsageRow>)> {

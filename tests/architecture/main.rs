@@ -37,7 +37,7 @@ const LAYERS: &[&[&str]] = &[
     &["detached", "single_flight", "identity", "telemetry", "local_reply"],
     &["shared"],
     &["admission", "audit", "history", "overrides", "usage"],
-    &["cache", "upstream"],
+    &["cache", "live", "upstream"],
     &["breaker", "credentials", "idempotency", "retry"],
     &["ingress", "me", "server"],
     &["config"],

@@ -81,7 +81,9 @@ impl Query {
     /// # Errors
     /// No name could be like that.
     pub(super) fn name<T: FromStr<Err: Display>>(&self, value: &str) -> Result<T, Error> {
-        value.parse().map_err(|_| Error::malformed("tenant and app are names of the configuration"))
+        value.parse().map_err(|_| {
+            Error::malformed("tenant, app and connection are names of the configuration")
+        })
     }
 
     /// The values of `names`, in their order; each may be left out.

@@ -6,6 +6,7 @@ use super::{Ask, Page, Query};
 use crate::error::{Code, Error};
 use crate::history::{CallDocument, CallQuery, Entry};
 use crate::ids::RandomId;
+use crate::live::OpenCall;
 use crate::local_reply::json;
 use crate::runtime::State;
 
@@ -36,6 +37,30 @@ pub(super) fn one(state: &State, ask: &Ask) -> Page {
     Err(Error::refused(Code::UnknownCall, detail))
 }
 
+/// A call that is under way.
+#[derive(Serialize)]
+struct UnderWay {
+    #[serde(flatten)]
+    call: OpenCall,
+    /// False for one that was sent and goes on without its caller.
+    caller: bool,
+}
+
+/// Those that are under way.
+pub(super) fn under_way(state: &State, ask: &Ask) -> Page {
+    let [] = ask.query.only([])?;
+    let alone = state.flights().list().into_iter().map(|(id, _)| id.to_string());
+    let alone: std::collections::HashSet<String> = alone.collect();
+    let each = state.recorder().under_way().into_iter();
+    let calls = each.map(|call| UnderWay { caller: !alone.contains(&call.call_id), call });
+    Ok(json(&Open { calls: calls.collect() }))
+}
+
+#[derive(Serialize)]
+struct Open {
+    calls: Vec<UnderWay>,
+}
+
 /// Those that the query asks for.
 pub(super) fn list(state: &State, ask: &Ask) -> Page {
     let wanted = wanted(&ask.query)?;
@@ -45,21 +70,25 @@ pub(super) fn list(state: &State, ask: &Ask) -> Page {
     Ok(json(&Listed { kept, calls: found.iter().map(Entry::document).collect() }))
 }
 
-/// `tenant`, `app`, `limit` and `sort=slowest`.
+/// `tenant`, `app`, `connection`, `operation`, `code`, `refused=1`, `limit` and `sort=slowest`.
 fn wanted(query: &Query) -> Result<CallQuery, Error> {
     let mut wanted = CallQuery { limit: LISTED, ..CallQuery::default() };
     for (name, value) in query.pairs() {
         match name {
             "tenant" => wanted.tenant = Some(query.name(value)?),
             "app" => wanted.app = Some(query.name(value)?),
+            "connection" => wanted.connection = Some(query.name(value)?),
+            "operation" => wanted.operation = Some(value.to_owned()),
+            "code" => wanted.code = Some(value.to_owned()),
             "limit" => {
                 let limit = value.parse().ok().filter(|limit| (1..=MOST_LISTED).contains(limit));
                 let detail = "limit must be a number from 1 to 200";
                 wanted.limit = limit.ok_or_else(|| Error::malformed(detail))?;
             }
+            "refused" if value == "1" => wanted.refused = true,
             "sort" if value == "slowest" => wanted.slowest = true,
             _ => {
-                let detail = "the query takes tenant, app, limit and sort=slowest";
+                let detail = "the query takes tenant, app, connection, operation, code, refused=1, limit and sort=slowest";
                 return Err(Error::malformed(detail));
             }
         }

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 
-use super::{Ask, Page, audit, calls, overrides, session};
+use super::{Ask, Page, audit, calls, live, overrides, session, usage, views};
 use crate::error::{Code, Error};
-use crate::local_reply::{self, JSON, json};
+use crate::local_reply::{self, JSON};
 use crate::runtime::State;
 
 /// One method of one path.
@@ -38,6 +38,13 @@ const fn get(path: &'static str, view: fn(&State, &Ask) -> Page) -> ApiRoute {
     ApiRoute { method: "GET", path, act: "ask", view: RouteView::Shown(view) }
 }
 
+const fn later(
+    path: &'static str,
+    view: for<'a> fn(&'a State, &'a Ask) -> Awaited<'a>,
+) -> ApiRoute {
+    ApiRoute { method: "GET", path, act: "ask", view: RouteView::Later(view) }
+}
+
 const fn change(
     (method, path): (&'static str, &'static str),
     act: &'static str,
@@ -58,8 +65,17 @@ pub(super) const ROUTES: &[ApiRoute] = &[
         view: RouteView::Shown(session::log_out),
     },
     get("/api/openapi.json", openapi),
-    get("/api/connections", |state, _| Ok(json(&state.admission().view()))),
+    get("/api/overview", live::overview),
+    get("/api/events", live::events),
+    get("/api/connections", views::connections),
+    get("/api/connections/{id}", views::connection),
+    get("/api/history", views::history),
+    later("/api/cache", |s, ask| Box::pin(views::cache(s, ask))),
+    get("/api/vendor", views::vendor),
+    later("/api/usage", |s, ask| Box::pin(usage::usage(s, ask))),
+    get("/api/configuration", views::configuration),
     get("/api/calls", calls::list),
+    get("/api/calls/under-way", calls::under_way),
     get("/api/calls/{id}", calls::one),
     get("/api/overrides", overrides::list),
     change(("POST", "/api/overrides"), "override", |s, ask| Box::pin(overrides::make(s, ask))),

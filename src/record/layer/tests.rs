@@ -43,7 +43,7 @@ struct Seen {
 }
 
 impl Observer for Seen {
-    fn opened(&self) {
+    fn opened(&self, _: &Arc<Record>) {
         *self.opened.lock().unwrap() += 1;
     }
 

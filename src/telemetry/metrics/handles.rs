@@ -111,6 +111,11 @@ impl<K: Hash + Eq + Clone, V: Default> KeptHandles<K, V> {
         self.0.load().get(key).cloned()
     }
 
+    /// All that is kept.
+    pub(super) fn each(&self, mut see: impl FnMut(&K, &V)) {
+        self.0.load().iter().for_each(|(key, kept)| see(key, kept));
+    }
+
     /// What is kept for `key`. If it is not there it is made now, under the owned form of the key
     /// that `own` gives.
     pub(super) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q, own: impl Fn() -> K) -> Arc<V>

@@ -29,12 +29,36 @@ impl Metrics {
         }
     }
 
+    /// What the cache did for the calls of each operation since the start: the counts of
+    /// [`Cached::WORDS`].
+    #[must_use]
+    pub fn cached(&self) -> Vec<(Arc<str>, [u64; Cached::WORDS.len()])> {
+        let mut all = Vec::new();
+        self.handles.operations.each(|id, handles| {
+            let mut counts = [0; Cached::WORDS.len()];
+            for (count, counter) in counts.iter_mut().zip(&handles.cache.0) {
+                *count = counter.get().map_or(0, prometheus_client::metrics::counter::Counter::get);
+            }
+            if counts.iter().any(|count| *count > 0) {
+                all.push((id.clone(), counts));
+            }
+        });
+        all.sort();
+        all
+    }
+
+    /// Whether the vendor refused the token of `connection` the last time.
+    #[must_use]
+    pub fn token_refused(&self, connection: &ConnectionId) -> bool {
+        let handles = self.handles.connections.known(connection);
+        handles.is_some_and(|known| known.token_refused.load(Ordering::Relaxed))
+    }
+
     /// Shows whether the vendor takes the token of each of `connections`.
     pub fn show_tokens<'a>(&self, connections: impl Iterator<Item = &'a ConnectionId>) {
         self.token_good.clear();
         for connection in connections {
-            let handles = self.handles.connections.known(connection);
-            let good = handles.is_none_or(|known| !known.token_refused.load(Ordering::Relaxed));
+            let good = !self.token_refused(connection);
             self.token_good.get_or_create(&Labels([of(connection)])).set(good.into());
         }
     }
@@ -280,7 +304,8 @@ fn reason(one: &Try) -> &'static str {
 }
 
 /// True for a code by which the quota refuses.
-const fn is_rule(code: Code) -> bool {
+#[must_use]
+pub const fn is_rule(code: Code) -> bool {
     matches!(
         code,
         Code::QuotaExhausted

@@ -27,6 +27,7 @@ mod simulate;
 mod started;
 mod status;
 mod text;
+mod top;
 mod usage;
 mod whatif;
 

@@ -156,7 +156,7 @@ pub(super) struct LogLevelArgs {
 }
 
 /// Time of a change, or of a window.
-fn time(text: &str) -> Result<Span, String> {
+pub(super) fn time(text: &str) -> Result<Span, String> {
     let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
     let written = days.map_or_else(|| text.to_owned(), |days| format!("{}h", u64::from(days) * 24));
     match Span::try_from(written) {

@@ -13,7 +13,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -30,6 +30,9 @@ const KEY: &str = "TOLLGATE_ADMIN_KEY";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The most bytes of an answer that are read. The admin port never sends as many.
 const LONGEST: usize = 8 << 20;
+
+/// What means nothing in a query, so that names stand there as they are.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where the admin port is, and how its answer is printed.
 #[derive(clap::Args)]
@@ -113,12 +116,17 @@ impl Question {
         Self { method: Method::DELETE, path: path.into(), document: Some(document) }
     }
 
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> (&str, &str, Option<&Value>) {
+        (self.method.as_str(), &self.path, self.document.as_ref())
+    }
+
     /// The same with `name=value` for each value that is there.
     pub(super) fn with<const N: usize>(mut self, query: [(&str, Option<String>); N]) -> Self {
         for (name, value) in query {
             let Some(value) = value else { continue };
             self.path.push(if self.path.contains('?') { '&' } else { '?' });
-            let value = utf8_percent_encode(&value, NON_ALPHANUMERIC);
+            let value = utf8_percent_encode(&value, ENCODED);
             self.path.push_str(&format!("{name}={value}"));
         }
         self

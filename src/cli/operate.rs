@@ -7,6 +7,7 @@ use super::admin::AdminArgs;
 use super::audit::{self, AuditArgs, ReloadArgs};
 use super::cache::{self, CacheArgs};
 use super::overrides::{self, OverridesArgs};
+use super::top::{self, TopArgs};
 use super::whatif::{self, WhatifArgs};
 use super::{acts::ResumeArgs, status};
 
@@ -14,6 +15,8 @@ use super::{acts::ResumeArgs, status};
 pub(super) enum Operate {
     /// Show every connection of a running gateway on one screen: who waits, and why.
     Status(AdminArgs),
+    /// The same, live: sort, select, pause an app.
+    Top(TopArgs),
     /// Change the limit of a connection or an app for a time.
     Limit(LimitArgs),
     /// Hold the calls of an app, an operation or a connection for a time.
@@ -43,6 +46,7 @@ pub(super) enum Operate {
 pub(super) fn run(command: Operate) -> ExitCode {
     match command {
         Operate::Status(args) => status::run(&args),
+        Operate::Top(args) => top::run(&args),
         Operate::Limit(args) => acts::limit(&args),
         Operate::Pause(args) => acts::pause(&args),
         Operate::Resume(args) => acts::resume(&args),

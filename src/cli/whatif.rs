@@ -91,16 +91,12 @@ fn shown(compared: &Compared) -> String {
         both("refused", &|half| half.refused.to_string()),
         both("slots used", &|half| format!("{:.0} %", half.r#use * 100.0)),
     ];
-    let lanes: [(&str, fn(&Half) -> &Lane); 2] =
-        [("interactive", |half| &half.lanes.interactive), ("bulk", |half| &half.lanes.bulk)];
-    for (name, lane) in lanes {
-        let waits = |half: &Half| {
-            let lane = lane(half);
-            let (half, most) = (wait(lane.wait_ms_p50), wait(lane.wait_ms_p99));
-            format!("waits {half}, p99 {most}, {} refused", lane.refused)
-        };
-        rows.push(both(name, &waits));
-    }
+    let waits = |lane: &Lane| {
+        let (half, most) = (wait(lane.wait_ms_p50), wait(lane.wait_ms_p99));
+        format!("waits {half}, p99 {most}, {} refused", lane.refused)
+    };
+    rows.push(both("interactive", &|half| waits(&half.lanes.interactive)));
+    rows.push(both("bulk", &|half| waits(&half.lanes.bulk)));
     for app in &then.apps {
         let name = format!("{}/{}", clean(&app.tenant), clean(&app.app));
         let found = |half: &Half| {

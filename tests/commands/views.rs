@@ -52,20 +52,21 @@ fn a_question_carries_what_was_chosen() {
         ("explain", "GET /api/calls?sort=slowest&limit=10"),
         (
             "explain --tenant a --app b --connection c --operation profiles.get --code ok --slowest --limit 5",
-            "GET /api/calls?tenant=a&app=b&connection=c&operation=profiles%2Eget&code=ok&sort=slowest&limit=5",
+            "GET /api/calls?tenant=a&app=b&connection=c&operation=profiles.get&code=ok&sort=slowest&limit=5",
         ),
+        ("explain --refused --limit 3", "GET /api/calls?limit=200"),
         ("explain --under-way", "GET /api/calls/under-way"),
         ("overrides --all", "GET /api/overrides?all=1"),
         ("audit --limit 7", "GET /api/audit?limit=7"),
         (
             "whatif c --limit 60 --window 2m",
-            "GET /api/whatif?connection=c&calls=60&window%5Fms=120000",
+            "GET /api/whatif?connection=c&calls=60&window_ms=120000",
         ),
         ("keys list", "GET /api/keys"),
     ] {
         let arguments: Vec<&str> = words.split(' ').chain(["--json"]).collect();
         port.said(&arguments);
-        assert_eq!(port.asked()[0].line, line.replace("window%5Fms", "window_ms"), "{words}");
+        assert_eq!(port.asked()[0].line, line, "{words}");
     }
 }
 
@@ -185,5 +186,59 @@ fn whoever_gets_no_answer_is_told_what_to_look_at() {
     assert!(
         output.status.code() == Some(2) && said.contains("TOLLGATE_ADMIN_KEY is not set"),
         "{said}"
+    );
+}
+
+#[test]
+fn top_shows_one_picture_to_what_is_no_terminal_if_that_is_asked_for() {
+    let port = Port::start([("GET /api/overview", 200, overview())]);
+    let said = port.said(&["top", "--once"]);
+    assert_eq!(said.lines().count(), 24, "{said}");
+    for part in ["acme-prod", "bulk waits 12 s", "> acme/billing", "overrides", "slowest"] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    assert!(
+        said.lines().all(|line| line.chars().count() <= 80) && !said.contains('\u{1b}'),
+        "{said}"
+    );
+    let output = port.run(&["top"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && told.contains("write --once"), "{told}");
+}
+
+#[test]
+fn the_calls_that_were_refused_and_those_under_way_are_told_apart() {
+    let call = |id: &str, event: &str| {
+        json!({ "call_id": id, "at": "", "why": "It is so.", "total_ms": 1.0, "tenant": "acme", "app": "billing",
+            "key_id": null, "connection": null, "operation": null, "method": "GET", "lane": null, "status": null,
+            "code": "queue-full", "outcome": null, "cache": null, "key": null, "replayed": false, "bytes_in": 0,
+            "bytes_out": 0, "timeline": [{ "at_ms": 0.0, "event": event }], "parts": [] })
+    };
+    let port = Port::start([
+        (
+            "GET /api/calls/under-way",
+            200,
+            json!({
+                "running": [
+                    { "tenant": "acme", "connection": "acme-prod", "app": "billing", "for_ms": 300 },
+                    { "tenant": "acme", "connection": "acme-prod", "app": null, "for_ms": 12_000 },
+                ],
+                "without_caller": [{ "call_id": "c1", "operation": "send.create" }],
+            }),
+        ),
+        (
+            "GET /api/calls",
+            200,
+            json!({ "kept": "all", "calls": [
+            call("r1", "refused"), call("s1", "started"), call("r2", "refused"), call("r3", "refused"),
+        ] }),
+        ),
+    ]);
+    let said = port.said(&["explain", "--refused", "--limit", "2"]);
+    let has = |id: &str| said.contains(&format!("{id}  "));
+    assert!(has("r1") && has("r2") && !has("r3") && !has("s1"), "{said}");
+    assert_eq!(
+        port.said(&["explain", "--under-way"]),
+        "    12 s  acme / – through acme-prod\n   0.3 s  acme / billing through acme-prod\nc1  send.create goes on without its caller\n"
     );
 }

@@ -13,7 +13,7 @@ export const limit = ({ connection, slots }, calls = slots.limit) => ({
   confirm: 'Set the limit',
   fields: [number('calls', `Calls in ${length(slots.window_ms)}`, calls)],
   words: ({ calls }) => `${connection} makes at most ${count(calls)} calls in any ${length(slots.window_ms)}, in place of ${count(slots.limit)}.` +
-    (calls < slots.limit ? ' Calls beyond it wait or are refused.' : ' If Courier grants less, it will refuse calls.'),
+    (calls < slots.limit ? ' Calls beyond it wait or are refused.' : calls > slots.limit ? ' If Courier grants less, it will refuse calls.' : ''),
   send: ({ calls, ...rest }) => override({ kind: 'limit', connection, calls })(rest)
 })
 

@@ -89,7 +89,7 @@ function draw () {
   const now = live?.overview?.at_ms ?? Date.now()
   show(at('main'),
     el('h1', { tabindex: '-1' }, view.shown.title),
-    view.problem && el('p', { class: 'problem', role: 'alert' }, `Not up to date: ${view.problem}`),
+    view.problem && el('p', { class: 'problem', role: 'alert' }, `${view.data === undefined ? '' : 'Not up to date: '}${view.problem}`),
     view.shown.draw({ data: view.data, overview: live?.overview ?? null, now }))
   frame(view)
 }
@@ -120,12 +120,13 @@ function link (state) {
   show(node, tag(text, kind))
 }
 
-/** Says the words of the connection in most trouble, if they are new. */
+/** Says the words of the connection in most trouble, if they say something new: other figures alone do not. */
 function say (overview) {
   const worst = [...overview.connections].sort((one, other) => trouble(other) - trouble(one))[0]
-  const words = worst && trouble(worst) > 0 ? `${worst.connection}: ${worst.words}`.replace(/[\d.,]+/g, match => Number.parseInt(match, 10) < 10 ? match : String(Math.round(Number.parseFloat(match) / 10) * 10)) : ''
-  if (words === page.said || document.hidden) return
-  page.said = words
+  const words = worst && trouble(worst) > 0 ? `${worst.connection}: ${worst.words}` : ''
+  const sense = words.replace(/[\d.,]+/g, '#')
+  if (sense === page.said || document.hidden) return
+  page.said = sense
   at('words').textContent = words
 }
 
@@ -177,10 +178,12 @@ function began (session) {
   page.live = new Live({ saw, state: link, ended: check })
 }
 
-/** Whether the session still is. */
+/** Whether the session still is. If only the stream is refused, because too many read it, the figures are asked for. */
 async function check () {
+  const { live } = page
   try {
     page.session = await get('/api/session')
+    live?.take(await get('/api/overview'))
   } catch (error) {
     if (error.status === 401) ended()
   }
@@ -218,4 +221,8 @@ addEventListener('hashchange', () => { if (page.session) open() })
 document.addEventListener('keydown', key)
 document.addEventListener('visibilitychange', () => { if (!document.hidden && page.view) load(page.view).then(draw) })
 at('search').addEventListener('submit', search)
+document.querySelector('.skip').addEventListener('click', event => {
+  event.preventDefault()
+  at('main').focus()
+})
 start()

@@ -21,17 +21,20 @@ export class Live {
   open () {
     this.opened = Date.now()
     this.stream = new EventSource('/api/events')
-    this.stream.addEventListener('overview', event => this.take(event.data))
+    this.stream.addEventListener('overview', event => this.read(event.data))
     this.stream.addEventListener('error', () => this.failed())
   }
 
-  take (text) {
-    let overview
+  read (text) {
     try {
-      overview = JSON.parse(text)
-    } catch {
-      return
+      this.take(JSON.parse(text))
+    } catch (error) {
+      // The next one is due in a second.
+      console.warn('an overview was not understood', error)
     }
+  }
+
+  take (overview) {
     this.overview = overview
     this.last = Date.now()
     this.pause = FIRST_PAUSE

@@ -2,8 +2,8 @@
 
 import { call } from './call.js'
 import { el } from './dom.js'
-import { length, many } from './format.js'
-import { distance, section, table, time } from './parts.js'
+import { length } from './format.js'
+import { section, table, time } from './parts.js'
 
 const LISTS = [['slowest', 'Slowest'], ['latest', 'Latest'], ['refused', 'Refused'], ['under-way', 'Under way']]
 const FILTERS = ['tenant', 'app', 'connection', 'operation', 'code']
@@ -33,20 +33,25 @@ function listed (calls, none) {
   })
 }
 
-const underWay = (calls, now) => table({
-  caption: 'Calls that are under way',
-  rows: calls,
-  key: call => call.call_id ?? call.id,
-  none: 'No call is under way.',
-  columns: [
-    { name: 'Call', of: call => (call.call_id ?? call.id).slice(0, 8) },
-    { name: 'Since', of: call => call.since_ms === undefined ? distance(call.started_at_ms ?? at(call), now) : length(call.since_ms) },
-    { name: 'State', of: call => call.state ?? call.words ?? '–' },
-    { name: 'Operation', of: call => call.operation ?? '–' },
-    { name: 'App', of: call => call.app ? `${call.tenant ?? '–'}/${call.app}` : '–' },
-    { name: 'Connection', of: call => call.connection ?? '–' }
-  ]
-})
+/** Calls that have a slot, and those that go on after their caller has left. */
+const underWay = data => [
+  table({
+    caption: 'Calls at Courier, longest first',
+    rows: data.running,
+    none: 'No call is under way.',
+    columns: [
+      { name: 'App', of: call => `${call.tenant}/${call.app ?? '–'}` },
+      { name: 'Connection', of: call => call.connection },
+      { name: 'For', kind: 'number', of: call => length(call.for_ms) }
+    ]
+  }),
+  data.without_caller.length > 0 && table({
+    caption: 'Calls whose caller has left',
+    rows: data.without_caller,
+    key: call => call.call_id,
+    columns: [{ name: 'Call', of: call => call.call_id }, { name: 'Operation', of: call => call.operation }]
+  })
+]
 
 function one (context) {
   return {
@@ -76,17 +81,16 @@ export function calls (context) {
   }
   const pick = ([name, text]) => el('label', {}, el('input', { type: 'radio', name: 'list', value: name, checked: name === chosen.list, onchange: change }), text)
   const field = name => el('label', {}, name, el('input', { type: 'text', name, onchange: change, autocomplete: 'off', spellcheck: 'false' }))
-  const rows = data => data.calls ?? data.under_way ?? []
   return {
     title: 'Calls',
     live: false,
     every: 3000,
     load,
-    draw: ({ data, now }) => [
+    draw: ({ data }) => [
       el('form', { class: 'row', 'data-key': 'form', onsubmit: event => event.preventDefault(), 'aria-label': 'Which calls' },
         el('fieldset', { class: 'picks' }, el('legend', { class: 'unseen' }, 'List'), LISTS.map(pick)), FILTERS.map(field)),
-      data && section(LISTS.find(([name]) => name === data.list)[1], { note: data.kept ?? many(rows(data).length, 'call') },
-        data.list === 'under-way' ? underWay(rows(data), now) : listed(rows(data), 'No call like that is kept.'))
+      data && section(LISTS.find(([name]) => name === data.list)[1], { note: data.kept },
+        data.list === 'under-way' ? underWay(data) : listed(data.calls, 'No call like that is kept.'))
     ]
   }
 }

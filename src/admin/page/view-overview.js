@@ -8,6 +8,8 @@ import { expiring, figures, overrides, section, table, tag, time } from './parts
 
 /** Connections whose last quarter of an hour is drawn. */
 const DRAWN = 20
+/** Connections that have a card: a browser draws them each second. */
+const CARDS = 60
 const HISTORY_EVERY = 15_000
 
 /** How much a connection needs somebody's eye; 0: not at all. */
@@ -189,7 +191,8 @@ export function overview (context) {
       return [
         summary(overview),
         el('section', { class: 'cards', 'data-key': 'cards', 'aria-label': 'Connections' }, el('h2', { class: 'unseen' }, 'Connections'),
-          sorted.map((each, at) => card(each, histories.get(each.connection), at))),
+          sorted.slice(0, CARDS).map((each, at) => card(each, histories.get(each.connection), at))),
+        sorted.length > CARDS && el('p', { class: 'none' }, `${many(sorted.length - CARDS, 'more connection')} in less trouble: the search finds each by its name.`),
         el('div', { class: 'columns', 'data-key': 'more' },
           section('Overrides in force', {}, overrides(overview.overrides, { now, end: context.may && (each => context.act(end(each))) })),
           section('Runs out soon', {}, expiring(overview.expiring, now)),

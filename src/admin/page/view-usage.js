@@ -52,6 +52,7 @@ export function usage (context) {
       el('form', { class: 'row', 'data-key': 'form', onsubmit: event => event.preventDefault() },
         el('label', {}, 'Days', el('select', { name: 'days', onchange: change }, SPANS.map(span => el('option', { value: span, selected: span === days }, String(span))))),
         el('a', { href: target('/api/usage', { days, format: 'csv' }), download: 'tollgate-usage.csv' }, 'As CSV')),
+      data?.missing?.length > 0 && el('p', { class: 'problem' }, `Not readable: ${data.missing.join(', ')}`),
       data && (data.days.length === 0 ? el('p', { class: 'none' }, 'Nothing was counted yet.') : [...data.days].sort((one, other) => other.day.localeCompare(one.day)).map(day))
     ]
   }

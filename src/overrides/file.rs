@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::set::{Override, OverrideSet};
+use crate::targets;
 
 /// The version of the form that is written.
 const VERSION: u32 = 1;
@@ -43,6 +44,7 @@ impl OverridesFile {
         let aside = self.path.with_extension("broken");
         let moved = fs::rename(&self.path, &aside).is_ok();
         tracing::error!(
+            target: targets::USAGE,
             file = %self.path.display(),
             cause,
             moved,
@@ -65,7 +67,7 @@ impl OverridesFile {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.said, true) {
-                    tracing::error!(file = %self.path.display(), cause = %error, "overrides can't be written: a restart ends them");
+                    tracing::error!(target: targets::USAGE, file = %self.path.display(), cause = %error, "overrides can't be written: a restart ends them");
                 }
                 false
             }

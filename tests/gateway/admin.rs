@@ -230,6 +230,7 @@ async fn what_is_asked_wrongly_is_told_what_would_be_right() {
         ("/api/calls?since=1", 400, "sort=slowest"),
         ("/api/calls?app=%22", 400, "names of the configuration"),
         ("/nowhere", 404, "/api/connections"),
+        ("/api/overrides?all=yes", 400, "all must be 1"),
         ("/api/audit?limit=0", 400, "1 to 1000"),
         ("/api/audit?since=1", 400, "takes each of these once: limit"),
     ] {

@@ -57,8 +57,13 @@ struct Purged {
 /// Those that hold; with `all=1` also those that are over and still kept.
 pub(super) fn list(state: &State, ask: &Ask) -> Page {
     let [all] = ask.query.only(["all"])?;
+    let all = match all {
+        None => false,
+        Some("1") => true,
+        Some(_) => return Err(Error::malformed("all must be 1, or left out")),
+    };
     let now = wall_ms();
-    let all = state.overrides().list(all == Some("1"));
+    let all = state.overrides().list(all);
     Ok(json(&Listed { overrides: all.iter().map(|known| OverrideView::of(known, now)).collect() }))
 }
 

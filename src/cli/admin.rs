@@ -112,8 +112,8 @@ impl Question {
         Self { method: Method::POST, path: path.into(), document: Some(document) }
     }
 
-    pub(super) fn delete(path: impl Into<String>, document: Value) -> Self {
-        Self { method: Method::DELETE, path: path.into(), document: Some(document) }
+    pub(super) fn delete(path: impl Into<String>, document: Option<Value>) -> Self {
+        Self { method: Method::DELETE, path: path.into(), document }
     }
 
     #[cfg(test)]

@@ -53,7 +53,6 @@ pub(super) struct SeenSlots {
     pub(super) resting: u64,
     pub(super) free: u64,
     pub(super) window_ms: u64,
-    pub(super) closed_ms: u64,
 }
 
 /// A value for each lane.

@@ -62,7 +62,7 @@ fn end(admin: &AdminArgs, id: &str, because: Option<&str>) -> ExitCode {
 /// The question that ends the override `id`; none if no id is like that.
 pub(super) fn ending(id: &str, because: Option<&str>) -> Option<Question> {
     let fits = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let document = because.map_or_else(|| json!({}), |because| json!({ "because": because }));
+    let document = because.map(|because| json!({ "because": because }));
     fits.then(|| Question::delete(format!("/api/overrides/{id}"), document))
 }
 

@@ -92,12 +92,9 @@ fn one(connection: &SeenConnection, coloured: bool) -> Vec<String> {
     lines
 }
 
-/// What is not as it should be, in one line.
+/// What is not as it should be and is not in the words, in one line.
 pub(super) fn odd(connection: &SeenConnection) -> Option<String> {
     let mut notes = Vec::new();
-    if connection.paused {
-        notes.push("paused".into());
-    }
     if connection.mode == "shadow" {
         notes.push("shadow: nothing is held back".into());
     }
@@ -106,9 +103,6 @@ pub(super) fn odd(connection: &SeenConnection) -> Option<String> {
     }
     if !matches!(&*connection.token, "" | "ok") {
         notes.push(format!("token {}", clean(&connection.token)));
-    }
-    if connection.slots.closed_ms > 0 {
-        notes.push(format!("closed by Courier for {}", long(connection.slots.closed_ms)));
     }
     match connection.exhausted_in_ms {
         Some(0) => notes.push("no slot is free".into()),

@@ -99,8 +99,8 @@ fn a_change_is_ended_by_what_it_changed() {
     ]);
     for (words, id, because) in [
         ("resume billing --because calm", "k3f9x2", json!({ "because": "calm" })),
-        ("breaker c auto", "b1", json!({})),
-        ("overrides end b1", "b1", json!({})),
+        ("breaker c auto", "b1", Value::Null),
+        ("overrides end b1", "b1", Value::Null),
     ] {
         let arguments: Vec<&str> = words.split(' ').collect();
         assert!(port.said(&arguments).contains("ended by ops1"), "{words}");

@@ -17,9 +17,9 @@ class Pane:
         # A suite that skips proves nothing.
         assert program, "tmux is missing: install Debian's package tmux"
         self._tmux = [program, "-L", f"tollgate-{secrets.token_hex(6)}", "-f", "/dev/null", "-u"]
-        self._environment = {**environment, "PS1": "$ ", "TERM": "xterm-256color"}
+        self._environment = {**environment, "TERM": "xterm-256color"}
         size = ["-x", str(columns), "-y", str(lines)]
-        self.tmux("new-session", "-d", *size, "sh")
+        self.tmux("new-session", "-d", *size, "env", "PS1=$ ", "sh")
         self.shows("$")
 
     def tmux(self, *arguments: str) -> str:

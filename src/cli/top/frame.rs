@@ -39,7 +39,7 @@ const NAME: usize = 14;
 /// The slowest calls and overrides that are shown.
 const BELOW: usize = 3;
 
-const HELP: [&str; 9] = [
+const HELP: [&str; 8] = [
     "w r s     sort by waiting calls, by calls a second, by slots",
     "↑ ↓       select an app (also k j)",
     "p         pause it: you are asked how long and why",
@@ -48,7 +48,6 @@ const HELP: [&str; 9] = [
     "",
     "slots: █ in use, ▒ resting until a window is over, · free",
     "used: in use and resting, of the limit; of an app: what it holds",
-    "Any key goes back.",
 ];
 const KEYS: &str = "q quit  w r s sort  ↑ ↓ app  p pause  e end  ? help";
 
@@ -92,6 +91,7 @@ fn foot(board: &Board, columns: usize) -> FrameLine {
     }
     match &board.trouble {
         Some(reason) => line(LineLook::Warning, cut(&clean(reason), columns)),
+        None if board.help => line(LineLook::Title, cut("any key goes back", columns)),
         None if board.said.is_empty() => line(LineLook::Quiet, cut(KEYS, columns)),
         None => line(LineLook::Title, cut(&clean(&board.said), columns)),
     }
@@ -119,7 +119,7 @@ fn list(board: &Board, columns: usize, lines: usize) -> Vec<FrameLine> {
     for (connection, apps) in board.sorted() {
         all.push(line(LineLook::Plain, grid.connection(connection)));
         let odd = odd(connection);
-        let trouble = odd.is_some() || connection.all_waiting() > 0;
+        let trouble = odd.is_some() || connection.paused || connection.all_waiting() > 0;
         let words = [Some(clean(&connection.words)), odd];
         let words: Vec<String> = words.into_iter().flatten().filter(|it| !it.is_empty()).collect();
         let look = if trouble { LineLook::Warning } else { LineLook::Quiet };

@@ -203,13 +203,18 @@ impl State {
             scrape: Mutex::default(),
             vendor: Mutex::new(VendorSide::new(config, dialing)),
         }));
-        if config.state_dir().is_some() {
-            state.watch_folder();
-        }
-        state.watch_seconds();
-        state.steer();
-        state.keep_steering();
+        state.begin(config.state_dir().is_some());
         Ok(state)
+    }
+
+    /// Starts what goes on by itself.
+    fn begin(&self, has_folder: bool) {
+        if has_folder {
+            self.watch_folder();
+        }
+        self.watch_seconds();
+        self.steer();
+        self.keep_steering();
     }
 
     /// Applies what a reload may change. Call it before the new pipeline is built.

@@ -62,7 +62,7 @@ impl OpenCalls {
         let mut all = Vec::new();
         for part in &self.0 {
             let open: Vec<Weak<Record>> = lock(part).values().cloned().collect();
-            // Held by nobody but its call when this is done, which ends it otherwise too late.
+            // One at a time: a call that ends meanwhile ends when this lets go of it.
             all.extend(open.iter().filter_map(|record| shown(&*record.upgrade()?)));
         }
         all.sort_by(|one, other| {
@@ -72,7 +72,6 @@ impl OpenCalls {
         all
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "it is less than the number of parts")]
     fn part(&self, id: RandomId) -> MutexGuard<'_, HashMap<RandomId, Weak<Record>>> {
         lock(&self.0[(id.number() % PARTS as u128) as usize])
     }

@@ -162,10 +162,7 @@ impl State {
             wiring::traces::rules(config),
             wiring::traces::collector(config, &instance),
         );
-        let calls = Arc::new(Calls::default());
-        calls.resize(config.settings.admin.calls);
-        let audit = Audit::new(telemetry.metrics.audit_unwritten.clone());
-        audit.write_to(config.settings.admin.audit.as_deref());
+        let (calls, audit) = records(config, &telemetry);
         let usage = config.state_dir().map(|dir| Usage::open(&dir)).transpose()?;
         let live = live::Live::new(config);
         let heard = (calls.clone(), live.recorder.clone());
@@ -424,6 +421,16 @@ impl State {
     pub fn drain(&self) {
         self.0.ready.store(false, Ordering::Release);
     }
+}
+
+/// The last calls, and what operators do.
+fn records(config: &Config, telemetry: &Telemetry) -> (Arc<Calls>, Audit) {
+    let admin = &config.settings.admin;
+    let calls = Arc::new(Calls::default());
+    calls.resize(admin.calls);
+    let audit = Audit::new(telemetry.metrics.audit_unwritten.clone());
+    audit.write_to(admin.audit.as_deref());
+    (calls, audit)
 }
 
 /// All who hear of finished records.

@@ -22,7 +22,7 @@ use http::{Request, Response, header};
 use super::door::{NotLetIn, Operator};
 use super::{Door, page};
 use crate::call::{Reply, StreamBody};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::ingress::validate;
 use crate::local_reply::{self, PROBLEM};
 use crate::proof::SendProof;
@@ -52,6 +52,11 @@ impl Api {
     /// The answer to `request`, with the key of whoever sent it or claims to be.
     async fn page(&self, request: Request<RequestBody>) -> Result<Reply, NotLetIn> {
         validate::message(&request)?;
+        // A reload may have taken its address from the list since it connected.
+        if self.peer.is_some_and(|peer| !self.door.lets_in(peer)) {
+            let detail = "this address may not ask any more";
+            return Err(Error::refused(Code::OriginRefused, detail).into());
+        }
         self.door.is_meant(&request)?;
         // What nobody needs a key for, since it holds nothing of this gateway.
         if let Some(file) = page::file(request.method(), request.uri().path(), request.headers()) {

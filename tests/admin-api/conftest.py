@@ -100,10 +100,24 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield Gateway(program, folder / "audit.log", address, changer, reader, app)
 
 
+def named(part: Any) -> Any:
+    """The same, where a name is one that is there, or another kind's: otherwise nothing would ever be found."""
+    if isinstance(part, dict):
+        if part.get("pattern", "").startswith("^[a-z0-9][a-z0-9._-]"):
+            return {"type": part["type"], "enum": ["acme", "acme-prod", "billing"]}
+        return {name: named(it) for name, it in part.items()}
+    return [named(it) for it in part] if isinstance(part, list) else part
+
+
 @pytest.fixture(scope="session")
 def described(gateway: Gateway) -> Any:
-    """What is served of the description."""
+    """What is served of the description, but for the stream: it does not end."""
     document = gateway.document()
+    # Whoever looks for calls of an app that is not there finds none.
+    calls = document["paths"]["/api/calls"]
+    document = named(document)
+    document["paths"]["/api/calls"] = calls
+    del document["paths"]["/api/events"]
     for path, operations in document["paths"].items():
         document["paths"][path] = {name: it for name, it in operations.items() if not it.get("x-not-yet")}
     schema = schemathesis.openapi.from_dict(document)

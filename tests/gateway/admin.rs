@@ -55,10 +55,21 @@ impl Asked {
 
     /// The same configuration with other admin keys.
     pub(crate) fn with(&self, entries: &str) -> Config {
-        let head = format!("{}{}", self.head, Self::table(entries, &self.rest));
+        self.with_table(&Self::table(entries, &self.rest))
+    }
+
+    /// The same configuration with another table `[admin]`.
+    fn with_table(&self, table: &str) -> Config {
+        let head = format!("{}{table}", self.head);
         let tenants = &self.setup.text[self.setup.text.find("[quota]").unwrap()..];
         Config::parse(&format!("{head}\n{tenants}"))
             .unwrap_or_else(|problems| panic!("{problems:#?}"))
+    }
+
+    /// The same configuration and key, but with `rest` in its table.
+    pub(crate) fn with_other_rest(&self, rest: &str) -> Config {
+        let keys = self.setup.text.split("keys = [").nth(1).unwrap();
+        self.with_table(&Self::table(keys.split("]\n").next().unwrap(), rest))
     }
 
     /// Sends a document; gives the whole answer.

@@ -70,6 +70,27 @@ async fn a_client_from_an_address_that_is_not_listed_is_closed_and_noted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_address_is_taken_from_the_list_may_not_ask_on() {
+    let mut asked = Asked::start().await;
+    let mut client = Client::connect(asked.admin, false, None).await;
+    let Client::H1(sender) = &mut client else { panic!("it is HTTP/1.1") };
+    let mut status = async || {
+        let request = http::Request::builder().uri("/api/version").header("host", "localhost");
+        let request = request.header("x-api-key", &asked.key);
+        sender.ready().await.unwrap();
+        let answer = sender.send_request(request.body(http_body_util::Full::default()).unwrap());
+        let answer = answer.await.unwrap();
+        let status = answer.status().as_u16();
+        answer.into_body().collect().await.unwrap();
+        status
+    };
+    assert_eq!(status().await, 200);
+    let other = asked.with_other_rest("clients = [\"10.0.0.0/8\"]\n");
+    asked.gateway.reload(&other).unwrap();
+    assert_eq!(status().await, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_one_port_is_no_key_of_the_other_and_only_its_holder_is_told() {
     let asked = Asked::start().await;
     let send = |key: &str| {

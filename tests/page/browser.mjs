@@ -56,6 +56,18 @@ export async function view (page, hash, selector) {
 /** Waits until the page shows `text` somewhere in `selector`. */
 export const shows = (page, selector, text) => page.locator(selector).filter({ hasText: text }).first().waitFor({ timeout: PATIENCE })
 
+/** Waits until `number` further overviews were drawn. */
+export const events = (page, number) => page.evaluate(number => new Promise(resolve => {
+  let seen = 0
+  const stream = new EventSource('/api/events')
+  stream.addEventListener('overview', () => {
+    seen += 1
+    if (seen <= number) return
+    stream.close()
+    resolve(seen)
+  })
+}), number)
+
 /** What axe finds, one line a finding. It is run beside the page, whose policy would not load it. */
 export async function findings (page) {
   await page.evaluate(source => { if (!window.axe) (0, eval)(source) }, AXE)

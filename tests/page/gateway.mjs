@@ -120,8 +120,7 @@ export class Gateway {
 
   /** One app uses the slots up, and the calls of another wait behind it until the end. */
   async load () {
-    await this.call('shop', 'POST', '/profiles/u1', { profile: { email: 'u1@example.com' } })
-    for (let nth = 0; nth < 6; nth += 1) await this.call('shop', 'GET', '/profiles/u1')
+    for (let nth = 0; nth < 6; nth += 1) await this.call('shop', 'GET', '/brands')
     for (let nth = 0; nth < CALLS - 2; nth += 1) await this.send('billing')
     // A call that is refused, or cut by the end, is not made again.
     const busy = async () => {

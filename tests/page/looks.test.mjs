@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 
-import { done, findings, shows, signIn, view } from './browser.mjs'
+import { done, events, findings, shows, signIn, view } from './browser.mjs'
 import { open, outside, stage } from './stage.mjs'
 
 test('times are in the zone of the browser, which is named, and in UTC for who points at them', async () => {
@@ -106,13 +106,23 @@ test('the whole page is at most 80 kB as it is sent', async () => {
   assert.ok(size <= 80_000, `${size}`)
 })
 
+/** Seconds of life that the pictures show. */
+const LIVED = 150
+
 test('the pictures of the README', { skip: process.env.UPDATE !== '1' && 'UPDATE=1 writes them' }, async () => {
   const folder = fileURLToPath(new URL('../../docs/images/', import.meta.url))
   mkdirSync(folder, { recursive: true })
-  for (const [name, hash, scheme] of [['overview', 'overview', 'dark'], ['connection', 'connection/acme-prod', 'light']]) {
-    const page = await open({ scheme, width: 1280, height: 800 })
-    await view(page, `#${hash}`, hash === 'overview' ? '.card .spark path' : '.chart path.area')
-    await page.screenshot({ path: `${folder}${name}.png`, fullPage: false })
-    await done(page)
+  const page = await open({ width: 1280, height: 860 })
+  const { gateway } = stage
+  const lived = async () => (await gateway.ask('/api/history?connection=acme-prod')).body.interactive.length
+  while (await lived() < LIVED) {
+    await Promise.all([gateway.send('billing'), gateway.call('shop', 'GET', '/brands'), events(page, 2)])
   }
+  await gateway.ask('/api/overrides', 'POST', { act: { kind: 'limit', connection: 'globex-prod', calls: 500 }, for_ms: 600_000, because: 'Courier asked for it' })
+  for (const [name, hash, scheme] of [['overview', 'overview', 'dark'], ['connection', 'connection/acme-prod', 'light']]) {
+    await page.emulateMedia({ colorScheme: scheme })
+    await view(page, `#${hash}`, hash === 'overview' ? '.card .spark path' : '.chart path.area')
+    await page.screenshot({ path: `${folder}${name}.png` })
+  }
+  await done(page)
 })

@@ -143,5 +143,5 @@ export const end = ({ id, words }) => ({
   optional: true,
   fields: [],
   words: () => `“${words}” ends now, and the configuration holds again.`,
-  send: async ({ because }) => await remove(`/api/overrides/${encodeURIComponent(id)}`, because ? { because } : {})
+  send: async ({ because }) => await remove(`/api/overrides/${encodeURIComponent(id)}`, because ? { because } : undefined)
 })

@@ -42,7 +42,8 @@ export function spark (history) {
   if (!history || history.interactive.length < 2) return svg('svg', { class: 'spark', viewBox: '0 0 160 34', 'aria-hidden': 'true' })
   const starts = thin(history.interactive.map((value, at) => value + (history.bulk[at] ?? 0)), 90)
   const waiting = thin(history.waiting_interactive.map((value, at) => value + (history.waiting_bulk[at] ?? 0)), 90, 'largest')
-  const of = values => ({ ...box, top: Math.max(1, largest(values)) })
+  // A line at the very top would be cut.
+  const of = values => ({ ...box, top: Math.max(1, largest(values)) * 1.08 })
   const words = `Last 15 minutes: up to ${rate(largest(starts))} starts a second, up to ${count(largest(waiting))} calls waiting`
   return svg('svg', { class: 'spark', viewBox: '0 0 160 34', preserveAspectRatio: 'none', role: 'img', 'aria-label': words },
     svg('title', {}, words),

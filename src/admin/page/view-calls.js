@@ -33,25 +33,20 @@ function listed (calls, none) {
   })
 }
 
-/** Calls that have a slot, and those that go on after their caller has left. */
-const underWay = data => [
-  table({
-    caption: 'Calls at Courier, longest first',
-    rows: data.running,
-    none: 'No call is under way.',
-    columns: [
-      { name: 'App', of: call => `${call.tenant}/${call.app ?? '–'}` },
-      { name: 'Connection', of: call => call.connection },
-      { name: 'For', kind: 'number', of: call => length(call.for_ms) }
-    ]
-  }),
-  data.without_caller.length > 0 && table({
-    caption: 'Calls whose caller has left',
-    rows: data.without_caller,
-    key: call => call.call_id,
-    columns: [{ name: 'Call', of: call => call.call_id }, { name: 'Operation', of: call => call.operation }]
-  })
-]
+const underWay = calls => table({
+  caption: 'Calls that are under way',
+  rows: calls,
+  key: call => call.call_id,
+  none: 'No call is under way.',
+  columns: [
+    { name: 'Call', of: call => el('span', { title: call.call_id }, call.call_id.slice(0, 8)) },
+    { name: 'For', kind: 'number', of: call => length(call.since_ms) },
+    { name: 'State', of: call => [call.state, call.caller === false && ', its caller has left'] },
+    { name: 'Operation', of: call => call.operation ?? '–' },
+    { name: 'App', of: call => `${call.tenant}/${call.app}` },
+    { name: 'Connection', of: call => call.connection ?? '–' }
+  ]
+})
 
 function one (context) {
   return {
@@ -90,7 +85,7 @@ export function calls (context) {
       el('form', { class: 'row', 'data-key': 'form', onsubmit: event => event.preventDefault(), 'aria-label': 'Which calls' },
         el('fieldset', { class: 'picks' }, el('legend', { class: 'unseen' }, 'List'), LISTS.map(pick)), FILTERS.map(field)),
       data && section(LISTS.find(([name]) => name === data.list)[1], { note: data.kept },
-        data.list === 'under-way' ? underWay(data) : listed(data.calls, 'No call like that is kept.'))
+        data.list === 'under-way' ? underWay(data.calls) : listed(data.calls, 'No call like that is kept.'))
     ]
   }
 }

@@ -13,11 +13,11 @@ const audit = rows => table({
     { name: 'Act', of: act => act.act },
     { name: 'Outcome', of: act => tag(act.outcome, act.outcome === 'done' ? 'good' : 'warn') },
     { name: 'By', of: act => [act.key ?? '–', act.peer && el('span', { class: 'note' }, ` ${act.peer}`)] },
-    { name: 'What', of: act => act.what ?? '–' },
-    { name: 'Because', of: act => act.because ?? '–' },
-    { name: 'Before', of: act => act.before ?? '–' },
-    { name: 'After', of: act => act.after ?? '–' },
-    { name: 'Detail', of: act => act.detail ?? '–' }
+    { name: 'What', of: act => act.what || '–' },
+    { name: 'Because', of: act => act.because || '–' },
+    { name: 'Before', of: act => act.before || '–' },
+    { name: 'After', of: act => act.after || '–' },
+    { name: 'Detail', of: act => act.detail || '–' }
   ]
 })
 

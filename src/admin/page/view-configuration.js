@@ -35,7 +35,9 @@ export function configuration (context) {
     live: false,
     every: 5000,
     load: async () => {
-      const [configuration, { keys }] = [await context.get('/api/configuration'), await context.get('/api/keys')]
+      const configuration = await context.get('/api/configuration')
+      // One that is refused does not hide the other.
+      const keys = await context.get('/api/keys').catch(error => ({ keys: [], problem: error.message }))
       return { configuration, keys }
     },
     draw ({ data, now }) {
@@ -47,7 +49,7 @@ export function configuration (context) {
           found.warnings.length > 0 && [el('h3', {}, 'Warnings'), lines(found.warnings)]),
         section('Last reload', {}, lastReload(found.last_reload)),
         section('Runs out', {}, expiring(found.expiring, now)),
-        section('Keys', {}, keyTable(keys, context, now)),
+        section('Keys', {}, keys.problem ? el('p', { class: 'problem' }, keys.problem) : keyTable(keys.keys, context, now)),
         section('Settings', { note: 'without secrets' }, el('pre', { tabindex: '0', 'aria-label': 'Settings as JSON' }, JSON.stringify(found.settings, null, 2)))
       ]
     }

@@ -86,6 +86,8 @@ codes! {
         "List the overrides: it may be long over.";
     OverrideOver = "override-over", CONFLICT, "http_request_denied", "The override is over already",
         "There is nothing to end.";
+    ReloadRefused = "reload-refused", CONFLICT, "http_request_denied", "The configuration is not taken over",
+        "Correct the file: `detail` says what is wrong. `tollgate check` says it with places.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "http_request_denied", "The path does not take this method",
         "Use one of the methods in `Allow`.";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "http_request_error", "The request body did not arrive in time",

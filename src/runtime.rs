@@ -8,6 +8,7 @@ mod facts;
 mod gauges;
 mod live;
 mod loading;
+mod reloads;
 mod steering;
 mod unwritten;
 mod views;
@@ -41,6 +42,7 @@ use crate::telemetry::{Both, Telemetry};
 use crate::upstream::{Dial, Dialer, Host, HostLimits};
 use crate::usage::{Usage, UsageReport};
 use crate::{tls, wiring};
+pub use reloads::ReloadOrder;
 pub use steering::LogLevels;
 use steering::Steering;
 
@@ -69,6 +71,7 @@ struct Inner {
     /// std, not tokio: held while a change is applied, so that one follows the other.
     steering: Mutex<Steering>,
     log_levels: watch::Sender<LogLevels>,
+    reloads: reloads::Reloads,
     desk: ArcSwap<Desk>,
     retries: Arc<Budgets>,
     keys: Arc<SendKeys>,
@@ -192,6 +195,7 @@ impl State {
             overrides,
             steering: Mutex::new(Steering::new(plan, config.catalog.clone())),
             log_levels: watch::Sender::default(),
+            reloads: reloads::Reloads::default(),
             retries: Arc::default(),
             given_up: GivenUp::default(),
             cache,

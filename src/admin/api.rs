@@ -8,6 +8,7 @@ mod fields;
 mod live;
 mod outcome;
 mod overrides;
+mod reload;
 mod routes;
 mod session;
 mod usage;

@@ -11,12 +11,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 use tokio::time::{sleep, timeout};
 
 use super::started::Started;
 use super::{File, failed, refused, runtime};
 use crate::app::{Gateway, LAST_ANSWERS, say_left};
 use crate::config::Config;
+use crate::runtime::ReloadOrder;
 use crate::server::Workers;
 use crate::telemetry::logs::{LogSettings, Logs};
 use crate::terminal::complain;
@@ -76,17 +78,19 @@ async fn serve(path: &Path, config: Config, logs: &Logs, workers: Workers) -> Ex
     let mut log_settings = log_settings;
     let mut levels = gateway.state().log_levels();
     logs.follow(&log_settings, &levels.borrow_and_update());
+    let mut orders = gateway.state().reload_orders();
     loop {
-        tokio::select! {
-            _ = hang_up.recv() => {
-                let follow = |settings: &LogSettings| logs.follow(settings, &levels.borrow());
-                log_settings = reload(&mut gateway, path, follow).unwrap_or(log_settings);
-            }
+        let order = tokio::select! {
+            _ = hang_up.recv() => None,
+            Some(order) = next(&mut orders) => Some(order),
             Ok(()) = levels.changed() => {
                 logs.follow(&log_settings, &levels.borrow_and_update());
+                continue;
             }
             () = stop(&mut terminate, &mut interrupt) => break,
-        }
+        };
+        let follow = |settings: &LogSettings| logs.follow(settings, &levels.borrow());
+        log_settings = reload(&mut gateway, path, order, follow).unwrap_or(log_settings);
     }
     let delay = gateway.announce_drain().unwrap_or_else(usual_delay);
     tracing::info!(delay_s = delay.as_secs_f64(), "draining");
@@ -132,10 +136,17 @@ async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// Reads the file again. Gives what holds for log lines from now on, which `follow` is told first.
+/// The next order of the admin port.
+async fn next(orders: &mut Option<Receiver<ReloadOrder>>) -> Option<ReloadOrder> {
+    orders.as_mut()?.recv().await
+}
+
+/// Reads the file again, and says how that ended to whom `order` is from. Gives what holds for log
+/// lines from now on, which `follow` is told first.
 fn reload(
     gateway: &mut Gateway,
     path: &Path,
+    order: Option<ReloadOrder>,
     follow: impl FnOnce(&LogSettings),
 ) -> Option<LogSettings> {
     // Also if the configuration is refused: what moves the file away says so by the same signal.
@@ -149,15 +160,25 @@ fn reload(
         Ok(logs) => {
             gateway.reloaded("done");
             gateway.state().reload_ended(Vec::new());
+            answer(order, Ok(gateway.state().configuration().warnings));
             tracing::info!(file = %path.display(), "configuration reloaded");
             Some(logs)
         }
         Err(reason) => {
             gateway.reloaded("refused");
-            gateway.state().reload_ended(reason.lines().map(str::to_owned).collect());
+            let problems: Vec<String> = reason.lines().map(str::to_owned).collect();
+            gateway.state().reload_ended(problems.clone());
+            answer(order, Err(problems));
             tracing::error!(file = %path.display(), reason, "configuration not reloaded; the old one stays");
             None
         }
+    }
+}
+
+fn answer(order: Option<ReloadOrder>, ended: Result<Vec<String>, Vec<String>>) {
+    if let Some(order) = order {
+        // Who asked may have gone.
+        let _ = order.send(ended);
     }
 }
 

@@ -32,6 +32,7 @@ from suite.programs import (  # noqa: E402
 @dataclass(frozen=True)
 class Gateway:
     program: Program
+    file: Path
     audit: Path
     address: str
     changer: str
@@ -97,7 +98,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         program = Program([tollgate(), "serve", "--config", str(file)])
         programs.callback(program.stop)
         address = f"http://{wait_for_address(program, 'admin')}"
-        yield Gateway(program, folder / "audit.log", address, changer, reader, app)
+        yield Gateway(program, file, folder / "audit.log", address, changer, reader, app)
 
 
 def named(part: Any) -> Any:

@@ -150,7 +150,7 @@ fn say(state: &State, deed: Deed, act: &Act) {
 }
 
 /// A reason is what people read later: one line.
-fn reason(because: &str) -> Result<(), Error> {
+pub(super) fn reason(because: &str) -> Result<(), Error> {
     let fits = (1..=REASON).contains(&because.trim().chars().count());
     match fits && !because.chars().any(char::is_control) {
         true => Ok(()),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 
-use super::{Ask, Page, audit, calls, live, overrides, session, usage, views};
+use super::{Ask, Page, audit, calls, live, overrides, reload, session, usage, views};
 use crate::error::{Code, Error};
 use crate::local_reply::{self, JSON};
 use crate::runtime::State;
@@ -83,6 +83,7 @@ pub(super) const ROUTES: &[ApiRoute] = &[
         Box::pin(overrides::end(s, ask))
     }),
     change(("POST", "/api/purge"), "purge", |s, ask| Box::pin(overrides::purge(s, ask))),
+    change(("POST", "/api/reload"), "reload", |s, ask| Box::pin(reload::reload(s, ask))),
     get("/api/audit", audit::audit),
 ];
 

@@ -261,6 +261,7 @@ impl Gateway {
         self.operators.stop();
         drop(self.workers);
         self.state.write_usage().await;
+        self.state.revocations().write().await;
         let audit = self.state.audit().clone();
         let _ = tokio::task::spawn_blocking(move || audit.flush()).await;
         self.state.leave().await;

@@ -20,6 +20,7 @@ mod tls_files;
 mod traces;
 mod validate;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +43,8 @@ use crate::catalog::Catalog;
 use crate::descriptors::Budget;
 use crate::document::{self, Problem};
 use crate::identity::{Keys, Rights};
-use crate::secret::Tokens;
+use crate::ids::ConnectionId;
+use crate::secret::{KnownTokens, Tokens};
 use crate::shared::StoreSettings;
 use crate::tls;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub admin: Arc<Keys<Rights>>,
     /// The vendor tokens.
     pub tokens: Tokens,
+    /// Those among them whose sources can't be read: the last good ones stay.
+    pub unreadable: HashSet<ConnectionId>,
     /// TLS of the data port.
     pub tls: Option<tls::Server>,
     /// TLS of the admin port.
@@ -80,7 +84,16 @@ impl Config {
     /// # Errors
     /// Every problem in it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        read(path, Self::parse)
+        Self::load_again(path, &KnownTokens::new())
+    }
+
+    /// The same for a gateway that runs: where the source of a token can't be read, the one in use
+    /// from that source, as `known` has it, stays.
+    ///
+    /// # Errors
+    /// Every problem in it.
+    pub fn load_again(path: &Path, known: &KnownTokens) -> Result<Self, ConfigError> {
+        read(path, |text| Self::parse_again(text, known))
     }
 
     /// Checks `text`.
@@ -88,7 +101,15 @@ impl Config {
     /// # Errors
     /// Every problem in it, and its warnings.
     pub fn parse(text: &str) -> Result<Self, Findings> {
-        validate::resolve(document::read(text), Look::TO_SERVE)
+        Self::parse_again(text, &KnownTokens::new())
+    }
+
+    /// The same as [`load_again`](Self::load_again), of `text`.
+    ///
+    /// # Errors
+    /// Every problem in it, and its warnings.
+    pub fn parse_again(text: &str, known: &KnownTokens) -> Result<Self, Findings> {
+        validate::resolve(document::read(text), Look::TO_SERVE, known)
     }
 
     /// The state folder: the one that is configured, or the one that systemd gives.
@@ -146,7 +167,8 @@ pub struct Checked {
 /// # Errors
 /// Every problem found, and the warnings.
 pub fn check(path: &Path, look: Look) -> Result<Checked, ConfigError> {
-    let mut config = read(path, |text| validate::resolve(document::read(text), look))?;
+    let mut config =
+        read(path, |text| validate::resolve(document::read(text), look, &KnownTokens::new()))?;
     let tenants = &config.settings.tenant;
     let apps = || tenants.iter().flat_map(|tenant| &tenant.app);
     Ok(Checked {

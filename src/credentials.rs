@@ -2,8 +2,8 @@
 //! that has changed is used at once.
 
 mod blank;
+mod book;
 mod decode;
-mod given_up;
 mod vault;
 mod watch;
 
@@ -13,8 +13,7 @@ use http::StatusCode;
 use hyper::body::Body as _;
 
 use blank::Blanked;
-pub use given_up::GivenUp;
-pub use vault::InitialToken;
+pub use book::{InitialToken, TokenBook, TokenState};
 use vault::{Fate, Vault};
 
 use crate::admission::Admission;
@@ -36,7 +35,8 @@ pub struct Credentials {
 
 impl Credentials {
     /// Puts `tokens` in. When one changes, `cache` forgets what
-    /// it keeps for its connection, and `admission` hears whose slots the new one's are.
+    /// it keeps for its connection, and `admission` hears whose slots the new one's are. `book` says
+    /// how each stands.
     ///
     /// Must be called inside the runtime.
     #[must_use]
@@ -44,9 +44,9 @@ impl Credentials {
         tokens: Table<ConnectionIx, InitialToken>,
         cache: Cache,
         admission: Admission,
-        given_up: GivenUp,
+        book: TokenBook,
     ) -> StageLayer<Self> {
-        let vault = Arc::new(Vault::new(tokens, cache, admission, given_up));
+        let vault = Arc::new(Vault::new(tokens, cache, admission, book));
         tokio::spawn(watch::watch(Arc::downgrade(&vault)));
         StageLayer::new(Self { vault })
     }

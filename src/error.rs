@@ -71,7 +71,7 @@ codes! {
     MalformedRequest = "malformed-request", BAD_REQUEST, "http_request_error", "The request is malformed",
         "Send one Host, one length and an unambiguous path. `detail` says what is wrong.";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "http_request_denied", "A valid gateway key is required",
-        "Send the gateway's key as `x-api-key` or `Authorization: Bearer`; a Courier token is no key. `detail` says if it was a Courier token or an expired key.";
+        "Send the gateway's key as `x-api-key` or `Authorization: Bearer`; a Courier token is no key. `detail` says if it was a Courier token, an expired or a revoked key.";
     ScopeMissing = "scope-missing", FORBIDDEN, "http_request_denied", "The app may not do this",
         "Ask the operator for the scope or connection that `detail` names.";
     OriginRefused = "origin-refused", FORBIDDEN, "http_request_denied", "This origin or host is not allowed",

@@ -1,14 +1,18 @@
 //! Who may call what: apps, their keys and their scopes.
 
 pub mod authenticate;
+mod digest;
 mod keys;
 mod presented;
 mod refusal;
+mod revoked;
 mod scopes;
 
-pub use keys::{Digest, Key, Keys, NewKey, Rights};
+pub use digest::Digest;
+pub use keys::{Key, KeyRow, Keys, NewKey, Rights};
 pub use presented::presented;
 pub use refusal::Refusal;
+pub use revoked::{Revocation, Revoked, RevokedKeys};
 pub use scopes::Scopes;
 
 use crate::ids::{AppId, ConnectionId, TenantId};

@@ -46,6 +46,7 @@ pub mod proof;
 pub mod quota;
 pub mod record;
 pub mod retry;
+pub mod revocations;
 pub mod runtime;
 mod secret;
 pub mod server;

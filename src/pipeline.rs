@@ -71,7 +71,11 @@ impl Pipeline {
             // ambiguous requests and loops are seen by nobody below
             .layer(parts::screen(server, state))
             // the key becomes a caller; every credential of the client ends here
-            .layer(Authenticate::layer(config.keys.clone(), config.admin.clone()))
+            .layer(Authenticate::layer(
+                config.keys.clone(),
+                config.admin.clone(),
+                state.revocations().keys().clone(),
+            ))
             // what an app asks about itself is no operation: it ends here
             .layer(Me::layer(config.keys.clone(), state.desk(), state.calls().clone()))
             // raw path and method become an operation, the request becomes a call
@@ -120,7 +124,7 @@ impl Pipeline {
                 parts::tokens(config),
                 state.cache().clone(),
                 state.admission().clone(),
-                state.given_up().clone(),
+                state.tokens().clone(),
             ))
             // pooled sockets, the attempt's own limits, a streaming answer
             .service(parts::upstream(config, state))

@@ -4,11 +4,14 @@
 //! in place.
 
 mod acts;
+mod expiring;
 mod facts;
 mod gauges;
+mod key_ring;
 mod live;
 mod loading;
 mod reloads;
+mod reminders;
 mod steering;
 mod unwritten;
 mod views;
@@ -16,7 +19,7 @@ mod views;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use http::uri::{Authority, Scheme};
@@ -28,20 +31,23 @@ use crate::breaker::Breaker;
 use crate::cache::{Cache, Shelf};
 use crate::call::{Room, Uploads};
 use crate::config::{BaseUrl, Config};
-use crate::credentials::GivenUp;
+use crate::credentials::{TokenBook, TokenState};
 use crate::detached::Flights;
 use crate::history::Calls;
 use crate::idempotency::SendKeys;
-use crate::ids::RandomId;
+use crate::ids::{ConnectionId, RandomId};
 use crate::live::Recorder;
 use crate::overrides::Overrides;
 use crate::record::Observer;
 use crate::retry::Budgets;
+use crate::revocations::Revocations;
 use crate::shared::SharedStore;
 use crate::telemetry::{Both, Telemetry};
 use crate::upstream::{Dial, Dialer, Host, HostLimits};
 use crate::usage::{Usage, UsageReport};
 use crate::{tls, wiring};
+pub use key_ring::KeyFacts;
+use key_ring::KeyRing;
 pub use reloads::ReloadOrder;
 pub use steering::LogLevels;
 use steering::Steering;
@@ -75,7 +81,8 @@ struct Inner {
     desk: ArcSwap<Desk>,
     retries: Arc<Budgets>,
     keys: Arc<SendKeys>,
-    given_up: GivenUp,
+    tokens: TokenBook,
+    ring: KeyRing,
     cache: Cache,
     live: live::Live,
     owners: ArcSwap<gauges::Owners>,
@@ -171,6 +178,7 @@ impl State {
         let heard = (calls.clone(), live.recorder.clone());
         let observer = observer(&telemetry, heard, usage.as_ref());
         let owners = gauges::take_over(config, &telemetry.metrics);
+        let ring = KeyRing::open(config, store.as_ref())?;
         let overrides = Overrides::open(config.state_dir().as_deref(), store.as_ref());
         let overlay = overrides.overlay();
         let plan = wiring::admission::plan(config);
@@ -197,7 +205,8 @@ impl State {
             log_levels: watch::Sender::default(),
             reloads: reloads::Reloads::default(),
             retries: Arc::default(),
-            given_up: GivenUp::default(),
+            tokens: TokenBook::default(),
+            ring,
             cache,
             live,
             owners: ArcSwap::from_pointee(owners),
@@ -210,6 +219,7 @@ impl State {
 
     /// Starts what goes on by itself.
     fn begin(&self, has_folder: bool) {
+        self.watch_ends();
         if has_folder {
             self.watch_folder();
         }
@@ -225,6 +235,7 @@ impl State {
     pub fn reconfigure(&self, config: &Config) -> Result<(), String> {
         self.replan(wiring::admission::plan(config), config.catalog.clone())?;
         self.0.calls.resize(config.settings.admin.calls);
+        self.take_keys(config);
         self.0.audit.write_to(config.settings.admin.audit.as_deref());
         self.0.live.take_over(config);
         self.0.owners.store(Arc::new(gauges::take_over(config, self.metrics())));
@@ -342,10 +353,23 @@ impl State {
         &self.0.overrides
     }
 
-    /// Tokens in files that Courier refused.
+    /// How the tokens stand.
     #[must_use]
-    pub fn given_up(&self) -> &GivenUp {
-        &self.0.given_up
+    pub fn tokens(&self) -> &TokenBook {
+        &self.0.tokens
+    }
+
+    /// How the token of each connection stands, and when it took the place of another one.
+    #[must_use]
+    pub fn token_states(&self) -> Vec<(ConnectionId, TokenState, Option<SystemTime>)> {
+        let pages = self.tokens().pages().into_iter();
+        pages.map(|(id, page)| (id, page.state(), page.changed_at)).collect()
+    }
+
+    /// The revoked keys.
+    #[must_use]
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.ring.revocations
     }
 
     /// The memory of idempotency keys.

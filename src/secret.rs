@@ -11,7 +11,7 @@ use http::HeaderValue;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use source::{Stamp, TokenSource, Tokens};
+pub use source::{KnownTokens, Stamp, TokenSource, Tokens};
 
 /// How Courier's tokens begin. Its documentation names no other form.
 const COURIER: [&[u8]; 5] = [b"pk_prod_", b"dk_prod_", b"pk_test_", b"dk_test_", b"token_"];

@@ -12,3 +12,6 @@ pub const AUDIT: &str = "audit";
 
 /// Usage files.
 pub const USAGE: &str = "tollgate::telemetry";
+
+/// Keys, and what becomes of them.
+pub const KEYS: &str = "tollgate::identity";

@@ -5,6 +5,7 @@ mod ask;
 mod audit;
 mod calls;
 mod fields;
+mod keys;
 mod live;
 mod outcome;
 mod overrides;

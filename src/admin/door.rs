@@ -23,7 +23,7 @@ use http::{Method, Request};
 use crate::address::Network;
 use crate::clock::{self, Instant};
 use crate::error::{Code, Error};
-use crate::identity::{Keys, Refusal, Rights, presented};
+use crate::identity::{Keys, Refusal, RevokedKeys, Rights, presented};
 use attempts::Attempts;
 use operator::Proof;
 pub(super) use operator::{NotLetIn, Operator};
@@ -51,13 +51,16 @@ pub struct Door {
     rules: Arc<ArcSwap<DoorRules>>,
     sessions: Arc<Sessions>,
     attempts: Arc<Attempts>,
+    revoked: RevokedKeys,
 }
 
 impl Door {
-    /// `address` is the one that the port has; `rules` are those of the moment.
+    /// `address` is the one that the port has; `rules` are those of the moment, and
+    /// `revoked` the keys that are refused all the same.
     #[must_use]
-    pub fn new(address: SocketAddr, rules: Arc<ArcSwap<DoorRules>>) -> Self {
-        Self { address, rules, sessions: Arc::default(), attempts: Arc::default() }
+    pub fn new(address: SocketAddr, rules: Arc<ArcSwap<DoorRules>>, revoked: RevokedKeys) -> Self {
+        let (sessions, attempts) = (Arc::default(), Arc::default());
+        Self { address, rules, sessions, attempts, revoked }
     }
 
     /// Whether a client at `peer` may connect.
@@ -90,7 +93,9 @@ impl Door {
         let over = || NotLetIn::of(ask_for_key("the session is over: log in again"));
         let (key, sha256) = self.sessions.find(&id, Instant::now()).ok_or_else(over)?;
         let rules = self.rules.load();
-        let Ok((rights, key)) = rules.keys.live(key.as_str(), &sha256, clock::wall()) else {
+        let revoked = self.revoked.load();
+        let live = rules.keys.live(key.as_str(), &sha256, clock::wall(), &revoked);
+        let Ok((rights, key)) = live else {
             self.sessions.end(&id);
             return Err(NotLetIn { key: Some(key), ..over() });
         };
@@ -108,13 +113,14 @@ impl Door {
     /// # Errors
     /// Nobody's who may come in.
     fn by_key(&self, presented: &[u8]) -> Result<Operator, NotLetIn> {
-        let (rules, now) = (self.rules.load(), clock::wall());
-        let (rights, key) = rules.keys.find(presented, now).map_err(|refusal| {
-            match rules.apps.find(presented, now) {
-                Ok(_) => unauthenticated(&refusal.is_for("a key of an app")),
-                Err(_) => unauthenticated(&refusal),
-            }
-        })?;
+        let (rules, revoked, now) = (self.rules.load(), self.revoked.load(), clock::wall());
+        let (rights, key) =
+            rules.keys.find(presented, now, &revoked).map_err(|refusal| {
+                match rules.apps.has(presented, now, &revoked) {
+                    true => unauthenticated(&refusal.is_for("a key of an app")),
+                    false => unauthenticated(&refusal),
+                }
+            })?;
         let digest = rules.keys.digest(key).cloned();
         let digest = digest.ok_or_else(|| unauthenticated(&Refusal::nothing()))?;
         Ok(Operator { key: key.clone(), rights: *rights, proof: Proof::Key(digest) })
@@ -163,8 +169,8 @@ impl Door {
             Proof::Key(_) => true,
         };
         let rules = self.rules.load();
-        let live = rules.keys.live(operator.key.as_str(), operator.proof.digest(), clock::wall());
-        session && live.is_ok()
+        let (key, sha256) = (operator.key.as_str(), operator.proof.digest());
+        session && rules.keys.live(key, sha256, clock::wall(), &self.revoked.load()).is_ok()
     }
 
     /// The host that the request is meant for: this machine, or an address or a name of the port.

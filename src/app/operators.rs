@@ -79,7 +79,8 @@ impl Operators {
         state: &State,
     ) -> Result<(), CannotStart> {
         let address = address(&listener)?;
-        let api = Api::new(state.clone(), Door::new(address, self.rules.clone()));
+        let revoked = state.revocations().keys().clone();
+        let api = Api::new(state.clone(), Door::new(address, self.rules.clone(), revoked));
         let few = (Workers::here(), Bound::ForFew { sockets: ADMIN });
         let serving = server::serve(listener, few, self.terms.clone(), api, Drain::default());
         let fixed = Fixed::of(config);

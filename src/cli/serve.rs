@@ -151,7 +151,9 @@ fn reload(
 ) -> Option<LogSettings> {
     // Also if the configuration is refused: what moves the file away says so by the same signal.
     gateway.state().audit().reopen();
-    let result = Config::load(path).map_err(|error| error.to_string()).and_then(|config| {
+    let known = gateway.state().tokens().known();
+    let read = Config::load_again(path, &known).map_err(|error| error.to_string());
+    let result = read.and_then(|config| {
         gateway.reload(&config)?;
         follow(&config.settings.logs);
         Ok(config.settings.logs)

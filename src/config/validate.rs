@@ -20,11 +20,16 @@ use crate::catalog::Catalog;
 use crate::clock;
 use crate::descriptors::{self, Budget, WantedSockets};
 use crate::document::{Document, PathStep, Problem, Reading};
+use crate::secret::KnownTokens;
 use crate::shared::StoreSettings;
 use crate::tls;
 
 /// Reads what the file refers to and checks it as a whole.
-pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Config, Findings> {
+pub(super) fn resolve(
+    reading: Reading<'_, Settings>,
+    look: Look,
+    known: &KnownTokens,
+) -> Result<Config, Findings> {
     let Reading { document, problems } = reading;
     let Some(document) = document else { return Err(problems.into()) };
     let mut check = Check { document: &document, look, problems, warnings: Vec::new() };
@@ -37,7 +42,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
     check.cache(catalog.as_deref());
     let collector = check.traces();
     let store = check.shared();
-    let tokens = check.connections();
+    let (tokens, unreadable) = check.connections(known);
     let keys = check.apps(catalog.as_deref());
     check.quotas(catalog.as_deref());
     let admin = check.admin(&keys);
@@ -62,6 +67,7 @@ pub(super) fn resolve(reading: Reading<'_, Settings>, look: Look) -> Result<Conf
             keys: Arc::new(keys),
             admin: Arc::new(admin),
             tokens,
+            unreadable,
             tls,
             admin_tls,
             vendor_tls,

@@ -10,6 +10,7 @@ use http::Method;
 use http::header::{AUTHORIZATION, HeaderValue};
 use tower::{Layer, Service};
 
+use super::book::TokenPage;
 use super::*;
 use crate::call::Attempt;
 use crate::call::testing::{self, Leaf, now, reply, text};
@@ -24,7 +25,7 @@ struct World {
     layer: Staged<Credentials, Leaf<AuthorizedCall>>,
     /// What was sent as `Authorization`.
     sent: Arc<Mutex<Vec<HeaderValue>>>,
-    given_up: GivenUp,
+    book: TokenBook,
     folder: Folder,
 }
 
@@ -48,13 +49,18 @@ impl Drop for Folder {
 /// Two connections with the tokens `pk_prod_first` and `pk_prod_other`, whose vendor answers a call
 /// that came with this token in this way.
 fn world(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> World {
-    let (folder, given_up) = (Folder::new(), GivenUp::default());
+    let (folder, book) = (Folder::new(), TokenBook::default());
     let initial = [("acme-prod", "pk_prod_first"), ("acme-test", "pk_prod_other")];
     let tokens = initial.map(|(name, token)| {
         let path = folder.0.join(name);
         std::fs::write(&path, token).unwrap();
         let token = VendorToken::parse(token).unwrap();
-        InitialToken { connection: name.parse().unwrap(), source: TokenSource::File(path), token }
+        InitialToken {
+            connection: name.parse().unwrap(),
+            source: TokenSource::File(path),
+            token,
+            unreadable: false,
+        }
     });
     let tokens = tokens.into_iter().collect();
     let (cache, admission) = (Cache::new(1000), Admission::new(None));
@@ -66,8 +72,8 @@ fn world(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> World {
         hears.lock().unwrap().push(field);
         now(result)
     });
-    let layer = Credentials::layer(tokens, cache, admission, given_up.clone()).layer(vendor);
-    World { layer, sent, given_up, folder }
+    let layer = Credentials::layer(tokens, cache, admission, book.clone()).layer(vendor);
+    World { layer, sent, book, folder }
 }
 
 impl World {
@@ -88,6 +94,11 @@ impl World {
     fn sent(&self) -> Vec<String> {
         let sent = self.sent.lock().unwrap();
         sent.iter().map(|field| field.to_str().unwrap().to_owned()).collect()
+    }
+
+    /// The page of the first connection.
+    fn page(&self) -> TokenPage {
+        self.book.pages().remove(0).1
     }
 
     fn file(&self) -> PathBuf {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use super::given_up::GivenUp;
+use super::book::{BookEdition, InitialToken, TokenBook, TokenPage};
 use crate::admission::Admission;
 use crate::cache::Cache;
 use crate::clock::Instant;
@@ -20,17 +20,8 @@ pub(super) struct Vault {
     places: Table<ConnectionIx, Place>,
     cache: Cache,
     admission: Admission,
-    given_up: GivenUp,
-}
-
-/// The token of a connection when a configuration begins.
-pub struct InitialToken {
-    /// Whose it is.
-    pub connection: ConnectionId,
-    /// Where newer ones would be.
-    pub source: TokenSource,
-    /// The one of now.
-    pub token: VendorToken,
+    book: TokenBook,
+    edition: BookEdition,
 }
 
 struct Place {
@@ -90,9 +81,9 @@ impl Vault {
         tokens: Table<ConnectionIx, InitialToken>,
         cache: Cache,
         admission: Admission,
-        given_up: GivenUp,
+        book: TokenBook,
     ) -> Self {
-        given_up.clear();
+        let edition = book.begin(tokens.iter().map(|(_, initial)| initial));
         let places = tokens.iter().map(|(_, initial)| Place {
             connection: initial.connection.clone(),
             source: initial.source.clone(),
@@ -101,7 +92,7 @@ impl Vault {
             unproven: AtomicBool::new(false),
             reading: Mutex::default(),
         });
-        Self { places: places.collect(), cache, admission, given_up }
+        Self { places: places.collect(), cache, admission, book, edition }
     }
 
     pub(super) fn token(&self, connection: ConnectionIx) -> Arc<VendorToken> {
@@ -124,7 +115,7 @@ impl Vault {
         if let Some(before) = reading.before.take().filter(|_| place.is_unproven()) {
             tracing::error!(target: targets::VENDOR, connection = %place.connection, "Courier refuses the new token in the connection's file: the one before is used again");
             self.take_over(connection, before, false).await;
-            self.given_up.add(&place.connection);
+            self.write(place, |page| page.given_up = true);
             return Fate::GivenUp;
         }
         if let Some(look) = reading.last
@@ -134,6 +125,7 @@ impl Vault {
             return Fate::Stands;
         }
         if !place.refused.swap(true, Ordering::Relaxed) {
+            self.write(place, |page| page.refused = true);
             tracing::error!(target: targets::VENDOR, connection = %place.connection, "Courier refuses the token of the connection");
         }
         let began = Instant::now();
@@ -147,16 +139,10 @@ impl Vault {
         Fate::Found
     }
 
-    /// The versions of all files of tokens.
-    pub(super) fn stamps(&self) -> Vec<(ConnectionIx, Stamp)> {
-        let stamp = |(connection, place): (ConnectionIx, &Place)| {
-            let stamp = place.source.stamp();
-            if matches!(place.source, TokenSource::File(_)) {
-                self.given_up.is_there(&place.connection, stamp.is_some());
-            }
-            Some((connection, stamp?))
-        };
-        self.places.iter().filter_map(stamp).collect()
+    /// The versions of all files of tokens; nothing for one that is not there.
+    pub(super) fn stamps(&self) -> Vec<(ConnectionIx, Option<Stamp>)> {
+        let files = self.places.iter().filter(|(_, place)| place.source.is_file());
+        files.map(|(connection, place)| (connection, place.source.stamp())).collect()
     }
 
     /// The file of the connection's token is another one, or was not read yet.
@@ -171,8 +157,8 @@ impl Vault {
                 reading.before = good.then_some(token);
                 self.take_over(connection, Arc::new(new), true).await;
             }
-            Found::Same => self.given_up.remove(&place.connection),
-            Found::Nothing => self.given_up.useless(&place.connection),
+            Found::Same => drop(self.write(place, |page| page.given_up = false)),
+            Found::Nothing => {}
         }
     }
 
@@ -183,7 +169,7 @@ impl Vault {
         place.refused.store(false, Ordering::Relaxed);
         place.unproven.store(unproven, Ordering::Release);
         place.token.store(new.clone());
-        self.given_up.changed(&place.connection);
+        self.write(place, |page| page.turn_to(new.clone()));
         self.cache.purge_connection(&place.connection);
         let (admission, name) = (self.admission.clone(), place.connection.clone());
         // A small file, on whatever it lies. A panic in it is in the log, and the token is good.
@@ -198,21 +184,46 @@ impl Vault {
         // A file, on whatever it lies.
         let read = tokio::task::spawn_blocking(move || vault.places[connection].source.read());
         let new = match read.await {
-            Ok(Ok(new)) if new.same_as(old) => return Found::Same,
             Ok(Ok(new)) => new,
             // A panic in it is in the log.
             Err(_) => return Found::Nothing,
             Ok(Err(reason)) => {
-                tracing::warn!(target: targets::VENDOR, connection = %place.connection, reason, "no other token could be looked for");
+                self.unreadable(place, Some(&reason));
                 return Found::Nothing;
             }
         };
+        if new.same_as(old) {
+            self.unreadable(place, None);
+            return Found::Same;
+        }
         // One token serves one connection; a file that was mixed up is no new token.
         if self.places.iter().any(|(_, place)| place.token.load().same_as(&new)) {
-            tracing::warn!(target: targets::VENDOR, connection = %place.connection, "the token's source holds another connection's token: not used");
+            self.unreadable(place, Some("it holds another connection's token"));
             return Found::Nothing;
         }
+        self.unreadable(place, None);
         Found::Another(new)
+    }
+
+    /// The source of a token has none that can be used, for this reason, or has one. What is new is
+    /// said once.
+    fn unreadable(&self, place: &Place, reason: Option<&str>) {
+        let now = reason.is_some();
+        let news = self.write(place, |page| std::mem::replace(&mut page.unreadable, now) != now);
+        let news = news.unwrap_or_default();
+        match reason.filter(|_| news) {
+            Some(reason) => {
+                tracing::error!(target: targets::VENDOR, connection = %place.connection, reason, "the token's source can't be used: the last good token stays");
+            }
+            None if news => {
+                tracing::info!(target: targets::VENDOR, connection = %place.connection, "the token's source can be used again");
+            }
+            None => {}
+        }
+    }
+
+    fn write<T>(&self, place: &Place, write: impl FnOnce(&mut TokenPage) -> T) -> Option<T> {
+        self.book.write(self.edition, &place.connection, write)
     }
 
     /// The vendor took `token`.
@@ -222,6 +233,7 @@ impl Vault {
         if doubted && place.token.load().same_as(token) {
             place.refused.store(false, Ordering::Relaxed);
             place.unproven.store(false, Ordering::Release);
+            self.write(place, |page| page.refused = false);
         }
     }
 }

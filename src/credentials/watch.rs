@@ -14,11 +14,14 @@ use crate::secret::Stamp;
 /// promised.
 const EVERY: Duration = Duration::from_millis(900);
 
+/// The version of a file; nothing for one that is not there.
+type Look = Option<Stamp>;
+
 /// What was seen of one file.
 #[derive(Default)]
 struct Seen {
-    last: Option<Stamp>,
-    read: Option<Stamp>,
+    last: Option<Look>,
+    read: Option<Look>,
 }
 
 /// Takes new tokens over for as long as `vault` is in use.
@@ -44,7 +47,7 @@ pub(super) async fn watch(vault: Weak<Vault>) {
 
 impl Seen {
     /// Whether the file is to be read now: it is not what was read last, and nobody is writing it.
-    fn stands_still(&mut self, stamp: Stamp) -> bool {
+    fn stands_still(&mut self, stamp: Look) -> bool {
         let stands = self.last.replace(stamp) == Some(stamp);
         stands && self.read.replace(stamp) != Some(stamp)
     }

@@ -18,7 +18,7 @@ use tokio_util::either::Either;
 use crate::call::{self, Next, Reply, Stage, StageLayer, Staged};
 use crate::error::{Code, Error};
 use crate::headers;
-use crate::identity::{App, Keys, Refusal, Rights, presented};
+use crate::identity::{App, Keys, Refusal, RevokedKeys, Rights, presented};
 use crate::ids::KeyId;
 use crate::record::layer::Opened;
 
@@ -40,13 +40,19 @@ pub struct Authenticate {
     keys: Arc<Keys>,
     /// They are no callers, and are told so.
     operators: Arc<Keys<Rights>>,
+    revoked: RevokedKeys,
 }
 
 impl Authenticate {
-    /// `keys` are the keys that are accepted; those of `operators` are not.
+    /// `keys` are the keys that are accepted, but for those that are `revoked` at the moment; those
+    /// of `operators` are not.
     #[must_use]
-    pub fn layer(keys: Arc<Keys>, operators: Arc<Keys<Rights>>) -> StageLayer<Self> {
-        StageLayer::new(Self { keys, operators })
+    pub fn layer(
+        keys: Arc<Keys>,
+        operators: Arc<Keys<Rights>>,
+        revoked: RevokedKeys,
+    ) -> StageLayer<Self> {
+        StageLayer::new(Self { keys, operators, revoked })
     }
 
     fn find(
@@ -55,9 +61,12 @@ impl Authenticate {
         now: SystemTime,
     ) -> Result<(&Arc<App>, &KeyId), Refusal> {
         let key = presented.ok_or_else(Refusal::nothing)?;
-        self.keys.find(key, now).map_err(|refusal| match self.operators.find(key, now) {
-            Ok(_) => refusal.is_for("a key of an operator"),
-            Err(_) => refusal,
+        let revoked = self.revoked.load();
+        self.keys.find(key, now, &revoked).map_err(|refusal| {
+            match self.operators.has(key, now, &revoked) {
+                true => refusal.is_for("a key of an operator"),
+                false => refusal,
+            }
         })
     }
 

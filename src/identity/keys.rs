@@ -6,27 +6,18 @@
 //! time.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::Digest as _;
-use subtle::ConstantTimeEq;
 
-use super::{App, Refusal};
-use crate::hex::{self, Hex};
+use super::{App, Digest, Refusal, Revoked};
 use crate::ids::KeyId;
-use crate::words::read_as_text;
 
 /// The characters of a secret: 32 bytes in base64url without padding.
 const SECRET_LEN: usize = 43;
-
-/// SHA-256 over a whole key string.
-#[derive(Clone, PartialEq, Eq, Hash, schemars::JsonSchema)]
-#[schemars(with = "String")]
-pub struct Digest([u8; 32]);
 
 /// One key of an app.
 #[derive(Clone, Debug)]
@@ -50,7 +41,26 @@ pub struct NewKey {
 /// Every key by id, with its holder: an app, or what an operator's key may do.
 #[derive(Debug)]
 pub struct Keys<T = Arc<App>> {
-    by_id: HashMap<KeyId, (Key, T)>,
+    by_id: HashMap<KeyId, Held<T>>,
+}
+
+/// A key that somebody holds.
+#[derive(Debug)]
+struct Held<T> {
+    key: Key,
+    holder: T,
+    /// The second of its last use since 1970; 0 before the first.
+    used: AtomicU64,
+}
+
+/// A key as operators see it.
+pub struct KeyRow<'a, T> {
+    /// The key.
+    pub key: &'a Key,
+    /// Its holder.
+    pub holder: &'a T,
+    /// When it was taken the last time, to the second.
+    pub last_used: Option<SystemTime>,
 }
 
 /// What an operator's key may do.
@@ -72,44 +82,6 @@ pub enum Rights {
     Read,
     /// Ask and change.
     Change,
-}
-
-read_as_text!(Digest, "the 64 hex digits in quotes that `tollgate keys new` prints");
-
-// === impl Digest ===
-
-impl Digest {
-    fn of(key: &[u8]) -> Self {
-        Self(sha2::Sha256::digest(key).into())
-    }
-
-    /// True for the hash in the examples and for the hash of nothing. No key has either.
-    #[must_use]
-    pub fn is_placeholder(&self) -> bool {
-        self.0.iter().all(|octet| *octet == self.0[0]) || *self == Self::of(b"")
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = &'static str;
-
-    fn try_from(digits: String) -> Result<Self, &'static str> {
-        const RULE: &str =
-            "this is not a SHA-256: write the 64 hex digits that `tollgate keys new` prints";
-        hex::octets(digits.as_bytes()).map(Self).ok_or(RULE)
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Hex(&self.0).fmt(f)
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Digest(..)")
-    }
 }
 
 // === impl NewKey ===
@@ -139,7 +111,8 @@ impl<T> Keys<T> {
     pub fn add(&mut self, key: Key, holder: T) -> bool {
         let free = !self.knows(&key.id);
         if free {
-            self.by_id.insert(key.id.clone(), (key, holder));
+            let held = Held { key, holder, used: AtomicU64::new(0) };
+            self.by_id.insert(held.key.id.clone(), held);
         }
         free
     }
@@ -159,24 +132,61 @@ impl<T> Keys<T> {
     /// The digest of the key with that id.
     #[must_use]
     pub fn digest(&self, id: &KeyId) -> Option<&Digest> {
-        self.by_id.get(id).map(|(key, _)| &key.sha256)
+        self.by_id.get(id).map(|held| &held.key.sha256)
     }
 
     /// When the key with that id expires; `None` if it never does.
     #[must_use]
     pub fn expiry(&self, id: &KeyId) -> Option<SystemTime> {
-        self.by_id.get(id)?.0.expires
+        self.by_id.get(id)?.key.expires
     }
 
-    /// The holder and the id of the live key `presented`.
+    /// All keys, by their ids.
+    #[must_use]
+    pub fn rows(&self) -> Vec<KeyRow<'_, T>> {
+        let mut rows: Vec<_> = self.by_id.values().map(Held::row).collect();
+        rows.sort_by(|one, other| one.key.id.as_str().cmp(other.key.id.as_str()));
+        rows
+    }
+
+    /// The key with that id.
+    #[must_use]
+    pub fn get(&self, id: &KeyId) -> Option<KeyRow<'_, T>> {
+        self.by_id.get(id).map(Held::row)
+    }
+
+    /// Goes on from `earlier`, the keys before a reload: a key that stays keeps its last use.
+    pub fn go_on_from(&self, earlier: &Self) {
+        for (id, held) in &self.by_id {
+            let before =
+                earlier.by_id.get(id).filter(|before| before.key.sha256 == held.key.sha256);
+            if let Some(before) = before {
+                held.used.fetch_max(before.used.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The holder and the id of the live key `presented`, which is used now.
     ///
     /// # Errors
     /// Why it is not a live key.
-    pub fn find(&self, presented: &[u8], now: SystemTime) -> Result<(&T, &KeyId), Refusal> {
-        let Some(id) = public_id(presented) else {
-            return Err(self.malformed(presented));
-        };
-        self.live(id, &Digest::of(presented), now)
+    pub fn find(
+        &self,
+        presented: &[u8],
+        now: SystemTime,
+        revoked: &Revoked,
+    ) -> Result<(&T, &KeyId), Refusal> {
+        let id = public_id(presented).ok_or_else(|| self.malformed(presented))?;
+        let held = self.look(id, &Digest::of(presented), now, revoked)?;
+        held.use_at(now);
+        Ok((&held.holder, &held.key.id))
+    }
+
+    /// Whether `presented` is a live key, which is not used by that.
+    #[must_use]
+    pub fn has(&self, presented: &[u8], now: SystemTime, revoked: &Revoked) -> bool {
+        let digest = || Digest::of(presented);
+        public_id(presented).is_some_and(|id| self.look(id, &digest(), now, revoked).is_ok())
     }
 
     /// The holder and the id of the live key `id`, if `digest` is that of the whole key.
@@ -188,15 +198,26 @@ impl<T> Keys<T> {
         id: &str,
         digest: &Digest,
         now: SystemTime,
+        revoked: &Revoked,
     ) -> Result<(&T, &KeyId), Refusal> {
-        let Some((key, holder)) = self.by_id.get(id) else {
-            return Err(Refusal::unknown(id));
-        };
-        let same: bool = digest.0.ct_eq(&key.sha256.0).into();
+        let held = self.look(id, digest, now, revoked)?;
+        Ok((&held.holder, &held.key.id))
+    }
+
+    fn look(
+        &self,
+        id: &str,
+        digest: &Digest,
+        now: SystemTime,
+        revoked: &Revoked,
+    ) -> Result<&Held<T>, Refusal> {
+        let held = self.by_id.get(id).ok_or_else(|| Refusal::unknown(id))?;
+        let key = &held.key;
         match key.expires {
-            _ if !same => Err(Refusal::wrong(&key.id)),
+            _ if !digest.same_as(&key.sha256) => Err(Refusal::wrong(&key.id)),
+            _ if revoked.of(&key.id, &key.sha256).is_some() => Err(Refusal::revoked(&key.id)),
             Some(end) if end <= now => Err(Refusal::expired(&key.id, end)),
-            _ => Ok((holder, &key.id)),
+            _ => Ok(held),
         }
     }
 
@@ -208,7 +229,23 @@ impl<T> Keys<T> {
             return Refusal::foreign(presented);
         };
         let id = rest.split_once('_').map_or(rest, |(id, _)| id);
-        self.by_id.get(id).map_or(Refusal::unknown(""), |(key, _)| Refusal::wrong(&key.id))
+        self.by_id.get(id).map_or(Refusal::unknown(""), |held| Refusal::wrong(&held.key.id))
+    }
+}
+
+impl<T> Held<T> {
+    fn row(&self) -> KeyRow<'_, T> {
+        let used = Some(self.used.load(Ordering::Relaxed)).filter(|seconds| *seconds > 0);
+        let last_used = used.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        KeyRow { key: &self.key, holder: &self.holder, last_used }
+    }
+
+    /// Written at most once a second: all threads share it.
+    fn use_at(&self, now: SystemTime) {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        if self.used.load(Ordering::Relaxed) != now {
+            self.used.store(now, Ordering::Relaxed);
+        }
     }
 }
 
@@ -222,108 +259,4 @@ fn public_id(presented: &[u8]) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::identity::Scopes;
-    use crate::record::Denied;
-    use std::time::Duration;
-
-    fn id(text: &str) -> KeyId {
-        KeyId::try_from(text.to_owned()).unwrap()
-    }
-
-    fn keys(expires: Option<SystemTime>) -> (Keys, String) {
-        let app = Arc::new(App {
-            id: "billing".parse().unwrap(),
-            tenant: "acme".parse().unwrap(),
-            scopes: Scopes::default(),
-            connections: Vec::new(),
-            makes_keys: true,
-            asks_cache: true,
-            trust: crate::record::Trust::default(),
-        });
-        let new = NewKey::generate(&id("k1"));
-        let mut keys = Keys::default();
-        assert!(keys.add(Key { id: id("k1"), sha256: new.sha256, expires }, app));
-        (keys, new.text)
-    }
-
-    #[test]
-    fn a_key_is_found_and_nothing_like_it() {
-        let (keys, text) = keys(None);
-        let now = SystemTime::UNIX_EPOCH;
-        assert!(keys.find(text.as_bytes(), now).is_ok());
-        let last = if text.ends_with('A') { 'B' } else { 'A' };
-        let other = format!("{}{last}", &text[..text.len() - 1]);
-        let renamed = text.replace("tg_k1_", "tg_k2_");
-        for wrong in [&other, &renamed, &text[..text.len() - 1], "tg_k1_", "", "Bearer"] {
-            assert!(keys.find(wrong.as_bytes(), now).is_err(), "{}", wrong.len());
-        }
-    }
-
-    #[test]
-    fn an_expired_key_is_none() {
-        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
-        let (keys, text) = keys(Some(end));
-        assert!(keys.find(text.as_bytes(), end - Duration::from_secs(1)).is_ok());
-        assert!(keys.find(text.as_bytes(), end).is_err());
-    }
-
-    #[test]
-    fn a_refusal_says_why_and_names_no_part_of_a_secret() {
-        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
-        let (keys, text) = keys(Some(end));
-        let secret = text.strip_prefix("tg_k1_").unwrap();
-        let others = format!("tg_k1_{}", "A".repeat(SECRET_LEN));
-        for (presented, why, id) in [
-            ("", Denied::None, None),
-            ("Basic dXNlcjpwYXNz", Denied::Foreign, None),
-            ("pk_prod_ABC", Denied::Foreign, None),
-            (secret, Denied::Foreign, None),
-            (&text.replace("tg_k1_", "tg_k2_"), Denied::Unknown, Some("k2")),
-            // Not a whole key, so the text in the place of the id may be anything.
-            (&text.replace("tg_k1_", "tg_K2_"), Denied::Unknown, None),
-            ("tg_k2_short", Denied::Unknown, None),
-            (&format!("tg_{}", secret.to_lowercase()), Denied::Unknown, None),
-            (&text[..text.len() - 1], Denied::Wrong, Some("k1")),
-            ("tg_k1", Denied::Wrong, Some("k1")),
-            (&others, Denied::Wrong, Some("k1")),
-            (&text, Denied::Expired, Some("k1")),
-        ] {
-            let refusal = keys.find(presented.as_bytes(), end).unwrap_err();
-            let named = refusal.key.as_ref().map(KeyId::as_str);
-            assert_eq!((refusal.why, named), (why, id), "{}", presented.len());
-        }
-    }
-
-    #[test]
-    fn only_who_has_the_secret_hears_when_the_key_expired() {
-        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045);
-        let (keys, text) = keys(Some(end));
-        let told = |presented: &str| {
-            keys.find(presented.as_bytes(), end).unwrap_err().detail("a gateway key").into_owned()
-        };
-        let send = told("tg_k2_x");
-        assert!(send.starts_with("send a gateway key as "), "{send}");
-        let told_of_ids = ["", "Basic dXNlcjpwYXNz", "tg_k1_x", &text[..text.len() - 1]].map(told);
-        assert!(told_of_ids.iter().all(|detail| *detail == send), "{told_of_ids:?}");
-        assert!(told(&text).starts_with("the key expired on 2026-01-02;"), "{}", told(&text));
-        for token in ["pk_prod_A", "dk_test_A", "token_A"] {
-            assert_eq!(told(token), format!("that is a Courier token; {send}"));
-        }
-    }
-
-    #[test]
-    fn a_digest_is_read_as_it_is_written() {
-        let digest = NewKey::generate(&id("k1")).sha256;
-        assert!(Digest::try_from(digest.to_string()).unwrap() == digest);
-        for bad in ["", "zz", &"0".repeat(63), &"g".repeat(64), &"é".repeat(32)] {
-            assert!(Digest::try_from((*bad).to_owned()).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_secret_may_hold_the_separator() {
-        assert_eq!(public_id(format!("tg_k1_{}", "_".repeat(43)).as_bytes()), Some("k1"));
-    }
-}
+mod tests;

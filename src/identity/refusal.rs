@@ -28,6 +28,8 @@ enum Hint {
     Courier,
     /// When the key expired. Its secret was right.
     Ended(SystemTime),
+    /// That the key was revoked. Its secret was right.
+    Revoked,
     /// What the key is for. Its secret was right.
     ForOthers(&'static str),
 }
@@ -65,6 +67,11 @@ impl Refusal {
         Self { why: Denied::Expired, key: Some(id.clone()), hint: Hint::Ended(end) }
     }
 
+    /// The secret of the key `id` is right, but the key was revoked.
+    pub(super) fn revoked(id: &KeyId) -> Self {
+        Self { why: Denied::Revoked, key: Some(id.clone()), hint: Hint::Revoked }
+    }
+
     /// The same key is a live one of another kind, which the caller may hear: `theirs`, such as `a
     /// key of an app`.
     #[must_use]
@@ -80,6 +87,10 @@ impl Refusal {
             Hint::Nothing => send.into(),
             Hint::ForOthers(theirs) => format!("that is {theirs}; {send}").into(),
             Hint::Courier => format!("that is a Courier token; {send}").into(),
+            Hint::Revoked => {
+                let key = self.key.as_ref().map_or("", KeyId::as_str);
+                format!("the key '{key}' was revoked; ask the operator for a new one").into()
+            }
             Hint::Ended(end) => {
                 let end = clock::rfc3339(end);
                 let date = end.split_once('T').map_or("", |(date, _)| date);

@@ -35,6 +35,7 @@ pub(super) fn tokens(config: &Config) -> Table<ConnectionIx, InitialToken> {
         connection: connection.id.clone(),
         source: connection.token.clone(),
         token: config.tokens[&connection.id].clone(),
+        unreadable: config.unreadable.contains(&connection.id),
     });
     connections.collect()
 }

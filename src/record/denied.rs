@@ -13,12 +13,14 @@ pub enum Denied {
     Expired,
     /// The id of a key, with another secret.
     Wrong,
+    /// A key that was good until an operator revoked it.
+    Revoked,
 }
 
 impl Denied {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::None, Self::Foreign, Self::Unknown, Self::Expired, Self::Wrong];
+    pub const ALL: [Self; 6] =
+        [Self::None, Self::Foreign, Self::Unknown, Self::Expired, Self::Wrong, Self::Revoked];
 
     /// The word in labels and log lines.
     #[must_use]
@@ -29,6 +31,7 @@ impl Denied {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::Wrong => "wrong",
+            Self::Revoked => "revoked",
         }
     }
 }

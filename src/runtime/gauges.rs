@@ -11,7 +11,7 @@ use crate::config::{Config, Tenant};
 use crate::ids::{ConnectionId, TenantId};
 use crate::quota::LoanState;
 use crate::telemetry::exposition::ExpositionFormat;
-use crate::telemetry::metrics::{AppRow, Labels, Metrics, Value, of, unix};
+use crate::telemetry::metrics::{AppRow, KeyEnd, Labels, Metrics, Value, of, unix};
 use crate::tls;
 
 /// The tenant of each connection, which labels need.
@@ -21,6 +21,7 @@ pub(super) type Owners = HashMap<ConnectionId, TenantId>;
 pub(super) fn take_over(config: &Config, metrics: &Metrics) -> Owners {
     let tenants = &config.settings.tenant;
     metrics.name_apps(&tenants.iter().flat_map(apps).collect::<Vec<_>>());
+    metrics.show_key_ends(key_ends(config));
     config.tokens.keys().for_each(|connection| {
         metrics.token_loaded(connection);
         metrics.begin_connection(connection);
@@ -55,6 +56,17 @@ fn apps(tenant: &Tenant) -> impl Iterator<Item = AppRow> + '_ {
     })
 }
 
+fn key_ends(config: &Config) -> Vec<KeyEnd> {
+    let apps = config.keys.rows().into_iter().filter_map(|row| {
+        let app = Some((row.holder.tenant.clone(), row.holder.id.clone()));
+        Some(KeyEnd { id: row.key.id.clone(), app, end: row.key.expires? })
+    });
+    let operators = config.admin.rows().into_iter().filter_map(|row| {
+        Some(KeyEnd { id: row.key.id.clone(), app: None, end: row.key.expires? })
+    });
+    apps.chain(operators).collect()
+}
+
 impl State {
     /// The page of metrics, as it is now.
     pub async fn metrics_page(&self, format: ExpositionFormat) -> String {
@@ -72,10 +84,11 @@ impl State {
         self.read_hosts();
         metrics.show_tokens(self.0.owners.load().keys());
         metrics.token_given_up.clear();
-        for connection in self.0.owners.load().keys() {
-            let kind = Labels([of(connection)]);
-            let given_up = self.given_up().has(connection);
-            metrics.token_given_up.get_or_create(&kind).set(given_up.into());
+        metrics.token_unreadable.clear();
+        for (connection, page) in self.tokens().pages() {
+            let labels = Labels([of(&connection)]);
+            metrics.token_given_up.get_or_create(&labels).set(page.given_up.into());
+            metrics.token_unreadable.get_or_create(&labels).set(page.unreadable.into());
         }
         metrics.retry_budget.clear();
         for (connection, left) in self.retries().left(Instant::now()) {

@@ -13,6 +13,7 @@ use super::loading::Loading;
 use crate::admission::Outlook;
 use crate::clock;
 use crate::config::Config;
+use crate::credentials::TokenState;
 use crate::ids::ConnectionId;
 use crate::live::documents::{
     ConnectionOverview, LaneWaits, Overview, ReplicasView, SlotCounts, Slow, TenantApp, epoch_ms,
@@ -196,13 +197,11 @@ impl State {
 
     /// What is known of the token that a connection uses.
     pub(super) fn token_state(&self, connection: &ConnectionId) -> &'static str {
-        if self.metrics().token_refused(connection) || self.given_up().has(connection) {
-            "refused"
-        } else if self.given_up().is_unreadable(connection) {
-            "unreadable"
-        } else {
-            "ok"
+        if self.metrics().token_refused(connection) {
+            return TokenState::Refused.as_str();
         }
+        let page = self.tokens().page(connection);
+        page.map_or(TokenState::Ok, |page| page.state()).as_str()
     }
 
     fn replicas(&self) -> Option<ReplicasView> {

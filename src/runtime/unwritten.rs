@@ -24,13 +24,16 @@ impl State {
 
     /// Files that can't be written now, by what they keep.
     #[must_use]
-    pub fn unwritten(&self) -> [(&'static str, usize); 3] {
+    pub fn unwritten(&self) -> [(&'static str, usize); 4] {
         let stands = self.folder_stands();
         let usage = self.0.usage.as_ref().is_some_and(|usage| usage.is_unwritten());
+        let revoked = self.revocations();
+        let lost = !stands && revoked.keys().load().count() > 0;
         [
             ("slots", self.admission().unwritten()),
             ("made-keys", (self.keys().is_unwritten() || !stands).into()),
             ("usage", usage.into()),
+            ("revoked-keys", (revoked.is_unwritten() || (lost && revoked.are_kept())).into()),
         ]
     }
 
@@ -57,10 +60,18 @@ impl State {
             further +=
                 &format!("{cut_off} shared quotas can't be used until the shared store answers\n");
         }
-        for connection in self.given_up().all() {
-            further += &format!(
-                "the token in the file of {connection} was refused: the one before is used until a restart\n"
-            );
+        for (connection, page) in self.tokens().pages() {
+            if page.given_up {
+                further += &format!(
+                    "the token in the file of {connection} was refused: the one before is used until a restart\n"
+                );
+            }
+            if page.unreadable {
+                further += &format!(
+                    "the token of {connection} can't be read from its {}: the last good one is used until a restart\n",
+                    page.source
+                );
+            }
         }
         let unwritten = self.unwritten().into_iter().filter(|(_, files)| *files > 0);
         let words: Vec<&str> = unwritten.map(|(word, _)| word).collect();

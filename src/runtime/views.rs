@@ -56,7 +56,11 @@ impl State {
                 connection: id.to_string(),
                 state: self.token_state(id),
                 source: known.source.clone(),
-                changed_at_ms: self.given_up().changed_at(id).map(epoch_ms),
+                changed_at_ms: self
+                    .tokens()
+                    .page(id)
+                    .and_then(|page| page.changed_at)
+                    .map(epoch_ms),
             })
             .collect();
         tokens.sort_by(|one, other| one.connection.cmp(&other.connection));

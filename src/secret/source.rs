@@ -18,6 +18,9 @@ const LONG: usize = 24;
 /// The tokens of all connections.
 pub type Tokens = HashMap<ConnectionId, VendorToken>;
 
+/// The tokens in use, each with where it is from.
+pub type KnownTokens = HashMap<ConnectionId, (TokenSource, VendorToken)>;
+
 /// A reference to a token; the token may stand with or without the word `Bearer`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
@@ -56,6 +59,12 @@ impl TokenSource {
         };
         let secret = secret::begins_as_couriers(name) || name.starts_with(b"tg_");
         secret && name.len() >= LONG
+    }
+
+    /// True for a file, which may change.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
     }
 
     /// True where nothing can have its name.

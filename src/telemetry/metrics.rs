@@ -21,7 +21,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-pub use apps::AppRow;
+pub use apps::{AppRow, KeyEnd};
 pub use handles::Handles;
 pub use labels::{Example, Labels, Value};
 pub use observe::{is_rule, of, unix};
@@ -107,8 +107,8 @@ instruments! {
     /// The same by app. Calls without a valid key belong to no app and are not counted.
     app_requests: Counters<3> = Counters::default(), "counter" "tollgate_app_requests" ["tenant", "app", "code"];
     /// Requests without a valid key, by reason: none (no key, or several), foreign (not a gateway
-    /// key, such as a Courier token), unknown (no key has that id), expired, wrong (a known id with
-    /// another secret).
+    /// key, such as a Courier token), unknown (no key has that id), expired, revoked, wrong (a known
+    /// id with another secret).
     keys_refused: Counters<1> = Counters::default(), "counter" "tollgate_keys_refused" ["reason"];
     /// Time from the head of a request until its answer was handed over whole. For an answer that
     /// the gateway made itself, until its head.
@@ -171,6 +171,9 @@ instruments! {
     /// 1 while the connection uses its earlier token, because Courier refused the one in its file.
     /// The next start reads the file only.
     token_given_up: Gauges<1> = Gauges::default(), "gauge" "tollgate_vendor_token_given_up" ["connection"];
+    /// 1 while the file of the connection's token can't be read, or holds no token that could be used.
+    /// The last good one is used. The next start needs the file.
+    token_unreadable: Gauges<1> = Gauges::default(), "gauge" "tollgate_token_unreadable" ["connection"];
     /// Refused tokens for which another token was found at the source.
     token_replaced: Counters<1> = Counters::default(), "counter" "tollgate_vendor_token_replaced" ["connection"];
     /// 1 for a host of Courier that counts as down, for at least one connection. Calls to it are
@@ -215,6 +218,9 @@ instruments! {
     /// When the last key of an app expires (Unix time). Apps with a key that never expires are not
     /// listed.
     key_expiry: Reals<2> = Reals::default(), "gauge" "tollgate_app_key_expiry_timestamp_seconds" ["tenant", "app"];
+    /// When a key expires (Unix time). An operator's key has no `tenant` and no `app`. Keys that never
+    /// expire are not listed, and of the others the first two hundred.
+    each_key_expiry: Reals<3> = Reals::default(), "gauge" "tollgate_key_expiry_timestamp_seconds" ["key", "tenant", "app"];
     /// When the first of the certificates in the chain of a port with TLS expires (Unix time): data
     /// (`server.tls`), admin (`admin.tls`).
     certificate_expiry: Reals<1> = Reals::default(), "gauge" "tollgate_tls_certificate_expiry_timestamp_seconds" ["listener"];
@@ -233,7 +239,7 @@ instruments! {
     /// whether Courier accepts a token.
     ready: Gauge = Gauge::default(), "gauge" "tollgate_ready" [];
     /// Files of the state folder that can't be written, or that were removed, by what they keep:
-    /// slots, made-keys, usage. Calls go on, but a restart loses what is in them.
+    /// slots, made-keys, usage, revoked-keys. Calls go on, but a restart loses what is in them.
     unwritten: Gauges<1> = Gauges::default(), "gauge" "tollgate_state_files_unwritten" ["kind"];
     /// 1 while the shared store (`[shared]`) is connected and takes writes, by what it is: single,
     /// sentinel, cluster. Without `[shared]` there is none of the three `tollgate_shared_store` rows.
@@ -358,6 +364,7 @@ mod tests {
             "tenant",
             "app",
             "host",
+            "key",
             "version",
             "rustc",
             "commit",

@@ -9,7 +9,7 @@ use proptest::sample::subsequence;
 
 use super::{admission, cache};
 use crate::config::Config;
-use crate::identity::NewKey;
+use crate::identity::{NewKey, Revoked};
 use crate::ids::{ConnectionId, KeyId, RandomId};
 use crate::numbers::{AppIx, ConnectionIx};
 
@@ -88,7 +88,10 @@ fn the_numbers_of_connections_and_apps_are_their_places_in_the_lists_of_admissio
         });
         let owned: Vec<_> = owned.collect();
         for (key, named) in apps {
-            let (app, _) = config.keys.find(key.text.as_bytes(), SystemTime::UNIX_EPOCH).unwrap();
+            let (app, _) = config
+                .keys
+                .find(key.text.as_bytes(), SystemTime::UNIX_EPOCH, &Revoked::default())
+                .unwrap();
             let ids: Vec<_> = app.connections.iter().map(|it| it.id.to_string()).collect();
             prop_assert_eq!(ids, named);
             for connection in &app.connections {

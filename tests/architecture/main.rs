@@ -36,7 +36,7 @@ const LAYERS: &[&[&str]] = &[
     &["record", "call"],
     &["detached", "single_flight", "identity", "telemetry", "local_reply"],
     &["shared"],
-    &["admission", "audit", "history", "overrides", "usage"],
+    &["admission", "audit", "history", "overrides", "revocations", "usage"],
     &["cache", "live", "upstream"],
     &["breaker", "credentials", "idempotency", "retry"],
     &["ingress", "me", "server"],

@@ -374,7 +374,16 @@ fn a_key_for_the_admin_port_is_printed_with_the_entry_that_accepts_it() {
     let config = Config::parse(&format!("[admin]\n{entry}\n{whole}")).unwrap();
     let key = text.lines().find_map(|line| line.trim().strip_prefix("tg_ops_")).unwrap();
     let key = format!("tg_ops_{key}");
-    assert!(config.admin.find(key.as_bytes(), std::time::SystemTime::UNIX_EPOCH).is_ok());
+    assert!(
+        config
+            .admin
+            .find(
+                key.as_bytes(),
+                std::time::SystemTime::UNIX_EPOCH,
+                &tollgate::identity::Revoked::default()
+            )
+            .is_ok()
+    );
     assert_eq!(tollgate(&["keys", "new"]).0, Some(2));
     assert_eq!(tollgate(&["keys", "new", "--admin", "--app", "billing"]).0, Some(2));
 }

@@ -290,6 +290,7 @@ fn check_clients(page: &Page) {
         ("tollgate_client_too_slow_total", [("limit", "no-request")], 1.0),
         ("tollgate_config_reloads_total", [("outcome", "done")], 1.0),
         ("tollgate_app_key_expiry_timestamp_seconds", [("app", "acme")], 4_070_908_800.0),
+        ("tollgate_key_expiry_timestamp_seconds", [("key", "acme")], 4_070_908_800.0),
     ] {
         assert_eq!(page.sum(name, &labels), value, "{name} {labels:?}");
     }

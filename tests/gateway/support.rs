@@ -177,9 +177,13 @@ impl Stack {
 
     /// Goes on with the configuration `text`; calls under way keep what they began with.
     pub(crate) fn reload(&mut self, text: &str) -> Result<(), String> {
-        let config = parsed(text);
-        self.state.reconfigure(&config)?;
-        self.pipeline = Pipeline::build(&config, &self.state);
+        self.go_on(&parsed(text))
+    }
+
+    /// The same with a configuration that was read.
+    pub(crate) fn go_on(&mut self, config: &Config) -> Result<(), String> {
+        self.state.reconfigure(config)?;
+        self.pipeline = Pipeline::build(config, &self.state);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ mod listening;
 mod login;
 mod overrides;
 mod proxy;
+mod revoked;
 mod rig;
 mod secure;
 mod senders;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 
-use super::{Ask, Page, audit, calls, live, overrides, reload, session, usage, views};
+use super::{Ask, Page, audit, calls, keys, live, overrides, reload, session, usage, views};
 use crate::error::{Code, Error};
 use crate::local_reply::{self, JSON};
 use crate::runtime::State;
@@ -77,6 +77,10 @@ pub(super) const ROUTES: &[ApiRoute] = &[
     get("/api/calls", calls::list),
     get("/api/calls/under-way", calls::under_way),
     get("/api/calls/{id}", calls::one),
+    get("/api/keys", keys::list),
+    change(("POST", "/api/keys/{id}/revoke"), "revoke-key", |s, ask| {
+        Box::pin(keys::revoke(s, ask))
+    }),
     get("/api/overrides", overrides::list),
     change(("POST", "/api/overrides"), "override", |s, ask| Box::pin(overrides::make(s, ask))),
     change(("DELETE", "/api/overrides/{id}"), "end-override", |s, ask| {

@@ -30,7 +30,11 @@ fn world(address: &str, change: impl FnOnce(&mut DoorRules)) -> World {
     let mut rules = rules([entry]);
     change(&mut rules);
     let rules = Arc::new(ArcSwap::from_pointee(rules));
-    World { door: Door::new(address.parse().unwrap(), rules.clone()), rules, key }
+    World {
+        door: Door::new(address.parse().unwrap(), rules.clone(), RevokedKeys::default()),
+        rules,
+        key,
+    }
 }
 
 fn request(method: &str, fields: &[(&str, &str)]) -> Request<()> {

@@ -7,21 +7,32 @@ use super::{Check, key, within};
 use crate::config::Connection;
 use crate::document::PathStep;
 use crate::ids::{ConnectionId, TenantId, WorkspaceId};
-use crate::secret::{Tokens, VendorToken};
+use crate::secret::{KnownTokens, Tokens, VendorToken};
 
 /// The tokens of all connections, and whose each of them is.
-struct KnownTokens {
+struct Given<'a> {
+    /// Those in use, if the gateway runs.
+    known: &'a KnownTokens,
+    /// Those of them that stay, since their sources can't be read.
+    unreadable: HashSet<ConnectionId>,
     tokens: Tokens,
     /// By hashes under `key`.
     owners: HashMap<[u8; 32], ConnectionId>,
     key: [u8; 32],
 }
 
-impl KnownTokens {
-    fn none() -> Self {
+impl<'a> Given<'a> {
+    fn none(known: &'a KnownTokens) -> Self {
         let mut key = [0; 32];
         getrandom::fill(&mut key).expect("the system has random bytes once it has booted");
-        Self { tokens: Tokens::new(), owners: HashMap::new(), key }
+        let (tokens, owners, unreadable) = Default::default();
+        Self { known, unreadable, tokens, owners, key }
+    }
+
+    /// The token that the connection uses, if it is from the same source.
+    fn last_good(&self, connection: &Connection) -> Option<VendorToken> {
+        let (source, token) = self.known.get(&connection.id)?;
+        (*source == connection.token).then(|| token.clone())
     }
 
     /// Adds the token of a connection, unless another one has it: that one is returned.
@@ -39,8 +50,8 @@ impl KnownTokens {
 
 impl Check<'_, '_> {
     /// Names, workspaces and tokens of all connections.
-    pub(super) fn connections(&mut self) -> Tokens {
-        let mut known = KnownTokens::none();
+    pub(super) fn connections(&mut self, known: &KnownTokens) -> (Tokens, HashSet<ConnectionId>) {
+        let mut given = Given::none(known);
         let mut owners: HashMap<&ConnectionId, &TenantId> = HashMap::new();
         let mut workspaces: BTreeMap<&WorkspaceId, &TenantId> = BTreeMap::new();
         let mut tenants = HashSet::new();
@@ -72,10 +83,10 @@ impl Check<'_, '_> {
                 for problem in self.settings().quota_of(connection).err().unwrap_or_default() {
                     self.quota(&path("quota"), connection, &problem);
                 }
-                self.token(&path("token"), connection, &mut known);
+                self.token(&path("token"), connection, &mut given);
             }
         }
-        known.tokens
+        (given.tokens, given.unreadable)
     }
 
     /// Adds a problem of a quota, at the key with which its text begins.
@@ -92,7 +103,7 @@ impl Check<'_, '_> {
         self.refuse(&place, message);
     }
 
-    fn token(&mut self, path: &[PathStep], connection: &Connection, known: &mut KnownTokens) {
+    fn token(&mut self, path: &[PathStep], connection: &Connection, given: &mut Given<'_>) {
         if connection.token.is_token_itself() {
             let message = "the token itself seems to stand here: write the name of a variable or a file that holds it, and take a new token, as this one was in a file";
             return self.refuse(path, message);
@@ -100,10 +111,20 @@ impl Check<'_, '_> {
         if !self.look.secrets || connection.token.is_nameless() {
             return;
         }
-        let Some(token) = self.accept(path, connection.token.read()) else {
+        let read = match (connection.token.read(), given.last_good(connection)) {
+            (Err(reason), Some(token)) => {
+                let name = &connection.id;
+                let message = format!("{reason}; the last good token of '{name}' stays in use");
+                self.warn(path, message);
+                given.unreadable.insert(name.clone());
+                Ok(token)
+            }
+            (read, _) => read,
+        };
+        let Some(token) = self.accept(path, read) else {
             return;
         };
-        if let Some(twin) = known.add(&connection.id, token) {
+        if let Some(twin) = given.add(&connection.id, token) {
             let message = format!(
                 "connections '{twin}' and '{}' have one token: they would share one quota unknowingly",
                 connection.id

@@ -49,7 +49,8 @@ fn world(keys: &[(&str, &NewKey, Option<Duration>)]) -> World {
         keeps.lock().unwrap().push(authenticated);
         now(Ok(reply(200, "it")))
     });
-    let layer = Authenticate::layer(Arc::new(all), Arc::default()).layer(below);
+    let layer = Authenticate::layer(Arc::new(all), Arc::default(), RevokedKeys::default());
+    let layer = layer.layer(below);
     World { layer, came, record: testing::opened(Request::new(call::empty())).record }
 }
 

@@ -8,7 +8,20 @@ use super::handles::OfApp;
 use super::labels::{Labels, Value};
 use super::observe::unix;
 use super::{MOST_APPS, Metrics};
-use crate::ids::{AppId, TenantId};
+use crate::ids::{AppId, KeyId, TenantId};
+
+/// The most keys whose ends are shown.
+const MOST_KEYS: usize = 200;
+
+/// A key that ends.
+pub struct KeyEnd {
+    /// Its public part.
+    pub id: KeyId,
+    /// The app that has it; nothing for an operator's.
+    pub app: Option<(TenantId, AppId)>,
+    /// When.
+    pub end: SystemTime,
+}
 
 /// An app of the configuration.
 pub struct AppRow {
@@ -47,6 +60,20 @@ impl Metrics {
         }
         for (labels, end) in ends {
             self.key_expiry.get_or_create(&labels).set(unix(end));
+        }
+    }
+
+    /// Shows when keys end, the first ones of `keys`: the id, the app unless it is an operator's, the
+    /// end.
+    pub fn show_key_ends(&self, mut keys: Vec<KeyEnd>) {
+        self.each_key_expiry.clear();
+        keys.sort_by_key(|key| key.end);
+        for KeyEnd { id, app, end } in keys.into_iter().take(MOST_KEYS) {
+            let none = || Labels([("tenant", Value::Word("")), ("app", Value::Word(""))]);
+            let of = app.map_or_else(none, |(tenant, app)| self.app_labels(&tenant, &app));
+            let Labels([tenant, app]) = of;
+            let labels = Labels([("key", Value::id(id.as_str())), tenant, app]);
+            self.each_key_expiry.get_or_create(&labels).set(unix(end));
         }
     }
 

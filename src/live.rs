@@ -4,6 +4,7 @@
 //! keeps a second each for 15 minutes and connection: 40 bytes a second, so 40 KiB a connection at
 //! most. A finished call costs it some relaxed additions. What is shown is made by whoever asks.
 
+pub mod arrivals;
 pub mod details;
 pub mod documents;
 pub mod feed;
@@ -15,6 +16,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod under_way;
+pub mod whatif;
 pub mod words;
 
 pub use feed::Feed;

@@ -15,6 +15,7 @@ mod reminders;
 mod steering;
 mod unwritten;
 mod views;
+mod whatif;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

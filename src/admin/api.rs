@@ -14,6 +14,7 @@ mod routes;
 mod session;
 mod usage;
 mod views;
+mod whatif;
 
 use std::net::IpAddr;
 use std::sync::Arc;

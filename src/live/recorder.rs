@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::arrivals::ArrivalSecond;
 use super::ring::{History, Rates};
 use super::slowest::{SlowCall, Slowest};
 use super::tally::{AppTimes, HostTally, HostTimes, Tally};
 use super::under_way::{OpenCall, OpenCalls};
 use crate::admission::ConnectionMeter;
+use crate::catalog::Lane;
+use crate::clock::Instant;
 use crate::ids::{AppId, ConnectionId};
 use crate::record::{Cached, Marks, Observer, Record};
 use crate::telemetry::metrics::is_rule;
@@ -108,6 +111,21 @@ impl Recorder {
         Some(tally.read(|ring| ring.columns(connection.to_string(), now_ms)))
     }
 
+    /// The calls of the last hour that came to the quota of a connection, and the beginning of their
+    /// seconds.
+    #[must_use]
+    pub fn hour(&self, connection: &ConnectionId) -> Option<(Vec<ArrivalSecond>, Instant)> {
+        Some(self.known.load().get(connection)?.tally.arrivals.hour())
+    }
+
+    /// How long the host of a connection usually takes to answer.
+    #[must_use]
+    pub fn latency(&self, connection: &ConnectionId) -> Option<Duration> {
+        let known = self.known.load();
+        let times = known.get(connection)?.host.times();
+        times.latency_ms.p50.map(Duration::from_millis)
+    }
+
     /// How the calls of an app fared on a connection, in the last minutes.
     #[must_use]
     pub fn app(&self, connection: &ConnectionId, app: &AppId) -> AppTimes {
@@ -183,6 +201,10 @@ impl Observer for Recorder {
         if let Some(app) = marks.caller.app.as_ref().filter(|_| !waits.is_empty()) {
             let length =
                 |wait: &crate::record::Wait| wait.left.saturating_duration_since(wait.entered);
+            if let (Some(first), Some(row)) = (waits.iter().next(), &marks.operation) {
+                let bulk = row.lane == Some(Lane::Bulk);
+                tally.arrivals.note(first.entered, app, bulk, row.own_cost());
+            }
             tally.app(app).note(waits.iter().map(length).sum::<Duration>(), refused);
         }
     }

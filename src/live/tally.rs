@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 
+use super::arrivals::Arrivals;
 use super::histogram::{Histogram, PARTS, Quantiles, Turns};
 use super::ring::{Second, SecondRing};
 use crate::admission::ConnectionMeter;
@@ -19,6 +20,7 @@ pub(super) struct Tally {
     pub(super) refused: AtomicU32,
     pub(super) saved: AtomicU32,
     pub(super) vendor_429: AtomicU32,
+    pub(super) arrivals: Arrivals,
     /// Those of its apps that have called. They are apps of the configuration.
     pub(super) apps: ArcSwap<HashMap<AppId, Arc<AppTally>>>,
     /// std, not tokio: a push or a copy, once a second and when somebody looks.

@@ -41,7 +41,7 @@ pub(crate) fn overlaid(plan: &AdmissionPlan, overlay: &Overlay) -> AdmissionPlan
 }
 
 /// This replica's part of `calls`, at least one: an operator who wants none pauses.
-fn part(calls: u32, share: Option<(u32, u32)>) -> u32 {
+pub(crate) fn part(calls: u32, share: Option<(u32, u32)>) -> u32 {
     let part = share.and_then(|(replicas, index)| static_share(calls, replicas, index).ok());
     part.unwrap_or(calls).max(1)
 }

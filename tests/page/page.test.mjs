@@ -63,7 +63,7 @@ test('each view shows what the gateway knows', async () => {
   await done(page)
 })
 
-test('the keys are listed with their end', { todo: 'the port does not list keys yet' }, async () => {
+test('the keys are listed with their end', async () => {
   const page = await open()
   await view(page, '#configuration', 'text=Keys of apps and operators')
   await shows(page, 'tbody tr', 'k2')
@@ -126,7 +126,7 @@ test('a purge makes copies void, and is on record with its reason', async () => 
   await done(page)
 })
 
-test('another limit can be tried on the calls that came', { todo: 'the port does not answer that yet' }, async () => {
+test('another limit can be tried on the calls that came', async () => {
   const page = await open()
   await view(page, '#connection/acme-prod', '#whatif')
   await page.fill('#whatif', String(CALLS * 2))
@@ -194,7 +194,7 @@ test('a gateway that says nothing shows, and so does its return', async () => {
   await done(page)
 })
 
-test('a session whose key is revoked ends at the sign-in', { todo: 'the port does not revoke keys yet' }, async () => {
+test('a session whose key is revoked ends at the sign-in', async () => {
   const page = await open({ key: stage.gateway.keys.gone })
   const { status } = await stage.gateway.ask('/api/keys/ops2/revoke', 'POST', { because: 'the suite' })
   assert.equal(status, 200)

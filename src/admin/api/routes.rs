@@ -5,7 +5,9 @@ use std::pin::Pin;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 
-use super::{Ask, Page, audit, calls, keys, live, overrides, reload, session, usage, views};
+use super::{
+    Ask, Page, audit, calls, keys, live, overrides, reload, session, usage, views, whatif,
+};
 use crate::error::{Code, Error};
 use crate::local_reply::{self, JSON};
 use crate::runtime::State;
@@ -73,6 +75,7 @@ pub(super) const ROUTES: &[ApiRoute] = &[
     later("/api/cache", |s, ask| Box::pin(views::cache(s, ask))),
     get("/api/vendor", views::vendor),
     later("/api/usage", |s, ask| Box::pin(usage::usage(s, ask))),
+    later("/api/whatif", |s, ask| Box::pin(whatif::what_if(s, ask))),
     get("/api/configuration", views::configuration),
     get("/api/calls", calls::list),
     get("/api/calls/under-way", calls::under_way),

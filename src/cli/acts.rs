@@ -55,7 +55,7 @@ pub(super) struct LimitArgs {
 #[derive(clap::Args)]
 #[command(group(ArgGroup::new("what").args(["app", "operation", "connection"]).required(true).multiple(true)))]
 pub(super) struct Paused {
-    /// The app whose calls wait.
+    /// The app.
     #[arg(conflicts_with_all = ["operation", "connection"])]
     app: Option<AppId>,
     /// The app's tenant, if several have an app of that name.

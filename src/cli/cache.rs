@@ -26,7 +26,7 @@ enum CacheCommand {
     Purge {
         /// The connection.
         connection: ConnectionId,
-        /// What the copies are of, such as profile:42.
+        /// What the copies are of, such as brands.
         #[arg(long, conflicts_with = "operation")]
         tag: Option<String>,
         /// An operation, such as profiles.get.

@@ -19,7 +19,7 @@ pub(super) enum Operate {
     Top(TopArgs),
     /// Change the limit of a connection or an app for a time.
     Limit(LimitArgs),
-    /// Hold the calls of an app, an operation or a connection for a time.
+    /// Refuse the calls of an app, an operation or a connection for a time.
     Pause(PauseArgs),
     /// End a pause.
     Resume(ResumeArgs),

@@ -100,7 +100,7 @@ export const purge = ({ connection }) => ({
   once: true,
   fields: [
     choice('by', 'What', ['all', 'tag', 'operation'], 'all'),
-    { name: 'name', label: 'Tag or operation', type: 'text', value: '', placeholder: 'profile:42 or profiles.get' }
+    { name: 'name', label: 'Tag or operation', type: 'text', value: '', placeholder: 'brands or brands.list' }
   ],
   words: ({ by, name }) => `${by === 'all' ? `Every copy of ${connection}` : `The copies of ${by} “${name}” of ${connection}`} is void at once, for all replicas. Reads then go to Courier and take slots.`,
   send: async ({ by, name, because }) => await post('/api/purge', { connection, ...(by !== 'all' && { [by]: name }), because })

@@ -22,6 +22,9 @@ pub(super) enum KeysCommand {
         /// Make a key for an operator, for the admin port.
         #[arg(long, conflicts_with = "app")]
         admin: bool,
+        /// What the operator may do: look, or change something, too.
+        #[arg(long, value_name = "RIGHTS", requires = "admin", default_value = "read", value_parser = ["read", "change"])]
+        rights: String,
         /// The public part of the key, a-z and 0-9 [default: random].
         #[arg(long)]
         id: Option<String>,
@@ -72,7 +75,7 @@ struct Revoked {
 
 pub(super) fn run(command: KeysCommand) -> ExitCode {
     match command {
-        KeysCommand::New { app, admin: _, id } => new(app.as_deref(), id),
+        KeysCommand::New { app, admin: _, rights, id } => new(app.as_deref(), &rights, id),
         KeysCommand::List { admin } => {
             tell(&admin, &Question::get("/api/keys"), |listed: Listed| list(&listed))
         }
@@ -111,7 +114,7 @@ fn list(listed: &Listed) -> String {
 }
 
 /// Prints a new key of `app`, or of an operator, and its entry for the configuration.
-fn new(app: Option<&str>, id: Option<String>) -> ExitCode {
+fn new(app: Option<&str>, rights: &str, id: Option<String>) -> ExitCode {
     let app = match app.map(str::parse::<AppId>).transpose() {
         Ok(app) => app,
         Err(message) => return usage("--app", &message),
@@ -123,8 +126,8 @@ fn new(app: Option<&str>, id: Option<String>) -> ExitCode {
     };
     let key = NewKey::generate(&id);
     let (whose, place, rights) = match app {
-        Some(app) => (format!("'{app}'"), "the app", ""),
-        None => ("the admin port".to_owned(), "[admin]", ", rights = \"read\""),
+        Some(app) => (format!("'{app}'"), "the app", String::new()),
+        None => ("the admin port".to_owned(), "[admin]", format!(", rights = \"{rights}\"")),
     };
     say(&format!("The key for {whose}, shown this once:\n\n  {}\n", key.text));
     say(&format!(

@@ -121,9 +121,9 @@ fn purge_reload_and_revocation_are_orders_of_their_own() {
     ]);
     for (arguments, line, document, said) in [
         (
-            vec!["cache", "purge", "acme-prod", "--tag", "profile:42"],
+            vec!["cache", "purge", "acme-prod", "--tag", "brands"],
             "POST /api/purge",
-            json!({ "connection": "acme-prod", "tag": "profile:42", "because": "x" }),
+            json!({ "connection": "acme-prod", "tag": "brands", "because": "x" }),
             "purged: 2 tags",
         ),
         (vec!["reload"], "POST /api/reload", json!({ "because": "x" }), "reloaded\nline 2: old"),

@@ -54,7 +54,7 @@ fn a_question_carries_what_was_chosen() {
             "explain --tenant a --app b --connection c --operation profiles.get --code ok --slowest --limit 5",
             "GET /api/calls?tenant=a&app=b&connection=c&operation=profiles.get&code=ok&sort=slowest&limit=5",
         ),
-        ("explain --refused --limit 3", "GET /api/calls?limit=200"),
+        ("explain --refused --limit 3", "GET /api/calls?refused=1&limit=3"),
         ("explain --under-way", "GET /api/calls/under-way"),
         ("overrides --all", "GET /api/overrides?all=1"),
         ("audit --limit 7", "GET /api/audit?limit=7"),
@@ -218,27 +218,19 @@ fn the_calls_that_were_refused_and_those_under_way_are_told_apart() {
         (
             "GET /api/calls/under-way",
             200,
-            json!({
-                "running": [
-                    { "tenant": "acme", "connection": "acme-prod", "app": "billing", "for_ms": 300 },
-                    { "tenant": "acme", "connection": "acme-prod", "app": null, "for_ms": 12_000 },
-                ],
-                "without_caller": [{ "call_id": "c1", "operation": "send.create" }],
-            }),
+            json!({ "calls": [
+                { "call_id": "c1", "started_at_ms": 1, "since_ms": 300, "state": "waiting", "tenant": "acme", "app": "billing", "connection": null, "operation": null, "caller": true },
+                { "call_id": "c2", "started_at_ms": 1, "since_ms": 12_000, "state": "at-courier", "tenant": "acme", "app": "billing", "connection": "acme-prod", "operation": "messages.send", "caller": false },
+            ] }),
         ),
-        (
-            "GET /api/calls",
-            200,
-            json!({ "kept": "all", "calls": [
-            call("r1", "refused"), call("s1", "started"), call("r2", "refused"), call("r3", "refused"),
-        ] }),
-        ),
+        ("GET /api/calls", 200, json!({ "kept": "all", "calls": [call("r1", "refused")] })),
     ]);
     let said = port.said(&["explain", "--refused", "--limit", "2"]);
-    let has = |id: &str| said.contains(&format!("{id}  "));
-    assert!(has("r1") && has("r2") && !has("r3") && !has("s1"), "{said}");
+    assert!(said.contains("r1  "), "{said}");
+    let query = &port.asked()[0].line;
+    assert!(query.contains("refused=1") && query.contains("limit=2"), "{query}");
     assert_eq!(
         port.said(&["explain", "--under-way"]),
-        "    12 s  acme / – through acme-prod\n   0.3 s  acme / billing through acme-prod\nc1  send.create goes on without its caller\n"
+        "    12 s  c2  acme / billing through acme-prod  messages.send  at-courier, goes on without its caller\n   0.3 s  c1  acme / billing through –  –  waiting\n"
     );
 }

@@ -10,9 +10,6 @@ use crate::cli::text::{clean, long};
 use crate::history::CallDocument;
 use crate::ids::{AppId, ConnectionId, TenantId};
 
-/// The most that the port lists.
-const MOST: u8 = 200;
-
 /// Which calls are listed.
 #[derive(clap::Args)]
 pub(super) struct WantedCalls {
@@ -51,26 +48,21 @@ struct Listed {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct UnderWay {
-    running: Vec<Running>,
-    without_caller: Vec<Lone>,
+    calls: Vec<OpenCallLine>,
 }
 
-/// A call that has its slot.
+/// A call that is not over.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Running {
-    tenant: String,
-    connection: String,
-    app: Option<String>,
-    for_ms: u64,
-}
-
-/// A call that goes on after its caller has left.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Lone {
+struct OpenCallLine {
     call_id: String,
-    operation: String,
+    since_ms: u64,
+    state: String,
+    tenant: String,
+    app: String,
+    connection: Option<String>,
+    operation: Option<String>,
+    caller: bool,
 }
 
 impl WantedCalls {
@@ -93,25 +85,15 @@ impl WantedCalls {
             ("operation", operation),
             ("code", code),
             ("sort", slowest.then(|| "slowest".into())),
-            ("limit", Some(if self.refused { MOST } else { self.limit }.to_string())),
+            ("refused", self.refused.then(|| "1".into())),
+            ("limit", Some(self.limit.to_string())),
         ])
-    }
-
-    /// What was asked for of what was listed: which calls were refused, only their story tells.
-    fn keep(&self, listed: &mut Listed) {
-        if self.refused {
-            let refused =
-                |call: &CallDocument| call.timeline.iter().any(|it| it.event == "refused");
-            listed.calls.retain(refused);
-            listed.calls.truncate(self.limit.into());
-        }
     }
 }
 
 /// Prints the calls that are wanted, one line for each.
 pub(super) fn list(admin: &AdminArgs, wanted: &WantedCalls) -> ExitCode {
-    tell(admin, &wanted.question(), |mut listed: Listed| {
-        wanted.keep(&mut listed);
+    tell(admin, &wanted.question(), |listed: Listed| {
         let mut text = String::new();
         for call in &listed.calls {
             let operation = call.operation.as_deref().unwrap_or("–");
@@ -129,21 +111,21 @@ pub(super) fn list(admin: &AdminArgs, wanted: &WantedCalls) -> ExitCode {
 /// Prints the calls that are under way, the longest first.
 pub(super) fn under_way(admin: &AdminArgs) -> ExitCode {
     tell(admin, &Question::get("/api/calls/under-way"), |mut found: UnderWay| {
-        found.running.sort_by_key(|call| std::cmp::Reverse(call.for_ms));
-        let running = found.running.iter().map(|call| {
-            let app = call.app.as_deref().unwrap_or("–");
-            let (tenant, app) = (clean(&call.tenant), clean(app));
-            let (took, through) = (long(call.for_ms), clean(&call.connection));
-            format!("{took:>8}  {tenant} / {app} through {through}")
-        });
-        let lone = found.without_caller.iter().map(|call| {
+        found.calls.sort_by_key(|call| std::cmp::Reverse(call.since_ms));
+        let lines = found.calls.iter().map(|call| {
+            let named = |name: &Option<String>| clean(name.as_deref().unwrap_or("–"));
+            let (tenant, app) = (clean(&call.tenant), clean(&call.app));
+            let alone = if call.caller { "" } else { ", goes on without its caller" };
             format!(
-                "{}  {} goes on without its caller",
+                "{:>8}  {}  {tenant} / {app} through {}  {}  {}{alone}",
+                long(call.since_ms),
                 clean(&call.call_id),
-                clean(&call.operation)
+                named(&call.connection),
+                named(&call.operation),
+                clean(&call.state),
             )
         });
-        let lines: Vec<String> = running.chain(lone).collect();
+        let lines: Vec<String> = lines.collect();
         if lines.is_empty() { "no call is under way".into() } else { lines.join("\n") }
     })
 }

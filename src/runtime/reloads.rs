@@ -35,8 +35,13 @@ impl State {
 
     /// Has the configuration read again. `None`: nobody does that here, or one waits already.
     pub async fn reload(&self) -> Option<Ended> {
+        let reloads = &self.0.reloads;
+        let nobody = reloads.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if nobody {
+            return None;
+        }
         let (order, ended) = oneshot::channel();
-        self.0.reloads.orders.try_send(order).ok()?;
+        reloads.orders.try_send(order).ok()?;
         ended.await.ok()
     }
 }

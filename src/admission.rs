@@ -47,6 +47,7 @@ pub use pass::Pass;
 pub use pauses::{PauseTable, Pauses};
 use plan::AppsByConnection;
 pub use plan::{AdmissionPlan, AppPlan, ConnectionQuotaPlan, Cost, TenantPlan};
+use quotas::Core;
 pub use quotas::{Edition, Quotas};
 pub use store::{Assume, SlotStore};
 pub use view::{AppQuotaView, AppView, ConnectionView, PoolView, SharedView, WaitingCalls};
@@ -222,12 +223,20 @@ impl Admission {
         self.write_index(&books);
     }
 
-    /// Limits, modes, lanes and pauses become what `plan` says, at once and with everybody who waits;
-    /// all else stays. `plan` is the one of the desk of now, with other figures.
-    pub fn steer(&self, plan: &AdmissionPlan) {
+    /// Limits, modes, lanes and pauses of `connections` become what `plan` says, at once and with
+    /// everybody who waits; all else stays. `plan` is the one of the desk of now, with other figures.
+    pub fn steer(&self, plan: &AdmissionPlan, connections: &HashSet<ConnectionId>) {
         let apps = plan.apps();
+        let all = plan.connections().map(|(_, connection)| (&connection.id, connection));
+        let wanted: HashMap<_, _> = all.filter(|(id, _)| connections.contains(*id)).collect();
         for (_, quotas) in &self.books().tenants {
-            quotas.with(|core, now| core.steer(plan, &apps, now));
+            let is_wanted = |core: &mut Core, _| {
+                core.members.current().any(|member| wanted.contains_key(&member.id))
+            };
+            // Files of slots are written for those alone whom it is about.
+            if quotas.look(is_wanted) {
+                quotas.with(|core, now| core.steer(&wanted, &apps, now));
+            }
         }
     }
 

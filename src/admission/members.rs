@@ -86,17 +86,6 @@ impl Members {
         known.filter(|(_, app)| app.edition == self.edition).map(|(id, app)| (id, app.number))
     }
 
-    /// The numbers of an app of now on a connection of now.
-    pub(super) fn app(
-        &self,
-        connection: &ConnectionId,
-        app: &AppId,
-    ) -> Option<(ConnectionNo, AppNo)> {
-        let number = self.current().find(|member| member.id == *connection)?.number;
-        let known = self.apps.get(&number)?.get(app)?;
-        (known.edition == self.edition).then_some((number, known.number))
-    }
-
     pub(super) fn by_number(&self, number: ConnectionNo) -> Option<&ConnectionMember> {
         self.list.iter().find(|member| member.number == number)
     }

@@ -231,16 +231,24 @@ impl Core {
         self.quota.set_mode(number, settings.mode, now);
     }
 
-    /// The figures of an operator's change: nobody comes or goes.
-    pub(super) fn steer(&mut self, plan: &AdmissionPlan, apps: &AppsByConnection<'_>, now: Moment) {
-        for (_, connection) in plan.connections() {
-            let member = self.members.current().find(|member| member.id == connection.id);
-            let Some(number) = member.map(|member| member.number) else { continue };
+    /// The figures of an operator's change for the connections `wanted`: nobody comes or goes.
+    pub(super) fn steer(
+        &mut self,
+        wanted: &HashMap<&ConnectionId, &ConnectionQuotaPlan>,
+        apps: &AppsByConnection<'_>,
+        now: Moment,
+    ) {
+        let here = self
+            .members
+            .current()
+            .filter_map(|member| Some((member.number, *wanted.get(&member.id)?)));
+        for (number, connection) in here.collect::<Vec<_>>() {
             self.limit_one(number, &connection.settings, now);
             for app in apps.get(&connection.id).into_iter().flatten() {
-                if let Some((_, no)) = self.members.app(&connection.id, &app.app) {
-                    self.quota.configure_app(number, no, app.settings.clone(), now);
-                    self.quota.pause(number, no, app.paused);
+                let known = self.members.apps.get(&number).and_then(|apps| apps.get(&app.app));
+                if let Some(known) = known.filter(|known| known.edition == self.members.edition) {
+                    self.quota.configure_app(number, known.number, app.settings.clone(), now);
+                    self.quota.pause(number, known.number, app.paused);
                 }
             }
         }

@@ -13,6 +13,7 @@ use crate::audit::Deed;
 use crate::breaker::ForcedState;
 use crate::catalog::Catalog;
 use crate::clock::Instant;
+use crate::ids::ConnectionId;
 use crate::overrides::{Act, Forced, MOST, Overlay, Override, WallMs, wall_ms};
 use crate::telemetry::logs::{Level, Target};
 use crate::wiring;
@@ -84,7 +85,7 @@ impl State {
         }
         self.0.admission.pauses().set(pauses(&overlay));
         let plan = wiring::admission::overlaid(&steering.plan, &overlay);
-        self.0.admission.steer(&plan);
+        self.0.admission.steer(&plan, &touched(&plan, [&steering.applied, &overlay]));
         self.0.desk.load().relabel(&plan);
         self.bypass(&steering.applied, &overlay);
         self.force_breakers(&overlay);
@@ -203,6 +204,18 @@ fn wall(until: WallMs) -> SystemTime {
 /// The moment on the other clock.
 fn instant(until: WallMs) -> Instant {
     Instant::now() + Duration::from_millis(until.saturating_sub(wall_ms()))
+}
+
+/// The connections of which the overlays say something.
+fn touched(plan: &AdmissionPlan, overlays: [&Overlay; 2]) -> HashSet<ConnectionId> {
+    let apps: HashSet<_> = overlays.iter().flat_map(|overlay| overlay.apps.keys()).collect();
+    let of_apps = plan.tenants.iter().flat_map(|tenant| {
+        let named = tenant.apps.iter();
+        let named = named.filter(|app| apps.contains(&(tenant.id.clone(), app.app.clone())));
+        named.map(|app| &app.connection)
+    });
+    let named = overlays.iter().flat_map(|overlay| overlay.connections.keys());
+    named.chain(of_apps).cloned().collect()
 }
 
 fn pauses(overlay: &Overlay) -> PauseTable {

@@ -68,11 +68,11 @@ async fn an_app_that_is_paused_is_told_so() {
     let world = prompt(quota(1));
     let mut plan = plan(quota(1));
     plan.tenants[0].apps[0].paused = true;
-    world.admission.steer(&plan);
+    world.admission.steer(&plan, &["acme-prod".parse().unwrap()].into());
     let refused = world.ask(get()).await.unwrap_err();
     assert_eq!((refused.code, world.vendor.asked()), (Code::AppPaused, 0));
     plan.tenants[0].apps[0].paused = false;
-    world.admission.steer(&plan);
+    world.admission.steer(&plan, &["acme-prod".parse().unwrap()].into());
     assert!(world.ask(get()).await.is_ok());
 }
 

@@ -146,7 +146,7 @@ enum BreakerState {
 /// The arguments of `log-level`.
 #[derive(clap::Args)]
 pub(super) struct LogLevelArgs {
-    /// The target, as under [logs] levels, such as access.
+    /// The target, as in `logs.levels`, such as access.
     target: String,
     /// The level.
     #[arg(value_parser = ["trace", "debug", "info", "warn", "error", "off"])]

@@ -12,7 +12,8 @@ mod shared;
 mod view;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
@@ -21,10 +22,12 @@ use crate::clock;
 use crate::ids::RandomId;
 use crate::shared::SharedStore;
 
-pub use act::{Act, Forced};
+pub use act::{Act, Forced, LONGEST_WINDOW_MS};
 use file::OverridesFile;
 pub use overlay::{AppOverlay, ConnectionOverlay, Overlay};
-pub use set::{CannotEnd, EarlyEnd, KEPT_MS, LONGEST_MS, MOST, Override, OverrideSet, WallMs};
+pub use set::{
+    CannotEnd, EarlyEnd, KEPT_MS, LONGEST_MS, MOST, Override, OverrideSet, REASON, WallMs,
+};
 use shared::SharedSet;
 pub use view::OverrideView;
 
@@ -38,6 +41,8 @@ struct Inner {
     changes: watch::Sender<u64>,
     /// tokio: held while the file is written.
     file: Option<tokio::sync::Mutex<OverridesFile>>,
+    /// The last write failed.
+    unwritten: AtomicBool,
     replicas: Option<SharedSet>,
 }
 
@@ -50,11 +55,17 @@ pub struct Spread {
     pub everywhere: bool,
 }
 
-/// Milliseconds since 1970.
+/// From the boot to 1970, as this process first saw it.
+static BOOTED: LazyLock<Duration> = LazyLock::new(|| {
+    let since = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.saturating_sub(clock::boottime())
+});
+
+/// Milliseconds since 1970. A wall clock that is set while the process runs neither ends an override
+/// nor brings one back: it is read once.
 #[must_use]
 pub fn wall_ms() -> WallMs {
-    let since = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from((*BOOTED + clock::boottime()).as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Overrides {
@@ -70,7 +81,13 @@ impl Overrides {
         });
         let (changes, _) = watch::channel(0);
         let replicas = store.cloned().map(SharedSet::new);
-        let overrides = Self(Arc::new(Inner { set: Mutex::new(set), changes, file, replicas }));
+        let overrides = Self(Arc::new(Inner {
+            set: Mutex::new(set),
+            changes,
+            file,
+            unwritten: AtomicBool::new(false),
+            replicas,
+        }));
         if overrides.0.replicas.is_some() {
             tokio::spawn(shared::keep_up(Arc::downgrade(&overrides.0)));
         }
@@ -88,7 +105,10 @@ impl Overrides {
     pub fn list(&self, all: bool) -> Vec<Override> {
         let now = wall_ms();
         let set = self.set();
-        let wanted = |known: &&Override| all || (known.holds(now) && !known.act.is_instant());
+        let wanted = |known: &&Override| match all {
+            true => known.is_shown(now),
+            false => known.holds(now) && !known.act.is_instant(),
+        };
         set.all().filter(wanted).cloned().collect()
     }
 
@@ -153,7 +173,29 @@ impl Overrides {
             set.forget(wall_ms());
             set.clone()
         };
-        file.write(&set).await
+        let written = file.write(&set).await;
+        self.0.unwritten.store(!written, Ordering::Relaxed);
+        written
+    }
+
+    /// Whether they can't be written now.
+    #[must_use]
+    pub fn is_unwritten(&self) -> bool {
+        self.0.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// Writes again what could not be written.
+    pub async fn write_again(&self) {
+        if self.is_unwritten() {
+            self.write().await;
+        }
+    }
+
+    /// All that replicas have to know.
+    fn kept(&self) -> Vec<Override> {
+        let mut set = self.set();
+        set.forget(wall_ms());
+        set.all().cloned().collect()
     }
 
     fn changed(&self) {

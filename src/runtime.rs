@@ -14,24 +14,22 @@ mod reloads;
 mod reminders;
 mod steering;
 mod unwritten;
+mod vendor;
 mod views;
 mod whatif;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use http::uri::{Authority, Scheme};
 use tokio::sync::watch;
 
 use crate::admission::{Admission, Desk, SlotStore};
 use crate::audit::Audit;
-use crate::breaker::Breaker;
 use crate::cache::{Cache, Shelf};
 use crate::call::{Room, Uploads};
-use crate::config::{BaseUrl, Config};
+use crate::config::Config;
 use crate::credentials::{TokenBook, TokenState};
 use crate::detached::Flights;
 use crate::history::Calls;
@@ -44,14 +42,16 @@ use crate::retry::Budgets;
 use crate::revocations::Revocations;
 use crate::shared::SharedStore;
 use crate::telemetry::{Both, Telemetry};
-use crate::upstream::{Dial, Dialer, Host, HostLimits};
+#[cfg(feature = "testing")]
+use crate::upstream::Dial;
 use crate::usage::{Usage, UsageReport};
-use crate::{tls, wiring};
+use crate::wiring;
 pub use key_ring::KeyFacts;
 use key_ring::KeyRing;
 pub use reloads::ReloadOrder;
 pub use steering::LogLevels;
 use steering::Steering;
+use vendor::{Dialing, VendorSide, host_limits};
 
 /// A handle; clones share one state.
 #[derive(Clone)]
@@ -91,47 +91,6 @@ struct Inner {
     scrape: Mutex<()>,
     /// std, not tokio: only a reload changes it, and it is read when a pipeline is built.
     vendor: Mutex<VendorSide>,
-}
-
-struct VendorSide {
-    dialing: Dialing,
-    tls: tls::Client,
-    dial: Arc<dyn Dial>,
-    limits: HostLimits,
-    hosts: HashMap<(Scheme, Authority), Arc<Host>>,
-    breakers: HashMap<(Scheme, Authority), Arc<Breaker>>,
-}
-
-/// Where sockets to the vendor come from.
-enum Dialing {
-    /// The network, with the TLS of the configuration.
-    Configured,
-    /// Somewhere else, such as pipes of a test.
-    #[cfg(feature = "testing")]
-    Given(Arc<dyn Dial>),
-}
-
-impl Dialing {
-    fn by(&self, tls: &tls::Client) -> Arc<dyn Dial> {
-        match self {
-            Self::Configured => Arc::new(Dialer::new(tls.clone())),
-            #[cfg(feature = "testing")]
-            Self::Given(dial) => dial.clone(),
-        }
-    }
-}
-
-impl VendorSide {
-    fn new(config: &Config, dialing: Dialing) -> Self {
-        Self {
-            dial: dialing.by(&config.vendor_tls),
-            dialing,
-            tls: config.vendor_tls.clone(),
-            limits: host_limits(config),
-            hosts: HashMap::new(),
-            breakers: HashMap::new(),
-        }
-    }
 }
 
 /// Time for giving slots back.
@@ -260,32 +219,6 @@ impl State {
             vendor.hosts.clear();
         }
         Ok(())
-    }
-
-    /// The host behind `url`, with its sockets.
-    #[must_use]
-    pub fn host(&self, url: &BaseUrl) -> Arc<Host> {
-        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
-        let (dial, limits) = (vendor.dial.clone(), vendor.limits);
-        let (scheme, authority) = (url.scheme().clone(), url.authority().clone());
-        let host = vendor.hosts.entry((scheme.clone(), authority.clone()));
-        host.or_insert_with(|| Arc::new(Host::new(scheme, authority, limits, dial))).clone()
-    }
-
-    /// The breaker of the host behind `url`.
-    #[must_use]
-    pub fn breaker(&self, url: &BaseUrl) -> Arc<Breaker> {
-        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = (url.scheme().clone(), url.authority().clone());
-        vendor.breakers.entry(host).or_default().clone()
-    }
-
-    /// Vendor hosts that count as dead.
-    #[cfg(feature = "testing")]
-    #[must_use]
-    pub fn hosts_down(&self) -> usize {
-        let vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
-        vendor.breakers.values().filter(|breaker| breaker.is_open()).count()
     }
 
     /// This gateway's name in `Via`, fresh at each start.
@@ -484,15 +417,5 @@ fn room(config: &Config) -> Room {
         total: server.uploads_total.get(),
         body: server.body_size.get(),
         connections: config.base_urls().count(),
-    }
-}
-
-fn host_limits(config: &Config) -> HostLimits {
-    let vendor = &config.settings.vendor;
-    HostLimits {
-        connect: vendor.connect.get(),
-        idle: vendor.idle.get(),
-        max_age: vendor.max_age.get(),
-        sockets: config.sockets.vendor,
     }
 }

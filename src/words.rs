@@ -63,6 +63,15 @@ impl Visitor<'_> for Text {
     }
 }
 
+/// Whether nobody sees `c`, or it turns the text around it: what people are to read has none.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// Gives `Deserialize` to types that are made from a text, with the words for all that is no text.
 macro_rules! read_as_text {
     ($name:ty, $expected:expr) => {

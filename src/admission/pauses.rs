@@ -6,14 +6,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio_util::either::Either;
 
 use crate::call::{AdmittedCall, Call, Caller, Next, Reply, Stage, StageLayer, Staged};
 use crate::catalog::Operation;
-use crate::clock;
+use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::ids::{AppId, ConnectionId, TenantId};
 
@@ -24,11 +24,14 @@ const SHORTEST: Duration = Duration::from_secs(1);
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct PauseTable {
     /// Apps.
-    pub apps: HashMap<(TenantId, AppId), SystemTime>,
+    pub apps: HashMap<(TenantId, AppId), Instant>,
     /// Connections.
-    pub connections: HashMap<ConnectionId, SystemTime>,
+    pub connections: HashMap<ConnectionId, Instant>,
     /// Operations, on one connection or on all.
-    pub operations: Vec<(Arc<str>, Option<ConnectionId>, SystemTime)>,
+    pub operations: Vec<(Arc<str>, Option<ConnectionId>, Instant)>,
+    /// Connections of which nothing goes to the vendor. Those that come are refused by the breaker,
+    /// unless a copy answers them; here those that waited.
+    pub shut: HashMap<ConnectionId, Instant>,
 }
 
 /// The table of now. Clones share it.
@@ -49,12 +52,12 @@ impl PauseTable {
     }
 
     /// Why a call of `caller` is refused, and until when.
-    fn stops(&self, caller: &Caller, operation: &str) -> Option<(Code, &'static str, SystemTime)> {
+    fn stops(&self, caller: &Caller, operation: &str) -> Option<(Code, &'static str, Instant)> {
         let app = || self.apps.get(&(caller.tenant.clone(), caller.app.clone()));
         if let Some(until) = self.connections.get(&caller.connection) {
             return Some((Code::Paused, "an operator has paused this connection", *until));
         }
-        let paused = |(paused, on, _): &&(Arc<str>, Option<ConnectionId>, SystemTime)| {
+        let paused = |(paused, on, _): &&(Arc<str>, Option<ConnectionId>, Instant)| {
             **paused == *operation && on.as_ref().is_none_or(|on| *on == caller.connection)
         };
         if let Some((_, _, until)) = self.operations.iter().find(paused) {
@@ -77,8 +80,19 @@ impl Pauses {
         if table.is_empty() {
             return None;
         }
-        let (code, detail, until) = table.stops(caller, &operation.id)?;
-        let left = until.duration_since(clock::wall()).ok()?;
+        Self::refused(table.stops(caller, &operation.id)?)
+    }
+
+    /// The same for a call that is about to be sent.
+    fn refusal_to_send(&self, caller: &Caller, operation: &Operation) -> Option<Error> {
+        let until = self.0.load().shut.get(&caller.connection).copied();
+        let detail = "an operator keeps calls from Courier for a time";
+        let shut = until.and_then(|until| Self::refused((Code::VendorDown, detail, until)));
+        shut.or_else(|| self.refusal(caller, operation))
+    }
+
+    fn refused((code, detail, until): (Code, &'static str, Instant)) -> Option<Error> {
+        let left = until.checked_duration_since(Instant::now())?;
         Some(Error::refused(code, detail).with_retry_after(left.max(SHORTEST)))
     }
 
@@ -116,7 +130,7 @@ impl<S: Next<AdmittedCall>> Stage<S> for StopSending {
     type Future = Either<S::Future, std::future::Ready<crate::call::Result>>;
 
     fn call(this: &Staged<Self, S>, call: AdmittedCall) -> Self::Future {
-        match this.stage().0.refusal(&call.caller, &call.operation) {
+        match this.stage().0.refusal_to_send(&call.caller, &call.operation) {
             None => Either::Left(this.pass(call)),
             Some(refusal) => Either::Right(std::future::ready(Err(refusal))),
         }

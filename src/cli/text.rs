@@ -1,13 +1,11 @@
 //! Words and bars in columns of a terminal.
 
+use crate::words::is_invisible;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// `text` without what a terminal would obey: it may hold what somebody typed elsewhere.
 pub(super) fn clean(text: &str) -> String {
-    // Marks that turn the direction of text can make a line say something else.
-    let obeyed =
-        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if obeyed(c) { '?' } else { c }).collect()
+    text.chars().map(|c| if is_invisible(c) { '?' } else { c }).collect()
 }
 
 /// Columns that `text` takes.

@@ -21,6 +21,9 @@ pub(super) const PACE: Duration = Duration::from_millis(300);
 /// Calls that the noisy application always has under way.
 pub(super) const AT_ONCE: u32 = 25;
 
+/// An application whose call failed goes on after this.
+const AGAIN: Duration = Duration::from_millis(500);
+
 type Variables = BTreeMap<&'static str, String>;
 
 /// Goes through the scenario until `stop`, and at least once.
@@ -70,7 +73,11 @@ fn variables(app: &DemoApp, round: u32) -> Variables {
 async fn make(app: &DemoApp, client: &DemoClient, step: &DemoStep, variables: &mut Variables) {
     let start = Instant::now();
     let result = call(client, step, variables).await;
+    let failed = result.is_err();
     app.add(step.operation, start.elapsed(), result);
+    if failed {
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 /// Makes the call of `step` and checks its answer.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Lane;
+use crate::catalog::{Lane, MOST_CALLS};
 use crate::ids::{AppId, ConnectionId, TenantId};
 use crate::quota::Mode;
 use crate::telemetry::logs::{Level, Target};
@@ -114,11 +114,26 @@ pub enum Forced {
     Closed,
 }
 
+/// The longest window of an app's own limit: a day.
+pub const LONGEST_WINDOW_MS: u64 = 24 * 3600 * 1000;
+
 const fn minute() -> u64 {
     60_000
 }
 
 impl Act {
+    /// Whether its numbers are ones that a quota can have.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::Limit { calls, .. } => (1..=MOST_CALLS).contains(calls),
+            Self::AppLimit { calls, window_ms, .. } => {
+                (1..=MOST_CALLS).contains(calls) && (1..=LONGEST_WINDOW_MS).contains(window_ms)
+            }
+            _ => true,
+        }
+    }
+
     /// Whether it is done once, and does not last.
     #[must_use]
     pub const fn is_instant(&self) -> bool {

@@ -1,7 +1,8 @@
 //! The file of the state folder that keeps overrides over a restart.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,13 @@ impl OverridesFile {
     pub(super) fn open(dir: &Path) -> (Self, Vec<Override>) {
         let file = Self { path: dir.join("overrides.json"), said: false };
         let kept = match fs::read(&file.path).map(|text| serde_json::from_slice::<Sheet>(&text)) {
-            Ok(Ok(sheet)) if sheet.version == VERSION => sheet.overrides,
+            Ok(Ok(sheet)) if sheet.version == VERSION => {
+                if sheet.overrides.iter().all(Override::is_sound) {
+                    sheet.overrides
+                } else {
+                    file.set_aside("it has what nobody could have made")
+                }
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Ok(Ok(sheet)) => file.set_aside(&format!("its version is {}", sheet.version)),
             Ok(Err(error)) => file.set_aside(&error.to_string()),
@@ -41,14 +48,16 @@ impl OverridesFile {
     }
 
     fn set_aside(&self, cause: &str) -> Vec<Override> {
-        let aside = self.path.with_extension("broken");
+        let free = |number: &u32| !self.path.with_extension(format!("broken-{number}")).exists();
+        let number = (1..u32::MAX).find(free).unwrap_or_default();
+        let aside = self.path.with_extension(format!("broken-{number}"));
         let moved = fs::rename(&self.path, &aside).is_ok();
         tracing::error!(
             target: targets::USAGE,
             file = %self.path.display(),
             cause,
             moved,
-            "the overrides of before can't be read, and hold no more; a file that was moved ends with .broken"
+            "the overrides of before can't be read, and hold no more; a file that was moved ends with .broken-1 or a higher number"
         );
         Vec::new()
     }
@@ -77,7 +86,8 @@ impl OverridesFile {
 
 fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&new)?;
     file.write_all(text)?;
     file.sync_all()?;
     fs::rename(&new, path)

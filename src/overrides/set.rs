@@ -19,6 +19,8 @@ pub type WallMs = u64;
 pub const LONGEST_MS: u64 = 30 * 24 * 3600 * 1000;
 /// For how long one that is over can still be looked at.
 pub const KEPT_MS: u64 = 24 * 3600 * 1000;
+/// The longest reason, in characters.
+pub const REASON: usize = 200;
 /// The most at a time, those that are over included.
 pub const MOST: usize = 1000;
 
@@ -83,8 +85,26 @@ impl Override {
 
     /// Whether it can still be looked at.
     #[must_use]
+    pub fn is_shown(&self, now: WallMs) -> bool {
+        now < self.end().saturating_add(KEPT_MS)
+    }
+
+    /// Whether it is still to be known: one that ended before its time must not come back from a
+    /// replica that has not heard of that.
+    #[must_use]
     pub fn is_kept(&self, now: WallMs) -> bool {
-        now < self.until.saturating_add(KEPT_MS)
+        self.is_shown(now) || now < self.until
+    }
+
+    /// Whether anybody could have made it: nothing else is taken from a file or a store.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let line = |text: &str| text.len() <= 4 * REASON && !text.chars().any(char::is_control);
+        self.act.is_sound()
+            && line(&self.because)
+            && line(&self.by)
+            && line(&self.id)
+            && self.until.checked_sub(self.from).is_some_and(|life| life <= LONGEST_MS)
     }
 }
 
@@ -101,6 +121,7 @@ impl OverrideSet {
     /// Adds one; those that change the same end now, and are given back. `None`: there is no room.
     pub fn add(&mut self, new: Override) -> Option<Vec<Override>> {
         self.forget(new.from);
+        self.make_room(new.from);
         if self.overrides.len() >= MOST {
             return None;
         }
@@ -114,6 +135,17 @@ impl OverrideSet {
         let replaced = replaced.collect();
         self.overrides.insert(new.id.clone(), new);
         Some(replaced)
+    }
+
+    /// Where there is no room, what is over goes first, and purges: the oldest of them.
+    fn make_room(&mut self, now: WallMs) {
+        while self.overrides.len() >= MOST {
+            let over = self.overrides.values();
+            let over = over.filter(|known| !known.holds(now) || known.act.is_instant());
+            let Some(oldest) = over.min_by_key(|known| known.end()) else { return };
+            let id = oldest.id.clone();
+            self.overrides.remove(&id);
+        }
     }
 
     /// Ends one before its time.
@@ -133,7 +165,7 @@ impl OverrideSet {
     pub fn merge(&mut self, others: impl IntoIterator<Item = Override>, now: WallMs) -> bool {
         let mut news = false;
         for other in others {
-            if !other.is_kept(now) {
+            if !other.is_kept(now) || !other.is_sound() {
                 continue;
             }
             let room = self.overrides.len() < MOST;
@@ -241,6 +273,30 @@ mod tests {
         assert_eq!(set.add(pause("more", "x", 1000, 9000)), None);
         assert!(!set.merge([pause("more", "x", 1000, 9000)], 1000));
         assert!(set.add(pause("later", "x", 9000 + KEPT_MS, 9001 + KEPT_MS)).is_some());
+    }
+
+    #[test]
+    fn where_there_is_no_room_what_is_over_makes_it() {
+        let mut set = OverrideSet::default();
+        for number in 0..MOST as u64 {
+            let app = format!("a{number}");
+            set.add(pause(&format!("{number}"), &app, 1000 + number, 9_000_000)).unwrap();
+        }
+        set.end("7", "ops".into(), 500_000).unwrap();
+        set.end("5", "ops".into(), 600_000).unwrap();
+        assert!(set.add(pause("more", "x", 700_000, 900_000)).is_some());
+        let known = |id: &str| set.all().any(|known| &*known.id == id);
+        assert!(known("more") && !known("7") && known("5"), "the oldest goes");
+        assert!(set.add(pause("again", "y", 700_000, 900_000)).is_some());
+        assert_eq!(set.add(pause("none", "z", 700_000, 900_000)), None, "all hold");
+    }
+
+    #[test]
+    fn one_that_was_ended_is_known_until_its_time_is_over_and_shown_for_a_day() {
+        let mut long = pause("a", "x", 0, LONGEST_MS);
+        long.ended = Some(EarlyEnd { at: 1000, by: None });
+        assert!(long.is_shown(KEPT_MS) && !long.is_shown(KEPT_MS + 1000));
+        assert!(long.is_kept(LONGEST_MS - 1) && !long.is_kept(LONGEST_MS));
     }
 
     /// What replicas do: make some, end some, tell each other some of it.

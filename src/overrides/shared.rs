@@ -104,7 +104,7 @@ impl SharedSet {
 /// What Redis doesn't have as it is known here, and what nobody needs any more.
 fn question<'a>(seen: &'a Seen, overrides: &Overrides) -> Question<'a> {
     let mut known: HashMap<Arc<str>, String> = HashMap::new();
-    for each in overrides.list(true) {
+    for each in overrides.kept() {
         known.insert(each.id.clone(), text(&each));
     }
     let now = wall_ms();

@@ -7,11 +7,8 @@ use super::steering::Steering;
 use crate::admission::{AdmissionPlan, AppPlan, ConnectionQuotaPlan};
 use crate::catalog::MOST_CALLS;
 use crate::ids::{AppId, ConnectionId, TenantId};
-use crate::overrides::{Act, Overlay};
+use crate::overrides::{Act, LONGEST_WINDOW_MS, Overlay};
 use crate::wiring;
-
-/// The longest window of an app's own limit: a day.
-const LONGEST_WINDOW_MS: u64 = 24 * 3600 * 1000;
 
 impl State {
     /// `act` with the tenant of its app.

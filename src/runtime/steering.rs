@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -168,8 +168,9 @@ impl State {
                 Some((connection.clone(), state))
             })
             .collect();
-        let vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut vendor = self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner);
         vendor.breakers.values().for_each(|breaker| breaker.force(forced.clone()));
+        vendor.forced = forced;
     }
 }
 
@@ -197,10 +198,6 @@ async fn keep(state: Weak<Inner>, mut changes: watch::Receiver<u64>) {
     }
 }
 
-fn wall(until: WallMs) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_millis(until)
-}
-
 /// The moment on the other clock.
 fn instant(until: WallMs) -> Instant {
     Instant::now() + Duration::from_millis(until.saturating_sub(wall_ms()))
@@ -222,13 +219,18 @@ fn pauses(overlay: &Overlay) -> PauseTable {
     let apps = overlay.apps.iter();
     let connections = overlay.connections.iter();
     let operations = overlay.operations.iter();
+    let shut = connections.clone().filter_map(|(id, over)| match over.breaker? {
+        (Forced::Open, until) => Some((id.clone(), instant(until))),
+        (Forced::Closed, _) => None,
+    });
     PauseTable {
-        apps: apps.filter_map(|(app, over)| Some((app.clone(), wall(over.paused?)))).collect(),
+        shut: shut.collect(),
+        apps: apps.filter_map(|(app, over)| Some((app.clone(), instant(over.paused?)))).collect(),
         connections: connections
-            .filter_map(|(id, over)| Some((id.clone(), wall(over.paused?))))
+            .filter_map(|(id, over)| Some((id.clone(), instant(over.paused?))))
             .collect(),
         operations: operations
-            .map(|(operation, on, until)| (operation.clone(), on.clone(), wall(*until)))
+            .map(|(operation, on, until)| (operation.clone(), on.clone(), instant(*until)))
             .collect(),
     }
 }

@@ -24,7 +24,7 @@ impl State {
 
     /// Files that can't be written now, by what they keep.
     #[must_use]
-    pub fn unwritten(&self) -> [(&'static str, usize); 4] {
+    pub fn unwritten(&self) -> [(&'static str, usize); 5] {
         let stands = self.folder_stands();
         let usage = self.0.usage.as_ref().is_some_and(|usage| usage.is_unwritten());
         let revoked = self.revocations();
@@ -32,6 +32,7 @@ impl State {
         [
             ("slots", self.admission().unwritten()),
             ("made-keys", (self.keys().is_unwritten() || !stands).into()),
+            ("overrides", self.overrides().is_unwritten().into()),
             ("usage", usage.into()),
             ("revoked-keys", (revoked.is_unwritten() || (lost && revoked.are_kept())).into()),
         ]

@@ -229,6 +229,51 @@ async fn a_breaker_stays_as_it_was_put() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_breaker_that_was_opened_stays_open_over_a_restart_and_at_another_host() {
+    let dir = folder();
+    let setup = Setup::new(&format!("[state]\ndir = '{}'\n", dir.display()));
+    let stack = Stack::new(&setup);
+    acts(&stack, json!({"kind": "breaker", "connection": "acme-prod", "state": "open"}));
+    assert!(stack.state.overrides().spread().await.remembered);
+    drop(stack);
+    let mut stack = Stack::new(&setup);
+    assert_eq!(reads(&stack, &setup.acme).await.code(), "vendor-down");
+    let head = "[vendor]\nbase_url = \"http://127.0.0.1:1\"\n";
+    stack.reload(&format!("{head}{}", setup.text)).unwrap();
+    assert_eq!(reads(&stack, &setup.acme).await.code(), "vendor-down");
+    assert_eq!(stack.arrived().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_not_sent_once_the_breaker_was_opened() {
+    let setup = Setup::with_quota("", "[quota]\ncalls = 1\nwindow = \"10s\"\nmax_wait = \"30s\"\n");
+    let stack = Stack::new(&setup);
+    reads(&stack, &setup.acme).await;
+    let opening = async {
+        sleep(Duration::from_secs(2)).await;
+        acts(&stack, json!({"kind": "breaker", "connection": "acme-prod", "state": "open"}));
+    };
+    let (refused, ()) = tokio::join!(reads(&stack, &setup.acme), opening);
+    assert_eq!((refused.code(), stack.arrived().len()), ("vendor-down".to_owned(), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_with_what_nobody_could_have_made_is_set_aside() {
+    let dir = folder();
+    let setup = Setup::new(&format!("[state]\ndir = '{}'\n", dir.display()));
+    let stack = Stack::new(&setup);
+    acts(&stack, json!({"kind": "limit", "connection": "acme-prod", "calls": 50}));
+    stack.state.overrides().spread().await;
+    drop(stack);
+    let file = dir.join("overrides.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("50", "4294967295")).unwrap();
+    let stack = Stack::new(&setup);
+    assert_eq!(stack.state.overrides().list(true).len(), 0);
+    assert!(dir.join("overrides.broken-1").exists());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_a_mode_and_an_apps_own_limit_change_and_change_back() {
     let setup = quota("calls = 100");
     let stack = Stack::new(&setup);
@@ -285,7 +330,7 @@ async fn a_file_that_can_not_be_read_is_set_aside() {
     std::fs::write(dir.join("overrides.json"), "half a file").unwrap();
     let stack = Stack::new(&setup);
     assert_eq!(stack.state.overrides().list(true).len(), 0);
-    assert_eq!(std::fs::read_to_string(dir.join("overrides.broken")).unwrap(), "half a file");
+    assert_eq!(std::fs::read_to_string(dir.join("overrides.broken-1")).unwrap(), "half a file");
 }
 
 #[tokio::test(start_paused = true)]

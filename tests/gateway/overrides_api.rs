@@ -112,3 +112,23 @@ async fn a_change_that_makes_no_sense_is_refused_with_what_would_be_right() {
     let (status, done) = port.ask("POST", "/api/purge", &port.changer, &purge.to_string()).await;
     assert_eq!((status, &done["purged"]), (200, &json!("acme-prod: copies of brands forgotten")));
 }
+
+#[tokio::test]
+async fn a_secret_in_a_reason_is_veiled_everywhere() {
+    let port = Port::start().await;
+    let secret = port.changer.split('_').nth(2).unwrap();
+    let act = json!({"kind": "pause-app", "app": "acme"});
+    let because = format!("it was posted: {}", port.changer);
+    let body = json!({"act": act, "for_ms": 60_000, "because": because}).to_string();
+    let (status, made) = port.ask("POST", "/api/overrides", &port.changer, &body).await;
+    assert_eq!(status, 201, "{made}");
+    let body = json!({"because": because}).to_string();
+    let (status, _) = port.ask("POST", "/api/keys/acme/revoke", &port.changer, &body).await;
+    assert_eq!(status, 200);
+    for path in ["/api/overrides", "/api/keys", "/api/audit"] {
+        let (_, told) = port.ask("GET", path, &port.reader, "").await;
+        let told = told.to_string();
+        assert!(told.contains("it was posted") && !told.contains(secret), "{path}: {told}");
+    }
+    assert!(!made.to_string().contains(secret));
+}

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::overrides::reason;
 use super::{Ask, Page};
 use crate::audit::Deed;
 use crate::clock;
@@ -13,9 +14,6 @@ use crate::ids::KeyId;
 use crate::local_reply::json;
 use crate::revocations::MOST;
 use crate::runtime::{KeyFacts, State};
-
-/// The longest reason, in characters.
-const REASON: usize = 200;
 
 #[derive(Serialize)]
 struct Listed {
@@ -64,7 +62,7 @@ pub(super) fn list(state: &State, ask: &Ask) -> Page {
 /// Refuses a key from now on.
 pub(super) async fn revoke(state: &State, ask: &Ask) -> Page {
     let [] = ask.query.only([])?;
-    let because = reason(ask.read::<Order>()?.because)?;
+    let because = reason(&ask.read::<Order>()?.because)?;
     let key = KeyId::try_from(ask.part.clone()).map_err(Error::malformed)?;
     let unknown = || {
         let detail = format!("the configuration has no key '{}'", key.as_str());
@@ -95,14 +93,6 @@ pub(super) async fn revoke(state: &State, ask: &Ask) -> Page {
         false => "; a restart forgets that: take it out of the configuration",
     };
     Ok(json(&Done { key: view(&after), words: format!("{what}{forgets}") }))
-}
-
-fn reason(text: String) -> Result<String, Error> {
-    let fits = (1..=REASON).contains(&text.trim().chars().count());
-    match fits && !text.chars().any(char::is_control) {
-        true => Ok(text.trim().to_owned()),
-        false => Err(Error::malformed("because must say why, in 1 to 200 characters of one line")),
-    }
 }
 
 fn view(state: &KeyFacts) -> KeyView {

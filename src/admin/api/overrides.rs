@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::{Ask, Page};
 use crate::audit::Deed;
 use crate::call::Reply;
+use crate::document::veiled;
 use crate::error::{Code, Error};
 use crate::local_reply::json;
-use crate::overrides::{Act, CannotEnd, LONGEST_MS, Override, OverrideView, Spread, wall_ms};
+use crate::overrides::{
+    Act, CannotEnd, LONGEST_MS, Override, OverrideView, REASON, Spread, wall_ms,
+};
 use crate::runtime::State;
+use crate::words::is_invisible;
 
-/// The longest reason, in characters.
-const REASON: usize = 200;
 /// For how long a purge is remembered, so that every replica learns of it.
 const PURGE: Duration = Duration::from_secs(600);
 
@@ -70,7 +72,7 @@ pub(super) fn list(state: &State, ask: &Ask) -> Page {
 /// Makes one. It holds when this answers.
 pub(super) async fn make(state: &State, ask: &Ask) -> Page {
     let wanted: Wanted = ask.read()?;
-    reason(&wanted.because)?;
+    let because = reason(&wanted.because)?;
     if !(1000..=LONGEST_MS).contains(&wanted.for_ms) {
         return Err(wrong("for_ms: write a length from 1000 (1 s) to 2592000000 (30 days)".into()));
     }
@@ -79,7 +81,7 @@ pub(super) async fn make(state: &State, ask: &Ask) -> Page {
     }
     let act = state.checked(wanted.act).map_err(wrong)?;
     let life = Duration::from_millis(wanted.for_ms);
-    let (made, known) = apply(state, ask, act, life, &wanted.because).await?;
+    let (made, known) = apply(state, ask, act, life, &because).await?;
     let mut reply = json(&OverrideView::of(&made, wall_ms()).known(known));
     *reply.status_mut() = StatusCode::CREATED;
     Ok(reply)
@@ -88,7 +90,7 @@ pub(super) async fn make(state: &State, ask: &Ask) -> Page {
 /// Forgets copies, here and on every replica.
 pub(super) async fn purge(state: &State, ask: &Ask) -> Page {
     let PurgeWanted { connection, tag, operation, because } = ask.read()?;
-    reason(&because)?;
+    let because = reason(&because)?;
     if tag.is_some() && operation.is_some() {
         return Err(wrong("write a tag or an operation, not both".into()));
     }
@@ -101,8 +103,7 @@ pub(super) async fn purge(state: &State, ask: &Ask) -> Page {
 pub(super) async fn end(state: &State, ask: &Ask) -> Page {
     let mut because = String::new();
     if !ask.document.is_empty() {
-        because = ask.read::<Reason>()?.because;
-        reason(&because)?;
+        because = reason(&ask.read::<Reason>()?.because)?;
     }
     let found = state.overrides().list(true).into_iter().find(|known| *known.id == *ask.part);
     let before = found.map(|known| state.present(&known.act));
@@ -149,11 +150,11 @@ fn say(state: &State, deed: Deed, act: &Act) {
     state.audit().done(Deed { what: act.to_string(), before, after, ..deed });
 }
 
-/// A reason is what people read later: one line.
-pub(super) fn reason(because: &str) -> Result<(), Error> {
-    let fits = (1..=REASON).contains(&because.trim().chars().count());
-    match fits && !because.chars().any(char::is_control) {
-        true => Ok(()),
+/// A reason is what people read later: one line, in which a secret is veiled.
+pub(super) fn reason(because: &str) -> Result<String, Error> {
+    let text = because.trim();
+    match (1..=REASON).contains(&text.chars().count()) && !text.chars().any(is_invisible) {
+        true => Ok(veiled(text.to_owned())),
         false => Err(wrong("because: write a reason, one line of 1 to 200 characters".into())),
     }
 }

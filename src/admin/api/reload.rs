@@ -24,15 +24,23 @@ struct Reloaded {
 /// As SIGHUP does. A file that is wrong changes nothing.
 pub(super) async fn reload(state: &State, ask: &Ask) -> Page {
     let wanted: ReloadWanted = ask.read()?;
-    reason(&wanted.because)?;
-    let ended = state.reload().await.ok_or_else(|| {
+    let because = reason(&wanted.because)?;
+    let deed = Deed { because, ..ask.deed("reload", "the configuration was read again") };
+    let state = state.clone();
+    // It is on record also if whoever asked is gone by then.
+    let reloading = tokio::spawn(async move {
+        let ended = state.reload().await;
+        if let Some(Ok(_)) = &ended {
+            state.audit().done(deed);
+        }
+        ended
+    });
+    let ended = reloading.await.ok().flatten().ok_or_else(|| {
         let detail = "a reload is under way already, or this gateway has no file to read";
         Error::refused(Code::Overloaded, detail)
     })?;
     let warnings = ended.map_err(|problems| {
         Error::refused(Code::ReloadRefused, format!("nothing is changed: {}", problems.join("; ")))
     })?;
-    let deed = ask.deed("reload", "the configuration was read again");
-    state.audit().done(Deed { because: wanted.because, ..deed });
     Ok(json(&Reloaded { reloaded: true, warnings }))
 }

@@ -222,7 +222,9 @@ async fn gateways_that_nobody_reads_from_ask_nothing_and_no_name_lies_in_redis()
     tokio::time::sleep(Duration::from_millis(1_700)).await;
     let before = asked();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    assert_eq!(asked(), before);
+    // The looks for revoked keys and overrides of others go on: three and two at most in that time.
+    let looks = asked() - before;
+    assert!(looks <= 6.0, "{looks} commands");
     let keys = server.ask(&["KEYS", "*"]).unwrap();
     let log = server.ask(&["LRANGE", "tg:{cache}:writes1", "0", "-1"]).unwrap();
     let said = format!("{keys:?}{log:?}");

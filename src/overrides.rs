@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::ids::RandomId;
 use crate::shared::SharedStore;
 
@@ -55,17 +55,20 @@ pub struct Spread {
     pub everywhere: bool,
 }
 
-/// From the boot to 1970, as this process first saw it.
-static BOOTED: LazyLock<Duration> = LazyLock::new(|| {
-    let since = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    since.saturating_sub(clock::boottime())
-});
+/// One moment on both clocks, as this process first saw them.
+static FIRST: LazyLock<(Instant, SystemTime)> = LazyLock::new(|| (Instant::now(), clock::wall()));
 
 /// Milliseconds since 1970. A wall clock that is set while the process runs neither ends an override
 /// nor brings one back: it is read once.
 #[must_use]
 pub fn wall_ms() -> WallMs {
-    u64::try_from((*BOOTED + clock::boottime()).as_millis()).unwrap_or(u64::MAX)
+    let ((first, wall), now) = (*FIRST, Instant::now());
+    let wall = match now.checked_duration_since(first) {
+        Some(since) => wall + since,
+        None => wall - (first - now),
+    };
+    let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Overrides {

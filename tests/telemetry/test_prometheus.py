@@ -71,6 +71,10 @@ VALUES = {
     'tollgate_vendor_credential_rejected_total{connection="acme-prod"}': 1,
     'tollgate_vendor_token_good{connection="acme-prod"}': 1,
     'tollgate_vendor_token_given_up{connection="acme-prod"}': 0,
+    'tollgate_token_unreadable{connection="acme-prod"}': 0,
+    "min(tollgate_key_expiry_timestamp_seconds)": 4070908800,
+    "sum(tollgate_admin_requests_total)": 0,
+    "tollgate_audit_lines_unwritten_total": 0,
     'tollgate_vendor_token_replaced_total{connection="acme-prod"}': 1,
     'sum(tollgate_vendor_host_down)': 0,
     # A connection has sockets of its own, and two of them called.

@@ -2,7 +2,8 @@
 //!
 //! The [`Recorder`] hears of finished calls and is told once a second how the quotas stand. It
 //! keeps a second each for 15 minutes and connection: 40 bytes a second, so 40 KiB a connection at
-//! most. A finished call costs it some relaxed additions. What is shown is made by whoever asks.
+//! most. A finished call costs it some relaxed additions and, if it came to
+//! the quota, one short lock for the hour of [`arrivals`]. What is shown is made by whoever asks.
 
 pub mod arrivals;
 pub mod details;

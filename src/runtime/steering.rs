@@ -180,6 +180,7 @@ async fn keep(state: Weak<Inner>, mut changes: watch::Receiver<u64>) {
     while let Some(state) = state.upgrade().map(State) {
         state.steer();
         state.say_over(&mut held);
+        state.overrides().write_again().await;
         let wait = state.overrides().next_end();
         drop(state);
         match wait {

@@ -239,7 +239,7 @@ instruments! {
     /// whether Courier accepts a token.
     ready: Gauge = Gauge::default(), "gauge" "tollgate_ready" [];
     /// Files of the state folder that can't be written, or that were removed, by what they keep:
-    /// slots, made-keys, usage, revoked-keys. Calls go on, but a restart loses what is in them.
+    /// slots, made-keys, overrides, usage, revoked-keys. Calls go on, but a restart loses what is in them.
     unwritten: Gauges<1> = Gauges::default(), "gauge" "tollgate_state_files_unwritten" ["kind"];
     /// 1 while the shared store (`[shared]`) is connected and takes writes, by what it is: single,
     /// sentinel, cluster. Without `[shared]` there is none of the three `tollgate_shared_store` rows.

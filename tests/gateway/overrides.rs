@@ -257,6 +257,23 @@ async fn what_waits_is_not_sent_once_the_breaker_was_opened() {
     assert_eq!((refused.code(), stack.arrived().len()), ("vendor-down".to_owned(), 1));
 }
 
+#[tokio::test]
+async fn what_could_not_be_written_is_said_and_written_as_soon_as_it_can_be() {
+    let dir = folder();
+    let setup = Setup::new(&format!("[state]\ndir = '{}'\n", dir.display()));
+    let stack = Stack::new(&setup);
+    // A folder stands where the new file would be written.
+    std::fs::create_dir(dir.join("overrides.new")).unwrap();
+    acts(&stack, json!({"kind": "pause-app", "app": "acme"}));
+    assert!(!stack.state.overrides().spread().await.remembered);
+    assert!(stack.state.readiness().contains("overrides"), "{}", stack.state.readiness());
+    std::fs::remove_dir(dir.join("overrides.new")).unwrap();
+    while stack.state.overrides().is_unwritten() {
+        tokio::task::yield_now().await;
+    }
+    assert!(std::fs::read_to_string(dir.join("overrides.json")).unwrap().contains("pause-app"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_file_with_what_nobody_could_have_made_is_set_aside() {
     let dir = folder();

@@ -116,7 +116,7 @@ async fn a_change_that_makes_no_sense_is_refused_with_what_would_be_right() {
 #[tokio::test]
 async fn a_secret_in_a_reason_is_veiled_everywhere() {
     let port = Port::start().await;
-    let secret = port.changer.split('_').nth(2).unwrap();
+    let secret = port.changer.splitn(3, '_').nth(2).unwrap();
     let act = json!({"kind": "pause-app", "app": "acme"});
     let because = format!("it was posted: {}", port.changer);
     let body = json!({"act": act, "for_ms": 60_000, "because": because}).to_string();

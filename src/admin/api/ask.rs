@@ -48,12 +48,6 @@ impl Ask {
         Deed { act, what: what.into(), key, peer: self.peer, ..Deed::default() }
     }
 
-    /// Whether its sender would still be let in: for answers that go on for long.
-    #[expect(dead_code, reason = "no answer goes on for long yet")]
-    pub(super) fn still_welcome(&self) -> bool {
-        self.door.still_welcomes(&self.operator)
-    }
-
     /// The document, as JSON.
     ///
     /// # Errors
